@@ -1,0 +1,97 @@
+"""Every exception of hashmatch; the lowest floor, imports nothing of ours.
+
+The tree (the built-in parents stand in brackets)::
+
+    HashmatchError (Exception)                  never raised itself
+      ImageError                                about one picture; carries ``reason``
+        UnreadableImageError (ValueError)       not decodable, truncated, missing, not allowed
+        ImageTooLargeError (ValueError)         over a limit on bytes, pixels or frames
+      HashFormatError (ValueError)              text or bytes are not a hash
+      AlgorithmMismatchError (ValueError)       two hashes that cannot be compared
+      ReferenceListError (ValueError)           bad list file or bad request to a list
+      IndexFormatError (ValueError)             index file of wrong magic, version, length or checksum
+      PolicyError (ValueError)                  a policy that contradicts itself or cannot be carried out
+      MissingExtraError (ImportError)           names the extra to install
+
+No message ever holds a hash, pixel data or the name of an image file.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AlgorithmMismatchError",
+    "HashFormatError",
+    "HashmatchError",
+    "ImageError",
+    "ImageTooLargeError",
+    "IndexFormatError",
+    "MissingExtraError",
+    "PolicyError",
+    "ReferenceListError",
+    "UnreadableImageError",
+]
+
+
+class HashmatchError(Exception):
+    """Base of all errors of hashmatch; never raised itself."""
+
+
+class ImageError(HashmatchError):
+    """Something about one picture.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and what to do; without file names.
+    reason : str
+        Stable machine-readable word, for example ``"truncated"`` or ``"too-many-pixels"``.
+    """
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class UnreadableImageError(ImageError, ValueError):
+    """The source cannot be decoded: missing, a directory, empty, truncated, corrupt or of a format not allowed."""
+
+
+class ImageTooLargeError(ImageError, ValueError):
+    """The source is over a limit of the `DecodePolicy`; found before the codec runs where the header tells."""
+
+
+class HashFormatError(HashmatchError, ValueError):
+    """Text or bytes are not a hash of the stated algorithm."""
+
+
+class AlgorithmMismatchError(HashmatchError, ValueError):
+    """Two hashes, or a hash and an index, of different algorithms or lengths."""
+
+
+class ReferenceListError(HashmatchError, ValueError):
+    """A list file is corrupt, foreign, of another version, or was asked for something impossible."""
+
+
+class IndexFormatError(HashmatchError, ValueError):
+    """An index file has the wrong magic, version, length or checksum."""
+
+
+class PolicyError(HashmatchError, ValueError):
+    """A policy contradicts itself or asks for what this version cannot do."""
+
+
+class MissingExtraError(HashmatchError, ImportError):
+    """An optional dependency is not installed.
+
+    Parameters
+    ----------
+    package : str
+        Name of the missing package.
+    extra : str
+        Extra of hashmatch that installs it.
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed; run: pip install 'hashmatch[{extra}]'", name=package)
+        self.package = package
+        self.extra = extra
