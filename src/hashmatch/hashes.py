@@ -119,8 +119,8 @@ def algorithm_named(name: str) -> Algorithm:
     """
     found = ALGORITHMS.get(name.lower()) if isinstance(name, str) else None
     if found is None:
-        shown = repr(name[:32]) if isinstance(name, str) and name.isidentifier() else "the name given"
-        raise HashFormatError(f"{shown} is not a known algorithm; choose one of: {', '.join(ALGORITHMS)}")
+        # the name is not repeated: a hash in the wrong column would end up in a log
+        raise HashFormatError(f"that is not a known algorithm; choose one of: {', '.join(ALGORITHMS)}")
     return found
 
 

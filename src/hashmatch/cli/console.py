@@ -1,0 +1,142 @@
+"""What all commands share: exit codes, consoles, error messages, and reading options into values."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from enum import IntEnum
+from typing import Any, Final
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from hashmatch import profiles
+from hashmatch.errors import HashmatchError
+from hashmatch.matching import MatchReport, Outcome
+from hashmatch.policy import MatchPolicy, Rule
+from hashmatch.scan import ScanSummary
+
+__all__ = ["ERRORS", "OUT", "Exit", "emit", "exit_for", "fail", "labels_from", "outcome_text", "policy_from", "safe"]
+
+OUT: Final = Console()
+"""Standard output: answers."""
+
+ERRORS: Final = Console(stderr=True)
+"""Standard error: messages and progress."""
+
+POLICIES: Final = {policy.name: policy for policy in (profiles.FAST, profiles.STANDARD)}
+_STYLES: Final = {
+    Outcome.MATCH: "bold red",
+    Outcome.NO_MATCH: "green",
+    Outcome.UNDECIDABLE: "yellow",
+    Outcome.UNREADABLE: "magenta",
+}
+
+
+class Exit(IntEnum):
+    """Exit codes, for scripts: like grep's, with one more for pictures that allow no answer."""
+
+    FOUND = 0
+    NONE = 1
+    ERROR = 2
+    UNDECIDED = 3
+    INTERRUPTED = 130
+
+
+def emit(record: dict[str, Any]) -> None:
+    """Write one JSON line to standard output.
+
+    Raises
+    ------
+    typer.Exit
+        With the error code, when whoever read the output has gone away.
+    """
+    try:
+        OUT.file.write(json.dumps(record, ensure_ascii=True, separators=(",", ":")) + "\n")
+        OUT.file.flush()
+    except BrokenPipeError:
+        # without this the interpreter complains once more when it flushes on its way out
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(Exit.ERROR) from None
+
+
+def safe(text: str) -> str:
+    """Make a name from outside fit for a terminal: control characters and unpaired surrogates become escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text)
+
+
+def fail(message: str) -> typer.Exit:
+    """Print an error for people and return the exception that ends the command."""
+    ERRORS.print(Text.assemble(("error: ", "bold red"), safe(message)), soft_wrap=True)
+    return typer.Exit(Exit.ERROR)
+
+
+def exit_for(summary: ScanSummary) -> Exit:
+    """Exit code of a search: a match outweighs all; what could not be decided is never "none".
+
+    Files that are no pictures at all do not count as errors: folders are full of them.
+    """
+    if summary.outcomes[Outcome.MATCH]:
+        return Exit.FOUND
+    if summary.outcomes[Outcome.UNREADABLE] > summary.reasons["not-an-image"]:
+        return Exit.ERROR
+    return Exit.UNDECIDED if summary.outcomes[Outcome.UNDECIDABLE] else Exit.NONE
+
+
+def outcome_text(report: MatchReport) -> Text:
+    """Outcome in its colour, with the reason if there is one."""
+    text = Text(report.outcome.value, style=_STYLES[report.outcome])
+    return text if report.reason is None else text.append(f" ({report.reason})", style="dim")
+
+
+def labels_from(pairs: Iterable[str]) -> dict[str, str]:
+    """Read ``NAME=VALUE`` options.
+
+    Raises
+    ------
+    typer.BadParameter
+        If one has no name or no ``=``.
+    """
+    labels = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"write NAME=VALUE, not {safe(pair[:40])!r}")
+        labels[name] = value
+    return labels
+
+
+def policy_from(name: str, thresholds: Iterable[str]) -> MatchPolicy:
+    """Make the policy that the options describe.
+
+    Parameters
+    ----------
+    name : str
+        Name of a preset.
+    thresholds : iterable of str
+        ``ALGORITHM=DISTANCE`` for each threshold that differs from the preset.
+
+    Raises
+    ------
+    typer.BadParameter
+        If a name or a number is not acceptable; the message says which are.
+    """
+    if name not in POLICIES:
+        raise typer.BadParameter(f"choose one of: {', '.join(POLICIES)}")
+    policy = POLICIES[name]
+    for algorithm, text in labels_from(thresholds).items():
+        old = policy.rule_for(algorithm)
+        if old is None or not text.isascii() or not text.isdigit():
+            known = ", ".join(rule.algorithm for rule in policy.rules)
+            raise typer.BadParameter(f"write ALGORITHM=DISTANCE with a whole number and one of: {known}")
+        try:
+            new: Rule = replace(old, threshold=int(text))
+        except (HashmatchError, ValueError) as error:
+            raise typer.BadParameter(str(error)) from error
+        rules = tuple(new if rule is old else rule for rule in policy.rules)
+        policy = replace(policy, name=f"{name}, changed" if "," not in policy.name else policy.name, rules=rules)
+    return policy

@@ -1,0 +1,64 @@
+"""``hashmatch hash``: print the hashes of pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hashmatch.cli.console import OUT, Exit, emit, fail, safe
+from hashmatch.errors import HashFormatError, ImageError
+from hashmatch.hashers.facade import fingerprint
+from hashmatch.hashes import algorithm_named
+
+__all__ = ["hash_pictures"]
+
+
+def hash_pictures(
+    pictures: Annotated[list[Path], typer.Argument(help="Picture files.", show_default=False)],
+    algorithm: Annotated[
+        list[str] | None,
+        typer.Option("--algorithm", "-a", help="Algorithm; may be given several times. [default: pdq]"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Print the hashes of pictures, with their quality from 0 to 100.
+
+    Exit code: 0 when every picture was hashed, 2 when one could not be.
+    """
+    names = algorithm or ["pdq"]
+    try:
+        for name in names:
+            algorithm_named(name)
+    except HashFormatError as error:
+        raise typer.BadParameter(str(error)) from error
+    failed = False
+    for path in pictures:
+        try:
+            found = fingerprint(path, names)
+        except ImageError as error:
+            failed = True
+            if as_json:
+                emit({"path": str(path), "error": str(error), "reason": error.reason})
+            else:
+                fail(f"{path}: {error}")
+            continue
+        for item in found.view_hashes:
+            if as_json:
+                emit(
+                    {
+                        "path": str(path),
+                        "algorithm": item.value.algorithm,
+                        "hash": item.value.hex(),
+                        "quality": item.quality,
+                        "view": str(item.view),
+                    }
+                )
+            else:
+                quality = "-" if item.quality is None else str(item.quality)
+                view = "" if str(item.view) == "original" else f"  ({item.view})"
+                line = f"{item.value}  {quality:>3}  {safe(str(path))}{view}"
+                OUT.print(line, markup=False, highlight=False, soft_wrap=True)
+    if failed:
+        raise typer.Exit(Exit.ERROR)

@@ -1,0 +1,168 @@
+"""``hashmatch match`` and ``hashmatch scan``: pictures, hashes or whole folders against lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from hashmatch.cli.console import (
+    ERRORS,
+    OUT,
+    Exit,
+    emit,
+    exit_for,
+    fail,
+    outcome_text,
+    policy_from,
+    safe,
+)
+from hashmatch.errors import HashFormatError, PolicyError
+from hashmatch.hashes import HashValue
+from hashmatch.matching import Matcher, MatchReport, Outcome
+from hashmatch.scan import ScanItem, ScanSummary, iter_files, scan
+
+__all__ = ["match", "scan_folders"]
+
+_Lists = Annotated[list[Path], typer.Option("--list", "-l", help="List file; may be given several times.")]
+_Policy = Annotated[str, typer.Option("--policy", "-p", help="fast (one view) or standard (all eight turns).")]
+_Threshold = Annotated[
+    list[str] | None,
+    typer.Option("--threshold", "-t", help="ALGORITHM=DISTANCE, inclusive; may be given several times."),
+]
+_Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+
+def match(
+    sources: Annotated[
+        list[str], typer.Argument(help='Picture files, or hashes written "pdq:<64 hex>".', show_default=False)
+    ],
+    lists: _Lists,
+    policy: _Policy = "standard",
+    threshold: _Threshold = None,
+    as_json: _Json = False,
+) -> None:
+    """Match pictures or hashes against lists and explain each match.
+
+    Exit code: 0 a match was found, 1 none, 2 an error or an unreadable picture, 3 nothing found but a picture was
+    undecidable.
+    """
+    summary = ScanSummary()
+    with Matcher.open(*lists, policy=policy_from(policy, threshold or ())) as matcher:
+        for source in sources:
+            report = _report_for(matcher, source)
+            summary.count(ScanItem(Path(source), report))
+            _answer(source, report, as_json=as_json)
+    raise typer.Exit(exit_for(summary))
+
+
+def _report_for(matcher: Matcher, source: str) -> MatchReport:
+    """Match a hash when the text is one, else the file of that name."""
+    if not Path(source).exists() and ":" in source:
+        try:
+            return matcher.match_hash(HashValue.parse(source))
+        except (HashFormatError, PolicyError) as error:
+            raise fail(f"neither a file nor a hash: {error}") from error
+    return matcher.match(source)
+
+
+def scan_folders(
+    roots: Annotated[list[Path], typer.Argument(help="Folders or files.", show_default=False)],
+    lists: _Lists,
+    policy: _Policy = "standard",
+    threshold: _Threshold = None,
+    workers: Annotated[int, typer.Option("--workers", "-w", min=1, max=256, help="Threads.")] = 1,
+    show_all: Annotated[bool, typer.Option("--all", help="Show every file, not only matches and doubts.")] = False,
+    as_json: _Json = False,
+) -> None:
+    """Match every file under some folders.
+
+    Shows matches, unreadable and undecidable pictures, then counts that add up to the number of files. Ctrl-C stops
+    between two files and still prints the counts.
+
+    Exit code: 0 a match was found, 1 none, 2 an error or an unreadable picture, 3 nothing found but a picture was
+    undecidable, 130 interrupted.
+    """
+    summary = ScanSummary()
+    problems: list[OSError] = []
+    interrupted = False
+    with Matcher.open(*lists, policy=policy_from(policy, threshold or ())) as matcher:
+        paths = list(iter_files(roots, on_error=problems.append))
+        items = scan(matcher, paths, workers=workers)
+        try:
+            with _progress(len(paths)) as step:
+                for item in items:
+                    summary.count(item)
+                    if show_all or _worth_showing(item.report):
+                        _answer(str(item.path), item.report, as_json=as_json)
+                    step()
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            items.close()
+    for problem in problems:
+        fail(f"{problem.filename}: {problem.strerror}")
+    _show_summary(summary, n_paths=len(paths), n_problems=len(problems), as_json=as_json)
+    if interrupted:
+        ERRORS.print("interrupted: the counts cover the files up to here")
+        raise typer.Exit(Exit.INTERRUPTED)
+    code = exit_for(summary)
+    raise typer.Exit(Exit.ERROR if problems and code is not Exit.FOUND else code)
+
+
+def _worth_showing(report: MatchReport) -> bool:
+    return report.outcome is not Outcome.NO_MATCH and report.reason != "not-an-image"
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[], None]]:
+    """Draw a bar on standard error while it is a terminal."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("scanning"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=ERRORS, transient=True, disable=not ERRORS.is_terminal) as progress:
+        task = progress.add_task("scan", total=total)
+        yield lambda: progress.advance(task)
+
+
+def _answer(source: str, report: MatchReport, *, as_json: bool) -> None:
+    """Print one report: a JSON line, or for people a line for the outcome and a line for each match."""
+    if as_json:
+        emit({"source": source} | report.to_dict())
+        return
+    OUT.print(Text.assemble(outcome_text(report), f"  {safe(source)}"), soft_wrap=True)
+    for item in report.matches:
+        unit = "" if item.distance == 0 else f", distance {item.distance} of at most {item.threshold}"
+        labels = "".join(f", {name}={value}" for name, value in item.labels.items())
+        line = (
+            f"    entry {item.entry_id} of list {item.list_name} version {item.list_version}: "
+            f"{item.algorithm}{unit or ', equal'}, view: {item.view}, from {', '.join(item.sources)}{labels}"
+        )
+        OUT.print(Text(safe(line)), soft_wrap=True)
+    if report.n_matches > len(report.matches):
+        OUT.print(Text(f"    and {report.n_matches - len(report.matches)} more"))
+
+
+def _show_summary(summary: ScanSummary, *, n_paths: int, n_problems: int, as_json: bool) -> None:
+    if as_json:
+        emit({"summary": summary.to_dict() | {"found": n_paths, "folders_unreadable": n_problems}})
+        return
+    table = Table(title=f"{summary.n_files} of {n_paths} files", title_justify="left")
+    table.add_column("outcome")
+    table.add_column("files", justify="right")
+    for outcome in Outcome:
+        table.add_row(outcome.value, str(summary.outcomes[outcome]))
+    OUT.print(table)
+    if summary.reasons:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in summary.reasons.most_common())
+        OUT.print(Text(f"reasons: {reasons}"), soft_wrap=True)

@@ -1,0 +1,75 @@
+"""Digests: MD5, SHA-1 and SHA-256 of a file's bytes, for exact copies."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Final
+
+from hashmatch.errors import HashFormatError
+from hashmatch.hashers.base import refuse_opaque
+from hashmatch.hashes import HashValue, algorithm_named
+
+__all__ = ["DIGEST_ALGORITHMS", "digest", "digests"]
+
+DIGEST_ALGORITHMS: Final = ("md5", "sha1", "sha256")
+"""Names of the digests, in the order they are computed."""
+
+
+def digest(data: bytes, algorithm: str) -> HashValue:
+    """Digest a file's bytes.
+
+    Parameters
+    ----------
+    data : bytes-like
+        The whole file.
+    algorithm : str
+        ``"md5"``, ``"sha1"`` or ``"sha256"``.
+
+    Raises
+    ------
+    HashFormatError
+        If the algorithm is unknown or is not a digest.
+    TypeError
+        If ``data`` is not bytes-like.
+
+    Notes
+    -----
+    Cost: about 1 to 2 ns a byte. MD5 and SHA-1 are broken against forgery; they serve lists that hold nothing else.
+
+    Examples
+    --------
+    >>> digest(b"", "md5").hex()
+    'd41d8cd98f00b204e9800998ecf8427e'
+    """
+    found = algorithm_named(algorithm)
+    refuse_opaque(found)
+    name = found.name
+    if name not in DIGEST_ALGORITHMS:
+        raise HashFormatError(f"{name} is not a digest of bytes; digests are: {', '.join(DIGEST_ALGORITHMS)}")
+    return HashValue(name, hashlib.new(name, data, usedforsecurity=False).digest())
+
+
+def digests(data: bytes, algorithms: Iterable[str] = DIGEST_ALGORITHMS) -> tuple[HashValue, ...]:
+    """Digest a file's bytes in several ways.
+
+    Parameters
+    ----------
+    data : bytes-like
+        The whole file.
+    algorithms : iterable of str
+        Names of digests.
+
+    Returns
+    -------
+    tuple of HashValue
+        In the order asked for.
+
+    Raises
+    ------
+    HashFormatError, TypeError
+        As `digest`; also TypeError for a single name in place of a sequence.
+    """
+    if isinstance(algorithms, str):
+        raise TypeError('algorithms is a sequence of names: write ("sha256",), not "sha256"')
+    return tuple(digest(data, algorithm) for algorithm in algorithms)

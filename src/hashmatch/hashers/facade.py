@@ -1,0 +1,169 @@
+"""From a source to its hashes: `hash_image` and `fingerprint`.
+
+The one place where pictures and hashers meet; everything above works on the `Fingerprint` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from hashmatch.errors import HashFormatError, UnreadableImageError
+from hashmatch.hashers.base import Hasher
+from hashmatch.hashers.classic import ClassicHasher
+from hashmatch.hashers.digest import digest
+from hashmatch.hashers.pdq import PDQHasher
+from hashmatch.hashes import Fingerprint, HashValue, Metric, Turn, View, ViewHash, algorithm_named
+from hashmatch.picture import DecodePolicy, iter_rasters, read_source
+
+if TYPE_CHECKING:
+    from hashmatch.picture import ImageSource
+
+__all__ = ["PICTURE_HASHERS", "fingerprint", "hash_image", "iter_view_hashes"]
+
+_PDQ: Final = PDQHasher()
+
+PICTURE_HASHERS: Final[Mapping[str, Hasher]] = MappingProxyType(
+    {
+        "pdq": _PDQ,
+        **{
+            name + suffix: ClassicHasher(name + suffix)
+            for name in ("ahash", "dhash", "phash", "whash")
+            for suffix in ("", "-256")
+        },
+    }
+)
+"""The hasher of every algorithm that is computed from pixels."""
+
+
+def hash_image(source: ImageSource, algorithm: str = "pdq", *, decode: DecodePolicy | None = None) -> HashValue:
+    """Hash one picture by one algorithm.
+
+    Parameters
+    ----------
+    source : bytes, path, binary file, PIL image or array
+        The picture. Arrays are (H, W, 3) or (H, W), uint8 or float from 0 to 255.
+    algorithm : str
+        Name of an algorithm that can be computed: ``pdq``, a classic hash, or a digest of the file's bytes.
+    decode : DecodePolicy, optional
+        Formats and limits.
+
+    Returns
+    -------
+    HashValue
+        Hash of the first frame, with transparency on white. A plain picture has a hash too, and it is worth little:
+        `fingerprint` tells the quality.
+
+    Raises
+    ------
+    ImageError
+        If the source cannot be read or is over a limit.
+    HashFormatError
+        If the algorithm is unknown or can only be stored (``photodna``).
+
+    Notes
+    -----
+    Cost: the decode, and for PDQ about a fifth of it more.
+    """
+    return fingerprint(source, (algorithm,), decode=decode).view_hashes[0].value
+
+
+def fingerprint(
+    source: ImageSource,
+    algorithms: Iterable[str] = ("pdq",),
+    *,
+    turns: bool = False,
+    decode: DecodePolicy | None = None,
+) -> Fingerprint:
+    """Compute several hashes of one picture.
+
+    Parameters
+    ----------
+    source : bytes, path, binary file, PIL image or array
+        The picture; digests need bytes, a path or a binary file.
+    algorithms : iterable of str
+        Algorithms that can be computed, each taken once.
+    turns : bool
+        Whether the seven other turns are hashed too: for queries, a list takes upright pictures only.
+    decode : DecodePolicy, optional
+        Formats and limits, and whether every frame is hashed.
+
+    Returns
+    -------
+    Fingerprint
+        Digests first, then for each frame and background each algorithm. Transparent pictures have a second view on
+        black where that differs. The quality of every perceptual hash is PDQ's measure, 0 to 100.
+
+    Raises
+    ------
+    ImageError
+        If the source cannot be read or is over a limit.
+    HashFormatError
+        If an algorithm is unknown or can only be stored.
+    """
+    if isinstance(algorithms, str):
+        raise TypeError('algorithms is a sequence of names: write ("pdq",), not "pdq"')
+    names = tuple(dict.fromkeys(algorithm_named(name).name for name in algorithms))
+    digest_names = tuple(name for name in names if algorithm_named(name).metric is Metric.EXACT)
+    picture_names = tuple(name for name in names if name not in digest_names)
+    _check_computable(names, picture_names)
+    policy = DecodePolicy() if decode is None else decode
+    view_hashes: list[ViewHash] = []
+    opened: Any = source
+    if digest_names:
+        data = read_source(source, policy)
+        if data is None:
+            raise UnreadableImageError(
+                "a digest is of a file's bytes: give bytes, a path or a binary file", reason="no-bytes"
+            )
+        view_hashes += [ViewHash(value=digest(data, name)) for name in digest_names]
+        opened = data
+    if picture_names:
+        view_hashes += iter_view_hashes(opened, picture_names, turns=turns, decode=policy)
+    return Fingerprint(tuple(view_hashes))
+
+
+def iter_view_hashes(
+    source: ImageSource, algorithms: tuple[str, ...], *, turns: bool, decode: DecodePolicy
+) -> Iterator[ViewHash]:
+    """Hash one view after the other, so that those before a broken frame are not lost.
+
+    Parameters
+    ----------
+    source, turns, decode
+        As for `fingerprint`.
+    algorithms : tuple of str
+        Names of `PICTURE_HASHERS`.
+
+    Yields
+    ------
+    ViewHash
+        In the order of `fingerprint`; the errors are the same, raised where the frame stands.
+    """
+    for raster in iter_rasters(source, decode):
+        yield from _hash_view(raster.pixels, raster.view, algorithms, turns=turns)
+
+
+def _check_computable(names: tuple[str, ...], picture_names: tuple[str, ...]) -> None:
+    if not names:
+        raise ValueError("name at least one algorithm")
+    for name in picture_names:
+        if name not in PICTURE_HASHERS:
+            raise HashFormatError(
+                f"{name} hashes are stored and matched but never computed here; get them from their own software"
+            )
+
+
+def _hash_view(pixels: Any, view: View, names: tuple[str, ...], *, turns: bool) -> Iterator[ViewHash]:
+    """Hash one raster by every algorithm; PDQ's quality stands for all, since the others measure none."""
+    pdq_turns = _PDQ.hash_turns(pixels) if turns else {Turn.NONE: _PDQ.hash_pixels(pixels)}
+    for name in names:
+        if name == "pdq":
+            hashed = pdq_turns
+        else:
+            hasher = PICTURE_HASHERS[name]
+            hashed = hasher.hash_turns(pixels) if turns else {Turn.NONE: hasher.hash_pixels(pixels)}
+        for turn, (value, _) in hashed.items():
+            turned = View(frame=view.frame, background=view.background, turn=turn)
+            yield ViewHash(value=value, quality=pdq_turns[turn][1], view=turned)

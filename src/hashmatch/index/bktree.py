@@ -1,0 +1,346 @@
+"""`BKTree`: Burkhard-Keller tree for any integer metric, in flat arrays."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hashmatch import kernels
+from hashmatch.hashes import Metric
+from hashmatch.index.base import check_codes
+from hashmatch.index.costs import MEASURED, Costs
+from hashmatch.index.segments import (
+    DEFAULT_PENDING,
+    Core,
+    Found,
+    SegmentedIndex,
+    check_layout,
+    check_sections,
+    join_found,
+    scan_all,
+)
+from hashmatch.index.space import Packed, Space, space_of
+
+__all__ = ["DEFAULT_LEAF", "BKTree"]
+
+DEFAULT_LEAF: Final = 64
+_MAX_LEVELS: Final = 40
+_BLOCK_QUERIES: Final = 32
+_BLOCK_CODES: Final = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The arrays of a tree over ``n`` slots; a slot is a row moved so that every subtree is one range of slots.
+
+    Node j has its pivot in slot ``node_slot[j]``. Its edges have ``edge_key = j * span + distance``, ascending over
+    the whole tree, where span is one more than the largest distance. Edge e leads to the slots ``edge_start[e]`` to
+    ``edge_end[e] - 1``: to node ``edge_node[e]``, or to a leaf where that is -1. Node 0 is the root; a tree without
+    nodes is one leaf.
+    """
+
+    order: NDArray[np.uint32]
+    node_slot: NDArray[np.uint32]
+    edge_key: NDArray[np.int64]
+    edge_start: NDArray[np.uint32]
+    edge_end: NDArray[np.uint32]
+    edge_node: NDArray[np.int32]
+
+
+def build_tree(space: Space, packed: Packed, leaf_size: int) -> Tree:
+    """Build the tree level by level; all nodes of a level at once.
+
+    Notes
+    -----
+    O(n) distances a level. The pivot of a node is its first row. Rows at distance 0 from their pivot are a leaf, and
+    below 40 levels everything is: only sets in which nearly all codes are equally far apart get there.
+    """
+    n, span = space.count(packed), space.max_distance + 1
+    order = np.arange(n, dtype=np.int64)
+    starts = np.zeros(int(n > leaf_size), dtype=np.int64)
+    ends = np.full(int(n > leaf_size), n, dtype=np.int64)
+    slots, keys, firsts, lasts, children = [], [], [], [], []
+    n_nodes = 0
+    for level in range(_MAX_LEVELS):
+        if not len(starts):
+            break
+        members = kernels.expand_ranges(starts + 1, ends - starts - 1)
+        group = np.repeat(np.arange(len(starts)), ends - starts - 1)
+        rows = order[members]
+        distance = space.at(packed, rows, space.take(packed, order[starts]), group)
+        key = (group + n_nodes) * span + distance
+        sort = np.argsort(key, kind="stable")
+        order[members] = rows[sort]
+        key = key[sort]
+        opens = np.append(True, key[1:] != key[:-1]).nonzero()[0]
+        closes = np.append(opens[1:], len(key)) - 1
+        first, last, edge_key = members[opens], members[closes] + 1, key[opens]
+        inner = (last - first > leaf_size) & (edge_key % span > 0) & (level + 1 < _MAX_LEVELS)
+        child = np.full(len(opens), -1, dtype=np.int64)
+        child[inner] = n_nodes + len(starts) + np.arange(int(inner.sum()))
+        slots.append(starts)
+        keys.append(edge_key)
+        firsts.append(first)
+        lasts.append(last)
+        children.append(child)
+        n_nodes += len(starts)
+        starts, ends = first[inner], last[inner]
+    return Tree(
+        order=order.astype("<u4"),
+        node_slot=_column(slots, "<u4"),
+        edge_key=_column(keys, "<i8"),
+        edge_start=_column(firsts, "<u4"),
+        edge_end=_column(lasts, "<u4"),
+        edge_node=_column(children, "<i4"),
+    )
+
+
+def _column(parts: list[NDArray[np.int64]], dtype: str) -> NDArray[Any]:
+    return np.concatenate([np.empty(0, dtype=np.int64), *parts]).astype(dtype)
+
+
+class TreeCore:
+    """A tree and its codes in slot order."""
+
+    def __init__(self, space: Space, codes: Packed, tree: Tree, costs: Costs) -> None:
+        self._space = space
+        self._codes = codes
+        self._tree = tree
+        self._costs = costs
+        self._scan_cost = costs.scan_start + costs.scan(space.metric, space.n_bytes) * space.count(codes)
+
+    @classmethod
+    def build(cls, space: Space, packed: Packed, leaf_size: int, costs: Costs) -> TreeCore:
+        """Build the tree and move the codes into slot order."""
+        tree = build_tree(space, packed, leaf_size)
+        return cls(space, space.take(packed, tree.order), tree, costs)
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return self._space.count(self._codes)
+
+    def find(self, queries: Packed, k: int, radius: int) -> Found:
+        """Search ``k`` packed queries; scan for those whose leaves hold so much that the scan is cheaper."""
+        parts = []
+        for first in range(0, k, _BLOCK_QUERIES):
+            asked = np.arange(first, min(first + _BLOCK_QUERIES, k))
+            part = self._find_block(self._space.take(queries, asked), len(asked), radius)
+            rows = self._tree.order.take(part.rows).astype(np.int64)
+            parts.append(Found(part.owners + first, rows, part.distances, part.probes, part.compared, part.scanned))
+        return join_found(parts)
+
+    def _find_block(self, queries: Packed, k: int, radius: int) -> Found:
+        """Search a few queries; the rows found are slots."""
+        if not len(self._tree.node_slot):
+            return scan_all(self._space, self._codes, queries, np.arange(k), radius)
+        pivots, edges, owners = self._descend(queries, k, radius)
+        starts = self._tree.edge_start.take(edges).astype(np.int64)
+        lengths = self._tree.edge_end.take(edges) - starts
+        totals = np.bincount(owners, weights=lengths, minlength=k)
+        costly = (totals * self._costs.leaf_code > self._scan_cost).nonzero()[0]
+        if not len(costly):
+            return join_found([pivots, *self._compare(queries, owners, starts, lengths, radius)])
+        cheap = np.ones(k, dtype=np.bool_)
+        cheap[costly] = False
+        mine, kept = cheap.take(pivots.owners), cheap.take(owners)
+        pivots = Found(
+            pivots.owners[mine], pivots.rows[mine], pivots.distances[mine], pivots.probes, pivots.compared, 0
+        )
+        scanned = scan_all(self._space, self._codes, queries, costly, radius)
+        compared = self._compare(queries, owners[kept], starts[kept], lengths[kept], radius)
+        return join_found([pivots, scanned, *compared])
+
+    def _descend(self, queries: Packed, k: int, radius: int) -> tuple[Found, NDArray[np.int64], NDArray[np.int64]]:
+        """Walk down level by level; give the hits among pivots, and the edges to leaves with their queries."""
+        tree, span = self._tree, self._space.max_distance + 1
+        owners, nodes = np.arange(k), np.zeros(k, dtype=np.int64)
+        pivots: list[Found] = []
+        leaf_edges: list[NDArray[np.int64]] = []
+        leaf_owners: list[NDArray[np.int64]] = []
+        while len(nodes):
+            slots = tree.node_slot.take(nodes).astype(np.int64)
+            distances = self._space.at(self._codes, slots, queries, owners)
+            near = (distances <= radius).nonzero()[0]
+            base = nodes * span
+            low = np.searchsorted(tree.edge_key, base + np.maximum(distances - radius, 0), side="left")
+            high = np.searchsorted(tree.edge_key, base + np.minimum(distances + radius, span - 1), side="right")
+            pivots.append(
+                Found(owners.take(near), slots.take(near), distances.take(near), 2 * len(nodes), len(nodes), 0)
+            )
+            edges = kernels.expand_ranges(low, high - low)
+            owners = np.repeat(owners, high - low)
+            child = tree.edge_node.take(edges)
+            is_leaf = child < 0
+            leaf_edges.append(edges[is_leaf])
+            leaf_owners.append(owners[is_leaf])
+            inner = ~is_leaf
+            owners, nodes = owners[inner], child[inner].astype(np.int64)
+        return join_found(pivots), np.concatenate(leaf_edges), np.concatenate(leaf_owners)
+
+    def _compare(
+        self,
+        queries: Packed,
+        owners: NDArray[np.int64],
+        starts: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        radius: int,
+    ) -> list[Found]:
+        """Compare ranges of slots with their queries, a bounded number at a time."""
+        ends = np.cumsum(lengths)
+        total = int(ends[-1]) if len(ends) else 0
+        cuts = np.searchsorted(ends, np.arange(_BLOCK_CODES, total, _BLOCK_CODES))
+        parts = []
+        single = self._space.count(queries) == 1
+        for low, high in itertools.pairwise([0, *np.unique(cuts).tolist(), len(ends)]):
+            slots = kernels.expand_ranges(starts[low:high], lengths[low:high])
+            mine = None if single else np.repeat(owners[low:high], lengths[low:high])
+            near, distances = self._space.within(self._codes, slots, queries, mine, radius)
+            hits = np.zeros(len(near), dtype=np.int64) if mine is None else mine.take(near)
+            parts.append(Found(hits, slots.take(near), distances, 0, len(slots), 0))
+        return parts
+
+    def packed(self) -> Packed:
+        """Give all codes in row order."""
+        return self._space.take(self._codes, np.argsort(self._tree.order))
+
+    def sections(self) -> dict[str, NDArray[Any]]:
+        """Name the arrays that a file needs."""
+        return {"codes": self._codes, **{name: getattr(self._tree, name) for name in Tree.__slots__}}
+
+    def check(self) -> None:
+        """Raise ValueError if a range, a distance or an order is not what the codes give."""
+        check_layout(self._space, self._codes)
+        tree, span = self._tree, self._space.max_distance + 1
+        if not np.array_equal(np.sort(tree.order), np.arange(self.n)):
+            raise ValueError("the slots do not hold every row once")
+        if bool((np.diff(tree.edge_key) <= 0).any()):
+            raise ValueError("edges are not sorted")
+        starts, ends = tree.edge_start.astype(np.int64), tree.edge_end.astype(np.int64)
+        slots = kernels.expand_ranges(starts, ends - starts)
+        pivots = tree.node_slot.take(np.repeat(tree.edge_key // span, ends - starts))
+        pivot_codes = self._space.take(self._codes, pivots)
+        distances = self._space.at(self._codes, slots, pivot_codes, np.arange(len(slots)))
+        if not np.array_equal(distances, np.repeat(tree.edge_key % span, ends - starts)):
+            raise ValueError("a code is not at the distance its edge says")
+        inner = tree.edge_node >= 0
+        if not np.array_equal(tree.edge_node[inner], np.arange(1, len(tree.node_slot))):
+            raise ValueError("a node is not reached by exactly one edge")
+        if not np.array_equal(tree.node_slot[1:], tree.edge_start[inner]):
+            raise ValueError("a pivot is not the first of its range")
+        reached = np.concatenate([tree.node_slot, kernels.expand_ranges(starts[~inner], (ends - starts)[~inner])])
+        if len(tree.node_slot) and not np.array_equal(np.sort(reached), np.arange(self.n)):
+            raise ValueError("a slot is not reached exactly once")
+
+
+class BKTree(SegmentedIndex):
+    """Burkhard-Keller tree: prunes by the triangle inequality, for any integer metric.
+
+    Build with `build`, edit with `add` and `remove`, search with `search`, `search_batch` and `explain`, keep with
+    `save` and `load`.
+
+    Notes
+    -----
+    Where it serves: metrics other than Hamming at a radius well below the spread of the distances, and 64-bit hashes
+    at a radius of some 4 bits or less. Where it does not: at 256 bits and radius 31 the distances of unrelated codes
+    crowd round 128 ± 8, nearly every edge survives, and a plain scan wins; a search that notices this scans. For bit
+    strings `MultiIndex` is usually faster; ``docs/indexes.md`` has the figures.
+    Cost: the nodes and leaves whose edge lies within the radius of the query's distance; see `explain`.
+    Memory: the codes, 12 bytes a code, and about 40 bytes a leaf.
+    Source: W. Burkhard, R. Keller, "Some approaches to best-match file searching", Communications of the ACM 16(4),
+    1973; ours has leaves of up to ``leaf_size`` codes that are compared at once, and collects insertions in a small
+    scanned part that is merged as it grows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tree = BKTree.build(np.array([[0, 0], [3, 4], [30, 40]], dtype=np.uint8), metric=Metric.EUCLIDEAN)
+    >>> positions, distances = tree.search(np.array([0, 0], dtype=np.uint8), radius=5)
+    >>> positions.tolist(), distances.tolist()
+    ([0, 1], [0, 5])
+    """
+
+    kind: ClassVar[str] = "bktree"
+
+    def __init__(
+        self,
+        space: Space,
+        *,
+        leaf_size: int = DEFAULT_LEAF,
+        costs: Costs = MEASURED,
+        pending_limit: int = DEFAULT_PENDING,
+    ) -> None:
+        super().__init__(space, pending_limit=pending_limit)
+        if leaf_size < 1:
+            raise ValueError(f"leaf_size must be 1 or more, not {leaf_size}")
+        self._leaf_size = leaf_size
+        self._costs = costs
+
+    @classmethod
+    def build(
+        cls,
+        codes: ArrayLike,
+        *,
+        metric: Metric = Metric.HAMMING,
+        leaf_size: int = DEFAULT_LEAF,
+        costs: Costs = MEASURED,
+        pending_limit: int = DEFAULT_PENDING,
+    ) -> BKTree:
+        """Build an index of ``codes``, whose positions are 0 to n - 1.
+
+        Parameters
+        ----------
+        codes : (n, n_bytes) uint8 array
+            Codes of 1 to 4096 bytes; copied.
+        metric : Metric
+            How they are compared.
+        leaf_size : int
+            Codes that are not split further, 1 or more.
+        costs : Costs
+            Measured costs of this machine.
+        pending_limit : int
+            Size of the part that collects added codes, 1 or more.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the codes are not uint8 rows of usable length, or an option is out of range.
+
+        Notes
+        -----
+        One distance a code and level, and one sort a level.
+        """
+        checked = check_codes(codes, None)
+        space = space_of(metric, checked.shape[1])
+        index = cls(space, leaf_size=leaf_size, costs=costs, pending_limit=pending_limit)
+        index.add(checked)
+        return index
+
+    def _make_core(self, packed: Packed) -> Core:
+        return TreeCore.build(self._space, packed, self._leaf_size, self._costs)
+
+    def _restore_core(self, sections: Mapping[str, NDArray[Any]]) -> Core:
+        codes = check_sections(self._space, sections)
+        tree = Tree(**{name: sections[name] for name in Tree.__slots__})
+        n_edges = len(tree.edge_key)
+        expected = {
+            "order": ("<u4", self._space.count(codes)),
+            "node_slot": ("<u4", len(tree.node_slot)),
+            "edge_key": ("<i8", n_edges),
+            "edge_start": ("<u4", n_edges),
+            "edge_end": ("<u4", n_edges),
+            "edge_node": ("<i4", n_edges),
+        }
+        for name, (dtype, count) in expected.items():
+            if sections[name].dtype.str != dtype or sections[name].shape != (count,):
+                raise ValueError(f"section {name} has the wrong type or shape")
+        return TreeCore(self._space, codes, tree, self._costs)
+
+    @classmethod
+    def _empty(cls, space: Space) -> Self:
+        return cls(space)

@@ -1,0 +1,70 @@
+"""Measured costs of the indexes' steps: what planning and falling back are computed from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Final
+
+from hashmatch.hashes import Metric
+
+__all__ = ["MEASURED", "Costs"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """Time of each step of a search, in nanoseconds, on one thread.
+
+    Parameters
+    ----------
+    scan_start : float
+        A linear scan of nothing.
+    scan_code : float
+        Each code of up to 16 bytes in a Hamming scan, and the first 16 bytes of a longer one.
+    scan_byte : float
+        Each byte of a code in a Euclidean scan.
+    multi_start : float
+        A search of substring tables that finds nothing to do.
+    probe : float
+        Each bucket looked up.
+    candidate : float
+        Each stored code taken from a bucket and checked.
+    level : float
+        Each level of a BK-tree.
+    node : float
+        Each node of a BK-tree visited, its edges included.
+    leaf_code : float
+        Each code of a leaf compared.
+    """
+
+    scan_start: float
+    scan_code: float
+    scan_byte: float
+    multi_start: float
+    probe: float
+    candidate: float
+    level: float
+    node: float
+    leaf_code: float
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if not getattr(self, field.name) >= 0:
+                raise ValueError(f"{field.name} must be 0 or more nanoseconds")
+
+    def scan(self, metric: Metric, n_bytes: int) -> float:
+        """Time of each code of ``n_bytes`` bytes in a scan, nanoseconds."""
+        return self.scan_byte * n_bytes if metric is Metric.EUCLIDEAN else self.scan_code
+
+
+# Measured with benchmarks/planner_costs.py, see the docstring of that file; AMD EPYC, NumPy 2.4, one thread.
+MEASURED: Final = Costs(
+    scan_start=9_000.0,
+    scan_code=1.9,
+    scan_byte=1.2,
+    multi_start=45_000.0,
+    probe=35.0,
+    candidate=30.0,
+    level=30_000.0,
+    node=60.0,
+    leaf_code=9.0,
+)

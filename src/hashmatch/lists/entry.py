@@ -1,0 +1,214 @@
+"""What a reference list holds: `Entry`, `Listing`, `ListedHash`; and what text it accepts.
+
+Floor: lists. Nothing here touches a file. None of these types can hold a pixel, a path or a byte string other than a
+`HashValue`'s own, and none shows a hash in its ``repr``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from hashmatch.errors import ReferenceListError
+from hashmatch.hashes import Fingerprint, HashValue, Turn
+
+__all__ = ["LOCAL", "Entry", "ListedHash", "Listing"]
+
+LOCAL: Final = "local"
+"""Source of an entry for which none is given."""
+
+MAX_ENTRY_ID: Final = 256
+MAX_SOURCE: Final = 64
+MAX_LIST_NAME: Final = 256
+MAX_LABEL_NAME: Final = 64
+MAX_LABEL_VALUE: Final = 256
+MAX_LABELS: Final = 64
+MAX_HASHES: Final = 65_536
+
+_NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def checked_text(text: str, what: str, limit: int) -> str:
+    """Return ``text`` if a list may hold it as ``what``.
+
+    Raises
+    ------
+    TypeError
+        If it is not str.
+    ReferenceListError
+        If it is empty, longer than ``limit`` characters, not printable or begins or ends with a space.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"{what} must be str, not {type(text).__name__}")
+    if not text or len(text) > limit or not text.isprintable() or text[0] == " " or text[-1] == " ":
+        raise ReferenceListError(f"{what} must be 1 to {limit} printable characters without a space at either end")
+    return text
+
+
+def checked_labels(labels: Mapping[str, str]) -> Mapping[str, str]:
+    """Return a read-only copy of ``labels``, checked; the same errors as `checked_text`."""
+    if not isinstance(labels, Mapping):
+        raise TypeError(f"labels must be a mapping of str to str, not {type(labels).__name__}")
+    if not labels:
+        return _NO_LABELS
+    if len(labels) > MAX_LABELS:
+        raise ReferenceListError(f"a source gives an entry at most {MAX_LABELS} labels")
+    return MappingProxyType(
+        {
+            checked_text(name, "the name of a label", MAX_LABEL_NAME): checked_text(
+                value, "the value of a label", MAX_LABEL_VALUE
+            )
+            for name, value in labels.items()
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ListedHash:
+    """One hash of an entry.
+
+    Parameters
+    ----------
+    value : HashValue
+        The hash.
+    quality : int, optional
+        How much there was to hash, 0 to 100; None where it was not measured or is not known.
+    """
+
+    value: HashValue
+    quality: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.value, HashValue):
+            raise TypeError(f"a list holds HashValue, not {type(self.value).__name__}")
+        if self.quality is not None and (not isinstance(self.quality, int) or not 0 <= self.quality <= 100):
+            raise ReferenceListError("quality must be a whole number from 0 to 100, or None")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Listing:
+    """What one source says of one entry.
+
+    Parameters
+    ----------
+    source : str
+        Who lists it, 1 to 64 printable characters.
+    hashes : tuple of ListedHash
+        At least one.
+    labels : mapping of str to str
+        The source's own labels, at most 64; names up to 64 and values up to 256 printable characters.
+    """
+
+    source: str
+    hashes: tuple[ListedHash, ...]
+    labels: Mapping[str, str] = field(default=_NO_LABELS, hash=False)
+
+    def __post_init__(self) -> None:
+        checked_text(self.source, "the source", MAX_SOURCE)
+        hashes = tuple(self.hashes)
+        if not 1 <= len(hashes) <= MAX_HASHES:
+            raise ReferenceListError(f"a source lists an entry with 1 to {MAX_HASHES} hashes, not {len(hashes)}")
+        for item in hashes:
+            if not isinstance(item, ListedHash):
+                raise TypeError(f"a listing holds ListedHash, not {type(item).__name__}")
+        object.__setattr__(self, "hashes", hashes)
+        if self.labels is not _NO_LABELS:
+            object.__setattr__(self, "labels", checked_labels(self.labels))
+
+    def __repr__(self) -> str:
+        return f"<Listing by {self.source!r}, hashes: {len(self.hashes)}, labels: {len(self.labels)}>"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Entry:
+    """One item of a reference list: everything that all sources say of it.
+
+    Parameters
+    ----------
+    entry_id : str
+        Name of the entry within its list, 1 to 256 printable characters. Never the name of an image file.
+    listings : tuple of Listing
+        At least one, each of another source.
+    key : int, optional
+        Number of the entry in the file it was read from; never given to another entry of that file. Not compared.
+    """
+
+    entry_id: str
+    listings: tuple[Listing, ...]
+    key: int | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        checked_text(self.entry_id, "the entry id", MAX_ENTRY_ID)
+        listings = tuple(self.listings)
+        for item in listings:
+            if not isinstance(item, Listing):
+                raise TypeError(f"an entry is made of Listing, not {type(item).__name__}")
+        if not listings or len({item.source for item in listings}) != len(listings):
+            raise ReferenceListError("an entry needs at least one listing, each of another source")
+        object.__setattr__(self, "listings", listings)
+
+    @classmethod
+    def of(
+        cls,
+        entry_id: str,
+        *,
+        hashes: Iterable[HashValue] = (),
+        fingerprint: Fingerprint | None = None,
+        source: str = LOCAL,
+        labels: Mapping[str, str] | None = None,
+        quality: int | None = None,
+    ) -> Entry:
+        """Make the entry that one source lists.
+
+        Parameters
+        ----------
+        entry_id : str
+            Name of the entry.
+        hashes : iterable of HashValue
+            Hashes of the picture, of one or several algorithms; all are given ``quality``.
+        fingerprint : Fingerprint, optional
+            Further hashes, each with its own quality. Every view must be upright.
+        source, labels
+            As in `Listing`.
+        quality : int, optional
+            Quality of ``hashes``, 0 to 100.
+
+        Raises
+        ------
+        ReferenceListError
+            If there is no hash, a view of the fingerprint is turned, or a text is not acceptable.
+        TypeError
+            If something is not of the stated type: a list takes hashes, never pictures.
+        """
+        if isinstance(hashes, (str, bytes, HashValue)):
+            raise TypeError(f"hashes must be an iterable of HashValue, not {type(hashes).__name__}")
+        listed = [ListedHash(value, quality) for value in hashes]
+        if fingerprint is not None:
+            if not isinstance(fingerprint, Fingerprint):
+                raise TypeError(f"fingerprint must be a Fingerprint, not {type(fingerprint).__name__}")
+            if any(item.view.turn is not Turn.NONE for item in fingerprint.view_hashes):
+                raise ReferenceListError(
+                    "the fingerprint has turned views; a list holds upright pictures, and matching turns the query"
+                )
+            listed += [ListedHash(item.value, item.quality) for item in fingerprint.view_hashes]
+        return cls(entry_id, (Listing(source, tuple(listed), labels or _NO_LABELS),))
+
+    @property
+    def hashes(self) -> tuple[HashValue, ...]:
+        """The hashes of all sources, each once, in the order they were listed."""
+        return tuple(dict.fromkeys(item.value for listing in self.listings for item in listing.hashes))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The sources that list this entry."""
+        return tuple(listing.source for listing in self.listings)
+
+    @property
+    def labels(self) -> dict[str, dict[str, str]]:
+        """The labels by source, with every source; a new dict at each call."""
+        return {listing.source: dict(listing.labels) for listing in self.listings}
+
+    def __repr__(self) -> str:
+        return f"<Entry {self.entry_id!r}, hashes: {len(self.hashes)}, sources: {len(self.listings)}>"

@@ -1,0 +1,226 @@
+"""Rows of a list file as records: the state, and entries with all that belongs to them, each checked as it is read.
+
+Floor: lists. Every function runs within a transaction of its caller, so what it reads belongs to one version.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from hashmatch.errors import ReferenceListError
+from hashmatch.hashes import HashValue
+from hashmatch.lists.entry import Entry, ListedHash, Listing
+from hashmatch.lists.schema import ALGORITHM_NAMES, damaged
+from hashmatch.lists.seals import seal
+
+__all__ = ["Record", "State", "Stored", "load_records", "load_state", "record_seal", "store_state", "to_entry"]
+
+_IDS_A_QUERY: Final = 500
+
+
+@dataclass(slots=True)
+class Source:
+    """One source: its number in the file and how many entries it lists."""
+
+    number: int
+    n_entries: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """Hash rows of one algorithm: how many, and the sum of their marks modulo 2**64, signed."""
+
+    n_hashes: int
+    mark_sum: int
+
+
+@dataclass(slots=True)
+class State:
+    """The counters of a list; changed within a write transaction only."""
+
+    uuid: bytes
+    name: str
+    version: int
+    history_from: int
+    next_entry: int
+    next_hash: int
+    n_entries: int
+    seal_sum: int
+    tallies: dict[int, Tally] = field(default_factory=dict)
+    sources: dict[str, Source] = field(default_factory=dict)
+
+    def seal(self) -> int:
+        """Check value over every counter."""
+        numbers = (self.version, self.history_from, self.next_entry, self.next_hash, self.n_entries, self.seal_sum)
+        parts = [self.name.encode(), struct.pack("<6q", *numbers)]
+        parts += [struct.pack("<3q", n, t.n_hashes, t.mark_sum) for n, t in sorted(self.tallies.items())]
+        parts += [struct.pack("<2q", s.number, s.n_entries) + n.encode() for n, s in sorted(self.sources.items())]
+        return seal(self.uuid, parts)
+
+
+class Stored(NamedTuple):
+    """Where a hash is stored: row id, quality or None, mark."""
+
+    row: int
+    quality: int | None
+    mark: int
+
+
+HashKey = tuple[int, int, bytes]
+"""Number of the source, number of the algorithm, the hash."""
+
+
+@dataclass(slots=True)
+class Record:
+    """An entry as it is stored."""
+
+    key: int
+    entry_id: str
+    hashes: dict[HashKey, Stored] = field(default_factory=dict)
+    labels: dict[tuple[int, str], str] = field(default_factory=dict)
+
+
+def load_state(connection: sqlite3.Connection) -> State:
+    """Read the counters.
+
+    Raises
+    ------
+    ReferenceListError
+        If they are not what was written.
+    """
+    row = connection.execute(
+        "SELECT uuid, name, version, history_from, next_entry, next_hash, n_entries, seal_sum, seal FROM state"
+    ).fetchone()
+    try:
+        state = State(*row[:-1])
+        tallies = connection.execute("SELECT algorithm, n_hashes, mark_sum FROM tally")
+        state.tallies = {algorithm: Tally(n, total) for algorithm, n, total in tallies}
+        sources = connection.execute("SELECT name, id, n_entries FROM source")
+        state.sources = {name: Source(number, n) for name, number, n in sources}
+        sound = state.seal() == row[-1]
+    except (TypeError, ValueError, AttributeError, struct.error):
+        raise damaged() from None
+    if not sound:
+        raise damaged()
+    return state
+
+
+def store_state(connection: sqlite3.Connection, state: State) -> None:
+    """Write the counters."""
+    connection.execute(
+        "REPLACE INTO state (id, uuid, name, version, history_from, next_entry, next_hash, n_entries, seal_sum, seal)"
+        " VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            state.uuid,
+            state.name,
+            state.version,
+            state.history_from,
+            state.next_entry,
+            state.next_hash,
+            state.n_entries,
+            state.seal_sum,
+            state.seal(),
+        ),
+    )
+    connection.executemany(
+        "REPLACE INTO tally VALUES (?, ?, ?)", [(n, t.n_hashes, t.mark_sum) for n, t in state.tallies.items()]
+    )
+    connection.executemany(
+        "INSERT INTO source (name, id, n_entries) VALUES (?, ?, ?)"
+        " ON CONFLICT (id) DO UPDATE SET n_entries = excluded.n_entries WHERE n_entries <> excluded.n_entries",
+        [(name, s.number, s.n_entries) for name, s in state.sources.items()],
+    )
+
+
+def record_seal(uuid: bytes, record: Record) -> int:
+    """Check value over all that is stored of an entry."""
+    parts = [struct.pack("<q", record.key), record.entry_id.encode()]
+    rows = sorted((stored.row, stored.quality, key) for key, stored in record.hashes.items())
+    parts += [
+        struct.pack("<qhBh", row, source, algorithm, -1 if quality is None else quality) + code
+        for row, quality, (source, algorithm, code) in rows
+    ]
+    if record.labels:
+        for (source, name), value in sorted(record.labels.items()):
+            parts += [struct.pack("<h", source), name.encode(), value.encode()]
+    return seal(uuid, parts)
+
+
+def load_records(
+    connection: sqlite3.Connection, uuid: bytes, column: str, values: Sequence[str] | Sequence[int]
+) -> Iterator[Record]:
+    """Read entries with their hashes and labels, in order of their keys within blocks of 500 values.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+        Within a transaction.
+    uuid : bytes
+        16 bytes, the list's.
+    column : str
+        ``"entry_id"`` or ``"key"``.
+    values : sequence
+        What to look for; values that are not there are left out.
+
+    Raises
+    ------
+    ReferenceListError
+        If an entry is not what was written.
+    """
+    for start in range(0, len(values), _IDS_A_QUERY):
+        block = values[start : start + _IDS_A_QUERY]
+        where = f"WHERE {column} IN ({','.join('?' * len(block))})"
+        heads = connection.execute(f"SELECT key, entry_id, seal FROM entry {where} ORDER BY key", block).fetchall()  # noqa: S608
+        yield from _complete(connection, uuid, heads)
+
+
+def _complete(
+    connection: sqlite3.Connection, uuid: bytes, heads: list[tuple[int, str, int]]
+) -> Iterator[Record]:
+    if not heads:
+        return
+    keys = [head[0] for head in heads]
+    among = f"WHERE entry IN ({','.join('?' * len(keys))})"
+    records = {key: Record(key, entry_id) for key, entry_id, _ in heads}
+    columns = "entry, source, algorithm, code, id, quality, mark"
+    rows = connection.execute(f"SELECT {columns} FROM hash {among} ORDER BY id", keys)  # noqa: S608
+    for entry, source, algorithm, code, row, quality, mark in rows:
+        records[entry].hashes[source, algorithm, code] = Stored(row, quality, mark)
+    for entry, source, name, value in connection.execute(f"SELECT * FROM label {among}", keys):  # noqa: S608
+        records[entry].labels[source, name] = value
+    for key, _, expected in heads:
+        try:
+            sound = record_seal(uuid, records[key]) == expected
+        except (TypeError, ValueError, AttributeError, struct.error):
+            raise damaged() from None
+        if not sound or not records[key].hashes:
+            raise damaged()
+        yield records[key]
+
+
+def to_entry(record: Record, names: dict[int, str]) -> Entry:
+    """Make the public form of a record.
+
+    Parameters
+    ----------
+    record : Record
+        As read.
+    names : dict of int to str
+        Names of the sources by number.
+    """
+    hashes: dict[int, list[ListedHash]] = {}
+    labels: dict[int, dict[str, str]] = {}
+    try:
+        for (source, algorithm, code), stored in record.hashes.items():
+            value = HashValue(ALGORITHM_NAMES[algorithm], code)
+            hashes.setdefault(source, []).append(ListedHash(value, stored.quality))
+        for (source, name), text in sorted(record.labels.items()):
+            labels.setdefault(source, {})[name] = text
+        listings = [Listing(names[source], tuple(items), labels.get(source, {})) for source, items in hashes.items()]
+        return Entry(record.entry_id, tuple(listings), record.key)
+    except (KeyError, TypeError, ReferenceListError):
+        raise damaged() from None

@@ -1,0 +1,350 @@
+"""The list file: its tables, how it is opened safely, and what its errors mean.
+
+Floor: lists. Format version 1. The tables have room for hashes, labels and numbers and for nothing else: hash columns
+accept exactly the lengths of their algorithm, text columns are short, every table is STRICT. A file whose schema is
+not this text to the letter is refused, so no foreign trigger or view is ever run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from hashmatch.errors import ReferenceListError
+
+__all__ = [
+    "ALGORITHM_NAMES",
+    "ALGORITHM_NUMBERS",
+    "FORMAT_VERSION",
+    "check_file",
+    "check_structure",
+    "connect",
+    "create_tables",
+    "leave_wal",
+    "translated_errors",
+    "use_wal",
+]
+
+APPLICATION_ID: Final = 0x484D4C54
+FORMAT_VERSION: Final = 1
+_SQLITE_FLOOR: Final = (3, 37, 0)
+_LONGEST_VALUE: Final = 65_536
+_LARGEST_NUMBER: Final = 2**63 - 1
+
+ALGORITHM_NUMBERS: Final = {
+    "pdq": 1,
+    "ahash": 2,
+    "dhash": 3,
+    "phash": 4,
+    "whash": 5,
+    "ahash-256": 6,
+    "dhash-256": 7,
+    "phash-256": 8,
+    "whash-256": 9,
+    "md5": 10,
+    "sha1": 11,
+    "sha256": 12,
+    "photodna": 13,
+}
+"""Numbers of the algorithms in format version 1; a further algorithm needs a further format version."""
+
+ALGORITHM_NAMES: Final = {number: name for name, number in ALGORITHM_NUMBERS.items()}
+
+_TABLES: Final = (
+    """CREATE TABLE state (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  uuid BLOB NOT NULL CHECK (length(uuid) = 16),
+  name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 256),
+  version INTEGER NOT NULL CHECK (version >= 0),
+  history_from INTEGER NOT NULL CHECK (history_from BETWEEN 0 AND version),
+  next_entry INTEGER NOT NULL CHECK (next_entry >= 1),
+  next_hash INTEGER NOT NULL CHECK (next_hash >= 1),
+  n_entries INTEGER NOT NULL CHECK (n_entries >= 0),
+  seal_sum INTEGER NOT NULL,
+  seal INTEGER NOT NULL
+) STRICT""",
+    """CREATE TABLE tally (
+  algorithm INTEGER PRIMARY KEY CHECK (algorithm BETWEEN 1 AND 13),
+  n_hashes INTEGER NOT NULL CHECK (n_hashes >= 0),
+  mark_sum INTEGER NOT NULL
+) STRICT""",
+    """CREATE TABLE source (
+  id INTEGER PRIMARY KEY CHECK (id BETWEEN 1 AND 4096),
+  name TEXT NOT NULL UNIQUE CHECK (length(name) BETWEEN 1 AND 64),
+  n_entries INTEGER NOT NULL CHECK (n_entries >= 0)
+) STRICT""",
+    """CREATE TABLE entry (
+  key INTEGER PRIMARY KEY,
+  entry_id TEXT NOT NULL UNIQUE CHECK (length(entry_id) BETWEEN 1 AND 256),
+  seal INTEGER NOT NULL
+) STRICT""",
+    """CREATE TABLE hash (
+  id INTEGER PRIMARY KEY,
+  entry INTEGER NOT NULL,
+  source INTEGER NOT NULL,
+  algorithm INTEGER NOT NULL,
+  quality INTEGER CHECK (quality BETWEEN 0 AND 100),
+  code BLOB NOT NULL,
+  mark INTEGER NOT NULL,
+  CHECK (length(code) = CASE
+    WHEN algorithm IN (1, 6, 7, 8, 9, 12) THEN 32
+    WHEN algorithm BETWEEN 2 AND 5 THEN 8
+    WHEN algorithm = 10 THEN 16
+    WHEN algorithm = 11 THEN 20
+    WHEN algorithm = 13 THEN 144
+    ELSE -1 END)
+) STRICT""",
+    "CREATE INDEX hash_of_entry ON hash (entry)",
+    """CREATE TABLE label (
+  entry INTEGER NOT NULL,
+  source INTEGER NOT NULL,
+  name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 64),
+  value TEXT NOT NULL CHECK (length(value) BETWEEN 1 AND 256),
+  PRIMARY KEY (entry, source, name)
+) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE change (
+  version INTEGER PRIMARY KEY,
+  next_hash INTEGER NOT NULL,
+  seal INTEGER NOT NULL
+) STRICT""",
+    """CREATE TABLE withdrawn (
+  version INTEGER NOT NULL,
+  hash INTEGER NOT NULL,
+  algorithm INTEGER NOT NULL,
+  PRIMARY KEY (version, hash)
+) STRICT, WITHOUT ROWID""",
+)
+
+_DAMAGED: Final = (
+    "the list file is damaged: replace it by a sound copy, or build it again from its sources "
+    "(hashmatch list verify shows whether a copy is sound)"
+)
+_BUSY: Final = "the list is in use by another writer or a long reader: try again when it is done, or raise timeout="
+_MEANINGS: Final = {
+    sqlite3.SQLITE_BUSY: _BUSY,
+    sqlite3.SQLITE_LOCKED: _BUSY,
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: "this is not a hashmatch list, or its first page is damaged",
+    sqlite3.SQLITE_FULL: "the disk is full; nothing of this transaction was kept",
+    sqlite3.SQLITE_READONLY: "the list file cannot be written: check its permissions and those of its folder",
+    sqlite3.SQLITE_CANTOPEN: "the list file cannot be opened: check that it and its folder can be read",
+    sqlite3.SQLITE_IOERR: "reading or writing the list file failed; nothing of this transaction was kept",
+    sqlite3.SQLITE_PERM: "the list file cannot be opened: check its permissions",
+    sqlite3.SQLITE_TOOBIG: _DAMAGED,
+    sqlite3.SQLITE_MISMATCH: _DAMAGED,
+    sqlite3.SQLITE_CONSTRAINT: _DAMAGED,
+}
+
+
+def damaged() -> ReferenceListError:
+    """Make the error for content that is not what was once written."""
+    return ReferenceListError(_DAMAGED)
+
+
+@contextlib.contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn every error of SQLite into a `ReferenceListError` that says what to do and shows no content."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        meaning = _MEANINGS.get(code & 0xFF) if isinstance(code, int) else None
+        if meaning is None:
+            name = getattr(error, "sqlite_errorname", None) or type(error).__name__
+            meaning = f"SQLite could not carry this out ({name}); {_DAMAGED}"
+        raise ReferenceListError(meaning) from None
+    except UnicodeDecodeError:
+        raise damaged() from None
+
+
+def check_file(path: Path) -> tuple[int, int]:
+    """Check that a regular, non-empty file is at ``path`` and return its device and inode.
+
+    Raises
+    ------
+    ReferenceListError
+        If there is nothing, a folder, something else or an empty file.
+
+    Notes
+    -----
+    Looks with ``stat`` only: closing a descriptor of our own would drop the locks SQLite holds in this process.
+    """
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        raise ReferenceListError("there is no list file at this path; make one with ReferenceList.create") from None
+    except (OSError, ValueError):
+        raise ReferenceListError("the list file cannot be opened: check its path and permissions") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise ReferenceListError("the path of the list is a folder, not a file")
+    if not stat.S_ISREG(status.st_mode):
+        raise ReferenceListError("the path of the list is not a regular file")
+    if status.st_size == 0:
+        raise ReferenceListError("the list file is empty: delete it and make it again with ReferenceList.create")
+    return status.st_dev, status.st_ino
+
+
+def connect(path: Path, *, writable: bool, timeout: float) -> sqlite3.Connection:
+    """Open a connection with every safety setting on.
+
+    Parameters
+    ----------
+    path : Path
+        Of an existing file.
+    writable : bool
+        False opens the file read-only, in the operating system too.
+    timeout : float
+        Seconds to wait for a lock.
+
+    Notes
+    -----
+    A list that was left in write-ahead mode (its last writer closed while others were reading) and then put on
+    read-only media has no room for SQLite's shared memory file; it is opened as immutable if no log is beside it.
+    """
+    if sqlite3.sqlite_version_info < _SQLITE_FLOOR:
+        raise ReferenceListError(f"lists need SQLite 3.37 or newer; this Python has {sqlite3.sqlite_version}")
+    uri = path.absolute().as_uri() + ("?mode=rw" if writable else "?mode=ro")
+    connection = _connect(uri, writable, timeout)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.OperationalError as error:
+        connection.close()
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        unreadable = code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+        if writable or not unreadable or os.access(path.parent, os.W_OK) or _has_log(path):
+            raise
+        connection = _connect(uri + "&immutable=1", writable, timeout)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _has_log(path: Path) -> bool:
+    try:
+        return os.stat(f"{path}-wal").st_size > 0
+    except OSError:
+        return False
+
+
+def _connect(uri: str, writable: bool, timeout: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
+    try:
+        if sys.version_info >= (3, 12):
+            connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
+            connection.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_TRIGGER, False)
+            connection.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_VIEW, False)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
+        for pragma in (
+            "trusted_schema = OFF",
+            "cell_size_check = ON",
+            "mmap_size = 0",
+            "temp_store = MEMORY",
+            "secure_delete = ON",
+            "synchronous = FULL",
+            "cache_size = -65536",
+            "foreign_keys = OFF",
+            "recursive_triggers = OFF",
+            f"query_only = {'OFF' if writable else 'ON'}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def create_tables(connection: sqlite3.Connection) -> None:
+    """Write the empty tables and the marks of the format into a new file, within the caller's transaction."""
+    for statement in _TABLES:
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+
+
+def check_structure(connection: sqlite3.Connection) -> None:
+    """Check that the file is a list of this format version with exactly its tables.
+
+    Raises
+    ------
+    ReferenceListError
+        If it is another kind of file, of another version, or has another schema.
+
+    Notes
+    -----
+    Reads the first pages only.
+    """
+    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise ReferenceListError("this is not a hashmatch list, or its first page is damaged")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > FORMAT_VERSION:
+        raise ReferenceListError(
+            f"the list has format version {version} and this hashmatch reads version {FORMAT_VERSION}: "
+            "update hashmatch, or ask for the list in the older format"
+        )
+    if version != FORMAT_VERSION:
+        raise ReferenceListError(
+            f"the list has format version {version}, which never existed (this hashmatch reads {FORMAT_VERSION}): "
+            "the file is damaged or not a hashmatch list"
+        )
+    found = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchmany(100)
+    if sorted(map(repr, found)) != _expected_schema():
+        raise ReferenceListError(
+            "the list file has tables, views, triggers or indexes that no hashmatch made: it is damaged or was "
+            "changed by another program; replace it by a sound copy"
+        )
+
+
+def _expected_schema() -> list[str]:
+    with contextlib.closing(sqlite3.connect(":memory:")) as model:
+        create_tables(model)
+        return sorted(map(repr, model.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")))
+
+
+def check_pages(connection: sqlite3.Connection, *, full: bool) -> None:
+    """Let SQLite check every page; ``full`` also compares the indexes with their tables.
+
+    Raises
+    ------
+    ReferenceListError
+        If a page is damaged or missing.
+    """
+    (answer,) = connection.execute(f"PRAGMA {'integrity_check' if full else 'quick_check'}(1)").fetchone()
+    if answer != "ok":
+        raise damaged()
+
+
+def use_wal(connection: sqlite3.Connection, timeout: float) -> None:
+    """Switch to a write-ahead log, so that readers go on while this connection writes."""
+    give_up = time.monotonic() + timeout
+    while True:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if (error.sqlite_errorcode & 0xFF) != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up:
+                raise
+            time.sleep(0.02)
+            continue
+        if mode != "wal":
+            raise ReferenceListError(
+                "this file system cannot hold a write-ahead log: write the list on a local disk, then copy it"
+            )
+        return
+
+
+def leave_wal(connection: sqlite3.Connection) -> None:
+    """Bring everything into the one file and take the log away, as far as others still reading allow."""
+    connection.execute("PRAGMA busy_timeout = 100")
+    try:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    except sqlite3.OperationalError:
+        # Someone else is connected: the log stays, emptied as far as their reading allows.
+        with contextlib.suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

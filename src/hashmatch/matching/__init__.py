@@ -1,0 +1,6 @@
+"""Matching: hashes of a picture against reference lists, answered with an explained report."""
+
+from hashmatch.matching.matcher import Matcher
+from hashmatch.matching.report import ComparedList, Match, MatchReport, Outcome
+
+__all__ = ["ComparedList", "Match", "MatchReport", "Matcher", "Outcome"]

@@ -1,0 +1,145 @@
+"""The hashes of one algorithm in one list, searchable: an index that never changes, what came later, what has gone.
+
+A list changes by a few entries at a time, so a new version does not rebuild the index: later hashes are held in a
+small index beside it and withdrawn ones are masked. A `Layer` is immutable; `updated` makes the next one, sharing
+the large index, so threads that search the old layer are not disturbed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hashmatch.hashes import Algorithm
+from hashmatch.index import Index, build_index
+from hashmatch.lists import HashRows
+
+__all__ = ["Layer"]
+
+_REBUILD_SHARE: Final = 0.1
+_REBUILD_FLOOR: Final = 4096
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One index and the rows that its positions stand for."""
+
+    index: Index
+    rows: HashRows
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """All hashes of one algorithm in one version of a list.
+
+    Parameters
+    ----------
+    algorithm : Algorithm
+        What the hashes are.
+    radius : int
+        Radius the indexes are chosen for; any other radius is searched exactly too.
+    base : _Part
+        The large index.
+    recent : _Part or None
+        Hashes added since ``base`` was built.
+    withdrawn : (w,) int64 array
+        Ids of hashes that are still in one of the indexes and must not be reported, sorted.
+    """
+
+    algorithm: Algorithm
+    radius: int
+    base: _Part
+    recent: _Part | None
+    withdrawn: Ints
+
+    @classmethod
+    def build(cls, algorithm: Algorithm, rows: HashRows, radius: int) -> Layer:
+        """Index all hashes of one algorithm in a list.
+
+        Parameters
+        ----------
+        algorithm : Algorithm
+            What the codes are.
+        rows : HashRows
+            What the list holds.
+        radius : int
+            Radius that searches will mostly use.
+        """
+        return cls(algorithm, radius, _part(algorithm, rows, radius), None, np.empty(0, np.int64))
+
+    def __len__(self) -> int:
+        later = 0 if self.recent is None else len(self.recent.index)
+        return len(self.base.index) + later - self.withdrawn.size
+
+    def search(self, codes: NDArray[np.uint8], radius: int) -> list[tuple[int, int, int]]:
+        """Find every live hash within the radius of each query.
+
+        Parameters
+        ----------
+        codes : (k, n_bytes) uint8 array
+            Queries.
+        radius : int
+            Largest distance, inclusive.
+
+        Returns
+        -------
+        list of (row, key, distance)
+            Number of the query, key of the entry, distance; an entry stands once for each of its hashes.
+        """
+        found: list[tuple[int, int, int]] = []
+        for part in (self.base, self.recent):
+            if part is None or not len(part.index):
+                continue
+            rows, positions, distances = part.index.search_batch(codes, radius)
+            if rows.size and self.withdrawn.size:
+                live = ~np.isin(part.rows.hash_ids[positions], self.withdrawn)
+                rows, positions, distances = rows[live], positions[live], distances[live]
+            found += zip(rows.tolist(), part.rows.entry_keys[positions].tolist(), distances.tolist(), strict=True)
+        return found
+
+    def updated(self, added: HashRows | None, withdrawn: Ints) -> Layer | None:
+        """Make the layer of a later version.
+
+        Parameters
+        ----------
+        added : HashRows or None
+            Hashes that came since.
+        withdrawn : (w,) int64 array
+            Ids of hashes that went since.
+
+        Returns
+        -------
+        Layer or None
+            None when so much has changed that building anew is the better way.
+        """
+        gone = np.union1d(self.withdrawn, withdrawn)
+        codes = np.empty((0, self.algorithm.n_bytes), np.uint8) if added is None else added.codes
+        later = len(codes) + (0 if self.recent is None else len(self.recent.index))
+        if later + gone.size > max(_REBUILD_FLOOR, _REBUILD_SHARE * len(self.base.index)):
+            return None
+        recent = self.recent if added is None or not len(codes) else self._recent_with(added)
+        return replace(self, recent=recent, withdrawn=gone)
+
+    def _recent_with(self, added: HashRows) -> _Part:
+        if self.recent is None:
+            return _part(self.algorithm, added, self.radius)
+        old = self.recent.rows
+        # the small index is made anew, never changed: another thread may be searching it
+        rows = HashRows(
+            algorithm=old.algorithm,
+            codes=np.concatenate((old.codes, added.codes)),
+            hash_ids=np.concatenate((old.hash_ids, added.hash_ids)),
+            entry_keys=np.concatenate((old.entry_keys, added.entry_keys)),
+            quality=np.concatenate((old.quality, added.quality)),
+        )
+        return _part(self.algorithm, rows, self.radius)
+
+
+def _part(algorithm: Algorithm, rows: HashRows, radius: int) -> _Part:
+    index = build_index(rows.codes, metric=algorithm.metric, radius=radius)
+    return _Part(index, rows)

@@ -1,0 +1,377 @@
+"""`Matcher`: pictures, fingerprints or hashes against reference lists.
+
+Image code is loaded by `Matcher.match` alone, when the first picture comes.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from hashmatch._version import __version__
+from hashmatch.errors import ImageError, PolicyError, ReferenceListError
+from hashmatch.hashes import Fingerprint, HashValue, ViewHash
+from hashmatch.lists import ReferenceList
+from hashmatch.matching.report import ComparedList, Match, MatchReport, Outcome
+from hashmatch.matching.snapshot import ListSnapshot
+from hashmatch.policy import MatchPolicy, Rule
+from hashmatch.profiles import STANDARD
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from hashmatch.picture import ImageSource
+
+__all__ = ["Matcher"]
+
+_SOFTWARE: Final = f"hashmatch {__version__}"
+_LOOKAHEAD: Final = 4
+
+
+class Matcher:
+    """Answer for pictures, from several lists, by one policy.
+
+    Make one with `open`, keep it, and share it between threads: searching changes nothing in it.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> from hashmatch import HashValue, Matcher, ReferenceList
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = pathlib.Path(folder.name) / "list.hashmatch"
+    >>> value = HashValue.parse("pdq:" + "0f" * 32)
+    >>> with ReferenceList.create(path, name="demo") as ref:
+    ...     ref.add("entry-1", hashes=[value])
+    >>> with Matcher.open(path) as matcher:
+    ...     report = matcher.match_hash(value)
+    >>> report.outcome, report.matches[0].entry_id, report.matches[0].distance
+    (<Outcome.MATCH: 'match'>, 'entry-1', 0)
+    >>> folder.cleanup()
+    """
+
+    def __init__(self, lists: Iterable[ReferenceList], policy: MatchPolicy) -> None:
+        self._policy = policy
+        self._reloading = threading.Lock()
+        self._snapshots = tuple(ListSnapshot.of(reference, policy) for reference in lists)
+
+    @classmethod
+    def open(cls, *paths: str | os.PathLike[str], policy: MatchPolicy = STANDARD) -> Matcher:
+        """Open lists read-only and index them.
+
+        Parameters
+        ----------
+        *paths : path
+            One or more files made by `ReferenceList`.
+        policy : MatchPolicy
+            What counts as a match; see `hashmatch.profiles`.
+
+        Raises
+        ------
+        ReferenceListError
+            If a file is missing, is not a list of a version this software reads, or is corrupt; or if no path or
+            one list twice is given.
+
+        Notes
+        -----
+        Cost: reads every hash once and builds one index for each list and algorithm; a few seconds for 1,000,000
+        hashes of 256 bits.
+        """
+        if not paths:
+            raise ReferenceListError("give at least one list")
+        opened: list[ReferenceList] = []
+        try:
+            for path in paths:
+                opened.append(ReferenceList.open(path))
+                if len({reference.uuid for reference in opened}) < len(opened):
+                    raise ReferenceListError(f"the list {opened[-1].name!r} is given twice")
+            return cls(opened, policy)
+        except BaseException:
+            for reference in opened:
+                reference.close()
+            raise
+
+    @property
+    def policy(self) -> MatchPolicy:
+        """The policy every answer follows."""
+        return self._policy
+
+    @property
+    def lists(self) -> tuple[tuple[str, int, int], ...]:
+        """Name, version and number of entries of each list, as they are searched now."""
+        return tuple((item.reference.name, item.version, item.n_entries) for item in self._snapshots)
+
+    def __repr__(self) -> str:
+        entries = sum(item.n_entries for item in self._snapshots)
+        return f"<Matcher {self._policy.name!r}, lists: {len(self._snapshots)}, entries: {entries}>"
+
+    def __enter__(self) -> Matcher:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the lists; answers after that raise `ReferenceListError`."""
+        for item in self._snapshots:
+            item.reference.close()
+
+    def reload(self) -> bool:
+        """Take up what has changed in the lists.
+
+        Returns
+        -------
+        bool
+            Whether a list had a new version.
+
+        Raises
+        ------
+        ReferenceListError
+            If a list can no longer be read; the matcher goes on answering from what it had.
+
+        Notes
+        -----
+        The new state is built beside the old and swapped in at once: a search sees all of one or all of the other,
+        and none fails. Cost: small changes cost what changed; a change of over a tenth of a list indexes it anew.
+        """
+        with self._reloading:
+            old = self._snapshots
+            new = tuple(item.refreshed(self._policy) for item in old)
+            self._snapshots = new
+            return any(a is not b for a, b in zip(old, new, strict=True))
+
+    def match(self, source: ImageSource) -> MatchReport:
+        """Look a picture up.
+
+        Parameters
+        ----------
+        source : bytes, path, binary file, PIL image or array
+            The picture; nothing of it is kept.
+
+        Returns
+        -------
+        MatchReport
+            A source that cannot be decoded is the outcome unreadable, not an error.
+
+        Notes
+        -----
+        Cost: the decode, one PDQ of all views, and one index search for each algorithm that a list holds.
+        """
+        from hashmatch.hashers.digest import digest
+        from hashmatch.picture import read_source
+
+        snapshots = self._snapshots
+        rules = [rule for rule in self._policy.rules if any(rule.algorithm in item.layers for item in snapshots)]
+        try:
+            data = read_source(source, self._policy.decode)
+        except ImageError as error:
+            return self._answer(snapshots, (), failure=error.reason)
+        digests: tuple[ViewHash, ...] = ()
+        if data is not None:
+            source = data
+            digests = tuple(ViewHash(value=digest(data, rule.algorithm)) for rule in rules if rule.is_digest)
+        if digests and self._policy.stop_at_digest:
+            report = self._answer(snapshots, digests)
+            if report.outcome is Outcome.MATCH:
+                return report
+        return self._match_pixels(source, digests, rules, snapshots)
+
+    def _match_pixels(
+        self,
+        source: ImageSource,
+        digests: tuple[ViewHash, ...],
+        rules: list[Rule],
+        snapshots: tuple[ListSnapshot, ...],
+    ) -> MatchReport:
+        from hashmatch.hashers.facade import PICTURE_HASHERS, iter_view_hashes
+
+        # a picture is decoded even where the lists hold no hash of pixels: an unreadable one is never "no match"
+        names = tuple(rule.algorithm for rule in rules if rule.algorithm in PICTURE_HASHERS) or ("pdq",)
+        found = list(digests)
+        failure = None
+        try:
+            for item in iter_view_hashes(source, names, turns=self._policy.turns, decode=self._policy.decode):
+                found.append(item)  # noqa: PERF402 - what came before an error must stay
+        except ImageError as error:
+            failure = error.reason  # frames before the broken one are searched all the same
+        return self._answer(snapshots, tuple(found), failure=failure)
+
+    def match_many(self, sources: Iterable[ImageSource], *, workers: int = 1) -> Iterator[MatchReport]:
+        """Look many pictures up, in order.
+
+        Parameters
+        ----------
+        sources : iterable
+            As for `match`; read a few ahead of the answers, never all at once.
+        workers : int
+            Threads, 1 or more; decoding and searching run outside the interpreter's lock for the most part.
+
+        Yields
+        ------
+        MatchReport
+            One for each source.
+        """
+        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+            raise ValueError("workers must be an integer of 1 or more")
+        return self._match_in_turn(sources) if workers == 1 else self._match_in_threads(sources, workers)
+
+    def _match_in_turn(self, sources: Iterable[ImageSource]) -> Iterator[MatchReport]:
+        for source in sources:
+            yield self.match(source)
+
+    def _match_in_threads(self, sources: Iterable[ImageSource], workers: int) -> Iterator[MatchReport]:
+        pending: deque[Future[MatchReport]] = deque()
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="hashmatch")
+        try:
+            for source in sources:
+                pending.append(pool.submit(self.match, source))
+                if len(pending) >= _LOOKAHEAD * workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def match_hash(self, value: HashValue, *, quality: int | None = None) -> MatchReport:
+        """Look one hash up; needs no image code.
+
+        Parameters
+        ----------
+        value : HashValue
+            The hash; it is searched as it is, without turns.
+        quality : int, optional
+            Its quality, 0 to 100; a hash of unknown quality is searched with.
+
+        Raises
+        ------
+        PolicyError
+            If the policy has no rule for the hash's algorithm.
+        """
+        return self.match_fingerprint(Fingerprint((ViewHash(value=value, quality=quality),)))
+
+    def match_fingerprint(self, fingerprint: Fingerprint) -> MatchReport:
+        """Look a picture up by its fingerprint; needs no image code.
+
+        Parameters
+        ----------
+        fingerprint : Fingerprint
+            Hashes of one picture. Only the views in it are tried: ask for ``turns=True`` when it is made.
+
+        Raises
+        ------
+        PolicyError
+            If the policy has no rule for any of its algorithms.
+        """
+        known = tuple(item for item in fingerprint.view_hashes if self._policy.rule_for(item.value.algorithm))
+        if not known:
+            raise PolicyError(f"policy {self._policy.name!r} has no rule for any hash of this fingerprint")
+        return self._answer(self._snapshots, known)
+
+    def _searchable(self, item: ViewHash) -> bool:
+        rule = self._policy.rule_for(item.value.algorithm)
+        return rule is not None and (item.quality is None or item.quality >= rule.min_quality)
+
+    def _hits(
+        self, snapshots: tuple[ListSnapshot, ...], view_hashes: tuple[ViewHash, ...]
+    ) -> list[tuple[ListSnapshot, Rule, int, int, ViewHash]]:
+        """Search all lists and keep the best comparison for each list, entry and algorithm."""
+        best: dict[tuple[int, str, int], tuple[ListSnapshot, Rule, int, int, ViewHash]] = {}
+        for number, snapshot in enumerate(snapshots):
+            for rule in self._policy.rules:
+                layer = snapshot.layers.get(rule.algorithm)
+                queries = [q for q in view_hashes if q.value.algorithm == rule.algorithm and self._searchable(q)]
+                if layer is None or not queries:
+                    continue
+                codes = np.frombuffer(b"".join(q.value.data for q in queries), np.uint8).reshape(len(queries), -1)
+                for row, key, distance in layer.search(codes, rule.threshold):
+                    slot = (number, rule.algorithm, key)
+                    # rows come in the order of the views, so the plainest view wins a tie
+                    if slot not in best or distance < best[slot][3]:
+                        best[slot] = (snapshot, rule, key, distance, queries[row])
+        order = {rule.algorithm: place for place, rule in enumerate(self._policy.rules)}
+        return sorted(
+            best.values(),
+            key=lambda hit: (not hit[1].is_digest, hit[3] / max(1, hit[1].threshold), order[hit[1].algorithm]),
+        )
+
+    def _answer(
+        self, snapshots: tuple[ListSnapshot, ...], view_hashes: tuple[ViewHash, ...], *, failure: str | None = None
+    ) -> MatchReport:
+        """Turn hits into the report: the one place where the outcome is decided."""
+        matches = [match for hit in self._hits(snapshots, view_hashes) if (match := _match(*hit)) is not None]
+        searched = {item.value.algorithm for item in view_hashes if self._searchable(item)}
+        lists = tuple(_compared(item, searched) for item in snapshots)
+        reason = failure or self._gap(snapshots, view_hashes, searched, lists)
+        outcome = Outcome.NO_MATCH
+        if matches:
+            outcome = Outcome.MATCH
+        elif failure is not None:
+            outcome = Outcome.UNREADABLE
+        elif reason is not None:
+            outcome = Outcome.UNDECIDABLE
+        qualities = [item.quality for item in view_hashes if item.quality is not None]
+        return MatchReport(
+            outcome=outcome,
+            matches=tuple(matches[: self._policy.max_matches]),
+            n_matches=len(matches),
+            reason=reason,
+            lists=lists,
+            quality=max(qualities, default=None),
+            policy=self._policy.name,
+            software=_SOFTWARE,
+        )
+
+    def _gap(
+        self,
+        snapshots: tuple[ListSnapshot, ...],
+        view_hashes: tuple[ViewHash, ...],
+        searched: set[str],
+        lists: tuple[ComparedList, ...],
+    ) -> str | None:
+        """Say why "nothing was near" would claim more than was compared; None where it would not."""
+        held = {name for item in snapshots for name, layer in item.layers.items() if len(layer)}
+        perceptual = {item.value.algorithm for item in view_hashes if item.quality is not None} & held
+        if perceptual and not perceptual & searched:
+            return "too-plain"
+        if any(item.n_entries for item in snapshots) and not any(item.compared for item in lists):
+            return "nothing-to-compare"
+        return None
+
+
+def _match(snapshot: ListSnapshot, rule: Rule, key: int, distance: int, query: ViewHash) -> Match | None:
+    """Explain one hit; None when the entry was withdrawn since the list was indexed."""
+    entry = snapshot.entry(key)
+    if entry is None:
+        return None
+    return Match(
+        list_name=snapshot.reference.name,
+        list_id=snapshot.reference.uuid,
+        list_version=snapshot.version,
+        entry_id=entry.entry_id,
+        sources=entry.labels,
+        algorithm=rule.algorithm,
+        distance=distance,
+        threshold=rule.threshold,
+        quality=query.quality,
+        view=query.view,
+    )
+
+
+def _compared(snapshot: ListSnapshot, searched: set[str]) -> ComparedList:
+    sizes = {name: len(layer) for name, layer in snapshot.layers.items() if len(layer)}
+    return ComparedList(
+        name=snapshot.reference.name,
+        list_id=snapshot.reference.uuid,
+        version=snapshot.version,
+        n_entries=snapshot.n_entries,
+        compared={name: n for name, n in sizes.items() if name in searched},
+        not_compared={name: n for name, n in sizes.items() if name not in searched}
+        | {name: n for name, n in snapshot.unsearched.items() if n},
+    )

@@ -1,0 +1,154 @@
+"""Untrusted pictures -> pixels: the one decode path; the rules are in ``docs/pixel-contract.md``.
+
+Importing this loads no codec: Pillow comes with the first picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+
+from hashmatch.picture.pixels import Raster, planes_of_array, rasters_of
+from hashmatch.picture.policy import KNOWN_FORMATS, DecodePolicy
+from hashmatch.picture.source import ImageSource, is_pil_image, read_source
+
+__all__ = [
+    "KNOWN_FORMATS",
+    "DecodePolicy",
+    "ImageSource",
+    "Picture",
+    "Raster",
+    "iter_rasters",
+    "open_picture",
+    "read_source",
+]
+
+
+class Picture:
+    """A picture whose first raster has been decoded; made by `open_picture`.
+
+    Use it from one thread at a time.
+
+    Attributes
+    ----------
+    format : str or None
+        Name of the file format, told from the bytes; None for arrays and for PIL images made in memory.
+    width, height : int
+        Of the first raster, px, after EXIF orientation.
+    data : bytes or None
+        The file's bytes, for digests; None for PIL images and arrays.
+    """
+
+    __slots__ = ("_held", "_start", "data", "format", "height", "width")
+
+    def __init__(self, start: Callable[[], Iterator[Raster]], format: str | None, data: bytes | None) -> None:
+        self.format = format
+        self.data = data
+        self._start = start
+        rest = start()
+        first = next(rest)
+        self.height, self.width = first.pixels.shape[:2]
+        self._held: list[tuple[Raster, Iterator[Raster]]] = [(first, rest)]
+
+    def rasters(self) -> Iterator[Raster]:
+        """Give the rasters in order: for each frame on white, then on black where that differs.
+
+        Yields
+        ------
+        Raster
+            One at a time, so that only one frame is in memory. Every call starts at the first raster; calls after
+            the first decode the picture again.
+
+        Raises
+        ------
+        ImageTooLargeError
+            After the last raster allowed, if there are more frames (reason ``too-many-frames``) or pixels
+            (``too-many-total-pixels``) than the policy allows.
+        UnreadableImageError
+            Where a later frame is broken, after the frames before it.
+        """
+        if not self._held:
+            yield from self._start()
+            return
+        first, rest = self._held.pop()
+        yield first
+        del first
+        yield from rest
+
+    def __repr__(self) -> str:
+        return f"<Picture {self.format or 'in memory'}, {self.width} x {self.height}>"
+
+
+def open_picture(source: ImageSource, policy: DecodePolicy | None = None) -> Picture:
+    """Open a picture, whatever it is given as, and decode its first frame.
+
+    Parameters
+    ----------
+    source : bytes, path, binary file, PIL image or array
+        A PIL image is treated as its file would be (orientation, palette, transparency, 16 bits), from the frame it
+        stands at; it was opened by the caller, so allowed formats do not matter, limits do.
+    policy : DecodePolicy, optional
+        Formats and limits.
+
+    Raises
+    ------
+    UnreadableImageError
+        With reason ``empty``, ``not-an-image``, ``format-not-allowed``, ``truncated``, ``corrupt`` or one of those
+        of `read_source`.
+    ImageTooLargeError
+        With reason ``too-many-bytes``, ``too-many-pixels``, ``too-long-side`` or ``out-of-memory``.
+    MissingExtraError
+        If the file is HEIF, the policy allows it and pillow-heif is not installed.
+    TypeError, ValueError
+        If the source is nothing of the above, or an array with other samples than 0 to 255.
+
+    Notes
+    -----
+    Cost: Pillow's decode and nothing else for opaque JPEG, PNG, WebP, BMP and AVIF of one frame: the codec writes
+    into the array that is handed out.
+
+    Examples
+    --------
+    >>> open_picture(np.zeros((2, 3), np.uint8))
+    <Picture in memory, 3 x 2>
+    """
+    policy = DecodePolicy() if policy is None else policy
+    data = read_source(source, policy)
+    if data is not None:
+        from hashmatch.picture.decode import check_header, decode_bytes
+
+        container = check_header(data, policy)
+        return Picture(partial(decode_bytes, data, policy), container, data)
+    if isinstance(source, np.ndarray):
+        return Picture(partial(_array_rasters, source, policy), None, None)
+    from hashmatch.picture.decode import decode_image
+
+    return Picture(partial(decode_image, source, policy), getattr(source, "format", None), None)
+
+
+def iter_rasters(source: ImageSource, policy: DecodePolicy | None = None) -> Iterator[Raster]:
+    """Open a picture and give its rasters: `open_picture` and `Picture.rasters` in one.
+
+    Parameters
+    ----------
+    source : bytes, path, binary file, PIL image or array
+        The picture.
+    policy : DecodePolicy, optional
+        Formats, limits and frames.
+
+    Returns
+    -------
+    iterator of Raster
+        The first raster is decoded when this returns; what cannot be opened is refused here.
+    """
+    return open_picture(source, policy).rasters()
+
+
+def _array_rasters(array: np.ndarray, policy: DecodePolicy) -> Iterator[Raster]:
+    from hashmatch.picture.limits import check_size
+
+    if array.ndim in (2, 3):
+        check_size(array.shape[1], array.shape[0], policy)
+    yield from rasters_of(planes_of_array(array), 0)

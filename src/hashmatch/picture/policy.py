@@ -1,0 +1,71 @@
+"""`DecodePolicy`: which formats are decoded, how much of them, and which frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from hashmatch.errors import PolicyError
+
+__all__ = ["KNOWN_FORMATS", "DecodePolicy"]
+
+KNOWN_FORMATS: Final = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "HEIF")
+"""Every format a policy can allow; the first four are allowed by default."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodePolicy:
+    """What may be decoded; change one with ``dataclasses.replace``.
+
+    Parameters
+    ----------
+    formats : tuple of str
+        Allowed formats, names of `KNOWN_FORMATS` (lower case is accepted). A file's format is told from its bytes,
+        never from its name. ``"HEIF"`` needs the extra ``hashmatch[heif]``.
+    max_bytes : int
+        Largest file, bytes; never more than this plus one byte is read.
+    max_pixels : int
+        Largest frame, px. The default stays below 89,478,485, where Pillow itself begins to warn.
+    max_side : int
+        Longest width or height, px. The default is the longest a JPEG can have.
+    max_frames : int
+        Most frames of one file, with ``frames="all"``. The frames up to the limit are given, then comes an error,
+        so that nothing hides behind a thousand blank frames unnoticed.
+    max_total_pixels : int
+        Most pixels of all frames together, px; reaching it ends like ``max_frames``.
+    frames : {"first", "all"}
+        Whether only the first frame is decoded, or every frame of GIF, APNG, animated WebP, multi-page TIFF, AVIF
+        and HEIF sequences. JPEG has one.
+
+    Raises
+    ------
+    PolicyError
+        If a limit is not a positive integer, a format is unknown, or no format is left.
+
+    Examples
+    --------
+    >>> DecodePolicy(formats=("jpeg", "png")).formats
+    ('JPEG', 'PNG')
+    """
+
+    formats: tuple[str, ...] = ("JPEG", "PNG", "GIF", "WEBP")
+    max_bytes: int = 128 * 2**20
+    max_pixels: int = 89_000_000
+    max_side: int = 65_535
+    max_frames: int = 1_000
+    max_total_pixels: int = 1_000_000_000
+    frames: Literal["first", "all"] = "first"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.formats, str) or not all(isinstance(name, str) for name in self.formats):
+            raise PolicyError('formats is a tuple of names: write ("JPEG",), not "JPEG"')
+        formats = tuple(dict.fromkeys(name.upper() for name in self.formats))
+        if not formats or not set(formats) <= set(KNOWN_FORMATS):
+            raise PolicyError(f"formats must be one or more of {', '.join(KNOWN_FORMATS)}")
+        object.__setattr__(self, "formats", formats)
+        for name in ("max_bytes", "max_pixels", "max_side", "max_frames", "max_total_pixels"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise PolicyError(f"{name} must be an integer of 1 or more")
+        if self.frames not in ("first", "all"):
+            raise PolicyError('frames must be "first" or "all"')

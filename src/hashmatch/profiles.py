@@ -1,0 +1,41 @@
+"""Named, frozen match policies, each with the source of its numbers.
+
+``FAST`` looks at the picture as it is; ``STANDARD`` also at its seven other turns. Derive your own with
+``dataclasses.replace(profiles.STANDARD, name="mine", ...)``: a policy's name stands in every report.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from hashmatch.policy import MatchPolicy, Rule
+
+__all__ = ["FAST", "RULES", "STANDARD"]
+
+RULES: Final = (
+    Rule(algorithm="md5", threshold=0),
+    Rule(algorithm="sha1", threshold=0),
+    Rule(algorithm="sha256", threshold=0),
+    # PDQ's authors: match at 31 bits or less, discard quality 49 and below (facebook/ThreatExchange, pdq/README).
+    Rule(algorithm="pdq", threshold=31, min_quality=50),
+    # Squared distance of at most 40,000 is IPED's default for PhotoDNA; the owner's own threshold is not public.
+    Rule(algorithm="photodna", threshold=200),
+    # No authority publishes a radius for these; ours are tight, because a hash of 64 bits holds little. Measured in
+    # docs/choosing-a-radius.md.
+    Rule(algorithm="phash", threshold=6, min_quality=50),
+    Rule(algorithm="dhash", threshold=4, min_quality=50),
+    Rule(algorithm="whash", threshold=2, min_quality=50),
+    Rule(algorithm="ahash", threshold=2, min_quality=50),
+    Rule(algorithm="phash-256", threshold=31, min_quality=50),
+    Rule(algorithm="dhash-256", threshold=20, min_quality=50),
+    Rule(algorithm="whash-256", threshold=8, min_quality=50),
+    Rule(algorithm="ahash-256", threshold=8, min_quality=50),
+)
+"""A rule for every algorithm that can be stored."""
+
+FAST: Final = MatchPolicy(name="fast", rules=RULES, turns=False, stop_at_digest=True)
+"""One view of the picture; a known file is reported by its digest alone, without being decoded."""
+
+STANDARD: Final = replace(FAST, name="standard", turns=True, stop_at_digest=False)
+"""The eight turns of the picture, every algorithm a list holds; the default."""

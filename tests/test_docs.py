@@ -1,0 +1,103 @@
+"""Every snippet in the README and the documentation runs, and gives what it shows.
+
+``>>>`` snippets are doctests; in ``console`` blocks each ``$ hashmatch …`` line is run and its output compared with
+the lines below it (``...`` stands for anything). Each file runs from top to bottom in a new folder.
+"""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import hashmatch
+
+PROJECT = Path(__file__).parent.parent
+PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def run_console(block: str) -> None:
+    """Run each command of a console block and compare what it prints."""
+    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        command, _, expected = part.partition("\n")
+        words = shlex.split(command)
+        assert words[0] == "hashmatch", "console blocks hold hashmatch commands only"
+        done = subprocess.run(
+            [sys.executable, "-m", "hashmatch", *words[1:]],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            env=os.environ | {"COLUMNS": "200", "TERM": "dumb"},
+        )
+        assert done.returncode in (0, 1, 3), f"{command}\n{done.stdout}{done.stderr}"
+        if expected.strip():
+            got = done.stdout + done.stderr
+            assert doctest.OutputChecker().check_output(expected, got, FLAGS), f"{command}\n{got}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_snippets_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader who types what the page shows gets what the page shows."""
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    runner = doctest.DocTestRunner(optionflags=FLAGS)
+    said: list[str] = []
+    for number, (kind, block) in enumerate(FENCE.findall(page.read_text(encoding="utf-8"))):
+        if kind == "console":
+            run_console(block)
+        elif kind in ("python", "pycon"):
+            assert ">>>" in block, "python snippets are written with >>> so that they are tested"
+            # the parser copies the names, so what a snippet defines is handed on to the next
+            test = doctest.DocTestParser().get_doctest(block, names, f"{page.name}[{number}]", str(page), 0)
+            runner.run(test, out=said.append, clear_globs=False)
+            names.update(test.globs)
+    assert runner.failures == 0, "".join(said)
+
+
+def test_the_first_two_commands_stand_in_the_readme() -> None:
+    """The README opens with the command that runs the demo and the one that runs the tests."""
+    text = (PROJECT / "README.md").read_text(encoding="utf-8")
+    block = FENCE.search(text)
+    assert block is not None
+    commands = [line for line in block[2].splitlines() if line and not line.startswith("#")]
+    assert len(commands) == 2
+    assert commands[0].endswith("hashmatch demo")
+    assert commands[1].endswith("pytest")
+
+
+def test_every_command_is_documented() -> None:
+    """Each command of the command line is named in the README or a page, and has help."""
+    from hashmatch.cli.lists import list_app
+
+    from hashmatch.cli.app import app
+
+    names = [command.name for command in app.registered_commands]
+    names += [f"list {command.name}" for command in list_app.registered_commands]
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert len(names) > 8
+    for name in names:
+        assert f"hashmatch {name}" in text, f"{name} is not documented"
+
+
+DOCTESTED = sorted(
+    path for path in Path(hashmatch.__file__).parent.rglob("*.py") if ">>>" in path.read_text(encoding="utf-8")
+)
+
+
+@pytest.mark.parametrize("path", DOCTESTED, ids=lambda path: path.stem)
+def test_docstring_examples_run(path: Path) -> None:
+    """Examples in docstrings give what they show."""
+    import importlib
+
+    parts = path.relative_to(Path(hashmatch.__file__).parent.parent).with_suffix("").parts
+    name = ".".join(part for part in parts if part != "__init__")
+    assert doctest.testmod(importlib.import_module(name), optionflags=FLAGS).failed == 0

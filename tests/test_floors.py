@@ -1,0 +1,100 @@
+"""The floors of the house: what a file may import, read from the source by its syntax tree."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import hashmatch
+
+ROOT = Path(hashmatch.__file__).parent
+FLOORS = {
+    "_version": -1,
+    "errors": 0,
+    "hashes": 1,
+    "kernels": 2,
+    "picture": 3,
+    "index": 3,
+    "hashers": 4,
+    "synthetic": 4,
+    "policy": 4,
+    "lists": 5,
+    "profiles": 5,
+    "matching": 6,
+    "scan": 8,
+    "cli": 9,
+    "": 10,
+    "__main__": 11,
+}
+INDEPENDENT = [{"hashers", "index"}, {"hashers", "synthetic"}, {"picture", "index"}]
+PILLOW_ROOM = "picture"
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def room_of(path: Path) -> str:
+    """Name of the room a source file belongs to."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return "" if parts == ("__init__",) else parts[0]
+
+
+def imports_of(path: Path) -> list[str]:
+    """Every module that a file imports anywhere, in dotted form."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "hashmatch":
+                found += [f"hashmatch.{alias.name}" for alias in node.names]
+            else:
+                found.append(node.module)
+    return found
+
+
+def test_every_room_has_a_floor() -> None:
+    """No file stands outside the plan."""
+    assert {room_of(path) for path in FILES} <= set(FLOORS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_imports_go_down(path: Path) -> None:
+    """A file imports only from its own room and from floors below."""
+    room = room_of(path)
+    for module in imports_of(path):
+        parts = module.split(".")
+        if parts[0] != "hashmatch" or len(parts) == 1:
+            continue
+        other = parts[1] if parts[1] in FLOORS else ""
+        if other == room:
+            continue
+        assert FLOORS[other] < FLOORS[room], f"{room} imports {other}, which is not below it"
+        assert {room, other} not in INDEPENDENT, f"{room} and {other} must not know each other"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_forbidden_imports(path: Path) -> None:
+    """Pillow is imported in one room, and nowhere is there a pickle, a shell or an environment read."""
+    modules = {module.split(".")[0] for module in imports_of(path)}
+    assert not modules & {"pickle", "marshal", "shelve", "subprocess"}
+    if room_of(path) != PILLOW_ROOM:
+        assert not modules & {"PIL", "pillow_heif"}
+    if room_of(path) != "cli":
+        assert not modules & {"typer", "rich", "click"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_dangerous_or_loud_calls(path: Path) -> None:
+    """No eval, exec or assert anywhere; no print and no environment below the command line."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    assert not names & {"eval", "exec", "__import__"}
+    attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    if room_of(path) != "cli":
+        assert "print" not in names
+        assert not attributes & {"environ", "getenv"}
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef) and function.name != "_check":
+            own = [node for node in ast.walk(function) if isinstance(node, ast.Assert)]
+            assert not own, f"{function.name} checks with assert, which -O removes"

@@ -1,0 +1,241 @@
+"""Laws of the values: text and byte forms, order, equality, distance, secrecy."""
+
+from __future__ import annotations
+
+import math
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hashmatch.errors import AlgorithmMismatchError, HashFormatError
+from hashmatch.hashes import (
+    ALGORITHMS,
+    Background,
+    Fingerprint,
+    HashValue,
+    Metric,
+    Turn,
+    View,
+    ViewHash,
+    algorithm_named,
+    distance,
+)
+
+HAMMING = sorted(name for name, a in ALGORITHMS.items() if a.metric is Metric.HAMMING)
+
+
+@st.composite
+def hash_values(draw: st.DrawFn, algorithm: str | None = None) -> HashValue:
+    """Any hash of any algorithm."""
+    name = draw(st.sampled_from(sorted(ALGORITHMS))) if algorithm is None else algorithm
+    n_bytes = ALGORITHMS[name].n_bytes
+    return HashValue(name, draw(st.binary(min_size=n_bytes, max_size=n_bytes)))
+
+
+views = st.builds(
+    View,
+    frame=st.integers(0, 2**32 - 1),
+    background=st.sampled_from(Background),
+    turn=st.sampled_from(Turn),
+)
+view_hashes = st.builds(ViewHash, value=hash_values(), quality=st.none() | st.integers(0, 100), view=views)
+
+
+@given(hash_values())
+def test_text_form_round_trips(value: HashValue) -> None:
+    """Parsing the text form gives the same hash, in any case, with and without the algorithm."""
+    assert HashValue.parse(str(value)) == value
+    assert HashValue.parse(f"  {str(value).upper()}\n") == value
+    assert HashValue.parse(value.hex().upper(), algorithm=value.algorithm) == value
+    assert HashValue.parse(str(value), algorithm=value.algorithm) == value
+
+
+@given(hash_values())
+def test_byte_form_round_trips(value: HashValue) -> None:
+    """Reading the byte form gives the same hash, and the form starts with its version."""
+    data = value.to_bytes()
+    assert data[0] == 1
+    assert HashValue.from_bytes(data) == value
+
+
+@given(hash_values(), st.data())
+def test_byte_form_never_reads_other_bytes(value: HashValue, data: st.DataObject) -> None:
+    """A cut, extended or re-versioned byte form is refused with the typed error."""
+    form = value.to_bytes()
+    cut = data.draw(st.integers(0, len(form) - 1))
+    for bad in (form[:cut], form + b"\0", bytes([2]) + form[1:], b"\x01\x02\xff\xff"):
+        with pytest.raises(HashFormatError):
+            HashValue.from_bytes(bad)
+
+
+def test_bit_order_is_that_of_the_published_hex() -> None:
+    """The first hexadecimal digit holds the first four bits, most significant first."""
+    value = HashValue.parse("pdq:8" + "0" * 63)
+    assert value.data == b"\x80" + bytes(31)
+    assert value.n_bits == 256
+    assert distance(value, HashValue("pdq", bytes(32))) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "algorithm", "says"),
+    [
+        ("pdq:" + "0" * 63, None, "64 hexadecimal digits, not 63"),
+        ("pdq:" + "0" * 63 + "g", None, "character 64"),
+        ("0" * 64, None, "no algorithm is given"),
+        ("phash:" + "0" * 64, None, "'phash-256'"),
+        ("md4:" + "0" * 32, None, "choose one of"),
+        ("pdq:" + "0" * 64, "sha256", "not a sha256 hash"),
+        ("", "pdq", "not 0"),
+        ("pdq:" + "\u0966" * 64, None, "character 1"),
+        ("pdq:" + "0" * 62 + " 0", None, "character 63"),
+    ],
+)
+def test_wrong_text_is_refused_with_a_reason(text: str, algorithm: str | None, says: str) -> None:
+    """Each kind of wrong text gives the typed error that says what is wrong."""
+    with pytest.raises(HashFormatError, match=says):
+        HashValue.parse(text, algorithm=algorithm)
+
+
+@pytest.mark.parametrize("bad", [None, 7, b"pdq:00"])
+def test_parse_takes_text_only(bad: object) -> None:
+    """Something that is not text gives the typed error."""
+    with pytest.raises(HashFormatError):
+        HashValue.parse(bad)  # type: ignore[arg-type]
+
+
+def test_wrong_data_is_refused() -> None:
+    """A hash cannot be made with another length or type of data, or of an unknown algorithm."""
+    with pytest.raises(HashFormatError, match="32 bytes, not 31"):
+        HashValue("pdq", bytes(31))
+    with pytest.raises(HashFormatError, match="not str"):
+        HashValue("pdq", "0" * 32)  # type: ignore[arg-type]
+    with pytest.raises(HashFormatError, match="choose one of"):
+        HashValue("x" * 5000 + "!", bytes(32))
+
+
+def test_algorithm_name_is_normalised() -> None:
+    """Upper case names mean the same algorithm, so equality holds."""
+    assert HashValue("PDQ", bytes(32)) == HashValue("pdq", bytes(32))
+    assert algorithm_named("SHA256").n_bytes == 32
+
+
+@given(hash_values(), hash_values())
+def test_equality_and_order_are_exact(a: HashValue, b: HashValue) -> None:
+    """Two hashes are equal exactly when algorithm and bits are, and order follows both."""
+    assert (a == b) == ((a.algorithm, a.data) == (b.algorithm, b.data))
+    assert (a < b) == ((a.algorithm, a.data) < (b.algorithm, b.data))
+    assert a != str(a)
+
+
+@given(st.sampled_from(HAMMING), st.data())
+def test_hamming_distance_counts_flipped_bits(name: str, data: st.DataObject) -> None:
+    """Flipping k distinct bits moves a hash by exactly k."""
+    value = data.draw(hash_values(name))
+    flips = data.draw(st.sets(st.integers(0, value.n_bits - 1), max_size=value.n_bits))
+    moved = int.from_bytes(value.data)
+    for bit in flips:
+        moved ^= 1 << bit
+    other = HashValue(name, moved.to_bytes(len(value.data)))
+    assert distance(value, other) == distance(other, value) == len(flips)
+
+
+@given(hash_values("photodna"), hash_values("photodna"), hash_values("photodna"))
+def test_photodna_distance_is_a_metric(a: HashValue, b: HashValue, c: HashValue) -> None:
+    """The rounded-up Euclidean distance equals its definition and keeps the triangle inequality."""
+    squared = sum((x - y) ** 2 for x, y in zip(a.data, b.data, strict=True))
+    found = distance(a, b)
+    assert found == math.isqrt(squared - 1) + 1 if squared else found == 0
+    assert distance(a, c) <= found + distance(b, c)
+    assert found <= ALGORITHMS["photodna"].max_distance
+
+
+def test_photodna_radius_is_a_squared_radius() -> None:
+    """A distance is at most r exactly when the squared distance is at most r squared."""
+    base = HashValue("photodna", bytes(144))
+    for last, expected in ((0, 200), (1, 201)):
+        other = HashValue("photodna", bytes([200, last]) + bytes(142))
+        assert distance(base, other) == expected
+
+
+@given(st.data())
+def test_digest_distance_is_discrete(data: st.DataObject) -> None:
+    """Digests are equal or not: 0 or 1."""
+    name = data.draw(st.sampled_from(["md5", "sha1", "sha256"]))
+    a, b = data.draw(hash_values(name)), data.draw(hash_values(name))
+    assert distance(a, b) == int(a != b)
+    assert ALGORITHMS[name].max_distance == 1
+
+
+def test_other_algorithms_do_not_compare() -> None:
+    """Hashes of two algorithms have no distance, even when equally long."""
+    with pytest.raises(AlgorithmMismatchError, match="sha256"):
+        distance(HashValue("pdq", bytes(32)), HashValue("sha256", bytes(32)))
+
+
+@given(hash_values())
+def test_repr_shows_no_bits(value: HashValue) -> None:
+    """The representation names algorithm and length only."""
+    assert repr(value) == f"<HashValue {value.algorithm}, {value.n_bits} bits>"
+    assert value.hex() not in repr(Fingerprint((ViewHash(value=value),)))
+
+
+@given(hash_values(), st.integers(0, 10))
+def test_errors_show_no_bits(value: HashValue, cut: int) -> None:
+    """No error about a spoilt hash repeats its digits."""
+    digits = value.hex()
+    spoilt = [f"{value.algorithm}:{digits}0", f"{value.algorithm}:{digits[:-1]}x", f"{digits}:{digits}"]
+    for text in spoilt:
+        with pytest.raises(HashFormatError) as caught:
+            HashValue.parse(text)
+        assert digits[cut : cut + 12] not in str(caught.value)
+
+
+@given(st.lists(view_hashes, max_size=12))
+def test_fingerprint_round_trips(items: list[ViewHash]) -> None:
+    """The byte form of a fingerprint gives back every view, hash and quality."""
+    whole = Fingerprint(tuple(items))
+    assert Fingerprint.from_bytes(whole.to_bytes()) == whole
+
+
+@given(st.lists(view_hashes, min_size=1, max_size=3), st.data())
+def test_spoilt_fingerprint_is_refused_or_another(items: list[ViewHash], data: st.DataObject) -> None:
+    """Cutting or extending a fingerprint is refused; a changed byte never gives an untyped error."""
+    form = Fingerprint(tuple(items)).to_bytes()
+    for bad in (form[: data.draw(st.integers(0, len(form) - 1))], form + b"\0"):
+        with pytest.raises(HashFormatError):
+            Fingerprint.from_bytes(bad)
+    at = data.draw(st.integers(0, len(form) - 1))
+    changed = form[:at] + bytes([form[at] ^ data.draw(st.integers(1, 255))]) + form[at + 1 :]
+    try:
+        read = Fingerprint.from_bytes(changed)
+    except HashFormatError:
+        return
+    assert read.to_bytes() == changed
+
+
+def test_fingerprint_claiming_many_views_is_refused_at_once() -> None:
+    """A count that the bytes cannot hold is refused without allocating for it."""
+    with pytest.raises(HashFormatError, match="cut short"):
+        Fingerprint.from_bytes(b"HMF\x01" + struct.pack("<I", 2**32 - 1))
+
+
+def test_fingerprint_summaries() -> None:
+    """`hashes` keeps order and drops repeats; `quality` is the first that is known."""
+    a, b = HashValue("md5", bytes(16)), HashValue("pdq", bytes(32))
+    turned = View(turn=Turn.MIRROR)
+    whole = Fingerprint((ViewHash(value=a), ViewHash(value=b, quality=70), ViewHash(value=b, quality=60, view=turned)))
+    assert whole.hashes == (a, b)
+    assert whole.quality == 70
+    assert Fingerprint((ViewHash(value=a),)).quality is None
+
+
+def test_view_says_itself_in_words() -> None:
+    """A view's text names all that was done, and nothing for the plain look."""
+    assert str(View()) == "original"
+    assert str(View(frame=3, background=Background.BLACK, turn=Turn.ROTATE_90)) == "frame 3, on black, rotated 90"
+    with pytest.raises(ValueError, match="frame"):
+        View(frame=-1)
+    with pytest.raises(ValueError, match="quality"):
+        ViewHash(value=HashValue("md5", bytes(16)), quality=101)

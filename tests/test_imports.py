@@ -1,0 +1,53 @@
+"""What importing costs: measured in child processes, where nothing is loaded yet."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+IMAGE_CODE = {"PIL", "scipy", "imagehash", "pywt", "typer", "rich", "matplotlib"}
+
+
+def modules_after(code: str) -> set[str]:
+    """Names of all modules that are loaded after running the code in a new interpreter."""
+    script = f"{code}\nimport sys\nprint('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def test_import_loads_no_image_code() -> None:
+    """`import hashmatch` needs the standard library and NumPy only."""
+    assert not modules_after("import hashmatch") & IMAGE_CODE
+
+
+def test_every_public_name_loads_no_image_code() -> None:
+    """Reaching for each public name loads no codec either: that waits for the first picture."""
+    code = "import hashmatch\nfor name in hashmatch.__all__: getattr(hashmatch, name)"
+    assert not modules_after(code) & IMAGE_CODE
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "matcher.match_hash(value)",
+        "matcher.match_fingerprint(hashmatch.Fingerprint((ViewHash(value=value, quality=90),)))",
+    ],
+)
+def test_matching_hashes_loads_no_image_code(call: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A service that matches hashes against lists never loads a decoder."""
+    path = tmp_path_factory.mktemp("list") / "list.hashmatch"
+    code = f"""
+import hashmatch
+from hashmatch.hashes import ViewHash
+value = hashmatch.HashValue.parse("pdq:" + "0f" * 32)
+with hashmatch.ReferenceList.create({str(path)!r}, name="demo") as ref:
+    ref.add("entry-1", hashes=[value])
+with hashmatch.Matcher.open({str(path)!r}) as matcher:
+    report = {call}
+    if report.outcome is not hashmatch.Outcome.MATCH:
+        raise SystemExit("no match")
+"""
+    assert not modules_after(code) & IMAGE_CODE
