@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hashmatch.hashers.base import Hasher, PixelRows
+from hashmatch.hashers.base import Hasher
 from hashmatch.hashers.classic import CLASSIC_ALGORITHMS, ClassicHasher
 from hashmatch.hashers.digest import DIGEST_ALGORITHMS, digest, digests
 from hashmatch.hashers.pdq import PDQHasher
@@ -13,7 +13,6 @@ __all__ = [
     "ClassicHasher",
     "Hasher",
     "PDQHasher",
-    "PixelRows",
     "digest",
     "digests",
 ]

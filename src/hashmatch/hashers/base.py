@@ -1,13 +1,12 @@
 """What a hasher is and what it accepts; imports only NumPy and the values.
 
-`Hasher` is the one interface of perceptual hashes: pixels in, `HashValue` and quality out. `PixelRows` is how a large
-picture is handed over without a copy of all its pixels.
+`Hasher` is the one interface of perceptual hashes: pixels in, `HashValue` and quality out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,30 +14,9 @@ import numpy.typing as npt
 from hashmatch.errors import HashFormatError
 from hashmatch.hashes import Algorithm, HashValue, Turn
 
-__all__ = ["Hasher", "PixelRows", "Pixels", "RowSink", "Scored", "check_pixels", "refuse_opaque", "turned"]
+__all__ = ["Hasher", "Pixels", "check_pixels", "refuse_opaque", "turned"]
 
 Pixels = npt.NDArray[Any]
-RowSink = Callable[[npt.NDArray[np.uint8]], None]
-Scored = tuple[HashValue, int | None]
-
-
-@runtime_checkable
-class PixelRows(Protocol):
-    """A picture that hands over its rows block by block, as often as it is asked.
-
-    Hashing rows while they are in the processor's cache spares the copy of the whole picture, which can cost as much
-    as its decode.
-    """
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(H, W, 3) for RGB or (H, W) for grey, px."""
-
-    def feed(self, sink: RowSink) -> None:
-        """Call ``sink`` with (k, W, 3) or (k, W) uint8 arrays, k >= 1, from the top row to the last.
-
-        Each array is valid only during its call. Every call of ``feed`` gives the same pixels.
-        """
 
 
 class Hasher(Protocol):
@@ -48,7 +26,7 @@ class Hasher(Protocol):
     def algorithm(self) -> str:
         """Name of the algorithm, as in `hashmatch.hashes.ALGORITHMS`."""
 
-    def hash_pixels(self, pixels: Pixels) -> Scored:
+    def hash_pixels(self, pixels: Pixels) -> tuple[HashValue, int | None]:
         """Hash one picture.
 
         Parameters
@@ -69,7 +47,7 @@ class Hasher(Protocol):
             If its shape is another, or a float is not finite or outside 0 to 255.
         """
 
-    def hash_turns(self, pixels: Pixels) -> Mapping[Turn, Scored]:
+    def hash_turns(self, pixels: Pixels) -> Mapping[Turn, tuple[HashValue, int | None]]:
         """Hash the picture in each of its eight turns.
 
         Parameters

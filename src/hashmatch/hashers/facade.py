@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PICTURE_HASHERS", "fingerprint", "hash_image", "iter_view_hashes"]
 
-_PDQ: Final = PDQHasher()
+_PDQ: Final[Hasher] = PDQHasher()
 
 PICTURE_HASHERS: Final[Mapping[str, Hasher]] = MappingProxyType(
     {
@@ -157,13 +157,13 @@ def _check_computable(names: tuple[str, ...], picture_names: tuple[str, ...]) ->
 
 def _hash_view(pixels: Any, view: View, names: tuple[str, ...], *, turns: bool) -> Iterator[ViewHash]:
     """Hash one raster by every algorithm; PDQ's quality stands for all, since the others measure none."""
-    pdq_turns = _PDQ.hash_turns(pixels) if turns else {Turn.NONE: _PDQ.hash_pixels(pixels)}
+
+    def hashed_by(hasher: Hasher) -> Mapping[Turn, tuple[HashValue, int | None]]:
+        return hasher.hash_turns(pixels) if turns else {Turn.NONE: hasher.hash_pixels(pixels)}
+
+    by_pdq = hashed_by(_PDQ)
     for name in names:
-        if name == "pdq":
-            hashed = pdq_turns
-        else:
-            hasher = PICTURE_HASHERS[name]
-            hashed = hasher.hash_turns(pixels) if turns else {Turn.NONE: hasher.hash_pixels(pixels)}
+        hashed = by_pdq if name == "pdq" else hashed_by(PICTURE_HASHERS[name])
         for turn, (value, _) in hashed.items():
             turned = View(frame=view.frame, background=view.background, turn=turn)
-            yield ViewHash(value=value, quality=pdq_turns[turn][1], view=turned)
+            yield ViewHash(value=value, quality=by_pdq[turn][1], view=turned)

@@ -1,24 +1,23 @@
 """PDQ: 256 bits from the signs of 16x16 cosine coefficients against their median.
 
 Blur, decimation and cosine transform are linear and separable, so a hash is four products with small matrices:
-rows by `tent.RowSums`, columns, then 16x64 cosines on both sides. Whatever lies nearer to a decision than the
+rows by `tent.row_sums`, columns, then 16x64 cosines on both sides. Whatever lies nearer to a decision than the
 reference's own rounding is settled by `pdq_float32`, so the answer is the reference's at any quality, whatever the
 processor or the BLAS library.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from hashmatch.hashers.base import PixelRows, Pixels, check_pixels
+from hashmatch.hashers.base import Pixels, check_pixels
 from hashmatch.hashers.pdq_float32 import COSINES, coefficients_float32, downsample_float32, quality_float32
-from hashmatch.hashers.tent import SIDE, RowSums, windows_of
+from hashmatch.hashers.tent import SIDE, row_sums, windows_of
 from hashmatch.hashes import HashValue, Turn
 
 __all__ = ["PDQHasher"]
@@ -27,12 +26,13 @@ _MIN_SIDE: Final = 5
 _LUMA: Final = (0.299, 0.587, 0.114)
 _COSINES64: Final = COSINES.astype(np.float64)
 
-# Largest difference seen between the reference's float32 and exact arithmetic: 0.0026 for a coefficient and 0.00043
-# for a step between neighbours (in hundredths of the range), 5 px to 12 megapixels, bytes of many kinds.
-_COEFFICIENT_NOISE: Final = 0.005
-_STEP_NOISE: Final = 0.0005
+# Bounds on what the reference's float32 arithmetic may be off by, at sides up to 4000 px. Largest seen: 0.0043 for a
+# coefficient (0.0095 in pure ramps, whose coefficients tie at zero and are in doubt anyway); for a step between
+# neighbours, in hundredths of the range, 0.0004, and 0.0009 in two-tone pictures, where it would have to move a sum
+# over a multiple of 90 to show.
+_COEFFICIENT_NOISE: Final = 0.01
+_STEP_NOISE: Final = 0.0004
 
-_Scored = tuple[HashValue, int]
 _Values = npt.NDArray[np.floating[Any]]
 
 
@@ -61,14 +61,13 @@ class PDQHasher:
         """``"pdq"``."""
         return "pdq"
 
-    def hash_pixels(self, pixels: Pixels | PixelRows) -> _Scored:
+    def hash_pixels(self, pixels: Pixels) -> tuple[HashValue, int]:
         """Hash one picture.
 
         Parameters
         ----------
-        pixels : (H, W, 3) or (H, W) array, or PixelRows
-            RGB or grey; uint8, or float from 0 to 255. Need not be contiguous. A `PixelRows` is fed once, and once
-            more where the reference's arithmetic must be repeated.
+        pixels : (H, W, 3) or (H, W) array
+            RGB or grey; uint8, or float from 0 to 255. Need not be contiguous.
 
         Returns
         -------
@@ -84,12 +83,12 @@ class PDQHasher:
         """
         return self._hash(pixels, (Turn.NONE,))[Turn.NONE]
 
-    def hash_turns(self, pixels: Pixels | PixelRows) -> Mapping[Turn, _Scored]:
+    def hash_turns(self, pixels: Pixels) -> Mapping[Turn, tuple[HashValue, int]]:
         """Hash the picture in each of its eight turns, from one transform.
 
         Parameters
         ----------
-        pixels : (H, W, 3) or (H, W) array, or PixelRows
+        pixels : (H, W, 3) or (H, W) array
             As for `hash_pixels`.
 
         Returns
@@ -110,66 +109,30 @@ class PDQHasher:
         """
         return MappingProxyType(self._hash(pixels, tuple(Turn)))
 
-    def _hash(self, pixels: Pixels | PixelRows, turns: tuple[Turn, ...]) -> dict[Turn, _Scored]:
-        source: PixelRows = _ArrayRows(check_pixels(pixels)) if isinstance(pixels, np.ndarray) else _checked(pixels)
-        if min(source.shape[:2]) < _MIN_SIDE:
+    def _hash(self, pixels: Pixels, turns: tuple[Turn, ...]) -> dict[Turn, tuple[HashValue, int]]:
+        check_pixels(pixels)
+        size = pixels.shape[:2]
+        if min(size) < _MIN_SIDE:
             return dict.fromkeys(turns, (HashValue("pdq", bytes(32)), 0))
-        if tuple(source.shape[:2]) != (SIDE, SIDE):
-            quick = _quick(_downsample(source), turns)
-            if quick is not None:
-                return quick
-        small = downsample_float32(_gather(source))
+        if size != (SIDE, SIDE):
+            sure = _sure_hashes(_downsample(pixels), _noise_factor(*size), turns)
+            if sure is not None:
+                return sure
+        small = downsample_float32(pixels)
         coefficients, quality = coefficients_float32(small), quality_float32(small)
         return {turn: (_value(_turned(coefficients, turn)), quality) for turn in turns}
 
 
-@dataclass(frozen=True, slots=True)
-class _ArrayRows:
-    """An array as `PixelRows`, of its own type."""
-
-    pixels: Pixels
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.pixels.shape
-
-    def feed(self, sink: Callable[[Pixels], None]) -> None:
-        sink(self.pixels)
+def _noise_factor(height: int, width: int) -> float:
+    """Say how many times more noise than usual: running sums are longer, or fewer lines average it out."""
+    longer, shorter = max(height, width), min(height, width)
+    return max(1.0, longer / 4000) * min(4.0, max(1.0, longer / shorter / 4))
 
 
-def _checked(source: PixelRows) -> PixelRows:
-    if not isinstance(source, PixelRows):
-        raise TypeError(f"pixels are a NumPy array or PixelRows, not {type(source).__name__}; numpy.asarray makes one")
-    shape = tuple(source.shape)
-    if len(shape) not in (2, 3) or shape[2:] not in ((), (3,)) or 0 in shape:
-        raise ValueError(f"pixel rows have the shape (H, W, 3) for RGB or (H, W) for grey, not {shape}")
-    return source
-
-
-def _gather(source: PixelRows) -> Pixels:
-    """All pixels as one array."""
-    if isinstance(source, _ArrayRows):
-        return source.pixels
-    pixels = np.empty(source.shape, np.uint8)
-    at = 0
-
-    def keep(block: Pixels) -> None:
-        nonlocal at
-        pixels[at : at + len(block)] = block
-        at += len(block)
-
-    source.feed(keep)
-    return pixels
-
-
-def _downsample(source: PixelRows) -> npt.NDArray[np.float64]:
+def _downsample(pixels: Pixels) -> npt.NDArray[np.float64]:
     """Average under the tents, to 64x64 in float64."""
-    shape = tuple(source.shape)
-    whole = not isinstance(source, _ArrayRows) or source.pixels.dtype == np.uint8
-    rows = RowSums(shape, whole=whole)
-    source.feed(rows.add)
-    down, along = windows_of(shape[0]), windows_of(shape[1])
-    luma = _luma(rows.sums())
+    down, along = windows_of(pixels.shape[0]), windows_of(pixels.shape[1])
+    luma = _luma(row_sums(pixels))
     small = np.empty((len(along.starts), len(luma)))
     for number, (start, stop) in enumerate(zip(along.starts, along.stops, strict=True)):
         np.matmul(luma[:, start:stop], along.weights[number], out=small[number])
@@ -177,18 +140,20 @@ def _downsample(source: PixelRows) -> npt.NDArray[np.float64]:
     return small[along.cells][:, down.cells].T
 
 
-def _luma(sums: _Values) -> npt.NDArray[np.float64]:
-    if sums.ndim == 2:
-        return sums.astype(np.float64)
-    luma = np.multiply(sums[..., 0], _LUMA[0], dtype=np.float64)
-    for channel in (1, 2):
-        luma += np.multiply(sums[..., channel], _LUMA[channel], dtype=np.float64)
+def _luma(channels: tuple[_Values, ...]) -> npt.NDArray[np.float64]:
+    if len(channels) == 1:
+        return channels[0].astype(np.float64)
+    luma = np.multiply(channels[0], _LUMA[0], dtype=np.float64)
+    for weight, values in zip(_LUMA[1:], channels[1:], strict=True):
+        luma += np.multiply(values, weight, dtype=np.float64)
     return luma
 
 
-def _quick(small: npt.NDArray[np.float64], turns: tuple[Turn, ...]) -> dict[Turn, _Scored] | None:
+def _sure_hashes(
+    small: npt.NDArray[np.float64], noise_factor: float, turns: tuple[Turn, ...]
+) -> dict[Turn, tuple[HashValue, int]] | None:
     """Hashes and quality from exact arithmetic, or None where the reference's rounding could say otherwise."""
-    quality = _sure_quality(small)
+    quality = _sure_quality(small, noise_factor * _STEP_NOISE)
     if quality is None:
         return None
     coefficients = _COSINES64 @ small @ _COSINES64.T
@@ -196,16 +161,16 @@ def _quick(small: npt.NDArray[np.float64], turns: tuple[Turn, ...]) -> dict[Turn
     for turn in turns:
         turned = _turned(coefficients, turn)
         below, above = np.partition(turned.ravel(), (127, 128))[127:129]
-        if above - below <= 2 * _COEFFICIENT_NOISE:
+        if above - below <= 2 * noise_factor * _COEFFICIENT_NOISE:
             return None
-        hashes[turn] = (_value(turned, below), quality)
+        hashes[turn] = (_value(turned), quality)
     return hashes
 
 
-def _sure_quality(small: npt.NDArray[np.float64]) -> int | None:
+def _sure_quality(small: npt.NDArray[np.float64], noise: float) -> int | None:
     """Return the quality if it is the same with every step shortened and lengthened by the noise, else None."""
     steps = np.concatenate([np.abs(np.diff(small, axis=axis)).ravel() for axis in (0, 1)]) * (100 / 255)
-    low, high = (min(100, int((steps + noise).astype(np.int64).sum()) // 90) for noise in (-_STEP_NOISE, _STEP_NOISE))
+    low, high = (min(100, int((steps + change).astype(np.int64).sum()) // 90) for change in (-noise, noise))
     return low if low == high else None
 
 
@@ -221,9 +186,7 @@ def _turned(coefficients: _Values, turn: Turn) -> _Values:
     return out
 
 
-def _value(coefficients: _Values, median: float | None = None) -> HashValue:
+def _value(coefficients: _Values) -> HashValue:
     """Bits over the lower of the two middle values, the highest coefficient first."""
     flat = coefficients.ravel()
-    if median is None:
-        median = np.partition(flat, 127)[127]
-    return HashValue("pdq", np.packbits(flat[::-1] > median).tobytes())
+    return HashValue("pdq", np.packbits(flat[::-1] > np.partition(flat, 127)[127]).tobytes())

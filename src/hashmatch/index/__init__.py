@@ -1,8 +1,25 @@
 """Exact search of packed codes within a radius. Never imports image code; see ``docs/indexes.md``."""
 
 from hashmatch.index.base import Explanation, Index, SearchStats
+from hashmatch.index.bktree import BKTree
 from hashmatch.index.costs import Costs
+from hashmatch.index.exact import ExactIndex
 from hashmatch.index.linear import LinearIndex
+from hashmatch.index.loading import load_index
 from hashmatch.index.multi import MultiIndex
+from hashmatch.index.planner import Plan, build_index, plan_index
 
-__all__ = ["Costs", "Explanation", "Index", "LinearIndex", "MultiIndex", "SearchStats"]
+__all__ = [
+    "BKTree",
+    "Costs",
+    "ExactIndex",
+    "Explanation",
+    "Index",
+    "LinearIndex",
+    "MultiIndex",
+    "Plan",
+    "SearchStats",
+    "build_index",
+    "load_index",
+    "plan_index",
+]

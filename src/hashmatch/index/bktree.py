@@ -28,7 +28,7 @@ from hashmatch.index.space import Packed, Space, space_of
 
 __all__ = ["DEFAULT_LEAF", "BKTree"]
 
-DEFAULT_LEAF: Final = 64
+DEFAULT_LEAF: Final = 128
 _MAX_LEVELS: Final = 40
 _BLOCK_QUERIES: Final = 32
 _BLOCK_CODES: Final = 1 << 18
@@ -168,13 +168,13 @@ class TreeCore:
             distances = self._space.at(self._codes, slots, queries, owners)
             near = (distances <= radius).nonzero()[0]
             base = nodes * span
-            low = np.searchsorted(tree.edge_key, base + np.maximum(distances - radius, 0), side="left")
-            high = np.searchsorted(tree.edge_key, base + np.minimum(distances + radius, span - 1), side="right")
+            low = tree.edge_key.searchsorted(base + np.maximum(distances - radius, 0), side="left")
+            high = tree.edge_key.searchsorted(base + np.minimum(distances + radius, span - 1), side="right")
             pivots.append(
                 Found(owners.take(near), slots.take(near), distances.take(near), 2 * len(nodes), len(nodes), 0)
             )
             edges = kernels.expand_ranges(low, high - low)
-            owners = np.repeat(owners, high - low)
+            owners = owners.repeat(high - low)
             child = tree.edge_node.take(edges)
             is_leaf = child < 0
             leaf_edges.append(edges[is_leaf])
@@ -219,8 +219,7 @@ class TreeCore:
         tree, span = self._tree, self._space.max_distance + 1
         if not np.array_equal(np.sort(tree.order), np.arange(self.n)):
             raise ValueError("the slots do not hold every row once")
-        if bool((np.diff(tree.edge_key) <= 0).any()):
-            raise ValueError("edges are not sorted")
+        _check_links(tree, self._space)
         starts, ends = tree.edge_start.astype(np.int64), tree.edge_end.astype(np.int64)
         slots = kernels.expand_ranges(starts, ends - starts)
         pivots = tree.node_slot.take(np.repeat(tree.edge_key // span, ends - starts))
@@ -229,13 +228,25 @@ class TreeCore:
         if not np.array_equal(distances, np.repeat(tree.edge_key % span, ends - starts)):
             raise ValueError("a code is not at the distance its edge says")
         inner = tree.edge_node >= 0
-        if not np.array_equal(tree.edge_node[inner], np.arange(1, len(tree.node_slot))):
-            raise ValueError("a node is not reached by exactly one edge")
         if not np.array_equal(tree.node_slot[1:], tree.edge_start[inner]):
             raise ValueError("a pivot is not the first of its range")
         reached = np.concatenate([tree.node_slot, kernels.expand_ranges(starts[~inner], (ends - starts)[~inner])])
         if len(tree.node_slot) and not np.array_equal(np.sort(reached), np.arange(self.n)):
             raise ValueError("a slot is not reached exactly once")
+
+
+def _check_links(tree: Tree, space: Space) -> None:
+    """Raise ValueError if the nodes are not one tree: a walk down might not end. One look at each edge."""
+    n, n_nodes = len(tree.order), len(tree.node_slot)
+    parents, inner = tree.edge_key // (space.max_distance + 1), tree.edge_node >= 0
+    if len(parents) and (parents[0] < 0 or parents[-1] >= n_nodes or bool((np.diff(tree.edge_key) <= 0).any())):
+        raise ValueError("edges are not sorted")
+    if not np.array_equal(tree.edge_node[inner], np.arange(1, max(n_nodes, 1))):
+        raise ValueError("a node is not reached by exactly one edge")
+    if bool((parents[inner] >= tree.edge_node[inner]).any()):
+        raise ValueError("a node stands before its parent")
+    if bool((tree.edge_start >= tree.edge_end).any()) or bool((tree.edge_end > n).any()):
+        raise ValueError("an edge leads outside the tree")
 
 
 class BKTree(SegmentedIndex):
@@ -339,8 +350,13 @@ class BKTree(SegmentedIndex):
         for name, (dtype, count) in expected.items():
             if sections[name].dtype.str != dtype or sections[name].shape != (count,):
                 raise ValueError(f"section {name} has the wrong type or shape")
+        _check_links(tree, self._space)
         return TreeCore(self._space, codes, tree, self._costs)
 
+    def _options(self) -> tuple[int, ...]:
+        return (self._pending_limit, self._leaf_size)
+
     @classmethod
-    def _empty(cls, space: Space) -> Self:
-        return cls(space)
+    def _empty(cls, space: Space, options: tuple[int, ...]) -> Self:
+        limit, leaf_size = options
+        return cls(space, leaf_size=leaf_size, pending_limit=limit)

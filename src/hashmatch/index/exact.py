@@ -129,6 +129,10 @@ class ExactIndex(SegmentedIndex):
             raise ValueError("the sorted rows have the wrong type or shape")
         return ExactCore(self._space, codes, keys, order)
 
+    def _options(self) -> tuple[int, ...]:
+        return (self._pending_limit,)
+
     @classmethod
-    def _empty(cls, space: Space) -> Self:
-        return cls(space)
+    def _empty(cls, space: Space, options: tuple[int, ...]) -> Self:
+        (limit,) = options
+        return cls(space, pending_limit=limit)

@@ -69,6 +69,10 @@ class LinearIndex(SegmentedIndex):
     def _restore_core(self, sections: Mapping[str, NDArray[Any]]) -> Core:
         return ScanCore(self._space, check_sections(self._space, sections))
 
+    def _options(self) -> tuple[int, ...]:
+        return (self._pending_limit,)
+
     @classmethod
-    def _empty(cls, space: Space) -> Self:
-        return cls(space)
+    def _empty(cls, space: Space, options: tuple[int, ...]) -> Self:
+        (limit,) = options
+        return cls(space, pending_limit=limit)

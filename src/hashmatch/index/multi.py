@@ -260,9 +260,13 @@ class MultiIndex(SegmentedIndex):
             raise ValueError("the rows have the wrong type or shape")
         return MultiCore(self._hamming, codes, widths, offsets, rows, self._costs)
 
+    def _options(self) -> tuple[int, ...]:
+        return (self._pending_limit, self._radius, *(self._chosen or ()))
+
     @classmethod
-    def _empty(cls, space: Space) -> Self:
-        return cls(space)
+    def _empty(cls, space: Space, options: tuple[int, ...]) -> Self:
+        limit, radius, *widths = options
+        return cls(space, radius=radius, widths=widths or None, pending_limit=limit)
 
 
 def _checked_widths(widths: Sequence[int], n_bits: int) -> tuple[int, ...]:

@@ -189,10 +189,14 @@ class SegmentedIndex(ABC):
     def _restore_core(self, sections: Mapping[str, NDArray[Any]]) -> Core:
         """Wrap the sections of a file; ValueError or KeyError where they cannot be right."""
 
+    @abstractmethod
+    def _options(self) -> tuple[int, ...]:
+        """Give the options that a file keeps."""
+
     @classmethod
     @abstractmethod
-    def _empty(cls, space: Space) -> Self:
-        """Make an empty index with default options, for `load`."""
+    def _empty(cls, space: Space, options: tuple[int, ...]) -> Self:
+        """Make an empty index with such options; ValueError where they cannot be right."""
 
     # Facts
 
@@ -474,7 +478,11 @@ class SegmentedIndex(ABC):
                 n=segment.core.n,
                 next_position=self._next_position,
                 tag=dict(tag or {}),
-                sections={**segment.core.sections(), "positions": segment.positions},
+                sections={
+                    **segment.core.sections(),
+                    "positions": segment.positions,
+                    "options": np.array(self._options(), dtype=np.int64),
+                },
             ),
         )
 
@@ -524,13 +532,13 @@ class SegmentedIndex(ABC):
                 f"the file holds an index of kind {file.kind!r}, not {cls.kind!r}; open it with "
                 "hashmatch.index.load_index"
             )
-        index = cls._empty(space_of(file.metric, file.n_bytes))
-        positions = file.sections.get("positions")
         try:
+            positions, options = file.sections["positions"], file.sections["options"]
+            index = cls._empty(space_of(file.metric, file.n_bytes), tuple(options.tolist()))
             core = index._restore_core(file.sections)
-            if positions is None or positions.dtype != np.int64 or positions.shape != (file.n,) or core.n != file.n:
+            if positions.dtype != np.int64 or positions.shape != (file.n,) or core.n != file.n:
                 raise ValueError("the counts do not agree")
-        except (KeyError, ValueError, IndexError) as error:
+        except (KeyError, ValueError, IndexError, TypeError) as error:
             raise IndexFormatError(
                 "the index file has sections that do not fit together; rebuild it from the list"
             ) from error

@@ -15,14 +15,15 @@ Format version 1; all numbers little-endian::
     52   4  zero
     56  16  kind of index, ASCII, zero-padded
     72  16  metric, ASCII, zero-padded
-    88   *  section table, 88 bytes a section (below)
+    88   *  section table, 96 bytes a section (below)
     *    *  tag: a JSON object of strings, UTF-8
     *    *  zeros up to the last 32 bytes of the header
     -32 32  SHA-256 of the header before it
     then, each at a multiple of 64 and without gaps: the sections, zero-padded to a multiple of 64
 
-    a section: name (16, ASCII), type (8, ASCII, such as "<u4"), rows (8), columns (8; 0: one dimension),
-    offset (8), length without padding (8), SHA-256 of the section with its padding (32)
+    a section: name (16, ASCII), type (8, ASCII, such as "<u4"), dimensions (4; 1 or 2), zero (4), rows (8),
+    columns (8; 1 where there is one dimension), offset (8), length without padding (8), SHA-256 of the section with
+    its padding (32)
 
 The checksums find damage, not malice: whoever can write the file can write fitting checksums. Reading allocates
 nothing that the file's real length does not cover.
@@ -55,7 +56,7 @@ Verify: TypeAlias = Literal["full", "header"]
 FORMAT_VERSION: Final = 1
 _MAGIC: Final = b"\x89HMI\r\n\x1a\n"
 _HEAD: Final = struct.Struct("<8sIIQQQIHHII16s16s")
-_SECTION: Final = struct.Struct("<16s8sQQQQ32s")
+_SECTION: Final = struct.Struct("<16s8sIIQQQQ32s")
 _ALIGN: Final = 64
 _DIGEST: Final = 32
 _MAX_SECTIONS: Final = 64
@@ -126,12 +127,20 @@ def write_index_file(path: Path, file: IndexFile) -> None:
     header_length = _padded(_HEAD.size + _SECTION.size * len(arrays) + len(tag) + _DIGEST)
     table, offset = [], header_length
     for name, array in arrays.items():
-        rows, columns = array.shape if array.ndim == 2 else (array.shape[0], 0)
+        rows, columns = array.shape if array.ndim == 2 else (array.shape[0], 1)
         digest = hashlib.sha256(array.data.cast("B") if array.size else b"")
         digest.update(bytes(_padded(array.nbytes) - array.nbytes))
         table.append(
             _SECTION.pack(
-                name.encode("ascii"), array.dtype.str.encode(), rows, columns, offset, array.nbytes, digest.digest()
+                name.encode("ascii"),
+                array.dtype.str.encode(),
+                array.ndim,
+                0,
+                rows,
+                columns,
+                offset,
+                array.nbytes,
+                digest.digest(),
             )
         )
         offset += _padded(array.nbytes)
@@ -262,17 +271,17 @@ def _read_table(header: bytes, count: int, length: int) -> Iterator[_Section]:
         raise IndexFormatError("the index file has an impossible section table" + _REBUILD)
     at = len(header)
     for i in range(count):
-        name, dtype, rows, columns, offset, n_bytes, digest = _SECTION.unpack_from(
+        name, dtype, ndim, _, rows, columns, offset, n_bytes, digest = _SECTION.unpack_from(
             header, _HEAD.size + _SECTION.size * i
         )
         kind = _text(dtype)
-        items = rows * (columns or 1)
-        if kind not in _TYPES or offset != at or items * np.dtype(kind).itemsize != n_bytes:
+        sound = kind in _TYPES and (ndim == 2 or (ndim == 1 and columns == 1)) and max(rows, columns) < 2**48
+        if not sound or offset != at or rows * columns * np.dtype(kind).itemsize != n_bytes:
             raise IndexFormatError("the index file has an impossible section table" + _REBUILD)
         at += _padded(n_bytes)
         if at > length:
             raise IndexFormatError("the index file is shorter than its sections" + _REBUILD)
-        yield _Section(_text(name), kind, (rows, columns) if columns else (rows,), offset, n_bytes, digest)
+        yield _Section(_text(name), kind, (rows, columns)[:ndim], offset, n_bytes, digest)
     if at != length:
         raise IndexFormatError("the index file has bytes left over after its last section" + _REBUILD)
 

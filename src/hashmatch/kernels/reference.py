@@ -266,11 +266,12 @@ def expand_ranges(starts: NDArray[Any], lengths: NDArray[Any]) -> Rows:
     ValueError
         If a length is negative.
     """
-    ends = np.cumsum(lengths, dtype=np.int64)
-    total = int(ends[-1]) if len(ends) else 0
-    shift = starts - (ends - lengths)
-    numbers = np.repeat(shift.astype(np.int64, copy=False), lengths.astype(np.int64, copy=False))
-    numbers += np.arange(total, dtype=np.int64)
+    lengths = lengths.astype(np.int64, copy=False)
+    ends = lengths.cumsum()
+    shift: Rows = starts.astype(np.int64, copy=False) + lengths
+    shift -= ends
+    numbers: Rows = shift.repeat(lengths)
+    numbers += np.arange(len(numbers), dtype=np.int64)
     return numbers
 
 

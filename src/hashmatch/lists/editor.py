@@ -6,7 +6,7 @@ Floor: lists. Entries are taken in blocks: a block's stored records are read at 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, TypeVar
@@ -15,7 +15,17 @@ import numpy as np
 
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists.entry import Entry, Listing
-from hashmatch.lists.records import HashKey, Record, Source, State, Stored, Tally, load_records, record_seal, store_state
+from hashmatch.lists.records import (
+    HashKey,
+    Record,
+    Source,
+    State,
+    Stored,
+    Tally,
+    load_records,
+    record_seal,
+    store_state,
+)
 from hashmatch.lists.schema import ALGORITHM_NUMBERS
 from hashmatch.lists.seals import marks_of_rows, signed, sum_of_marks
 from hashmatch.lists.snapshot import change_seal
@@ -66,12 +76,11 @@ class _Work:
     """One block: records by entry id, and how they differ from what is stored."""
 
     records: dict[str, Record]
-    old_seals: dict[str, int] = field(default_factory=dict)
-    touched: set[str] = field(default_factory=set)
+    touched: dict[str, None] = field(default_factory=dict)
     new_rows: dict[int, tuple[Record, HashKey]] = field(default_factory=dict)
     gone_rows: dict[int, tuple[int, int]] = field(default_factory=dict)
     new_labels: dict[tuple[int, int, str], str] = field(default_factory=dict)
-    gone_labels: set[tuple[int, int, str]] = field(default_factory=set)
+    gone_labels: dict[tuple[int, int, str], None] = field(default_factory=dict)
 
 
 class Editor:
@@ -85,20 +94,17 @@ class Editor:
         self._changed = False
         self.broken = False
 
-    def add(self, entries: Iterable[Entry]) -> AddCounts:
-        """Add entries, merging with what is stored."""
-        total = AddCounts()
-        for block in blocks_of(entries):
-            for entry in block:
-                if not isinstance(entry, Entry):
-                    raise TypeError(f"a list takes Entry, not {type(entry).__name__}")
-            work = self._load([entry.entry_id for entry in block])
-            counts = {"added": 0, "merged": 0, "unchanged": 0}
-            for entry in block:
-                counts[self._merge(work, entry)] += 1
-            self._write(work)
-            total += AddCounts(**counts)
-        return total
+    def add(self, block: Sequence[Entry]) -> AddCounts:
+        """Add a block of entries, merging with what is stored."""
+        for entry in block:
+            if not isinstance(entry, Entry):
+                raise TypeError(f"a list takes Entry, not {type(entry).__name__}")
+        work = self._load([entry.entry_id for entry in block])
+        counts = {"added": 0, "merged": 0, "unchanged": 0}
+        for entry in block:
+            counts[self._merge(work, entry)] += 1
+        self._write(work)
+        return AddCounts(**counts)
 
     def relabel(self, entry_id: str, source: str, labels: dict[str, str]) -> bool:
         """Replace all labels a source gives an entry; False if it already gives just these."""
@@ -111,30 +117,29 @@ class Editor:
             return False
         for name in before.keys() - labels.keys():
             del record.labels[number, name]
-            work.gone_labels.add((record.key, number, name))
+            work.gone_labels[record.key, number, name] = None
         self._set_labels(work, record, number, labels)
-        work.touched.add(entry_id)
+        work.touched[entry_id] = None
         self._write(work)
         return True
 
-    def withdraw(self, entry_ids: Iterable[str], source: str) -> int:
-        """Take back what a source says of entries; the number of entries it did list."""
+    def withdraw(self, block: Sequence[str], source: str) -> int:
+        """Take back what a source says of a block of entries; the number of entries it did list."""
         total = 0
-        for block in blocks_of(entry_ids):
-            work = self._load(block)
-            for entry_id in dict.fromkeys(block):
-                record, number = self._listed(work, entry_id, source)
-                if record is None:
-                    continue
-                for key in [key for key in record.hashes if key[0] == number]:
-                    self._remove_hash(work, record, key)
-                for owner, name in [key for key in record.labels if key[0] == number]:
-                    del record.labels[owner, name]
-                    work.gone_labels.add((record.key, owner, name))
-                self.state.sources[source].n_entries -= 1
-                work.touched.add(entry_id)
-                total += 1
-            self._write(work)
+        work = self._load(block)
+        for entry_id in dict.fromkeys(block):
+            record, number = self._listed(work, entry_id, source)
+            if record is None:
+                continue
+            for key in [key for key in record.hashes if key[0] == number]:
+                self._remove_hash(work, record, key)
+            for owner, name in [key for key in record.labels if key[0] == number]:
+                del record.labels[owner, name]
+                work.gone_labels[record.key, owner, name] = None
+            self.state.sources[source].n_entries -= 1
+            work.touched[entry_id] = None
+            total += 1
+        self._write(work)
         return total
 
     def finish(self) -> bool:
@@ -152,12 +157,10 @@ class Editor:
         store_state(self._connection, state)
         return True
 
-    def _load(self, entry_ids: list[str]) -> _Work:
+    def _load(self, entry_ids: Sequence[str]) -> _Work:
         wanted = list(dict.fromkeys(entry_ids))
         found = load_records(self._connection, self.state.uuid, "entry_id", wanted)
-        work = _Work({record.entry_id: record for record in found})
-        work.old_seals = {name: record_seal(self.state.uuid, record) for name, record in work.records.items()}
-        return work
+        return _Work({record.entry_id: record for record in found})
 
     def _listed(self, work: _Work, entry_id: str, source: str) -> tuple[Record | None, int]:
         record, known = work.records.get(entry_id), self.state.sources.get(source)
@@ -176,7 +179,7 @@ class Editor:
             if self._merge_listing(work, record, listing) and outcome == "unchanged":
                 outcome = "merged"
         if outcome != "unchanged":
-            work.touched.add(entry.entry_id)
+            work.touched[entry.entry_id] = None
         return outcome
 
     def _merge_listing(self, work: _Work, record: Record, listing: Listing) -> bool:
@@ -214,7 +217,7 @@ class Editor:
             if record.labels.get((source, name)) != value:
                 record.labels[source, name] = value
                 work.new_labels[record.key, source, name] = value
-                work.gone_labels.discard((record.key, source, name))
+                work.gone_labels.pop((record.key, source, name), None)
                 changed = True
         return changed
 
@@ -238,14 +241,15 @@ class Editor:
                 if row < self._first_hash:
                     self._withdrawn.append((row, algorithm))
         self._write_hashes(work)
-        connection.executemany("DELETE FROM label WHERE entry = ? AND source = ? AND name = ?", work.gone_labels)
+        connection.executemany("DELETE FROM label WHERE entry = ? AND source = ? AND name = ?", list(work.gone_labels))
         connection.executemany(
             "REPLACE INTO label VALUES (?, ?, ?, ?)", [(*key, value) for key, value in work.new_labels.items()]
         )
         new, kept, gone = [], [], []
         seal_sum = state.seal_sum
         for entry_id in work.touched:
-            record, old = work.records[entry_id], work.old_seals.get(entry_id)
+            record = work.records[entry_id]
+            old = record.seal
             seal_sum -= old or 0
             if not record.hashes:
                 gone.append((record.key,))

@@ -103,7 +103,7 @@ class Listing:
 
     source: str
     hashes: tuple[ListedHash, ...]
-    labels: Mapping[str, str] = field(default=_NO_LABELS, hash=False)
+    labels: Mapping[str, str] = field(default_factory=lambda: _NO_LABELS, hash=False)
 
     def __post_init__(self) -> None:
         checked_text(self.source, "the source", MAX_SOURCE)

@@ -53,6 +53,10 @@ class State:
     tallies: dict[int, Tally] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
 
+    def names(self) -> dict[int, str]:
+        """Names of the sources by number."""
+        return {source.number: name for name, source in self.sources.items()}
+
     def seal(self) -> int:
         """Check value over every counter."""
         numbers = (self.version, self.history_from, self.next_entry, self.next_hash, self.n_entries, self.seal_sum)
@@ -76,10 +80,11 @@ HashKey = tuple[int, int, bytes]
 
 @dataclass(slots=True)
 class Record:
-    """An entry as it is stored."""
+    """An entry as it is stored; ``seal`` is None until it is."""
 
     key: int
     entry_id: str
+    seal: int | None = None
     hashes: dict[HashKey, Stored] = field(default_factory=dict)
     labels: dict[tuple[int, str], str] = field(default_factory=dict)
 
@@ -178,28 +183,26 @@ def load_records(
         yield from _complete(connection, uuid, heads)
 
 
-def _complete(
-    connection: sqlite3.Connection, uuid: bytes, heads: list[tuple[int, str, int]]
-) -> Iterator[Record]:
+def _complete(connection: sqlite3.Connection, uuid: bytes, heads: list[tuple[int, str, int]]) -> Iterator[Record]:
     if not heads:
         return
     keys = [head[0] for head in heads]
     among = f"WHERE entry IN ({','.join('?' * len(keys))})"
-    records = {key: Record(key, entry_id) for key, entry_id, _ in heads}
+    records = {key: Record(key, entry_id, seal) for key, entry_id, seal in heads}
     columns = "entry, source, algorithm, code, id, quality, mark"
     rows = connection.execute(f"SELECT {columns} FROM hash {among} ORDER BY id", keys)  # noqa: S608
     for entry, source, algorithm, code, row, quality, mark in rows:
         records[entry].hashes[source, algorithm, code] = Stored(row, quality, mark)
     for entry, source, name, value in connection.execute(f"SELECT * FROM label {among}", keys):  # noqa: S608
         records[entry].labels[source, name] = value
-    for key, _, expected in heads:
+    for record in records.values():
         try:
-            sound = record_seal(uuid, records[key]) == expected
+            sound = record_seal(uuid, record) == record.seal
         except (TypeError, ValueError, AttributeError, struct.error):
             raise damaged() from None
-        if not sound or not records[key].hashes:
+        if not sound or not record.hashes:
             raise damaged()
-        yield records[key]
+        yield record
 
 
 def to_entry(record: Record, names: dict[int, str]) -> Entry:

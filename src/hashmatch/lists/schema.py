@@ -160,8 +160,6 @@ def translated_errors() -> Iterator[None]:
             name = getattr(error, "sqlite_errorname", None) or type(error).__name__
             meaning = f"SQLite could not carry this out ({name}); {_DAMAGED}"
         raise ReferenceListError(meaning) from None
-    except UnicodeDecodeError:
-        raise damaged() from None
 
 
 def check_file(path: Path) -> tuple[int, int]:

@@ -56,7 +56,7 @@ def marks_of_rows(
     quality: NDArray[np.int16],
     codes: NDArray[np.uint8],
 ) -> NDArray[np.int64]:
-    """Marks of hash rows of one algorithm.
+    """Compute the marks of hash rows of one algorithm.
 
     Parameters
     ----------

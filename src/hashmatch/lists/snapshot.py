@@ -131,7 +131,9 @@ def read_snapshot(connection: sqlite3.Connection, state: State, algorithms: Iter
         if len(found) != tally.n_hashes or mark_sum != tally.mark_sum:
             raise damaged()
         rows[found.algorithm] = found
-    return Snapshot(list_id=state.uuid.hex(), name=state.name, version=state.version, n_entries=state.n_entries, rows=rows)
+    return Snapshot(
+        list_id=state.uuid.hex(), name=state.name, version=state.version, n_entries=state.n_entries, rows=rows
+    )
 
 
 def read_changes(connection: sqlite3.Connection, state: State, since: int) -> Changes | None:
@@ -144,26 +146,7 @@ def read_changes(connection: sqlite3.Connection, state: State, since: int) -> Ch
     """
     if not state.history_from <= since <= state.version:
         return None
-    withdrawn: dict[int, list[int]] = {}
-    steps = connection.execute(
-        "SELECT version, next_hash, seal FROM change WHERE version > ? ORDER BY version", (since,)
-    ).fetchall()
-    if [step[0] for step in steps] != list(range(since + 1, state.version + 1)):
-        raise damaged()
-    first_new = steps[0][1] if steps else state.next_hash
-    log = connection.execute(
-        "SELECT version, hash, algorithm FROM withdrawn WHERE version > ? ORDER BY version, hash", (since,)
-    )
-    by_version: dict[int, list[tuple[int, int]]] = {}
-    for version, row, algorithm in log:
-        by_version.setdefault(version, []).append((row, algorithm))
-    for version, next_hash, expected in steps:
-        rows = by_version.get(version, [])
-        if change_seal(state.uuid, version, next_hash, rows) != expected:
-            raise damaged()
-        for row, algorithm in rows:
-            if row < first_new:
-                withdrawn.setdefault(algorithm, []).append(row)
+    first_new, withdrawn = check_history(connection, state, since)
     added = {}
     for number in sorted(state.tallies):
         found, _ = _read_rows(connection, state, number, first_new)
@@ -173,6 +156,44 @@ def read_changes(connection: sqlite3.Connection, state: State, since: int) -> Ch
     for array in gone.values():
         array.setflags(write=False)
     return Changes(since=since, version=state.version, n_entries=state.n_entries, added=added, withdrawn=gone)
+
+
+def check_history(connection: sqlite3.Connection, state: State, since: int) -> tuple[int, dict[int, list[int]]]:
+    """Read and check the history after a version.
+
+    Returns
+    -------
+    tuple of int and dict
+        First row number that ``since`` did not have, and by number of the algorithm the rows of ``since`` that were
+        withdrawn.
+
+    Raises
+    ------
+    ReferenceListError
+        If a version is missing or its line is not what was written.
+    """
+    steps = connection.execute(
+        "SELECT version, next_hash, seal FROM change WHERE version > ? ORDER BY version", (since,)
+    ).fetchall()
+    if [step[0] for step in steps] != list(range(since + 1, state.version + 1)):
+        raise damaged()
+    first_new = steps[0][1] if steps else state.next_hash
+    by_version: dict[int, list[tuple[int, int]]] = {}
+    for version, row, algorithm in connection.execute(
+        "SELECT version, hash, algorithm FROM withdrawn WHERE version > ? ORDER BY version, hash", (since,)
+    ):
+        by_version.setdefault(version, []).append((row, algorithm))
+    withdrawn: dict[int, list[int]] = {}
+    for version, next_hash, expected in steps:
+        rows = by_version.pop(version, [])
+        if change_seal(state.uuid, version, next_hash, rows) != expected:
+            raise damaged()
+        for row, algorithm in rows:
+            if row < first_new:
+                withdrawn.setdefault(algorithm, []).append(row)
+    if by_version:
+        raise damaged()
+    return first_new, withdrawn
 
 
 def change_seal(uuid: bytes, version: int, next_hash: int, withdrawn: Iterable[tuple[int, int]]) -> int:
@@ -186,7 +207,8 @@ def _read_rows(connection: sqlite3.Connection, state: State, number: int, first:
     name = ALGORITHM_NAMES[number]
     width = ALGORITHMS[name].n_bytes
     cursor = connection.execute(
-        "SELECT id, entry, source, ifnull(quality, -1), mark, code FROM hash WHERE id >= ? AND algorithm = ? ORDER BY id",
+        "SELECT id, entry, source, ifnull(quality, -1), mark, code FROM hash"
+        " WHERE id >= ? AND algorithm = ? ORDER BY id",
         (first, number),
     )
     blocks = [np.empty((5, 0), np.int64)]

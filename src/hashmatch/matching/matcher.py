@@ -16,7 +16,7 @@ import numpy as np
 
 from hashmatch._version import __version__
 from hashmatch.errors import ImageError, PolicyError, ReferenceListError
-from hashmatch.hashes import Fingerprint, HashValue, ViewHash
+from hashmatch.hashes import Fingerprint, HashValue, ViewHash, distance
 from hashmatch.lists import ReferenceList
 from hashmatch.matching.report import ComparedList, Match, MatchReport, Outcome
 from hashmatch.matching.snapshot import ListSnapshot
@@ -88,7 +88,7 @@ class Matcher:
         try:
             for path in paths:
                 opened.append(ReferenceList.open(path))
-                if len({reference.uuid for reference in opened}) < len(opened):
+                if len({reference.list_id for reference in opened}) < len(opened):
                     raise ReferenceListError(f"the list {opened[-1].name!r} is given twice")
             return cls(opened, policy)
         except BaseException:
@@ -280,9 +280,9 @@ class Matcher:
 
     def _hits(
         self, snapshots: tuple[ListSnapshot, ...], view_hashes: tuple[ViewHash, ...]
-    ) -> list[tuple[ListSnapshot, Rule, int, int, ViewHash]]:
-        """Search all lists and keep the best comparison for each list, entry and algorithm."""
-        best: dict[tuple[int, str, int], tuple[ListSnapshot, Rule, int, int, ViewHash]] = {}
+    ) -> list[tuple[ListSnapshot, Rule, int, ViewHash]]:
+        """Search all lists; the best view for each list, entry and algorithm, the nearest first."""
+        best: dict[tuple[int, str, int], tuple[int, int, ViewHash]] = {}
         for number, snapshot in enumerate(snapshots):
             for rule in self._policy.rules:
                 layer = snapshot.layers.get(rule.algorithm)
@@ -290,22 +290,35 @@ class Matcher:
                 if layer is None or not queries:
                     continue
                 codes = np.frombuffer(b"".join(q.value.data for q in queries), np.uint8).reshape(len(queries), -1)
-                for row, key, distance in layer.search(codes, rule.threshold):
+                for row, key, found in layer.search(codes, rule.threshold):
                     slot = (number, rule.algorithm, key)
-                    # rows come in the order of the views, so the plainest view wins a tie
-                    if slot not in best or distance < best[slot][3]:
-                        best[slot] = (snapshot, rule, key, distance, queries[row])
-        order = {rule.algorithm: place for place, rule in enumerate(self._policy.rules)}
-        return sorted(
-            best.values(),
-            key=lambda hit: (not hit[1].is_digest, hit[3] / max(1, hit[1].threshold), order[hit[1].algorithm]),
-        )
+                    # views come plainest first, so that the plainest wins a tie
+                    if slot not in best or (found, row) < best[slot][:2]:
+                        best[slot] = (found, row, queries[row])
+        rules = {rule.algorithm: (place, rule) for place, rule in enumerate(self._policy.rules)}
+
+        def nearness(slot: tuple[int, str, int]) -> tuple[bool, float, int, int, int]:
+            place, rule = rules[slot[1]]
+            return (not rule.is_digest, best[slot][0] / max(1, rule.threshold), place, slot[0], slot[2])
+
+        return [
+            (snapshots[n], rules[name][1], key, best[n, name, key][2]) for n, name, key in sorted(best, key=nearness)
+        ]
 
     def _answer(
         self, snapshots: tuple[ListSnapshot, ...], view_hashes: tuple[ViewHash, ...], *, failure: str | None = None
     ) -> MatchReport:
         """Turn hits into the report: the one place where the outcome is decided."""
-        matches = [match for hit in self._hits(snapshots, view_hashes) if (match := _match(*hit)) is not None]
+        hits = self._hits(snapshots, view_hashes)
+        # explaining reads the list, so it stops at the bound however many near duplicates a list holds
+        matches, n_gone = [], 0
+        for hit in hits:
+            match = _match(*hit)
+            n_gone += match is None
+            if match is not None:
+                matches.append(match)
+                if len(matches) == self._policy.max_matches:
+                    break
         searched = {item.value.algorithm for item in view_hashes if self._searchable(item)}
         lists = tuple(_compared(item, searched) for item in snapshots)
         reason = failure or self._gap(snapshots, view_hashes, searched, lists)
@@ -319,8 +332,8 @@ class Matcher:
         qualities = [item.quality for item in view_hashes if item.quality is not None]
         return MatchReport(
             outcome=outcome,
-            matches=tuple(matches[: self._policy.max_matches]),
-            n_matches=len(matches),
+            matches=tuple(matches),
+            n_matches=len(hits) - n_gone,
             reason=reason,
             lists=lists,
             quality=max(qualities, default=None),
@@ -345,19 +358,21 @@ class Matcher:
         return None
 
 
-def _match(snapshot: ListSnapshot, rule: Rule, key: int, distance: int, query: ViewHash) -> Match | None:
-    """Explain one hit; None when the entry was withdrawn since the list was indexed."""
+def _match(snapshot: ListSnapshot, rule: Rule, key: int, query: ViewHash) -> Match | None:
+    """Explain one hit from what the list says now; None when the hash was withdrawn since the list was indexed."""
     entry = snapshot.entry(key)
-    if entry is None:
+    values = () if entry is None else (value for value in entry.hashes if value.algorithm == rule.algorithm)
+    nearest = min((distance(query.value, value) for value in values), default=None)
+    if entry is None or nearest is None or nearest > rule.threshold:
         return None
     return Match(
         list_name=snapshot.reference.name,
-        list_id=snapshot.reference.uuid,
+        list_id=snapshot.reference.list_id,
         list_version=snapshot.version,
         entry_id=entry.entry_id,
         sources=entry.labels,
         algorithm=rule.algorithm,
-        distance=distance,
+        distance=nearest,
         threshold=rule.threshold,
         quality=query.quality,
         view=query.view,
@@ -368,7 +383,7 @@ def _compared(snapshot: ListSnapshot, searched: set[str]) -> ComparedList:
     sizes = {name: len(layer) for name, layer in snapshot.layers.items() if len(layer)}
     return ComparedList(
         name=snapshot.reference.name,
-        list_id=snapshot.reference.uuid,
+        list_id=snapshot.reference.list_id,
         version=snapshot.version,
         n_entries=snapshot.n_entries,
         compared={name: n for name, n in sizes.items() if name in searched},

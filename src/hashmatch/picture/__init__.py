@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from hashmatch.picture.pixels import Raster, planes_of_array, rasters_of
-from hashmatch.picture.policy import KNOWN_FORMATS, DecodePolicy
-from hashmatch.picture.source import ImageSource, is_pil_image, read_source
+from hashmatch.picture.policy import KNOWN_FORMATS, DecodePolicy, check_size
+from hashmatch.picture.source import ImageSource, read_source
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 __all__ = [
     "KNOWN_FORMATS",
@@ -125,7 +130,7 @@ def open_picture(source: ImageSource, policy: DecodePolicy | None = None) -> Pic
         return Picture(partial(_array_rasters, source, policy), None, None)
     from hashmatch.picture.decode import decode_image
 
-    return Picture(partial(decode_image, source, policy), getattr(source, "format", None), None)
+    return Picture(partial(decode_image, cast("Image.Image", source), policy), getattr(source, "format", None), None)
 
 
 def iter_rasters(source: ImageSource, policy: DecodePolicy | None = None) -> Iterator[Raster]:
@@ -146,9 +151,7 @@ def iter_rasters(source: ImageSource, policy: DecodePolicy | None = None) -> Ite
     return open_picture(source, policy).rasters()
 
 
-def _array_rasters(array: np.ndarray, policy: DecodePolicy) -> Iterator[Raster]:
-    from hashmatch.picture.limits import check_size
-
+def _array_rasters(array: npt.NDArray[Any], policy: DecodePolicy) -> Iterator[Raster]:
     if array.ndim in (2, 3):
         check_size(array.shape[1], array.shape[0], policy)
     yield from rasters_of(planes_of_array(array), 0)

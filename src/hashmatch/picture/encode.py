@@ -188,7 +188,7 @@ def map_perspective(pixels: Pixels, coefficients: tuple[float, ...], *, fill: tu
     pixels : (H, W, 3) uint8 array
         RGB.
     coefficients : tuple of 8 float
-        a to h: the new pixel (x, y) shows the old one at ((ax + by + c) / (gx + hy + 1), (dx + ey + f) / (gx + hy + 1)).
+        a to h: the new pixel (x, y) shows the old one at ((ax + by + c) / n, (dx + ey + f) / n), n = gx + hy + 1.
     fill : (int, int, int)
         RGB of what lies outside the picture, 0 to 255.
 

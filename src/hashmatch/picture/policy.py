@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from hashmatch.errors import PolicyError
+from hashmatch.errors import ImageTooLargeError, PolicyError
 
-__all__ = ["KNOWN_FORMATS", "DecodePolicy"]
+__all__ = ["KNOWN_FORMATS", "DecodePolicy", "check_size"]
 
 KNOWN_FORMATS: Final = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "HEIF")
 """Every format a policy can allow; the first four are allowed by default."""
@@ -69,3 +69,32 @@ class DecodePolicy:
                 raise PolicyError(f"{name} must be an integer of 1 or more")
         if self.frames not in ("first", "all"):
             raise PolicyError('frames must be "first" or "all"')
+
+
+def check_size(width: int, height: int, policy: DecodePolicy) -> None:
+    """Refuse a frame that is over the policy's limits.
+
+    Parameters
+    ----------
+    width, height : int
+        Size of the frame, px.
+    policy : DecodePolicy
+        The limits.
+
+    Raises
+    ------
+    ImageTooLargeError
+        With reason ``too-many-pixels`` or ``too-long-side``.
+    """
+    if width * height > policy.max_pixels:
+        raise ImageTooLargeError(
+            f"the picture is {width:,} x {height:,} px, over the limit of {policy.max_pixels:,} px;"
+            " a DecodePolicy with a larger max_pixels allows it",
+            reason="too-many-pixels",
+        )
+    if max(width, height) > policy.max_side:
+        raise ImageTooLargeError(
+            f"the picture is {width:,} x {height:,} px, a side is over {policy.max_side:,} px;"
+            " a DecodePolicy with a larger max_side allows it",
+            reason="too-long-side",
+        )

@@ -302,7 +302,5 @@ def is_cut_short(container: str, data: bytes) -> bool:
         return len(data) < stated + (8 if container == "WEBP" else 0)
     if container == "TIFF":
         return False
-    at = 0
-    for _, _, at in _boxes(data, 0, len(data)):
-        pass
-    return at < len(data) or b"mdat" not in data
+    ends = [end for _, _, end in _boxes(data, 0, len(data))]
+    return not ends or ends[-1] < len(data) or b"mdat" not in data

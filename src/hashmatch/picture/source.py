@@ -107,7 +107,9 @@ def _path_error(error: OSError) -> UnreadableImageError:
         return UnreadableImageError("the path is a directory; give the files in it", reason="is-a-directory")
     if isinstance(error, PermissionError):
         return UnreadableImageError("this process may not read the file; check its permissions", reason="not-permitted")
-    return UnreadableImageError(f"the file cannot be read: {error.strerror or 'input/output error'}", reason="read-failed")
+    return UnreadableImageError(
+        f"the file cannot be read: {error.strerror or 'input/output error'}", reason="read-failed"
+    )
 
 
 def _read_stream(stream: Any, limit: int) -> bytes:

@@ -1,8 +1,9 @@
 """Seeds, colours and small drawing tools of the synthetic pictures.
 
 Random numbers come from PCG64 seeded through ``SeedSequence``, and only through `numpy.random.Generator.random`, whose
-stream has been the same in every NumPy since 1.17. All drawing is in float64 and rounded once at the end, so a picture
-has the same bytes on every supported NumPy and machine, save for a rounding tie that has not been met yet.
+stream has been the same in every NumPy since 1.17. Drawing is in float64, or in float32 where only exact operations
+(sums, products, quotients, square roots) follow, and is rounded once at the end, so a picture has the same bytes on
+every supported NumPy; `tests/golden` keeps some of them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,20 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
-__all__ = ["Colour", "Draw", "Floats", "Pixels", "area_resize", "blur", "double", "ellipse", "fractal", "rectangle", "soften", "to_pixels"]
+__all__ = [
+    "Colour",
+    "Draw",
+    "Floats",
+    "Pixels",
+    "area_resize",
+    "blur",
+    "double",
+    "ellipse",
+    "fractal",
+    "rectangle",
+    "soften",
+    "to_pixels",
+]
 
 _T = TypeVar("_T")
 Floats = npt.NDArray[np.float64]
@@ -35,35 +49,35 @@ class Draw:
         self._generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
 
     def real(self, low: float = 0.0, high: float = 1.0) -> float:
-        """One number of [low, high)."""
+        """Draw one number of [low, high)."""
         return low + (high - low) * float(self._generator.random())
 
     def reals(self, shape: int | tuple[int, ...], low: float = 0.0, high: float = 1.0) -> Floats:
-        """An array of numbers of [low, high)."""
+        """Draw an array of numbers of [low, high)."""
         return low + (high - low) * self._generator.random(shape)
 
     def log(self, low: float, high: float) -> float:
-        """One number of [low, high) whose logarithm is uniform."""
+        """Draw one number of [low, high) whose logarithm is uniform."""
         return float(low * (high / low) ** self._generator.random())
 
     def whole(self, low: int, high: int) -> int:
-        """One whole number of low to high, both included."""
+        """Draw one whole number of low to high, both included."""
         return low + int((high - low + 1) * self._generator.random())
 
     def wholes(self, shape: int | tuple[int, ...], low: int, high: int) -> npt.NDArray[np.int64]:
-        """An array of whole numbers of low to high, both included."""
+        """Draw an array of whole numbers of low to high, both included."""
         return low + ((high - low + 1) * self._generator.random(shape)).astype(np.int64)
 
     def yes(self, chance: float) -> bool:
-        """Whether something with this chance happens."""
+        """Say whether something with this chance happens."""
         return bool(self._generator.random() < chance)
 
     def pick(self, items: Sequence[_T]) -> _T:
-        """One of the items."""
+        """Choose one of the items."""
         return items[self.whole(0, len(items) - 1)]
 
     def noise(self, shape: tuple[int, ...]) -> Floats:
-        """Near-normal noise of mean 0 and variance 1: the sum of four uniform numbers."""
+        """Draw near-normal noise of mean 0 and variance 1: the sum of four uniform numbers."""
         total = self._generator.random(shape)
         for _ in range(3):
             total += self._generator.random(shape)
@@ -72,7 +86,7 @@ class Draw:
         return total
 
     def grain(self, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-        """Noise of mean 0 and variance 1, float32: the sum of two uniform numbers."""
+        """Draw noise of mean 0 and variance 1, float32: the sum of two uniform numbers."""
         total = self._generator.random(shape, dtype=np.float32)
         total += self._generator.random(shape, dtype=np.float32)
         total -= np.float32(1.0)
@@ -80,14 +94,15 @@ class Draw:
         return total
 
     def colour(self, saturation: float = 0.5, low: float = 20.0, high: float = 235.0) -> Floats:
-        """An RGB colour: a grey of low to high with each channel moved by a share of it."""
+        """Choose an RGB colour: a grey of low to high with each channel moved by a share of it."""
         grey = self.real(low, high)
         return np.clip(grey * (1.0 + saturation * self.reals(3, -1.0, 1.0)), 0.0, 255.0)
 
 
-def to_pixels(image: Floats) -> Pixels:
+def to_pixels(image: npt.NDArray[np.floating[Any]]) -> Pixels:
     """Round a float picture to (H, W, 3) uint8."""
-    return np.clip(np.rint(image), 0.0, 255.0).astype(np.uint8)
+    pixels: Pixels = np.clip(np.rint(image), 0.0, 255.0).astype(np.uint8)
+    return pixels
 
 
 def fractal(draw: Draw, shape: tuple[int, int], slope: float, *, lowest: float = 1.0) -> Floats:
@@ -113,7 +128,8 @@ def _resize_rows(image: Floats, height: int) -> Floats:
     whole = np.minimum(edges.astype(np.int64), image.shape[0] - 1)
     share = (edges - whole).reshape(-1, *(1,) * (image.ndim - 1))
     at = total[whole] + share * (total[whole + 1] - total[whole])
-    return np.diff(at, axis=0) * (height / image.shape[0])
+    out: Floats = np.diff(at, axis=0) * (height / image.shape[0])
+    return out
 
 
 def area_resize(image: Floats, height: int, width: int) -> Floats:
@@ -171,7 +187,7 @@ def _span(start: float, stop: float, length: int) -> slice:
     return slice(max(0, round(start * length)), max(0, round(stop * length)))
 
 
-def rectangle(image: Floats, top: float, left: float, bottom: float, right: float, colour: Any, mix: float = 1.0) -> None:
+def rectangle(image: Any, top: float, left: float, bottom: float, right: float, colour: Any, mix: float = 1.0) -> None:
     """Paint a rectangle in place; sides are fractions of the height and of the width."""
     patch = image[_span(top, bottom, image.shape[0]), _span(left, right, image.shape[1])]
     patch *= 1.0 - mix
@@ -179,7 +195,7 @@ def rectangle(image: Floats, top: float, left: float, bottom: float, right: floa
 
 
 def ellipse(
-    image: Floats, middle: tuple[float, float], radius: tuple[float, float], colour: Any, *, soft: float = 1.5
+    image: Any, middle: tuple[float, float], radius: tuple[float, float], colour: Any, *, soft: float = 1.5
 ) -> None:
     """Paint an ellipse in place; the middle and the radii (down, across) are in pixels, the rim is ``soft`` px wide."""
     height, width = image.shape[:2]

@@ -1,8 +1,8 @@
 """Photo-like pictures: dead leaves over a lit ground, portraits, and scenes with almost no texture.
 
-The photo kind is a dead-leaves model: opaque shapes with sizes that follow a power law hide one another, each with its own
-colour, shading, texture and depth. Then come light, defocus by depth, the lens, the tone curve and sensor noise. How
-close the result is to real pictures is measured by ``benchmarks/synthetic_ladder.py``.
+The photo kind is a dead-leaves model [1]_: opaque shapes with sizes that follow a power law hide one another, each
+with its own colour, shading, texture and depth. Then come light, defocus by depth, the lens, the tone curve and sensor
+noise. How close the result is to real pictures is measured by ``benchmarks/synthetic_ladder.py``.
 
 References
 ----------
@@ -24,6 +24,7 @@ from hashmatch.synthetic._draw import Draw, Floats, blur, double, ellipse, fract
 __all__ = ["low_texture", "photo", "portrait"]
 
 
+_Singles = npt.NDArray[np.float32]
 _WINDOWS: Final = (2, 4, 8, 16)
 """Half sides, px, of the windows in which small leaves are laid together."""
 
@@ -37,9 +38,9 @@ class _Leaves:
     depth: Floats
 
 
-def _scatter(draw: Draw, extent: Floats) -> _Leaves:
+def _scatter(draw: Draw, extent: Floats, busy: float = 1.0) -> _Leaves:
     """Choose where leaves lie: some large ones anywhere, and small ones that mostly gather round a few places."""
-    large, small = round(draw.log(4, 40)), round(draw.log(15, 700))
+    large, small = round(draw.log(4, 40)), round(busy * draw.log(22, 650))
     steepness = draw.real(1.0, 2.5)
     low, high = draw.log(0.008, 0.02) ** -steepness, 0.12**-steepness
     radius = np.concatenate(
@@ -67,62 +68,72 @@ def _lay(draw: Draw, leaves: _Leaves, shape: tuple[int, int]) -> npt.NDArray[np.
     side = math.sqrt(height * width)
     count = len(leaves.radius)
     form, angle = draw.wholes(count, 0, 4), draw.reals(count, 0.0, math.pi)
-    cosine, sine = np.cos(angle), np.sin(angle)
     flat = 0.3 + 0.7 * draw.reals(count)
-    bend = draw.reals((3, count), -1.0, 1.0)
+    bend = draw.reals((3, count), -1.0, 1.0).astype(np.float32)
     reach = leaves.radius * side
+    # Rows of the maps from pixels to the leaf's own axes, u along it and v across it.
+    along = np.stack([np.sin(angle), np.cos(angle)]) / reach
+    aside = np.stack([np.cos(angle), -np.sin(angle)]) / (reach * flat)
+    along, aside = along.astype(np.float32), aside.astype(np.float32)
     y, x = leaves.middle[:, 0] * side, leaves.middle[:, 1] * side
+    reach[0] = 0.0
+
     # The leaf seen is the one of the highest number, so small leaves can be done together and large ones singly.
     covered, number = [np.empty(0, dtype=np.intp)], [np.empty(0, dtype=np.intp)]
     for half in _WINDOWS:
+        offset = np.arange(-half, half + 1)
         for kind in range(5):
             which = np.flatnonzero((form == kind) & (reach <= half) & (reach > half // 2))
-            which = which[which > 0]
-            offset = np.arange(-half, half + 1)
-            rows = (np.rint(y[which]).astype(np.int64)[:, None] + offset)[:, :, None]
-            columns = (np.rint(x[which]).astype(np.int64)[:, None] + offset)[:, None]
+            rows = (np.rint(y[which]).astype(np.intp)[:, None] + offset)[:, :, None]
+            columns = (np.rint(x[which]).astype(np.intp)[:, None] + offset)[:, None]
             of = which[:, None, None]
-            down, across = (rows - y[of]) / reach[of], (columns - x[of]) / reach[of]
-            u = cosine[of] * across + sine[of] * down
-            v = (cosine[of] * down - sine[of] * across) / flat[of]
+            down, across = (rows - y[of]).astype(np.float32), (columns - x[of]).astype(np.float32)
+            u = along[0, of] * down + along[1, of] * across
+            v = aside[0, of] * down + aside[1, of] * across
             inside = _inside(kind, u, v, bend[:, of])
             inside &= (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
             covered.append((rows * width + columns)[inside])
-            number.append(np.broadcast_to(of, inside.shape)[inside])
+            number.append(np.repeat(which, np.count_nonzero(inside, axis=(1, 2))))
     at, seen = np.concatenate(covered), np.concatenate(number)
     order = np.argsort(seen, kind="stable")
-    label = np.zeros(height * width, dtype=np.intp)
+    label = np.zeros(height * width, dtype=np.int16)
     label[at[order]] = seen[order]
     label = label.reshape(shape)
     for i in np.flatnonzero(reach > _WINDOWS[-1]):
         top, bottom = max(0, int(y[i] - reach[i])), min(height, int(y[i] + reach[i]) + 2)
         left, right = max(0, int(x[i] - reach[i])), min(width, int(x[i] + reach[i]) + 2)
-        if i == 0 or top >= bottom or left >= right:
+        if top >= bottom or left >= right:
             continue
-        down = (np.arange(top, bottom) - y[i])[:, None] / reach[i]
-        across = (np.arange(left, right) - x[i])[None] / reach[i]
-        u = cosine[i] * across + sine[i] * down
-        v = (cosine[i] / flat[i]) * down - (sine[i] / flat[i]) * across
+        down = (np.arange(top, bottom) - y[i]).astype(np.float32)[:, None]
+        across = (np.arange(left, right) - x[i]).astype(np.float32)[None]
+        u = along[0, i] * down + along[1, i] * across
+        v = aside[0, i] * down + aside[1, i] * across
         patch = label[top:bottom, left:right]
-        np.maximum(patch, i * _inside(int(form[i]), u, v, bend[:, i]), out=patch)
-    return label
+        np.maximum(patch, _inside(int(form[i]), u, v, bend[:, i]) * np.int16(i), out=patch)
+    return label.astype(np.intp)
 
 
-def _inside(form: int, u: Floats, v: Floats, bend: Floats) -> npt.NDArray[np.bool_]:
+def _inside(form: int, u: _Singles, v: _Singles, bend: _Singles) -> npt.NDArray[np.bool_]:
     """Whether points are inside a leaf of one of five forms: disc, box, shard, blob or strip."""
+    inside: npt.NDArray[np.bool_]
     if form == 0:
-        return u * u + v * v < 1.0
-    if form == 1:
-        return np.maximum(np.abs(u), np.abs(v)) < 0.72
-    if form == 2:
-        return (np.abs(v) < 0.8) & (v + bend[0] * u < 0.6) & (v - u > -0.7) & (np.abs(u) < 0.9)
-    if form == 3:
-        wavy = v + 0.35 * bend[1] * np.sin(4.0 * u + 3.0 * bend[2])
-        return u * u + wavy * wavy * (1.0 + 0.8 * bend[0] * u) < 0.9
-    return (np.abs(v + 0.5 * bend[0] * (u * u - 0.5)) < 0.06 + 0.18 * np.abs(bend[1])) & (np.abs(u) < 0.95)
+        inside = u * u + v * v < 1.0
+    elif form == 1:
+        inside = np.maximum(np.abs(u), np.abs(v)) < np.float32(0.72)
+    elif form == 2:
+        inside = (np.abs(v) < np.float32(0.8)) & (v + bend[0] * u < np.float32(0.6))
+        inside &= (v - u > np.float32(-0.7)) & (np.abs(u) < np.float32(0.9))
+    elif form == 3:
+        square = u * u
+        v = v + bend[1] * u * (np.float32(1.2) - square)
+        inside = square + v * v * (bend[0] * u + np.float32(1.2)) < np.float32(0.9)
+    else:
+        v = v + np.float32(0.5) * bend[0] * (u * u - np.float32(0.5))
+        inside = (np.abs(v) < np.abs(bend[1]) * np.float32(0.18) + np.float32(0.06)) & (np.abs(u) < np.float32(0.95))
+    return inside
 
 
-def photo(draw: Draw, shape: tuple[int, int]) -> Floats:
+def photo(draw: Draw, shape: tuple[int, int]) -> Any:
     """Paint a photo-like picture.
 
     Parameters
@@ -145,9 +156,9 @@ def photo(draw: Draw, shape: tuple[int, int]) -> Floats:
 
     # Colours gather round two hues and hang on depth, as light and haze make them do.
     hues = np.stack([draw.colour(0.3, 70.0, 140.0) for _ in range(2)])
-    tone = np.exp(draw.real(0.4, 0.8) * draw.noise((count,)))[:, None]
+    tone = np.exp(draw.real(0.5, 1.0) * draw.noise((count,)))[:, None]
     colour = hues[draw.wholes(count, 0, 1)] * tone * (1.0 + 0.15 * draw.reals((count, 3), -1.0, 1.0))
-    colour += draw.real(0.0, 0.6) * leaves.depth[:, None] ** 2 * (draw.colour(0.15, 120.0, 220.0) - colour)
+    colour += draw.real(0.0, 0.4) * leaves.depth[:, None] ** 2 * (draw.colour(0.15, 120.0, 220.0) - colour)
 
     slant = draw.noise((count, 2)) * draw.real(0.1, 0.4) / np.maximum(leaves.radius, 0.05)[:, None]
     flat = 1.0 - (slant * leaves.middle).sum(axis=1)
@@ -156,10 +167,10 @@ def photo(draw: Draw, shape: tuple[int, int]) -> Floats:
     light += _gather(slant[:, 0], label) * down.astype(np.float32)
     light += _gather(slant[:, 1], label) * across.astype(np.float32)
     np.clip(light, 0.35, 1.7, out=light)
-    textured = draw.reals(count) < draw.real(0.0, 0.6)
-    gain = np.where(textured, 0.04 * 10.0 ** draw.reals(count), 0.001 * 10.0 ** draw.reals(count))
-    light += _gather(gain, label) * fractal(draw, shape, draw.real(0.5, 1.1), lowest=12.0).astype(np.float32)
-    light *= _shade(draw, shape, draw.real(0.02, 0.2))
+    textured = draw.reals(count) < draw.real(0.0, 0.5)
+    gain = np.where(textured, 0.06 * 8.0 ** draw.reals(count), 0.001 * 10.0 ** draw.reals(count))
+    light += _gather(gain, label) * fractal(draw, shape, draw.real(0.3, 1.0), lowest=12.0).astype(np.float32)
+    light *= _shade(draw, shape, draw.real(0.01, 0.15))
 
     image = _gather(colour, label)
     image *= light[..., None]
@@ -182,7 +193,7 @@ def _focus(draw: Draw, image: Any, depth: npt.NDArray[np.float32], side: float) 
     away = np.abs(depth - np.float32(draw.real(0.0, 0.7)))
     mix = np.clip(np.float32(draw.real(1.0, 4.0)) * away - np.float32(0.3), 0.0, 1.0)[..., None]
     image = soften(image)
-    far = blur(image, draw.log(0.0006, 0.005) * side)
+    far = blur(image, draw.log(0.0006, 0.004) * side)
     far -= image
     far *= blur(mix, 2.0)
     image += far
@@ -193,10 +204,122 @@ def _develop(draw: Draw, image: Any) -> Any:
     """Set exposure and contrast, roll the ends off and add sensor noise."""
     grey = image[::2, ::2].mean(axis=2, dtype=np.float64)
     middle, spread = float(grey.mean()), max(float(grey.std()), 1.0)
-    gain = draw.log(26.0, 110.0) / spread / 127.5
-    image = (image - np.float32(middle)) * np.float32(gain) + np.float32(draw.real(-0.33, 0.18))
-    image /= np.sqrt(1.0 + 0.6 * image * image)
+    gain = draw.log(26.0, 120.0) / spread / 127.5
+    image *= np.float32(gain)
+    image += np.float32(draw.real(-0.33, 0.18) - gain * middle)
+    bound = image * image
+    bound *= np.float32(0.6)
+    bound += np.float32(1.0)
+    image /= np.sqrt(bound, out=bound)
     image *= np.float32(150.0)
     image += np.float32(127.5)
     image += np.float32(draw.log(0.3, 1.5)) * draw.grain(image.shape[:2])[..., None]
     return image
+
+
+def portrait(draw: Draw, shape: tuple[int, int]) -> Any:
+    """Paint head and shoulders before a blurred ground.
+
+    Parameters
+    ----------
+    draw : Draw
+        Stream of random numbers.
+    shape : (int, int)
+        Height and width, px.
+
+    Returns
+    -------
+    (H, W, 3) float32 array
+        RGB, not yet clipped to 0..255.
+    """
+    height, width = shape
+    side = float(min(shape))
+    extent = np.array([height, width]) / math.sqrt(height * width)
+    leaves = _scatter(draw, extent, busy=0.2)
+    colours = np.stack([draw.colour(0.3, 40.0, 200.0) for _ in range(len(leaves.radius))])
+    image = blur(_gather(colours, _lay(draw, leaves, shape)), draw.log(0.012, 0.04) * side)
+    image *= _shade(draw, shape, 0.2)[..., None]
+
+    skin = np.array([225.0, 172.0, 140.0]) * draw.real(0.35, 1.08) * (1.0 + 0.08 * draw.reals(3, -1.0, 1.0))
+    hair, cloth = draw.colour(0.35, 15.0, 150.0), draw.colour(0.7, 25.0, 220.0)
+    r = draw.real(0.15, 0.27) * side
+    y, x = draw.real(0.34, 0.46) * height, draw.real(0.38, 0.62) * width
+    tall, lean = draw.real(1.15, 1.4), draw.real(-0.15, 0.15) * r
+    long = draw.real(1.0, 1.9)
+    ellipse(image, (y + 0.15 * r * long, x), (tall * r * long * 0.95, 1.18 * r), hair, soft=3.0)
+    ellipse(image, (y + 3.6 * r, x - lean), (2.1 * r, draw.real(2.0, 2.6) * r), cloth, soft=2.0)
+    _pattern(draw, image, cloth, slice(int(min(y + 1.9 * r, height)), height))
+    ellipse(image, (y + 1.35 * r, x), (0.75 * r, 0.48 * r), 0.8 * skin, soft=3.0)
+    ellipse(image, (y, x), (tall * r, r), skin, soft=3.0)
+    ellipse(image, (y - 0.95 * tall * r, x + lean), (draw.real(0.3, 0.5) * r, draw.real(0.8, 1.0) * r), hair, soft=3.0)
+    gap, eye = draw.real(0.36, 0.46) * r, draw.real(0.08, 0.12) * r
+    for turn in (-1.0, 1.0):
+        at = x + lean + turn * gap
+        ellipse(image, (y - 0.32 * r, at), (0.05 * r, 0.24 * r), 0.7 * hair + 0.2 * skin)
+        ellipse(image, (y - 0.1 * r, at), (eye, 1.7 * eye), (238.0, 236.0, 232.0))
+        ellipse(image, (y - 0.1 * r, at + 0.3 * lean), (eye, eye), draw.colour(0.5, 25.0, 110.0))
+        ellipse(image, (y + 0.25 * r, x + lean + turn * 0.12 * r), (0.05 * r, 0.07 * r), 0.6 * skin)
+    ellipse(image, (y + 0.12 * r, x + lean), (0.22 * r, 0.08 * r), 1.12 * skin, soft=4.0)
+    mouth = draw.real(0.04, 0.12) * r
+    ellipse(image, (y + 0.6 * r, x + lean), (mouth, draw.real(0.22, 0.4) * r), skin * np.array([0.85, 0.5, 0.5]))
+
+    down, across = np.arange(height)[:, None] - y, np.arange(width)[None] - x
+    lamp = draw.reals(2, -1.0, 1.0)
+    light = 1.0 + 0.3 * (lamp[0] * down + lamp[1] * across) / (np.sqrt(down * down + across * across) + 0.8 * side)
+    image *= (light * (1.0 + 0.02 * fractal(draw, shape, 0.9, lowest=6.0))).astype(np.float32)[..., None]
+    return _develop(draw, soften(image))
+
+
+def _pattern(draw: Draw, image: Any, colour: Floats, rows: slice) -> None:
+    """Weave stripes or checks into what has the colour of the cloth."""
+    part = image[rows]
+    if part.size == 0:
+        return
+    worn = np.abs(part - colour.astype(np.float32)).max(axis=2) < 1.0
+    step = draw.whole(4, 24) * max(image.shape[0], 256) // 256
+    down, across = np.arange(part.shape[0])[:, None], np.arange(part.shape[1])[None]
+    weave = (across // step) % 2 if draw.yes(0.5) else ((across // step) + (down // step)) % 2
+    part[worn & (weave == 1)] *= np.float32(draw.real(0.6, 1.3))
+
+
+def low_texture(draw: Draw, shape: tuple[int, int]) -> Any:
+    """Paint a scene with almost nothing in it: a clear or cloudy sky, a sea, a wall, a mist.
+
+    Parameters
+    ----------
+    draw : Draw
+        Stream of random numbers.
+    shape : (int, int)
+        Height and width, px.
+
+    Returns
+    -------
+    (H, W, 3) float64 array
+        RGB, not yet clipped to 0..255.
+    """
+    height, width = shape
+    side = math.sqrt(height * width)
+    down, across = (
+        ((np.arange(height) + 0.5) / height)[:, None, None],
+        ((np.arange(width) + 0.5) / width)[None, :, None],
+    )
+    first, last = draw.colour(0.3, 90.0, 230.0), draw.colour(0.3, 60.0, 220.0)
+    scene = draw.pick(("gradient", "clouds", "sea", "wall"))
+    tilt = draw.real(-0.4, 0.4) if scene == "gradient" else 0.0
+    image: Floats = first + np.clip(down * (1.0 - abs(tilt)) + across * tilt, 0.0, 1.0) * (last - first)
+    if scene == "clouds":
+        cover = np.clip(0.6 * fractal(draw, shape, 1.9, lowest=2.0) - draw.real(-0.2, 0.8), 0.0, 1.0)[..., None]
+        image += cover * (np.array([245.0, 245.0, 248.0]) - image)
+    elif scene == "sea":
+        horizon = draw.real(0.3, 0.75)
+        below = np.clip((down - horizon) * height + 0.5, 0.0, 1.0)
+        image += below * (0.6 * draw.colour(0.4, 60.0, 160.0) * (1.0 + 0.6 * (down - horizon)) - image)
+    elif scene == "wall":
+        image = np.broadcast_to(first, image.shape) * (1.0 + 0.02 * fractal(draw, shape, 0.8)[..., None])
+    if draw.yes(0.4):
+        radius = draw.real(0.02, 0.09) * side
+        at = (draw.real(0.1, 0.6) * height, draw.real(0.1, 0.9) * width)
+        ellipse(image, at, (radius, radius), draw.colour(0.1, 160.0, 255.0), soft=draw.real(1.5, 0.8 * radius + 2.0))
+    fall = draw.real(0.0, 0.5)
+    image *= 1.0 - fall * ((down - 0.5) ** 2 + (across - 0.5) ** 2)
+    return image + draw.log(0.2, 1.2) * draw.grain(shape)[..., None]

@@ -1,0 +1,1 @@
+"""``hashmatch list import``: a file of hashes into a list."""

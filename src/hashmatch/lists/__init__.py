@@ -1,0 +1,19 @@
+"""Hash-only lists: `ReferenceList` and what it holds. Importing it loads no image code."""
+
+from hashmatch.lists.editor import AddCounts
+from hashmatch.lists.entry import LOCAL, Entry, ListedHash, Listing
+from hashmatch.lists.reference import ListInfo, ReferenceList
+from hashmatch.lists.snapshot import Changes, HashRows, Snapshot
+
+__all__ = [
+    "LOCAL",
+    "AddCounts",
+    "Changes",
+    "Entry",
+    "HashRows",
+    "ListInfo",
+    "ListedHash",
+    "Listing",
+    "ReferenceList",
+    "Snapshot",
+]

@@ -1,0 +1,61 @@
+"""The full check of a list file: what `ReferenceList.verify` does.
+
+Floor: lists. Runs within one read transaction of the caller and holds one block of entries at a time.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from hashmatch.lists.records import State, load_records
+from hashmatch.lists.schema import check_pages, damaged
+from hashmatch.lists.seals import signed
+from hashmatch.lists.snapshot import check_history, read_snapshot
+
+__all__ = ["verify_all"]
+
+_KEYS_A_STEP: Final = 5_000
+
+
+def verify_all(connection: sqlite3.Connection, state: State) -> None:
+    """Check pages, indexes, every check value, every count, and that nothing refers to what is not there.
+
+    Raises
+    ------
+    ReferenceListError
+        If anything is not as it was written.
+    """
+    check_pages(connection, full=True)
+    read_snapshot(connection, state, None)
+    check_history(connection, state, state.history_from)
+    listed = dict.fromkeys(state.names(), 0)
+    n_entries = n_hashes = n_labels = seal_sum = last = last_row = 0
+    while keys := _next_keys(connection, last):
+        last = keys[-1]
+        for record in load_records(connection, state.uuid, "key", keys):
+            owners = {key[0] for key in record.hashes}
+            if not owners <= listed.keys() or not owners >= {owner for owner, _ in record.labels}:
+                raise damaged()
+            for owner in owners:
+                listed[owner] += 1
+            n_entries += 1
+            n_hashes += len(record.hashes)
+            n_labels += len(record.labels)
+            seal_sum += record.seal or 0
+            last_row = max(last_row, *(stored.row for stored in record.hashes.values()))
+    counted = (n_entries, n_hashes, n_labels, signed(seal_sum), listed)
+    expected = (
+        state.n_entries,
+        sum(tally.n_hashes for tally in state.tallies.values()),
+        connection.execute("SELECT count(*) FROM label").fetchone()[0],
+        state.seal_sum,
+        {source.number: source.n_entries for source in state.sources.values()},
+    )
+    if counted != expected or last >= state.next_entry or last_row >= state.next_hash:
+        raise damaged()
+
+
+def _next_keys(connection: sqlite3.Connection, last: int) -> list[int]:
+    rows = connection.execute("SELECT key FROM entry WHERE key > ? ORDER BY key LIMIT ?", (last, _KEYS_A_STEP))
+    return [key for (key,) in rows]

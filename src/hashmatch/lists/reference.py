@@ -1,0 +1,558 @@
+"""`ReferenceList`: a hash-only list in one SQLite file.
+
+Floor: lists. SQLite gives the durability; this file gives the meaning: entries live until their last source withdraws
+them, every transaction makes a new version, and nothing is handed out that does not carry the check value it was
+written with. What the file can hold is in `schema`, how rows are checked in `seals`, how changes are written in
+`editor`, what an index reads in `snapshot`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Literal
+
+from hashmatch.errors import ReferenceListError
+from hashmatch.hashes import Fingerprint, HashValue, algorithm_named
+from hashmatch.lists.audit import verify_all
+from hashmatch.lists.editor import AddCounts, blocks_of
+from hashmatch.lists.entry import LOCAL, MAX_ENTRY_ID, MAX_LIST_NAME, MAX_SOURCE, Entry, checked_labels, checked_text
+from hashmatch.lists.records import State, load_records, load_state, store_state, to_entry
+from hashmatch.lists.schema import ALGORITHM_NAMES, FORMAT_VERSION, connect, create_tables, translated_errors
+from hashmatch.lists.session import Session
+from hashmatch.lists.snapshot import Changes, Snapshot, read_changes, read_snapshot
+
+__all__ = ["ListInfo", "ReferenceList"]
+
+_TIMEOUT: Final = 30.0
+_ENTRIES_A_STEP: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListInfo:
+    """Figures of one version of a list.
+
+    Parameters
+    ----------
+    list_id : str
+        Given at creation, 32 hexadecimal digits; tells two lists of one name apart.
+    name : str
+        The list's name.
+    version : int
+        Transactions that changed the list so far.
+    format_version : int
+        Of the file.
+    entries : int
+        Entries.
+    hashes : mapping of str to int
+        Hash rows by algorithm; a hash that two sources list for one entry counts twice.
+    sources : mapping of str to int
+        Entries by source. A source that withdrew everything stays, with 0.
+    file_bytes : int
+        Size of the file, without a log that a writer may keep beside it.
+    """
+
+    list_id: str
+    name: str
+    version: int
+    format_version: int
+    entries: int
+    hashes: Mapping[str, int]
+    sources: Mapping[str, int]
+    file_bytes: int
+
+
+class ReferenceList:
+    """A hash-only list: entries with hashes, labels and sources, in one file.
+
+    Make one with `create` or `open`. Reading: ``len``, ``in``, ``iter``, `get`, `entry_by_key`, `info`, `verify`.
+    Writing: `add`, `add_many`, `relabel`, `withdraw`, `withdraw_many`, `transaction`, `compact`. For indexes:
+    `snapshot`, `changes_since`.
+
+    Notes
+    -----
+    Threads: every method may be called from any thread; calls on one object take turns, but for `snapshot`,
+    `changes_since` and `verify`, which read through a connection of their own and keep nobody waiting. While one
+    thread is inside `transaction`, the others wait for it.
+
+    Processes: any number may read beside one writer. Writers take turns by transaction, each waiting up to
+    ``timeout`` seconds. A list opened for reading may be used in a forked child; one opened for writing may not.
+
+    Durability: a method that returned is on disk (``synchronous = FULL``); a killed writer loses the transaction it
+    was in and nothing else. While a writer is open SQLite keeps ``-wal`` and ``-shm`` files beside the list; when it
+    closes everything is in the one file again. If others were reading then, an empty log may stay until the next
+    writer closes.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = folder.name + "/demo.hashmatch"
+    >>> with ReferenceList.create(path, name="demo") as ref:
+    ...     ref.add("entry-1", hashes=[HashValue.parse("dhash:00ff00ff00ff00ff")], labels={"class": "A1"})
+    True
+    >>> with ReferenceList.open(path) as ref:
+    ...     print(ref, ref.get("entry-1").labels)
+    <ReferenceList 'demo', version 1, entries: 1> {'local': {'class': 'A1'}}
+    >>> folder.cleanup()
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], *, name: str, timeout: float = _TIMEOUT) -> ReferenceList:
+        """Make an empty list and open it for writing.
+
+        Parameters
+        ----------
+        path : path
+            Where no file is yet. The file is readable by its owner only.
+        name : str
+            Name of the list, 1 to 256 printable characters; reports of matches show it.
+        timeout : float
+            Seconds to wait for others that use the file.
+
+        Raises
+        ------
+        ReferenceListError
+            If a file is there already, or the folder cannot be written.
+        """
+        checked_text(name, "the name of the list", MAX_LIST_NAME)
+        target = Path(path)
+        try:
+            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        except FileExistsError:
+            raise ReferenceListError(
+                "a file is already at this path: open it with ReferenceList.open, or choose another path"
+            ) from None
+        except (OSError, ValueError):
+            raise ReferenceListError(
+                "the list file cannot be made: check that its folder exists and is writable"
+            ) from None
+        state = State(uuid.uuid4().bytes, name, 0, 0, 1, 1, 0, 0)
+        try:
+            with translated_errors(), contextlib.closing(connect(target, writable=True, timeout=timeout)) as connection:
+                connection.execute("BEGIN EXCLUSIVE")
+                create_tables(connection)
+                store_state(connection, state)
+                connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(target)
+            raise
+        return cls.open(target, writable=True, timeout=timeout)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        writable: bool = False,
+        check: Literal["none", "pages", "full"] = "pages",
+        timeout: float = _TIMEOUT,
+    ) -> ReferenceList:
+        """Open a list, for reading unless ``writable`` is set.
+
+        Parameters
+        ----------
+        path : path
+            Of the file.
+        writable : bool
+            Open for reading and writing. Otherwise the file is opened read-only, so also from read-only media.
+        check : {"pages", "none", "full"}
+            What to check beyond format, version, schema and counters, which are always checked: ``"pages"`` lets
+            SQLite check every page (0.2 to 1 second for a million entries), ``"full"`` is `verify`, ``"none"`` leaves
+            it to the reading methods, which check each row they hand out.
+        timeout : float
+            Seconds to wait for others that use the file.
+
+        Raises
+        ------
+        ReferenceListError
+            If there is no such file, or it is not a list, of another version, damaged, cut short, or cannot be read.
+        """
+        if check not in ("none", "pages", "full"):
+            raise ValueError('check must be "none", "pages" or "full"')
+        return cls(Session(Path(path), writable=writable, check=check, timeout=timeout))
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing. A writer puts everything into the one file first."""
+        self._session.close()
+
+    def __enter__(self) -> ReferenceList:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def name(self) -> str:
+        """Name of the list."""
+        return self._session.seen.name
+
+    @property
+    def list_id(self) -> str:
+        """The list's uuid, 32 hexadecimal digits."""
+        return self._session.seen.uuid.hex()
+
+    @property
+    def uuid(self) -> uuid.UUID:
+        """The list's uuid."""
+        return uuid.UUID(bytes=self._session.seen.uuid)
+
+    @property
+    def path(self) -> Path:
+        """Path the list was opened by."""
+        return self._session.path
+
+    @property
+    def writable(self) -> bool:
+        """Whether the list was opened for writing."""
+        return self._session.writable
+
+    @property
+    def replaced(self) -> bool:
+        """Whether another file, or none, is at the path now: what is open is then no longer what is there."""
+        return self._session.replaced
+
+    @property
+    def version(self) -> int:
+        """Number of transactions that changed the list, read from the file at each call."""
+        return self._state().version
+
+    def __len__(self) -> int:
+        return self._state().n_entries
+
+    def __bool__(self) -> bool:
+        """Return True, also for an empty list."""
+        return True
+
+    def __repr__(self) -> str:
+        seen, closed = self._session.seen, ", closed" if self._session.closed else ""
+        return f"<ReferenceList {seen.name!r}, version {seen.version}, entries: {seen.n_entries}{closed}>"
+
+    def info(self) -> ListInfo:
+        """Figures of the list; cost: a few rows, whatever the size of the list."""
+        state = self._state()
+        try:
+            size = os.stat(self._session.path).st_size
+        except OSError:
+            size = 0
+        return ListInfo(
+            list_id=self.list_id,
+            name=state.name,
+            version=state.version,
+            format_version=FORMAT_VERSION,
+            entries=state.n_entries,
+            hashes={ALGORITHM_NAMES[n]: t.n_hashes for n, t in sorted(state.tallies.items()) if t.n_hashes},
+            sources={name: source.n_entries for name, source in sorted(state.sources.items())},
+            file_bytes=size,
+        )
+
+    def get(self, entry_id: str) -> Entry | None:
+        """Find an entry by its id; None if the list does not have it.
+
+        Raises
+        ------
+        ReferenceListError
+            If what is stored of it is damaged.
+        """
+        if not isinstance(entry_id, str):
+            raise TypeError(f"the entry id must be str, not {type(entry_id).__name__}")
+        return self._find("entry_id", [entry_id]) if entry_id.isprintable() else None
+
+    def entry_by_key(self, key: int) -> Entry | None:
+        """Find an entry by its number, as `Snapshot` gives it; None if it was withdrawn since.
+
+        Raises
+        ------
+        ReferenceListError
+            If what is stored of it is damaged.
+
+        Notes
+        -----
+        Cost: four look-ups. May be called from many threads; calls take turns.
+        """
+        return self._find("key", [int(key)])
+
+    def __contains__(self, entry_id: object) -> bool:
+        if not isinstance(entry_id, str) or not entry_id.isprintable():
+            return False
+        with self._session.reading() as connection:
+            found = connection.execute("SELECT 1 FROM entry WHERE entry_id = ?", (entry_id,))
+            return found.fetchone() is not None
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Iterate over the entries in the order in which they were added.
+
+        Reads 500 at a time and holds no lock in between, so nobody waits for a slow loop: an entry that is there
+        throughout comes exactly once; one that is added or withdrawn meanwhile may come or not.
+        """
+        last = 0
+        while True:
+            with self._session.reading() as connection:
+                state = self._session.state(connection)
+                keys = [
+                    key
+                    for (key,) in connection.execute(
+                        "SELECT key FROM entry WHERE key > ? ORDER BY key LIMIT ?", (last, _ENTRIES_A_STEP)
+                    )
+                ]
+                names = state.names()
+                entries = [to_entry(record, names) for record in load_records(connection, state.uuid, "key", keys)]
+            if not keys:
+                return
+            yield from entries
+            last = keys[-1]
+
+    def snapshot(self, algorithms: Iterable[str] | None = None) -> Snapshot:
+        """Read the hashes of one version as arrays, for building an index.
+
+        Parameters
+        ----------
+        algorithms : iterable of str, optional
+            Only these; all by default.
+
+        Returns
+        -------
+        Snapshot
+            Of the last committed version.
+
+        Raises
+        ------
+        ReferenceListError
+            If a row is missing, surplus or damaged; never are some rows silently left out.
+        HashFormatError
+            If an algorithm is unknown.
+
+        Notes
+        -----
+        Cost: one pass over the hash rows for each algorithm, about 2 seconds for a million rows; memory, the arrays
+        twice.
+        """
+        names = None if algorithms is None else {algorithm_named(name).name for name in algorithms}
+        with self._session.reading_apart() as connection:
+            return read_snapshot(connection, load_state(connection), names)
+
+    def changes_since(self, version: int) -> Changes | None:
+        """Read what changed since a version, for keeping an index up to date.
+
+        Parameters
+        ----------
+        version : int
+            A version of this list that the caller has the hashes of, 0 or more.
+
+        Returns
+        -------
+        Changes or None
+            None if it cannot be told, because the list was compacted since or never had that version; take a
+            `snapshot` then.
+
+        Raises
+        ------
+        ReferenceListError
+            If what is read is damaged.
+
+        Notes
+        -----
+        Cost: proportional to the rows added and withdrawn since. A change of labels alone changes no hash row.
+        """
+        with self._session.reading_apart() as connection:
+            return read_changes(connection, load_state(connection), version)
+
+    def verify(self) -> ListInfo:
+        """Check everything: every page, index, row, check value, count and reference.
+
+        Returns
+        -------
+        ListInfo
+            Figures of the version that was checked.
+
+        Raises
+        ------
+        ReferenceListError
+            If anything is not as it was written.
+
+        Notes
+        -----
+        Cost: about 10 seconds for a million entries; readers and a writer go on meanwhile.
+        """
+        with self._session.reading_apart() as connection:
+            verify_all(connection, load_state(connection))
+        return self.info()
+
+    def add(
+        self,
+        entry_id: str,
+        *,
+        hashes: Iterable[HashValue] = (),
+        fingerprint: Fingerprint | None = None,
+        source: str = LOCAL,
+        labels: Mapping[str, str] | None = None,
+        quality: int | None = None,
+    ) -> bool:
+        """Add an entry, or add to one: one transaction.
+
+        Hashes and labels belong to the source that gives them. To an entry that is already there the hashes the
+        source had not listed are added; a hash it had listed stays, but a stated quality that differs replaces it by
+        a new row; labels of other names stay, of the same name are replaced; what other sources say is not touched.
+
+        Parameters
+        ----------
+        entry_id : str
+            1 to 256 printable characters. Never the name of an image file.
+        hashes : iterable of HashValue
+            Of one or several algorithms; at least one here or in ``fingerprint``.
+        fingerprint : Fingerprint, optional
+            All of its hashes are taken, each with its quality. Its views must be upright.
+        source : str
+            Who lists the entry, 1 to 64 printable characters.
+        labels : mapping of str to str, optional
+            At most 64; names up to 64 and values up to 256 printable characters.
+        quality : int, optional
+            Quality of ``hashes``, 0 to 100.
+
+        Returns
+        -------
+        bool
+            Whether the list changed; if not, its version stays.
+
+        Raises
+        ------
+        ReferenceListError
+            If the list is read-only, closed or busy, or what is given cannot be stored.
+        TypeError
+            If something is not of the stated type.
+        """
+        entry = Entry.of(
+            entry_id, hashes=hashes, fingerprint=fingerprint, source=source, labels=labels, quality=quality
+        )
+        return self.add_many([entry]).unchanged == 0
+
+    def add_many(self, entries: Iterable[Entry]) -> AddCounts:
+        """Add entries, each as `add` does, in one transaction: all or none.
+
+        Parameters
+        ----------
+        entries : iterable of Entry
+            Made by `Entry.of`, or read from a list. Taken as a stream; memory does not grow with its length.
+
+        Raises
+        ------
+        ReferenceListError, TypeError
+            As `add`. Nothing is kept then, nor if the iterable itself raises.
+
+        Notes
+        -----
+        Cost: about 10 microseconds an entry of one hash in a new list, a multiple of that for entries that are
+        already there.
+        """
+        with self._session.step() as editor:
+            total = AddCounts()
+            for block in blocks_of(entries):
+                with translated_errors():
+                    total += editor.add(block)
+            return total
+
+    def relabel(self, entry_id: str, *, source: str = LOCAL, labels: Mapping[str, str]) -> bool:
+        """Replace all labels that a source gives an entry; an empty mapping removes them.
+
+        Returns
+        -------
+        bool
+            Whether the list changed.
+
+        Raises
+        ------
+        ReferenceListError
+            If the source does not list the entry, and as `add`.
+        """
+        checked_text(entry_id, "the entry id", MAX_ENTRY_ID)
+        checked_text(source, "the source", MAX_SOURCE)
+        wanted = dict(checked_labels(labels))
+        with self._session.step() as editor, translated_errors():
+            return editor.relabel(entry_id, source, wanted)
+
+    def withdraw(self, entry_id: str, *, source: str = LOCAL) -> bool:
+        """Take back what a source says of an entry: its hashes and labels. The last source takes the entry along.
+
+        Returns
+        -------
+        bool
+            Whether the source listed the entry. If not, nothing changes.
+
+        Raises
+        ------
+        ReferenceListError
+            If the list is read-only, closed or busy.
+
+        Notes
+        -----
+        The bytes are overwritten in the file, at the latest when the writer closes.
+        """
+        return self.withdraw_many([entry_id], source=source) == 1
+
+    def withdraw_many(self, entry_ids: Iterable[str], *, source: str = LOCAL) -> int:
+        """Withdraw entries as `withdraw` does, in one transaction; the number that the source did list."""
+        checked_text(source, "the source", MAX_SOURCE)
+        if isinstance(entry_ids, str):
+            raise TypeError("entry_ids must be an iterable of str, not one str")
+        with self._session.step() as editor:
+            total = 0
+            for block in blocks_of(entry_ids):
+                for item in block:
+                    checked_text(item, "the entry id", MAX_ENTRY_ID)
+                with translated_errors():
+                    total += editor.withdraw(block, source)
+            return total
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make all changes within the ``with`` block one transaction: one version, all or none.
+
+        Within the block ``len``, ``in``, ``iter``, `get` and `version` see the changes so far (the version number
+        grows at the end); `snapshot`, `changes_since` and `verify` see what was last committed. An exception that
+        leaves the block undoes everything, and so does one of a step that was caught within it.
+        """
+        with self._session.writing():
+            yield
+
+    def compact(self) -> None:
+        """Give space of withdrawn entries back and forget which rows were withdrawn.
+
+        Afterwards `changes_since` answers None for every earlier version. The version stays. Cost: the file is
+        written anew; memory, up to the size of the file.
+        """
+        with self._session.writing_alone() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                state = load_state(connection)
+                state.history_from = state.version
+                connection.execute("DELETE FROM change")
+                connection.execute("DELETE FROM withdrawn")
+                store_state(connection, state)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            connection.execute("VACUUM")
+
+    def _state(self) -> State:
+        with self._session.reading() as connection:
+            return self._session.state(connection)
+
+    def _find(self, column: str, values: list[str] | list[int]) -> Entry | None:
+        with self._session.reading() as connection:
+            state = self._session.state(connection)
+            for record in load_records(connection, state.uuid, column, values):
+                return to_entry(record, state.names())
+        return None

@@ -1,0 +1,317 @@
+"""The only file that decodes untrusted bytes: Pillow, one plug-in at a time, every failure a typed error.
+
+The door for isolation: `decode_bytes` is a function of (bytes, policy) and gives plain data, so it can move to a
+worker process as it stands.
+
+Pillow's plug-in classes are called directly. So only the plug-in that the sniff named is imported and run, nothing is
+registered, `Image.open`'s own size warning never comes up, and no process-wide setting of Pillow is read or changed.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from itertools import count
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from hashmatch.errors import ImageError, ImageTooLargeError, MissingExtraError, UnreadableImageError
+from hashmatch.picture.modes import planes_of_image
+from hashmatch.picture.pixels import Planes, Raster, rasters_of
+from hashmatch.picture.policy import DecodePolicy, check_size
+from hashmatch.picture.sniff import gif_extent, is_cut_short, sniff
+
+__all__ = ["check_header", "decode_bytes", "decode_image"]
+
+Bytes = npt.NDArray[np.uint8]
+
+_ONE_FRAME: Final = ("JPEG", "MPO")
+_SIZE_NEEDED: Final = ("JPEG", "PNG", "GIF", "WEBP", "BMP")  # their plug-ins walk or allocate while opening
+_INTO_ARRAY: Final = ("JPEG", "PNG", "WEBP", "BMP", "AVIF")  # TIFF turns and GIF replaces the memory while loading
+_MEMORY_MODE: Final = {"L": "L", "RGB": "RGBX", "RGBA": "RGBA"}
+_PLUGINS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "JPEG": ("JpegImagePlugin", "JpegImageFile"),  # the class, not Pillow's factory: later pictures are not parsed
+        "PNG": ("PngImagePlugin", "PngImageFile"),
+        "GIF": ("GifImagePlugin", "GifImageFile"),
+        "WEBP": ("WebPImagePlugin", "WebPImageFile"),
+        "BMP": ("BmpImagePlugin", "BmpImageFile"),
+        "TIFF": ("TiffImagePlugin", "TiffImageFile"),
+        "AVIF": ("AvifImagePlugin", "AvifImageFile"),
+    }
+)
+_PILLOW_MODULES: Final = re.compile(r"_?(PIL|pillow_heif)\b")
+
+
+def check_header(data: bytes, policy: DecodePolicy) -> str:
+    """Refuse what the first bytes already show to be empty, foreign, not allowed or too large.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    policy : DecodePolicy
+        Formats and limits.
+
+    Returns
+    -------
+    str
+        Name of the format.
+
+    Raises
+    ------
+    UnreadableImageError
+        With reason ``empty``, ``not-an-image``, ``format-not-allowed``, ``truncated`` or ``corrupt``.
+    ImageTooLargeError
+        With reason ``too-many-pixels`` or ``too-long-side``.
+    """
+    if not data:
+        raise UnreadableImageError(
+            "there are no bytes; if they come from an open file, rewind it first", reason="empty"
+        )
+    header = sniff(data)
+    if header is None:
+        raise UnreadableImageError(
+            "the bytes are not a picture in any format hashmatch knows, whatever the name says", reason="not-an-image"
+        )
+    if header.container not in policy.formats:
+        raise UnreadableImageError(
+            f"{header.container} is not allowed; a DecodePolicy with {header.container!r} among its formats allows it",
+            reason="format-not-allowed",
+        )
+    if header.size is not None:
+        size = header.size
+        if header.container == "GIF" and policy.frames == "all":
+            size = gif_extent(data, policy.max_frames + 1) or size
+        check_size(*size, policy)
+    elif header.container in _SIZE_NEEDED:
+        raise _unreadable(is_cut_short(header.container, data))
+    return header.container
+
+
+def decode_bytes(data: bytes, policy: DecodePolicy) -> Iterator[Raster]:
+    """Decode a file frame by frame.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    policy : DecodePolicy
+        Formats, limits and frames.
+
+    Yields
+    ------
+    Raster
+        One or two for each frame.
+
+    Raises
+    ------
+    ImageError
+        As `hashmatch.picture.open_picture` and `hashmatch.picture.Picture.rasters` say; nothing else escapes.
+    """
+    container = check_header(data, policy)
+
+    def cut() -> bool:
+        return is_cut_short(container, data)
+
+    with _hushed(), _typed(cut):
+        image = _plugin(container)(io.BytesIO(data))
+    direct = container in _INTO_ARRAY and (policy.frames == "first" or container in _ONE_FRAME)
+    yield from _frames(image, container, policy, cut, direct=direct)
+
+
+def decode_image(image: Image.Image, policy: DecodePolicy) -> Iterator[Raster]:
+    """Read a PIL image as its file would be read.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Its pixels and information are left as they are; if it was not loaded yet it is loaded, and after
+        ``frames="all"`` it stands at the same frame again.
+    policy : DecodePolicy
+        Limits and frames.
+
+    Yields
+    ------
+    Raster
+        One or two for the frame the image stands at, or for each frame.
+
+    Raises
+    ------
+    ImageError
+        As for `decode_bytes`.
+    """
+    before = _position(image)
+    try:
+        yield from _frames(image, image.format or "", policy, lambda: False, direct=False)
+    finally:
+        if _position(image) != before:
+            with _hushed(), suppress(Exception):
+                image.seek(before)
+
+
+def _frames(
+    image: Image.Image, container: str, policy: DecodePolicy, cut: Callable[[], bool], *, direct: bool
+) -> Iterator[Raster]:
+    """Walk the frames by seek until the end; the number a file claims to have is never asked for."""
+    every = policy.frames == "all" and container not in _ONE_FRAME
+    total = 0
+    for frame in count(0 if every else _position(image)):
+        with _hushed(), _typed(cut):
+            if every and not _seek(image, frame):
+                return
+            width, height = image.size
+            total += width * height
+            _check_frame(width, height, total, frame, policy, every=every)
+            planes = _planes(image, direct=direct)
+        yield from rasters_of(planes, frame)
+        if not every:
+            return
+        del planes
+
+
+def _position(image: Image.Image) -> int:
+    return int(image.tell())
+
+
+def _seek(image: Image.Image, frame: int) -> bool:
+    """Go to a frame; False when the file has no more."""
+    if _position(image) == frame:
+        return True
+    try:
+        image.seek(frame)
+    except EOFError:
+        return frame == 0
+    return True
+
+
+def _check_frame(width: int, height: int, total: int, frame: int, policy: DecodePolicy, *, every: bool) -> None:
+    if min(width, height) < 1:
+        raise UnreadableImageError("the picture has no pixels", reason="empty")
+    check_size(width, height, policy)
+    if every and frame >= policy.max_frames:
+        raise ImageTooLargeError(
+            f"there are more than {policy.max_frames:,} frames and those up to there have been given;"
+            " a DecodePolicy with a larger max_frames gives more",
+            reason="too-many-frames",
+        )
+    if total > policy.max_total_pixels:
+        raise ImageTooLargeError(
+            f"the frames together have more than {policy.max_total_pixels:,} px and those up to there have been given;"
+            " a DecodePolicy with a larger max_total_pixels gives more",
+            reason="too-many-total-pixels",
+        )
+
+
+def _plugin(container: str) -> Callable[[io.BytesIO], Image.Image]:
+    """Import the plug-in of one format and give its class."""
+    if container == "HEIF":
+        try:
+            from pillow_heif import HeifImageFile
+        except ImportError as error:
+            if error.name != "pillow_heif":
+                raise  # installed but broken: say so
+            raise MissingExtraError("pillow-heif", "heif") from None
+        plugin: Callable[[io.BytesIO], Image.Image] = HeifImageFile
+        return plugin
+    home, name = _PLUGINS[container]
+    module = import_module(f"PIL.{home}")
+    if not getattr(module, "SUPPORTED", True):
+        raise UnreadableImageError(
+            f"this build of Pillow has no {container} codec; install Pillow's own wheel", reason="no-codec"
+        )
+    plugin = getattr(module, name)
+    return plugin
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep Pillow's warnings about hostile files from the caller, without touching other threads' warnings.
+
+    Before Python 3.14 the list of filters is shared by all threads, and ``catch_warnings`` swaps it as a whole, so that
+    two threads can undo each other. Instead one entry that matches Pillow's modules only is put into the list and
+    taken out of that same list; entries are equal, so it does not matter whose is taken.
+    """
+    if getattr(sys.flags, "context_aware_warnings", False):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+        return
+    filters: list[Any] = warnings.filters  # type: ignore[assignment]
+    entry = ("ignore", None, Warning, _PILLOW_MODULES, 0)
+    filters.insert(0, entry)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):
+            filters.remove(entry)
+
+
+@contextmanager
+def _typed(cut: Callable[[], bool]) -> Iterator[None]:
+    """Turn whatever a codec throws into one of our errors; the cause is dropped, it can carry a file's name."""
+    try:
+        yield
+    except (ImageError, ImportError):
+        raise
+    except MemoryError:
+        failure: ImageError = ImageTooLargeError(
+            "there is not enough memory to decode the picture; a DecodePolicy with a smaller max_pixels refuses it",
+            reason="out-of-memory",
+        )
+    except Image.DecompressionBombError:
+        failure = ImageTooLargeError(
+            "the picture is over Pillow's own limit, which hashmatch never changes;"
+            " to decode it, raise PIL.Image.MAX_IMAGE_PIXELS in your program",
+            reason="too-many-pixels",
+        )
+    except Exception as error:
+        failure = _unreadable("truncated" in str(error).lower() or cut())
+    else:
+        return
+    raise failure from None
+
+
+def _unreadable(truncated: bool) -> UnreadableImageError:
+    if truncated:
+        return UnreadableImageError("the file ends before the picture does; fetch it again", reason="truncated")
+    return UnreadableImageError("the file is damaged: its format's own decoder refuses it", reason="corrupt")
+
+
+def _planes(image: Image.Image, *, direct: bool) -> Planes:
+    """Load a frame and bring it to upright grey or RGB, with alpha if it has any."""
+    tile = getattr(image, "tile", None)
+    stored_as = tile[0][3] if tile else ""  # the depth in the file; loading forgets it
+    if isinstance(stored_as, tuple):
+        stored_as = stored_as[0]
+    memory = _load_into_array(image) if direct else None
+    image.load()
+    return planes_of_image(image, memory, stored_as if isinstance(stored_as, str) else "")
+
+
+def _load_into_array(image: Image.Image) -> Bytes | None:
+    """Have the codec write into memory of ours, which saves the copy out of Pillow's (a third of a JPEG's decode).
+
+    Returns
+    -------
+    (H, W, 4) or (H, W) uint8 array, or None
+        None where Pillow brought its own memory after all; the image is loaded either way.
+    """
+    mode = _MEMORY_MODE.get(image.mode)
+    if mode is None or getattr(image, "_im", image) is not None:
+        return None
+    width, height = image.size
+    memory = np.zeros((height, width) if mode == "L" else (height, width, 4), np.uint8)
+    core = Image.frombuffer(mode, (width, height), memory, "raw", mode, 0, 1).im
+    image.im = core
+    image.load()
+    return memory if image.im is core else None

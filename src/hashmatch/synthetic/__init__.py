@@ -1,0 +1,31 @@
+"""Synthetic pictures and the ladder of edits: what the demo, the tests and the benchmarks are made of.
+
+No real picture is needed to test a matcher. `picture` makes seeded pictures of many kinds, `same_template` and `burst`
+make hard negatives, `edits` holds named edits, and `LADDER` is every edit at several strengths. Stands above
+`hashmatch.picture` and imports SciPy, so ``import hashmatch`` does not load it.
+
+Examples
+--------
+>>> from hashmatch.synthetic import LADDER, edits, picture
+>>> pixels = picture("photo", seed=1)
+>>> edits.crop_centre(pixels, area_removed=0.25).shape
+(222, 222, 3)
+>>> LADDER[0].name, LADDER[0](pixels).shape
+('JPEG 95', (256, 256, 3))
+"""
+
+from hashmatch.synthetic import edits
+from hashmatch.synthetic.ladder import LADDER, Edit, edit_named
+from hashmatch.synthetic.variants import KINDS, TEMPLATE_KINDS, burst, picture, same_template
+
+__all__ = [
+    "KINDS",
+    "LADDER",
+    "TEMPLATE_KINDS",
+    "Edit",
+    "burst",
+    "edit_named",
+    "edits",
+    "picture",
+    "same_template",
+]

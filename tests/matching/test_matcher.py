@@ -1,0 +1,469 @@
+"""Laws of matching: outcomes, explanation, views, many lists, threads and reloading."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tempfile
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from hashmatch import Matcher, Outcome, ReferenceList, fingerprint, hash_image, profiles
+from hashmatch.errors import PolicyError, ReferenceListError
+from hashmatch.hashes import Fingerprint, HashValue, Turn, View, ViewHash, distance
+from hashmatch.matching import layer
+from hashmatch.picture.encode import encode
+from hashmatch.policy import MatchPolicy, Rule
+from hashmatch.synthetic import picture
+
+PHOTO = picture("photo", 1, size=(180, 240))
+OTHER = picture("photo", 2, size=(180, 240))
+FLAT = np.full((90, 120, 3), 127, np.uint8)
+
+
+def flipped(value: HashValue, n_bits: int) -> HashValue:
+    """Flip the first bits of a hash."""
+    mask = ((1 << n_bits) - 1) << (value.n_bits - n_bits)
+    return HashValue(value.algorithm, (int.from_bytes(value.data) ^ mask).to_bytes(len(value.data)))
+
+
+def pdq(number: int) -> HashValue:
+    """One of many hashes that are far from one another."""
+    return HashValue("pdq", hashlib.sha256(str(number).encode()).digest())
+
+
+def make_list(path: Path, name: str = "demo", **entries: list[HashValue]) -> Path:
+    """Make a list file with these entries."""
+    with ReferenceList.create(path, name=name) as ref:
+        for entry_id, hashes in entries.items():
+            ref.add(entry_id, hashes=hashes, source="ncmec", labels={"class": "A1"})
+    return path
+
+
+@pytest.fixture
+def photo_list(tmp_path: Path) -> Path:
+    """Make a list with one photo by PDQ."""
+    return make_list(tmp_path / "list.hashmatch", photo=[hash_image(PHOTO)])
+
+
+def test_threshold_is_inclusive(tmp_path: Path) -> None:
+    """A hash at exactly the threshold matches, one bit further does not."""
+    path = make_list(tmp_path / "list.hashmatch", entry=[pdq(0)])
+    with Matcher.open(path) as matcher:
+        for n_bits, outcome in ((0, Outcome.MATCH), (31, Outcome.MATCH), (32, Outcome.NO_MATCH)):
+            report = matcher.match_hash(flipped(pdq(0), n_bits))
+            assert report.outcome is outcome
+            assert [match.distance for match in report.matches] == [n_bits] * len(report.matches)
+
+
+def test_a_match_explains_itself(photo_list: Path) -> None:
+    """The report names list, version, entry, labels, algorithm, distance, threshold, view and software."""
+    with Matcher.open(photo_list) as matcher:
+        report = matcher.match(encode(PHOTO[:, ::-1], "PNG"))
+        (match,) = report.matches
+        (name, version, n_entries) = matcher.lists[0]
+    assert report.outcome is Outcome.MATCH
+    assert (match.list_name, match.list_version, n_entries) == (name, version, 1) == ("demo", version, 1)
+    assert (match.entry_id, match.labels, match.sources) == ("photo", {"class": "A1"}, {"ncmec": {"class": "A1"}})
+    assert (match.algorithm, match.threshold) == ("pdq", 31)
+    assert match.distance <= 10
+    assert match.view == View(turn=Turn.MIRROR)
+    assert match.quality is not None
+    assert match.quality >= 50
+    record = json.loads(json.dumps(report.to_dict()))
+    assert record["software"].startswith("hashmatch ")
+    assert record["policy"] == "standard"
+    assert record["matches"][0]["view"]["text"] == "mirrored"
+    assert record["lists"][0]["compared"] == {"pdq": 1}
+
+
+def test_fast_does_not_turn_the_picture(photo_list: Path) -> None:
+    """With FAST the mirrored picture is not found; with STANDARD each of the eight turns is."""
+    with Matcher.open(photo_list, policy=profiles.FAST) as matcher:
+        assert matcher.match(PHOTO).outcome is Outcome.MATCH
+        assert matcher.match(np.ascontiguousarray(PHOTO[:, ::-1])).outcome is Outcome.NO_MATCH
+    with Matcher.open(photo_list) as matcher:
+        for turned in (PHOTO, PHOTO[:, ::-1], PHOTO[::-1]):
+            for quarter in range(4):
+                assert matcher.match(np.ascontiguousarray(np.rot90(turned, quarter))).outcome is Outcome.MATCH
+
+
+def test_source_kinds_give_the_same_report(photo_list: Path, tmp_path: Path) -> None:
+    """Bytes, path, file and array of one picture are answered alike."""
+    data = encode(PHOTO, "PNG")
+    path = tmp_path / "picture.png"
+    path.write_bytes(data)
+    with Matcher.open(photo_list) as matcher:
+        reports = [matcher.match(source) for source in (data, path, str(path), io.BytesIO(data), PHOTO)]
+    assert all(report == reports[0] for report in reports)
+
+
+def test_unrelated_is_no_match(photo_list: Path) -> None:
+    """Another picture is "no match", without a reason."""
+    with Matcher.open(photo_list) as matcher:
+        report = matcher.match(OTHER)
+    assert (report.outcome, report.matches, report.reason) == (Outcome.NO_MATCH, (), None)
+
+
+def test_flat_picture_is_undecidable(photo_list: Path) -> None:
+    """A picture without content is neither a match nor "no match", even where a flat hash is listed."""
+    with ReferenceList.open(photo_list, writable=True) as ref:
+        ref.add("flat", hashes=[hash_image(FLAT)])
+    with Matcher.open(photo_list) as matcher:
+        report = matcher.match(FLAT)
+        assert (report.outcome, report.reason, report.matches) == (Outcome.UNDECIDABLE, "too-plain", ())
+        assert report.lists[0].not_compared == {"pdq": 2}
+        low = matcher.match_hash(hash_image(FLAT), quality=49)
+        assert low.outcome is Outcome.UNDECIDABLE
+        assert matcher.match_hash(hash_image(FLAT), quality=50).outcome is Outcome.MATCH
+
+
+def test_classic_hashes_of_a_flat_picture_are_undecidable_too(tmp_path: Path) -> None:
+    """The quality measured on the picture guards hashes that measure none themselves."""
+    path = make_list(tmp_path / "list.hashmatch", flat=[hash_image(FLAT, "phash")])
+    with Matcher.open(path) as matcher:
+        assert matcher.match(FLAT).outcome is Outcome.UNDECIDABLE
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [(b"", "empty"), (b"some text, no picture", "not-an-image"), ("nowhere.jpg", "not-found"), (".", "is-a-directory")],
+)
+def test_unreadable_is_an_outcome(photo_list: Path, source: object, reason: str) -> None:
+    """What cannot be decoded is answered, with a reason, and nothing is raised."""
+    with Matcher.open(photo_list) as matcher:
+        report = matcher.match(source)  # type: ignore[arg-type]
+    assert (report.outcome, report.reason) == (Outcome.UNREADABLE, reason)
+
+
+def test_unreadable_even_when_lists_hold_digests_only(tmp_path: Path) -> None:
+    """A file that is no picture is unreadable, not "no match", whatever the lists hold."""
+    path = make_list(tmp_path / "list.hashmatch", entry=[hash_image(encode(PHOTO, "PNG"), "sha256")])
+    with Matcher.open(path) as matcher:
+        assert matcher.match(b"text").outcome is Outcome.UNREADABLE
+        assert matcher.match(encode(OTHER, "PNG")).outcome is Outcome.NO_MATCH
+        assert matcher.match(OTHER).reason == "nothing-to-compare"
+
+
+@pytest.mark.parametrize("policy", [profiles.FAST, profiles.STANDARD], ids=lambda policy: policy.name)
+def test_digest_matches_a_file_that_cannot_be_decoded(tmp_path: Path, policy: MatchPolicy) -> None:
+    """A known file is found by its digest even when no decoder reads it."""
+    data = b"\xff\xd8 not really a picture"
+    path = make_list(tmp_path / "list.hashmatch", entry=[HashValue("md5", hashlib.md5(data).digest())])  # noqa: S324
+    with Matcher.open(path, policy=policy) as matcher:
+        report = matcher.match(data)
+    assert report.outcome is Outcome.MATCH
+    assert (report.matches[0].algorithm, report.matches[0].distance) == ("md5", 0)
+    assert report.reason == (None if policy.stop_at_digest else "not-an-image")
+
+
+def test_fast_stops_at_a_digest_and_standard_goes_on(tmp_path: Path) -> None:
+    """After a digest FAST does not decode; STANDARD compares the pixels as well and says both."""
+    data = encode(PHOTO, "PNG")
+    path = make_list(tmp_path / "list.hashmatch", entry=[hash_image(data, "sha1"), hash_image(data)])
+    with Matcher.open(path, policy=profiles.FAST) as matcher:
+        report = matcher.match(data)
+        assert [match.algorithm for match in report.matches] == ["sha1"]
+        assert report.lists[0].not_compared == {"pdq": 1}
+    with Matcher.open(path) as matcher:
+        assert [match.algorithm for match in matcher.match(data).matches] == ["sha1", "pdq"]
+
+
+def test_nothing_comparable_is_undecidable(tmp_path: Path) -> None:
+    """A list of hashes that cannot be computed here allows no "no match"."""
+    path = make_list(tmp_path / "list.hashmatch", entry=[HashValue("photodna", bytes(range(144)))])
+    with Matcher.open(path) as matcher:
+        report = matcher.match(PHOTO)
+        assert (report.outcome, report.reason) == (Outcome.UNDECIDABLE, "nothing-to-compare")
+        assert report.lists[0].not_compared == {"photodna": 1}
+        near = HashValue("photodna", bytes([200]) + bytes(range(1, 144)))
+        assert matcher.match_hash(near).matches[0].distance == 200
+        assert matcher.match_hash(HashValue("photodna", bytes(144))).outcome is Outcome.NO_MATCH
+
+
+def test_empty_list_matches_nothing(tmp_path: Path) -> None:
+    """With no entry anywhere "no match" claims nothing too much; broken pictures are still unreadable."""
+    path = make_list(tmp_path / "list.hashmatch")
+    with Matcher.open(path) as matcher:
+        assert matcher.match(PHOTO).outcome is Outcome.NO_MATCH
+        assert matcher.match(b"junk").outcome is Outcome.UNREADABLE
+        assert matcher.match_hash(pdq(1)).outcome is Outcome.NO_MATCH
+
+
+def test_every_frame_before_a_limit_is_searched(photo_list: Path) -> None:
+    """A picture that hides behind too many frames is matched as far as the limit goes, and the report says so."""
+    blank = np.zeros_like(PHOTO)
+    data = encode(PHOTO, "GIF", save_all=True, append_images=_images([blank, OTHER, blank, OTHER]))
+    policy = replace(
+        profiles.STANDARD, decode=replace(profiles.STANDARD.decode, frames="all", max_frames=2), name="frames"
+    )
+    with Matcher.open(photo_list, policy=policy) as matcher:
+        report = matcher.match(data)
+    assert (report.outcome, report.reason) == (Outcome.MATCH, "too-many-frames")
+
+
+def _images(arrays: list[np.ndarray]) -> list[object]:
+    from hashmatch.picture.encode import to_pil
+
+    return [to_pil(array) for array in arrays]
+
+
+def test_transparent_picture_is_looked_at_on_black_too(tmp_path: Path) -> None:
+    """An entry made from the picture on black is found by the transparent file, and the view says so."""
+    alpha = np.full((180, 240), 255, np.uint8)
+    alpha[:80, :110] = 0  # a corner: PDQ does not see a whole row or column of one colour
+    on_black = np.where(alpha[..., None] > 0, PHOTO, 0).astype(np.uint8)
+    path = make_list(tmp_path / "list.hashmatch", entry=[hash_image(on_black)])
+    with Matcher.open(path) as matcher:
+        report = matcher.match(np.dstack([PHOTO, alpha]))
+    assert (str(report.matches[0].view), report.matches[0].distance) == ("on black", 0)
+
+
+def test_several_lists_and_sources(tmp_path: Path) -> None:
+    """Each list answers for itself; labels of all sources are shown, and disagreement is visible."""
+    first = make_list(tmp_path / "a.hashmatch", "first", entry=[pdq(0)])
+    second = make_list(tmp_path / "b.hashmatch", "second", other=[flipped(pdq(0), 3)])
+    with ReferenceList.open(first, writable=True) as ref:
+        ref.add("entry", hashes=[pdq(0)], source="iwf", labels={"class": "B2", "series": "7"})
+    with Matcher.open(first, second) as matcher:
+        report = matcher.match_hash(pdq(0))
+    assert [(m.list_name, m.entry_id, m.distance) for m in report.matches] == [
+        ("first", "entry", 0),
+        ("second", "other", 3),
+    ]
+    assert report.matches[0].labels == {"class": "A1 | B2", "series": "7"}
+    assert set(report.matches[0].sources) == {"ncmec", "iwf"}
+
+
+def test_max_matches_keeps_the_nearest_and_says_how_many(tmp_path: Path) -> None:
+    """A report is bounded, and honest about what it leaves out."""
+    entries = {f"e{n}": [flipped(pdq(0), n)] for n in range(20)}
+    path = make_list(tmp_path / "list.hashmatch", **entries)
+    with Matcher.open(path, policy=replace(profiles.STANDARD, max_matches=3)) as matcher:
+        report = matcher.match_hash(pdq(0))
+    assert [match.distance for match in report.matches] == [0, 1, 2]
+    assert report.n_matches == 20
+
+
+def test_best_of_an_entrys_hashes_is_reported(tmp_path: Path) -> None:
+    """An entry with several near hashes is one match, at its smallest distance."""
+    path = make_list(tmp_path / "list.hashmatch", entry=[flipped(pdq(0), 9), flipped(pdq(0), 4), pdq(5)])
+    with Matcher.open(path) as matcher:
+        (match,) = matcher.match_hash(pdq(0)).matches
+    assert match.distance == 4
+
+
+def test_policy_limits_what_is_searched(tmp_path: Path) -> None:
+    """Hashes without a rule are counted as not compared, and a hash without a rule is refused."""
+    path = make_list(tmp_path / "list.hashmatch", entry=[pdq(0), HashValue("md5", bytes(16))])
+    policy = MatchPolicy(name="pdq only", rules=(Rule(algorithm="pdq", threshold=10),))
+    with Matcher.open(path, policy=policy) as matcher:
+        report = matcher.match_hash(flipped(pdq(0), 10))
+        assert report.outcome is Outcome.MATCH
+        assert report.lists[0].not_compared == {"md5": 1}
+        with pytest.raises(PolicyError, match="no rule"):
+            matcher.match_hash(HashValue("md5", bytes(16)))
+
+
+def test_fingerprint_made_elsewhere_is_matched(photo_list: Path) -> None:
+    """A client that sends a fingerprint with turns gets the same matches as one that sends the picture."""
+    mirrored = np.ascontiguousarray(PHOTO[:, ::-1])
+    sent = fingerprint(mirrored, ("pdq", "phash"), turns=True).to_bytes()
+    with Matcher.open(photo_list) as matcher:
+        report = matcher.match_fingerprint(Fingerprint.from_bytes(sent))
+        assert report.matches == matcher.match(mirrored).matches
+        empty = Fingerprint(())
+        with pytest.raises(PolicyError):
+            matcher.match_fingerprint(empty)
+
+
+def test_match_many_keeps_the_order_and_survives_bad_pictures(photo_list: Path) -> None:
+    """One report a source, in order, with one or several threads; a broken picture loses nothing else."""
+    sources = [PHOTO, b"junk", OTHER, PHOTO, FLAT] * 4
+    expected = [Outcome.MATCH, Outcome.UNREADABLE, Outcome.NO_MATCH, Outcome.MATCH, Outcome.UNDECIDABLE] * 4
+    with Matcher.open(photo_list) as matcher:
+        for workers in (1, 3):
+            assert [report.outcome for report in matcher.match_many(iter(sources), workers=workers)] == expected
+        with pytest.raises(ValueError, match="workers"):
+            matcher.match_many([], workers=0)
+
+
+def test_match_many_reads_only_a_few_ahead(photo_list: Path) -> None:
+    """An endless stream of sources is answered as it comes."""
+    taken = 0
+
+    def endless() -> object:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield b"junk"
+
+    with Matcher.open(photo_list) as matcher:
+        reports = matcher.match_many(endless(), workers=2)  # type: ignore[arg-type]
+        for _ in range(10):
+            next(reports)
+        reports.close()  # type: ignore[attr-defined]
+    assert taken < 30
+
+
+def test_open_refuses_what_it_cannot_search(tmp_path: Path) -> None:
+    """No list, the same list twice, a missing file and a file that is no list are typed errors."""
+    path = make_list(tmp_path / "list.hashmatch", entry=[pdq(0)])
+    foreign = tmp_path / "foreign"
+    foreign.write_bytes(b"not a list" * 1000)
+    for paths, says in (
+        ((), "at least one"),
+        ((path, path), "twice"),
+        ((tmp_path / "no.hashmatch",), "no such|no list|there is no"),
+        ((path, foreign), "not a"),
+    ):
+        with pytest.raises(ReferenceListError, match=says):
+            Matcher.open(*paths)
+
+
+def test_reload_takes_up_additions_and_withdrawals(tmp_path: Path) -> None:
+    """After a reload new entries match and withdrawn ones do not; before it nothing moves but withdrawals."""
+    path = make_list(tmp_path / "list.hashmatch", a=[pdq(1)], b=[pdq(2)])
+    with Matcher.open(path) as matcher:
+        assert not matcher.reload()
+        with ReferenceList.open(path, writable=True) as ref:
+            ref.add("c", hashes=[pdq(3)], source="ncmec")
+            ref.withdraw("a", source="ncmec")
+        assert matcher.match_hash(pdq(3)).outcome is Outcome.NO_MATCH
+        assert matcher.match_hash(pdq(1)).outcome is Outcome.NO_MATCH, "a withdrawn entry is never reported"
+        assert matcher.reload()
+        assert matcher.match_hash(pdq(3)).matches[0].entry_id == "c"
+        assert matcher.match_hash(pdq(1)).outcome is Outcome.NO_MATCH
+        assert matcher.match_hash(pdq(2)).outcome is Outcome.MATCH
+        assert not matcher.reload()
+
+
+def test_threads_match_while_lists_change(tmp_path: Path) -> None:
+    """Under constant reloads no answer fails, and an entry that stays is found every time."""
+    path = make_list(tmp_path / "list.hashmatch", stays=[pdq(0)])
+    failures: list[BaseException] = []
+    wrong: list[object] = []
+    stop = threading.Event()
+
+    with Matcher.open(path) as matcher:
+
+        def ask() -> None:
+            try:
+                while not stop.is_set():
+                    report = matcher.match_hash(flipped(pdq(0), 5))
+                    if [match.entry_id for match in report.matches] != ["stays"]:
+                        wrong.append(report)
+            except BaseException as error:
+                failures.append(error)
+                raise
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        with ReferenceList.open(path, writable=True) as ref:
+            for number in range(1, 16):
+                ref.add(f"e{number}", hashes=[pdq(number)], source="s")
+                if number > 3:
+                    ref.withdraw(f"e{number - 3}", source="s")
+                assert matcher.reload()
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert matcher.lists[0][2] == 4
+    assert not failures
+    assert not wrong
+
+
+def test_nothing_said_shows_a_hash(photo_list: Path) -> None:
+    """Neither reports nor representations nor errors hold any part of a listed hash."""
+    value = hash_image(PHOTO)
+    with Matcher.open(photo_list) as matcher:
+        report = matcher.match(PHOTO)
+        said = repr(report) + json.dumps(report.to_dict()) + repr(matcher) + repr(matcher.lists)
+    assert value.hex()[:12] not in said
+    assert repr(value.data)[2:20] not in said
+
+
+class ReloadMachine(RuleBasedStateMachine):
+    """A matcher kept up to date by reloads answers like a dictionary that is searched by brute force."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = Path(self.folder.name) / "list.hashmatch"
+        self.entries: dict[str, list[HashValue]] = {}
+        with ReferenceList.create(self.path, name="machine"):
+            pass
+        self.matcher = Matcher.open(self.path)
+
+    @rule(number=st.integers(0, 8), flips=st.lists(st.integers(0, 40), min_size=1, max_size=3))
+    def add(self, number: int, flips: list[int]) -> None:
+        """Add hashes to an entry and reload."""
+        values = [flipped(pdq(number % 3), n) for n in flips]
+        with ReferenceList.open(self.path, writable=True) as ref:
+            ref.add(f"e{number}", hashes=values, source="s")
+        self.entries.setdefault(f"e{number}", []).extend(values)
+        self.matcher.reload()
+
+    @rule(number=st.integers(0, 8))
+    def withdraw(self, number: int) -> None:
+        """Withdraw an entry if it is there and reload."""
+        if f"e{number}" in self.entries:
+            with ReferenceList.open(self.path, writable=True) as ref:
+                ref.withdraw(f"e{number}", source="s")
+            del self.entries[f"e{number}"]
+            self.matcher.reload()
+
+    @rule(number=st.integers(0, 2), n_bits=st.integers(0, 40))
+    def ask(self, number: int, n_bits: int) -> None:
+        """Compare one answer with brute force."""
+        query = flipped(pdq(number), n_bits)
+        expected = {
+            entry: nearest
+            for entry, values in self.entries.items()
+            if (nearest := min(distance(query, value) for value in values)) <= 31
+        }
+        report = self.matcher.match_hash(query)
+        assert {match.entry_id: match.distance for match in report.matches} == expected
+
+    @invariant()
+    def counts_agree(self) -> None:
+        """Know how many entries there are."""
+        assert self.matcher.lists[0][2] == len(self.entries)
+
+    def teardown(self) -> None:
+        """Close and forget the list."""
+        self.matcher.close()
+        self.folder.cleanup()
+
+
+TestReload = ReloadMachine.TestCase
+TestReload.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+
+
+def test_reload_rebuilds_when_much_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the knob turned down every reload indexes anew, and answers stay the same."""
+    monkeypatch.setattr(layer, "_REBUILD_FLOOR", 0)
+    path = make_list(tmp_path / "list.hashmatch", a=[pdq(1)], b=[pdq(2)])
+    with Matcher.open(path) as matcher:
+        with ReferenceList.open(path, writable=True) as ref:
+            ref.add("c", hashes=[pdq(3)])
+        assert matcher.reload()
+        assert matcher.match_hash(pdq(3)).matches[0].entry_id == "c"
+        assert matcher.match_hash(pdq(1)).matches[0].entry_id == "a"
+
+
+def test_quality_unknown_is_searched(tmp_path: Path) -> None:
+    """A hash of unknown quality is searched with, since refusing it would lose every hash from a list."""
+    path = make_list(tmp_path / "list.hashmatch", entry=[pdq(0)])
+    with Matcher.open(path) as matcher:
+        report = matcher.match_fingerprint(Fingerprint((ViewHash(value=pdq(0)),)))
+    assert (report.outcome, report.quality) == (Outcome.MATCH, None)

@@ -1,0 +1,147 @@
+"""`read_source`: whatever the picture is given as, the same bytes, within bounds."""
+
+from __future__ import annotations
+
+import io
+import os
+import traceback
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hashmatch.errors import ImageTooLargeError, UnreadableImageError
+from hashmatch.picture import DecodePolicy, open_picture, read_source
+
+SECRET = "secret-name-of-a-picture"
+
+
+class Stream:
+    """A binary file that counts what is read from it and gives little at a time."""
+
+    def __init__(self, size: int) -> None:
+        self.left = size
+        self.given = 0
+
+    def read(self, n: int) -> bytes:
+        """Give at most 7 bytes."""
+        n = min(n, 7, self.left)
+        self.left -= n
+        self.given += n
+        return bytes(n)
+
+
+def test_every_form_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Bytes, bytearray, memoryview, path as str and as PathLike, open file and BytesIO: one content."""
+    content = bytes(range(256)) * 10
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    for source in (content, bytearray(content), memoryview(content), str(path), path, io.BytesIO(content)):
+        got = read_source(source)
+        assert type(got) is bytes
+        assert got == content
+    with path.open("rb") as file:
+        assert read_source(file) == content
+        assert not file.closed
+
+
+def test_a_binary_file_is_read_from_where_it_stands() -> None:
+    """What was read before is not read again."""
+    stream = io.BytesIO(b"0123456789")
+    stream.seek(4)
+    assert read_source(stream) == b"456789"
+
+
+def test_pictures_and_arrays_have_no_bytes() -> None:
+    """A PIL image and an array give None."""
+    assert read_source(Image.new("L", (2, 2))) is None
+    assert read_source(np.zeros((2, 2), np.uint8)) is None
+
+
+@pytest.mark.parametrize("source", [None, 3, ["a"], object()])
+def test_other_objects_are_type_errors(source: object) -> None:
+    """What cannot be a picture is a TypeError that lists what can."""
+    with pytest.raises(TypeError, match="bytes, a path"):
+        read_source(source)  # type: ignore[arg-type]
+
+
+def test_text_file_object_is_a_type_error() -> None:
+    """A file opened as text is told to be opened in binary."""
+    with pytest.raises(TypeError, match="rb"):
+        read_source(io.StringIO("text"))  # type: ignore[arg-type]
+
+
+def test_limit_is_inclusive_and_never_overread(tmp_path: Path) -> None:
+    """Exactly the limit passes; beyond it at most one more byte is ever taken, and the error says so."""
+    policy = DecodePolicy(max_bytes=50)
+    assert read_source(Stream(50), policy) == bytes(50)  # type: ignore[arg-type]
+    path = tmp_path / "file"
+    path.write_bytes(bytes(51))
+    stream = Stream(10**9)
+    for source in (bytes(51), bytearray(51), memoryview(bytes(51)), path, io.BytesIO(bytes(51)), stream):
+        with pytest.raises(ImageTooLargeError) as caught:
+            read_source(source, policy)  # type: ignore[arg-type]
+        assert caught.value.reason == "too-many-bytes"
+    assert stream.given == 51
+
+
+def test_what_a_path_can_do_wrong(tmp_path: Path) -> None:
+    """Missing file, directory, file used as a directory, pipe and impossible name: each has its reason."""
+    (tmp_path / SECRET).write_bytes(b"x")
+    (tmp_path / (SECRET + "-dir")).mkdir()
+    os.mkfifo(tmp_path / (SECRET + "-pipe"))
+    cases = {
+        tmp_path / (SECRET + "-missing"): "not-found",
+        tmp_path / SECRET / "below": "not-found",
+        tmp_path / (SECRET + "-dir"): "is-a-directory",
+        tmp_path / (SECRET + "-pipe"): "not-a-file",
+        f"{SECRET}\0": "not-found",
+    }
+    for path, reason in cases.items():
+        with pytest.raises(UnreadableImageError) as caught:
+            read_source(path)
+        assert caught.value.reason == reason
+        shown = "".join(traceback.format_exception(caught.value))
+        assert SECRET not in shown, "the name of the file came out"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(PermissionError(13, "no", SECRET), "not-permitted"), (OSError(5, "I/O", SECRET), "read-failed")],
+)
+def test_refusals_of_the_system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: OSError, reason: str) -> None:
+    """A file that may not or cannot be read has its reason, without the name."""
+
+    def refuse(*_: object) -> int:
+        raise error
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(UnreadableImageError) as caught:
+        read_source(tmp_path / SECRET)
+    assert caught.value.reason == reason
+    assert SECRET not in str(caught.value)
+
+
+def test_a_stream_that_breaks() -> None:
+    """An input error of a file object is an unreadable picture."""
+
+    class Broken(io.RawIOBase):
+        def read(self, n: int = -1) -> bytes:
+            raise OSError("cable pulled")
+
+    with pytest.raises(UnreadableImageError) as caught:
+        read_source(Broken())  # type: ignore[arg-type]
+    assert caught.value.reason == "read-failed"
+
+
+def test_no_bytes_and_no_picture(tmp_path: Path) -> None:
+    """An empty file is "empty"; a text file is "not-an-image" whatever it is called."""
+    text = tmp_path / "text.jpg"
+    text.write_text("This is not a picture. " * 20)
+    empty = tmp_path / "empty.png"
+    empty.write_bytes(b"")
+    for path, reason in ((text, "not-an-image"), (empty, "empty")):
+        with pytest.raises(UnreadableImageError) as caught:
+            open_picture(path)
+        assert caught.value.reason == reason

@@ -1,0 +1,57 @@
+"""Hypothesis strategies and seeded makers of codes shared by the index tests.
+
+Random long codes are never near each other, so a query is made by changing a stored code by nothing, by the radius, or by
+one more than the radius.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from hashmatch.hashes import Metric
+
+Codes = NDArray[np.uint8]
+
+
+def flip_bits(code: Codes, bits: NDArray[np.int64] | list[int]) -> Codes:
+    """A copy of ``code`` with these bits flipped."""
+    out = code.copy()
+    for bit in bits:
+        out[bit >> 3] ^= np.uint8(1 << (bit & 7))
+    return out
+
+
+def move_bytes(code: Codes, steps: int, rng: np.random.Generator) -> Codes:
+    """A copy of ``code`` at a Euclidean distance that grows with ``steps``: some bytes are moved by one each."""
+    out = code.copy()
+    places = rng.integers(0, len(code), steps)
+    for place in places:
+        out[place] = out[place] + 1 if out[place] < 128 else out[place] - 1
+    return out
+
+
+def near_code(code: Codes, radius: int, metric: Metric, rng: np.random.Generator) -> Codes:
+    """A query made from a stored code: 0 to radius + 1 steps away."""
+    steps = int(rng.choice([0, max(radius - 1, 0), radius, radius + 1, rng.integers(0, radius + 2)]))
+    if metric is Metric.EUCLIDEAN:
+        return move_bytes(code, steps * steps, rng)
+    return flip_bits(code, rng.permutation(8 * len(code))[:steps])
+
+
+def near_queries(codes: Codes, radius: int, metric: Metric, count: int, rng: np.random.Generator) -> Codes:
+    """``count`` queries from stored codes, with an unrelated one at the end."""
+    n, n_bytes = codes.shape
+    rows = [near_code(codes[rng.integers(n)], radius, metric, rng) for _ in range(count if n else 0)]
+    rows.append(rng.integers(0, 256, n_bytes, dtype=np.uint8))
+    return np.array(rows, dtype=np.uint8)
+
+
+@st.composite
+def clustered_codes(draw: st.DrawFn, n_bytes: int, max_size: int = 8) -> Codes:
+    """Codes of which many are equal or differ in a few bits."""
+    base = np.frombuffer(draw(st.binary(min_size=n_bytes, max_size=n_bytes)), dtype=np.uint8)
+    bits = st.lists(st.integers(0, 8 * n_bytes - 1), max_size=4)
+    changes = draw(st.lists(bits, max_size=max_size))
+    return np.array([flip_bits(base, change) for change in changes], dtype=np.uint8).reshape(len(changes), n_bytes)
