@@ -39,9 +39,7 @@ def _root_up(squared: int) -> int:
     return low
 
 
-def slow_search(
-    entries: Mapping[int, bytes], query: np.ndarray, radius: int, metric: Metric
-) -> list[tuple[int, int]]:
+def slow_search(entries: Mapping[int, bytes], query: np.ndarray, radius: int, metric: Metric) -> list[tuple[int, int]]:
     """All (distance, position) within the radius, sorted."""
     found = [(slow_distance(code, query.tobytes(), metric), position) for position, code in entries.items()]
     return sorted(hit for hit in found if hit[0] <= radius)
@@ -84,7 +82,9 @@ class IndexContract:
         rng = np.random.default_rng(seed)
         centres = rng.integers(0, 256, (max(1, n // 6), self.n_bytes), dtype=np.uint8)
         rows = [
-            flip_bits(centres[rng.integers(len(centres))], rng.permutation(8 * self.n_bytes)[: rng.choice([0, 1, 3, 12])])
+            flip_bits(
+                centres[rng.integers(len(centres))], rng.permutation(8 * self.n_bytes)[: rng.choice([0, 1, 3, 12])]
+            )
             for _ in range(n)
         ]
         return np.array(rows, dtype=np.uint8).reshape(n, self.n_bytes)

@@ -35,8 +35,6 @@ def exact(codes: np.ndarray) -> ExactIndex:
     return ExactIndex.build(codes, pending_limit=2)
 
 
-
-
 def never_scan(index: Any) -> Any:
     """Make a loaded index probe or walk always; costs are the machine's and so not in the file."""
     if hasattr(index, "_costs"):

@@ -20,7 +20,7 @@ def noise(*shape: int, seed: int = 0, dtype: Any = np.uint8) -> np.ndarray:
 
 
 def smooth(height: int, width: int) -> np.ndarray:
-    """An RGB picture without symmetry that lossy codecs keep well."""
+    """Make an RGB picture without symmetry that lossy codecs keep well."""
     y, x = np.mgrid[0:height, 0:width]
     return np.stack((255 * x // width, 255 * y // height, 128 + 60 * (x + 2 * y) // (width + height)), -1).astype(
         np.uint8
@@ -67,7 +67,7 @@ def exif(orientation: int) -> bytes:
 
 
 def exif_tiff(orientation: int) -> bytes:
-    """The same without the leading name, as PNG wants it."""
+    """Make the same without the leading name, as PNG wants it."""
     return b"II*\0\x08\0\0\0\x01\0" + struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0) + b"\0\0\0\0"
 
 
@@ -79,7 +79,7 @@ def save(image: Image.Image | np.ndarray, format: str, **options: Any) -> bytes:
 
 
 def animation(format: str, n_frames: int = 3, size: tuple[int, int] = (9, 7)) -> tuple[bytes, list[np.ndarray]]:
-    """An animated file and its frames: a black picture on which a coloured square walks."""
+    """Make an animated file and its frames: a black picture on which a coloured square walks."""
     frames = []
     for k in range(n_frames):
         frame = np.zeros((size[1], size[0], 3), np.uint8)

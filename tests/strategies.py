@@ -6,6 +6,8 @@ one more than the radius.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -23,12 +25,14 @@ def flip_bits(code: Codes, bits: NDArray[np.int64] | list[int]) -> Codes:
     return out
 
 
-def move_bytes(code: Codes, steps: int, rng: np.random.Generator) -> Codes:
-    """A copy of ``code`` at a Euclidean distance that grows with ``steps``: some bytes are moved by one each."""
-    out = code.copy()
-    places = rng.integers(0, len(code), steps)
-    for place in places:
-        out[place] = out[place] + 1 if out[place] < 128 else out[place] - 1
+def move_bytes(code: Codes, distance: int, rng: np.random.Generator) -> Codes:
+    """A copy of ``code`` whose Euclidean distance is ``distance``, or a little less where its bytes do not allow it."""
+    out, left = code.copy(), distance * distance
+    for place in rng.permutation(len(code)).tolist():
+        value = int(code[place])
+        step = min(math.isqrt(left), max(value, 255 - value), int(rng.integers(1, 256)))
+        out[place] = value + step if value + step <= 255 else value - step if value >= step else value
+        left -= (int(out[place]) - value) ** 2
     return out
 
 
@@ -36,7 +40,7 @@ def near_code(code: Codes, radius: int, metric: Metric, rng: np.random.Generator
     """A query made from a stored code: 0 to radius + 1 steps away."""
     steps = int(rng.choice([0, max(radius - 1, 0), radius, radius + 1, rng.integers(0, radius + 2)]))
     if metric is Metric.EUCLIDEAN:
-        return move_bytes(code, steps * steps, rng)
+        return move_bytes(code, steps, rng)
     return flip_bits(code, rng.permutation(8 * len(code))[:steps])
 
 

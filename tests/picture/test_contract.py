@@ -64,7 +64,7 @@ ENTRY_ALPHA = np.array([255, 0, 77, 200], np.uint8)
 
 
 def palette_image(mode: str = "P") -> Image.Image:
-    """A PIL image that holds indices."""
+    """Make a PIL image that holds indices."""
     image = Image.frombytes("P", (W, H), INDEX.tobytes())
     image.putpalette(PALETTE.tobytes())
     if mode == "PA":
@@ -74,7 +74,7 @@ def palette_image(mode: str = "P") -> Image.Image:
 
 
 def in_mode(mode: str, samples: np.ndarray) -> Image.Image:
-    """A PIL image of the given mode from its own samples."""
+    """Make a PIL image of the given mode from its own samples."""
     return Image.frombytes(mode, (samples.shape[1], samples.shape[0]), np.ascontiguousarray(samples).tobytes())
 
 
@@ -126,7 +126,7 @@ EXACT: dict[str, Case] = {
     ),
     "png 16-bit grey": (lambda: png_of(DEEP[:, :, 0], 0), grey3(DEEP[:, :, 0] >> 8), None),
     "png 16-bit grey with key": (
-        lambda: png_of(DEEP[:, :, 0], 0, chunk(b"tRNS", DEEP[2, 2, 0].astype(">u2").tobytes())),
+        lambda: png_of(DEEP[:, :, 0], 0, chunk(b"tRNS", int(DEEP[2, 2, 0]).to_bytes(2, "big"))),
         grey3(DEEP[:, :, 0] >> 8),
         opaque_except(DEEP[:, :, 0] == DEEP[2, 2, 0]),
     ),
@@ -252,7 +252,7 @@ def lab_to_rgb(lightness: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarra
 FLAT = np.repeat(np.repeat(noise(3, 3, 4, seed=10), 16, 0), 16, 1)  # patches, which JPEG keeps nearly exactly
 LAB = np.dstack(
     (
-        np.linspace(30, 220, 30).reshape(5, 6),
+        np.linspace(90, 220, 30).reshape(5, 6),
         np.linspace(-20, 20, 30).reshape(5, 6),
         np.linspace(15, -15, 30).reshape(5, 6),
     )
@@ -261,7 +261,7 @@ LAB = LAB.round()
 
 
 def lab_image() -> Image.Image:
-    """A PIL image in LAB, whose a and b are stored as signed bytes."""
+    """Make a PIL image in LAB, whose a and b are stored as signed bytes."""
     return in_mode("LAB", np.dstack((LAB[..., 0].astype(np.uint8), LAB[..., 1:].astype(np.int8).view(np.uint8))))
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from hashmatch.errors import ImageTooLargeError, UnreadableImageError
 from hashmatch.picture import DecodePolicy, open_picture, read_source
 
-SECRET = "secret-name-of-a-picture"
+MARK = "secret-name-of-a-picture"
 
 
 class Stream:
@@ -88,27 +88,27 @@ def test_limit_is_inclusive_and_never_overread(tmp_path: Path) -> None:
 
 def test_what_a_path_can_do_wrong(tmp_path: Path) -> None:
     """Missing file, directory, file used as a directory, pipe and impossible name: each has its reason."""
-    (tmp_path / SECRET).write_bytes(b"x")
-    (tmp_path / (SECRET + "-dir")).mkdir()
-    os.mkfifo(tmp_path / (SECRET + "-pipe"))
+    (tmp_path / MARK).write_bytes(b"x")
+    (tmp_path / (MARK + "-dir")).mkdir()
+    os.mkfifo(tmp_path / (MARK + "-pipe"))
     cases = {
-        tmp_path / (SECRET + "-missing"): "not-found",
-        tmp_path / SECRET / "below": "not-found",
-        tmp_path / (SECRET + "-dir"): "is-a-directory",
-        tmp_path / (SECRET + "-pipe"): "not-a-file",
-        f"{SECRET}\0": "not-found",
+        tmp_path / (MARK + "-missing"): "not-found",
+        tmp_path / MARK / "below": "not-found",
+        tmp_path / (MARK + "-dir"): "is-a-directory",
+        tmp_path / (MARK + "-pipe"): "not-a-file",
+        f"{MARK}\0": "not-found",
     }
     for path, reason in cases.items():
         with pytest.raises(UnreadableImageError) as caught:
             read_source(path)
         assert caught.value.reason == reason
         shown = "".join(traceback.format_exception(caught.value))
-        assert SECRET not in shown, "the name of the file came out"
+        assert MARK not in shown, "the name of the file came out"
 
 
 @pytest.mark.parametrize(
     ("error", "reason"),
-    [(PermissionError(13, "no", SECRET), "not-permitted"), (OSError(5, "I/O", SECRET), "read-failed")],
+    [(PermissionError(13, "no", MARK), "not-permitted"), (OSError(5, "I/O", MARK), "read-failed")],
 )
 def test_refusals_of_the_system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: OSError, reason: str) -> None:
     """A file that may not or cannot be read has its reason, without the name."""
@@ -118,16 +118,16 @@ def test_refusals_of_the_system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
 
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(UnreadableImageError) as caught:
-        read_source(tmp_path / SECRET)
+        read_source(tmp_path / MARK)
     assert caught.value.reason == reason
-    assert SECRET not in str(caught.value)
+    assert MARK not in str(caught.value)
 
 
 def test_a_stream_that_breaks() -> None:
     """An input error of a file object is an unreadable picture."""
 
     class Broken(io.RawIOBase):
-        def read(self, n: int = -1) -> bytes:
+        def read(self, _: int = -1) -> bytes:
             raise OSError("cable pulled")
 
     with pytest.raises(UnreadableImageError) as caught:

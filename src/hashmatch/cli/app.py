@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from hashmatch._version import __version__
 from hashmatch.cli.console import OUT, fail
@@ -17,7 +17,20 @@ from hashmatch.errors import HashmatchError
 
 __all__ = ["app", "main"]
 
+
+class _Group(TyperGroup):
+    """The root of the commands: what a command does not expect becomes one line for people and the error code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the chosen command."""
+        try:
+            return super().invoke(ctx)
+        except (HashmatchError, OSError) as error:
+            raise fail(_sentence(error)) from error
+
+
 app = typer.Typer(
+    cls=_Group,
     help="Find known abuse material without ever holding an image.",
     no_args_is_help=True,
     add_completion=False,
@@ -50,10 +63,7 @@ app.add_typer(list_app, name="list")
 
 def main() -> None:
     """Run the command line and exit with one of the codes of `Exit`."""
-    try:
-        app()
-    except (HashmatchError, OSError) as error:
-        sys.exit(fail(_sentence(error)).exit_code)
+    app()
 
 
 def _sentence(error: Exception) -> str:

@@ -22,20 +22,6 @@ from hashmatch.scan import ScanSummary
 
 __all__ = ["ERRORS", "OUT", "Exit", "emit", "exit_for", "fail", "labels_from", "outcome_text", "policy_from", "safe"]
 
-OUT: Final = Console()
-"""Standard output: answers."""
-
-ERRORS: Final = Console(stderr=True)
-"""Standard error: messages and progress."""
-
-POLICIES: Final = {policy.name: policy for policy in (profiles.FAST, profiles.STANDARD)}
-_STYLES: Final = {
-    Outcome.MATCH: "bold red",
-    Outcome.NO_MATCH: "green",
-    Outcome.UNDECIDABLE: "yellow",
-    Outcome.UNREADABLE: "magenta",
-}
-
 
 class Exit(IntEnum):
     """Exit codes, for scripts: like grep's, with one more for pictures that allow no answer."""
@@ -45,6 +31,35 @@ class Exit(IntEnum):
     ERROR = 2
     UNDECIDED = 3
     INTERRUPTED = 130
+
+
+class _Console(Console):
+    """A console whose reader may go away: that is an error, and Rich's own exit code would mean "none found"."""
+
+    def on_broken_pipe(self) -> None:
+        """End quietly."""
+        _drop_output()
+        raise SystemExit(Exit.ERROR)
+
+
+def _drop_output() -> None:
+    # without this the interpreter complains once more when it flushes on its way out
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+OUT: Final = _Console()
+"""Standard output: answers."""
+
+ERRORS: Final = _Console(stderr=True)
+"""Standard error: messages and progress."""
+
+POLICIES: Final = {policy.name: policy for policy in (profiles.FAST, profiles.STANDARD)}
+_STYLES: Final = {
+    Outcome.MATCH: "bold red",
+    Outcome.NO_MATCH: "green",
+    Outcome.UNDECIDABLE: "yellow",
+    Outcome.UNREADABLE: "magenta",
+}
 
 
 def emit(record: dict[str, Any]) -> None:
@@ -59,8 +74,7 @@ def emit(record: dict[str, Any]) -> None:
         OUT.file.write(json.dumps(record, ensure_ascii=True, separators=(",", ":")) + "\n")
         OUT.file.flush()
     except BrokenPipeError:
-        # without this the interpreter complains once more when it flushes on its way out
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         raise typer.Exit(Exit.ERROR) from None
 
 
@@ -75,14 +89,14 @@ def fail(message: str) -> typer.Exit:
     return typer.Exit(Exit.ERROR)
 
 
-def exit_for(summary: ScanSummary) -> Exit:
+def exit_for(summary: ScanSummary, *, folders: bool = False) -> Exit:
     """Exit code of a search: a match outweighs all; what could not be decided is never "none".
 
-    Files that are no pictures at all do not count as errors: folders are full of them.
+    In folders, files that are no pictures at all are not errors: folders are full of them.
     """
     if summary.outcomes[Outcome.MATCH]:
         return Exit.FOUND
-    if summary.outcomes[Outcome.UNREADABLE] > summary.reasons["not-an-image"]:
+    if summary.outcomes[Outcome.UNREADABLE] > (summary.reasons["not-an-image"] if folders else 0):
         return Exit.ERROR
     return Exit.UNDECIDED if summary.outcomes[Outcome.UNDECIDABLE] else Exit.NONE
 

@@ -39,7 +39,7 @@ _EDITS: Final[tuple[tuple[str, Edit], ...]] = (
     ("turned by 90 degrees", lambda pixels: np.ascontiguousarray(np.rot90(pixels))),
     ("1 % cut off one side", lambda pixels: edits.crop_sides(pixels, left=0.01)),
     ("5 % cut off one side", lambda pixels: edits.crop_sides(pixels, left=0.05)),
-    ("a quarter cut off each side", lambda pixels: edits.crop_sides(pixels, 0.25, 0.25, 0.25, 0.25)),
+    ("3/4 of the area cut away", lambda pixels: edits.crop_centre(pixels, 0.75)),
 )
 _UNRELATED: Final = "unrelated pictures"
 
@@ -138,9 +138,7 @@ def _write(stem: Path, pixels: Any, number: int) -> Path:
 
 
 def _watched(items: Any, what: str, total: int | None = None) -> Iterator[Any]:
-    return iter(
-        track(items, what, total=total, console=ERRORS, transient=True, disable=not ERRORS.is_terminal)
-    )
+    return iter(track(items, what, total=total, console=ERRORS, transient=True, disable=not ERRORS.is_terminal))
 
 
 def _show(rows: dict[str, _Row], n_entries: int, seconds: float) -> None:
@@ -154,4 +152,6 @@ def _show(rows: dict[str, _Row], n_entries: int, seconds: float) -> None:
         table.add_row(name, str(row.files), recall, median, str(row.false))
     OUT.print(table)
     OUT.print(f"{sum(row.files for row in rows.values())} files made, hashed and matched in {seconds:.0f} s.")
-    OUT.print("A cut of 5 % loses an ordinary whole-picture hash; see docs/concepts.md for what helps and what does not.")
+    OUT.print(
+        "A cut of 5 % loses an ordinary whole-picture hash; see docs/concepts.md for what helps and what does not."
+    )

@@ -112,7 +112,7 @@ def scan_folders(
     if interrupted:
         ERRORS.print("interrupted: the counts cover the files up to here")
         raise typer.Exit(Exit.INTERRUPTED)
-    code = exit_for(summary)
+    code = exit_for(summary, folders=True)
     raise typer.Exit(Exit.ERROR if problems and code is not Exit.FOUND else code)
 
 

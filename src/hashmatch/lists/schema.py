@@ -24,9 +24,12 @@ __all__ = [
     "ALGORITHM_NUMBERS",
     "FORMAT_VERSION",
     "check_file",
+    "check_length",
+    "check_pages",
     "check_structure",
     "connect",
     "create_tables",
+    "damaged",
     "leave_wal",
     "translated_errors",
     "use_wal",
@@ -298,6 +301,25 @@ def check_structure(connection: sqlite3.Connection) -> None:
             "the list file has tables, views, triggers or indexes that no hashmatch made: it is damaged or was "
             "changed by another program; replace it by a sound copy"
         )
+
+
+def check_length(connection: sqlite3.Connection, path: Path) -> None:
+    """Check that the file is as long as its first page says, within a read transaction.
+
+    Raises
+    ------
+    ReferenceListError
+        If it was cut short, or something was appended.
+
+    Notes
+    -----
+    Told for a list at rest only: beside a write-ahead log the file may be shorter or longer at any moment.
+    """
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+        return
+    (pages,), (size,) = (connection.execute(f"PRAGMA {what}").fetchone() for what in ("page_count", "page_size"))
+    if os.stat(path).st_size != pages * size:
+        raise damaged()
 
 
 def _expected_schema() -> list[str]:

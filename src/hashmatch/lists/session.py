@@ -19,6 +19,7 @@ from hashmatch.lists.editor import Editor
 from hashmatch.lists.records import State, load_state
 from hashmatch.lists.schema import (
     check_file,
+    check_length,
     check_pages,
     check_structure,
     connect,
@@ -58,7 +59,9 @@ class Session:
             undo.callback(connection.close)
             if check_file(path) != self._inode:
                 raise ReferenceListError("the list file was replaced while it was being opened: try again")
-            check_structure(connection)
+            with _transaction(connection, "DEFERRED"):
+                check_structure(connection)
+                check_length(connection, path)
             if writable:
                 use_wal(connection, timeout)
             with _transaction(connection, "DEFERRED"):

@@ -21,6 +21,8 @@ __all__ = ["planes_of_image"]
 Bytes = npt.NDArray[np.uint8]
 
 _ORIENTATION: Final = 0x0112
+_CONVERTED: Final = ("CMYK", "YCbCr", "HSV", "LAB")
+_AS_STORED: Final = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBX", "RGBA", "RGBa", "I", "F")
 _GREY_SCALE: Final = {"L;2": 85, "L;4": 17}  # how Pillow spreads the 2 and 4 bits of a PNG, but not of its key
 
 
@@ -42,19 +44,21 @@ def planes_of_image(image: Image.Image, memory: Bytes | None = None, stored_as: 
         With reason ``no-rule`` if the mode is unknown.
     """
     mode = image.mode
-    orientation = _orientation(image)
+    deep = mode.startswith("I;16")
+    if not deep and mode not in _CONVERTED and mode not in _AS_STORED:
+        raise UnreadableImageError(f"pictures of Pillow's mode {mode!r} have no rule; convert to RGB", reason="no-rule")
     if mode == "1":
         shown = np.frombuffer(image.tobytes("raw", "L"), np.uint8).reshape(image.height, image.width)
-    elif mode in ("CMYK", "YCbCr", "HSV", "LAB"):
+    elif mode in _CONVERTED:
         shown = np.asarray(image.convert("RGB"))
     else:
         shown = np.asarray(image) if memory is None else memory
-    samples = upright(shown, orientation)
+    samples = upright(shown, _orientation(image))
     if mode in ("1", "L"):
         return Planes(samples, _alpha_of_grey_key(image, samples, stored_as))
     if mode == "RGB":
         return Planes(samples[:, :, :3], _alpha_of_colour_key(image, samples, stored_as))
-    if mode in ("CMYK", "YCbCr", "HSV", "LAB", "RGBX"):
+    if mode == "RGBX" or mode in _CONVERTED:
         return Planes(samples[:, :, :3])
     if mode in ("RGBA", "RGBa"):
         return Planes(samples[:, :, :3], samples[:, :, 3], premultiplied=mode == "RGBa")
@@ -66,11 +70,9 @@ def planes_of_image(image: Image.Image, memory: Bytes | None = None, stored_as: 
         palette = _palette(image)
         colour = look_up(samples, palette)
         return Planes(colour[:, :, :3], None if int(palette[:, 3].min()) == 255 else colour[:, :, 3])
-    if mode.startswith("I;16"):
+    if deep:
         return Planes(high_byte(samples), _alpha_of_grey_key(image, samples, stored_as))
-    if mode in ("I", "F"):
-        return Planes(stretch(samples))
-    raise UnreadableImageError(f"pictures of Pillow's mode {mode!r} have no rule; convert to RGB", reason="no-rule")
+    return Planes(stretch(samples))
 
 
 def _palette(image: Image.Image) -> Bytes:

@@ -64,7 +64,7 @@ def sniff(data: bytes) -> Header | None:
         return None
     try:
         return Header(container, _SIZES[container](data))
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, OverflowError):
         return Header(container, None)
 
 

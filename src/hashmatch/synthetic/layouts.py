@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hashmatch.synthetic._draw import Draw, Floats, area_resize, ellipse, rectangle, soften
+from hashmatch.synthetic._draw import Draw, Floats, area_resize, ellipse, planar, rectangle, soften
 from hashmatch.synthetic._glyphs import paint_text, sentence
 from hashmatch.synthetic.scenes import photo
 
@@ -19,7 +19,9 @@ _PAPER = (255.0, 255.0, 255.0)
 
 
 def _blank(shape: tuple[int, int], colour: Floats | tuple[float, float, float]) -> Floats:
-    return np.broadcast_to(np.asarray(colour, dtype=np.float64), (*shape, 3)).copy()
+    image: Floats = planar((*shape, 3))
+    image[:] = colour
+    return image
 
 
 def _photo_in(draw: Draw, image: Floats, top: float, left: float, bottom: float, right: float) -> None:

@@ -14,18 +14,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from hashmatch.synthetic._draw import Draw, Floats, blur, double, ellipse, fractal, soften
+from hashmatch.synthetic._draw import Draw, Floats, blur, double, ellipse, fractal, planar, soften
 
 __all__ = ["low_texture", "photo", "portrait"]
 
 
 _Singles = npt.NDArray[np.float32]
-_WINDOWS: Final = (2, 4, 8, 16)
+_WINDOWS: Final = (3, 7, 16)
 """Half sides, px, of the windows in which small leaves are laid together."""
 
 
@@ -80,10 +81,10 @@ def _lay(draw: Draw, leaves: _Leaves, shape: tuple[int, int]) -> npt.NDArray[np.
 
     # The leaf seen is the one of the highest number, so small leaves can be done together and large ones singly.
     covered, number = [np.empty(0, dtype=np.intp)], [np.empty(0, dtype=np.intp)]
-    for half in _WINDOWS:
+    for smaller, half in pairwise((0, *_WINDOWS)):
         offset = np.arange(-half, half + 1)
         for kind in range(5):
-            which = np.flatnonzero((form == kind) & (reach <= half) & (reach > half // 2))
+            which = np.flatnonzero((form == kind) & (reach <= half) & (reach > smaller))
             rows = (np.rint(y[which]).astype(np.intp)[:, None] + offset)[:, :, None]
             columns = (np.rint(x[which]).astype(np.intp)[:, None] + offset)[:, None]
             of = which[:, None, None]
@@ -99,9 +100,12 @@ def _lay(draw: Draw, leaves: _Leaves, shape: tuple[int, int]) -> npt.NDArray[np.
     label = np.zeros(height * width, dtype=np.int16)
     label[at[order]] = seen[order]
     label = label.reshape(shape)
+    # Half sides of the upright box round a leaf, whose points have u and v of at most 1.
+    sine, cosine = np.abs(np.sin(angle)), np.abs(np.cos(angle))
+    tall, wide = reach * np.minimum(1.0, sine + flat * cosine), reach * np.minimum(1.0, cosine + flat * sine)
     for i in np.flatnonzero(reach > _WINDOWS[-1]):
-        top, bottom = max(0, int(y[i] - reach[i])), min(height, int(y[i] + reach[i]) + 2)
-        left, right = max(0, int(x[i] - reach[i])), min(width, int(x[i] + reach[i]) + 2)
+        top, bottom = max(0, int(y[i] - tall[i])), min(height, int(y[i] + tall[i]) + 2)
+        left, right = max(0, int(x[i] - wide[i])), min(width, int(x[i] + wide[i]) + 2)
         if top >= bottom or left >= right:
             continue
         down = (np.arange(top, bottom) - y[i]).astype(np.float32)[:, None]
@@ -178,7 +182,13 @@ def photo(draw: Draw, shape: tuple[int, int]) -> Any:
 
 
 def _gather(table: Floats, label: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
-    return np.take(table.astype(np.float32), label, axis=0)
+    """Give each pixel its leaf's number or colour."""
+    if table.ndim == 1:
+        return np.take(table.astype(np.float32), label)
+    out: _Singles = planar((*label.shape, 3), np.float32)
+    for channel in range(3):
+        np.take(table[:, channel].astype(np.float32), label, out=out[..., channel], mode="clip")
+    return out
 
 
 def _shade(draw: Draw, shape: tuple[int, int], strength: float) -> npt.NDArray[np.float32]:

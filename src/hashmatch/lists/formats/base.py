@@ -28,6 +28,7 @@ __all__ = [
     "ImportReport",
     "Refused",
     "Row",
+    "checked_encoding",
     "decoded_lines",
     "default_entry_id",
     "import_into",
@@ -216,6 +217,11 @@ def parse_cell(text: str, algorithm: str | None) -> HashValue:
     return value
 
 
+def checked_encoding(encoding: str | None) -> str | None:
+    """Return the encoding if Python knows it; LookupError if not."""
+    return None if encoding is None else codecs.lookup(encoding).name
+
+
 def decoded_lines(source: str | os.PathLike[str] | BinaryIO, encoding: str | None) -> Iterator[tuple[int, str | None]]:
     """Read lines in bounded memory.
 
@@ -224,8 +230,8 @@ def decoded_lines(source: str | os.PathLike[str] | BinaryIO, encoding: str | Non
     source : path or binary file
         A file that is passed in is read from where it stands and not closed.
     encoding : str, optional
-        By default UTF-16 if the file begins with its byte order mark, else UTF-8. A mark at the beginning is
-        dropped. Bytes that do not decode become U+FFFD, which no entry id or label accepts here.
+        As `checked_encoding` gives it. By default UTF-16 if the file begins with its byte order mark, else UTF-8. A
+        mark at the beginning is dropped. Bytes that do not decode become U+FFFD, which readers refuse.
 
     Yields
     ------
@@ -243,7 +249,7 @@ def decoded_lines(source: str | os.PathLike[str] | BinaryIO, encoding: str | Non
         while len(head) < 4 and (more := _read(stream, 4 - len(head))):
             head += more
         for mark, name in _BOMS:
-            if head.startswith(mark) and (encoding is None or codecs.lookup(encoding).name.startswith(name[:6])):
+            if head.startswith(mark) and (encoding is None or encoding.startswith(name[:6])):
                 head, encoding = head[len(mark) :], name
                 break
         make = codecs.getincrementaldecoder(encoding or "utf-8")
@@ -272,7 +278,7 @@ def _opened(source: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
         yield source
         return
     try:
-        stream = Path(source).open("rb")
+        stream = Path(source).open("rb")  # noqa: SIM115 - only opening may fail here, not what is done with it
     except (OSError, ValueError):
         raise ReferenceListError("the file to import cannot be opened: check its path and permissions") from None
     with stream:

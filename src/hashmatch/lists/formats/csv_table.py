@@ -17,7 +17,15 @@ from typing import BinaryIO, Final
 from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.hashes import HashValue, algorithm_named
 from hashmatch.lists.entry import LOCAL, MAX_LABEL_NAME, MAX_SOURCE, Entry, ListedHash, Listing, checked_text
-from hashmatch.lists.formats.base import MAX_LINE, Refused, Row, decoded_lines, default_entry_id, parse_cell
+from hashmatch.lists.formats.base import (
+    MAX_LINE,
+    Refused,
+    Row,
+    checked_encoding,
+    decoded_lines,
+    default_entry_id,
+    parse_cell,
+)
 
 __all__ = ["ColumnMapping", "read_table"]
 
@@ -149,7 +157,7 @@ def read_table(
     """
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\n\r'):
         raise ValueError("delimiter must be one character and no quote or line end")
-    return _rows(_Lines(decoded_lines(file, encoding)), mapping, delimiter)
+    return _rows(_Lines(decoded_lines(file, checked_encoding(encoding))), mapping, delimiter)
 
 
 class _Lines:

@@ -1,7 +1,8 @@
 """Plain text: one hash a line.
 
 Floor: lists. Accepts ``<algorithm>:<hex>``, and bare hex where the algorithm is given; what follows the hash after
-white space, such as the file name that md5sum writes, is not read. Lines that are blank or begin with ``#`` are not rows.
+white space, such as the file name that md5sum writes, is not read. Blank lines and those that begin with ``#`` are no
+rows.
 """
 
 from __future__ import annotations
@@ -13,7 +14,15 @@ from typing import BinaryIO
 from hashmatch.errors import HashFormatError
 from hashmatch.hashes import algorithm_named
 from hashmatch.lists.entry import LOCAL, MAX_SOURCE, Entry, checked_labels, checked_text
-from hashmatch.lists.formats.base import MAX_LINE, Refused, Row, decoded_lines, default_entry_id, parse_cell
+from hashmatch.lists.formats.base import (
+    MAX_LINE,
+    Refused,
+    Row,
+    checked_encoding,
+    decoded_lines,
+    default_entry_id,
+    parse_cell,
+)
 
 __all__ = ["read_text"]
 
@@ -64,7 +73,7 @@ def read_text(
     """
     name = None if algorithm is None else algorithm_named(algorithm).name
     checked_text(source, "the source", MAX_SOURCE)
-    return _rows(file, name, source, checked_labels(labels or {}), encoding)
+    return _rows(file, name, source, checked_labels(labels or {}), checked_encoding(encoding))
 
 
 def _rows(
@@ -82,7 +91,7 @@ def _rows(
         if not words or words[0].startswith("#"):
             continue
         try:
-            value = parse_cell(words[0], algorithm)
+            value = parse_cell(words[0].removeprefix("\\"), algorithm)
         except HashFormatError as error:
             yield Refused(number, str(error))
             continue

@@ -1,0 +1,318 @@
+"""Laws of the command line: exit codes, machine output, messages, and a clean stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from hashmatch import ReferenceList, __version__, hash_image
+from hashmatch.cli.app import app
+from hashmatch.picture.encode import encode
+from hashmatch.synthetic import picture
+
+PHOTO = picture("photo", 11, size=(160, 200))
+OTHER = picture("photo", 12, size=(160, 200))
+RUNNER = CliRunner()
+
+
+def run(*words: object) -> tuple[int, str, str]:
+    """Run a command in this process; errors that no command expects come out as they are."""
+    result = RUNNER.invoke(app, [str(word) for word in words], env={"COLUMNS": "200", "TERM": "dumb"})
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def run_child(*words: object) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own, as a script does."""
+    command = [sys.executable, "-m", "hashmatch", *(str(word) for word in words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Make a folder with pictures and a list that knows one of them."""
+    (tmp_path / "photo.png").write_bytes(encode(PHOTO, "PNG"))
+    (tmp_path / "other.jpg").write_bytes(encode(OTHER, "JPEG"))
+    (tmp_path / "flat.png").write_bytes(encode(np.full((64, 90, 3), 200, np.uint8), "PNG"))
+    (tmp_path / "text.jpg").write_text("no picture at all")
+    with ReferenceList.create(tmp_path / "list.hashmatch", name="demo") as ref:
+        ref.add("entry-1", hashes=[hash_image(PHOTO)], source="ncmec", labels={"class": "A1"})
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "outcome"),
+    [
+        ("photo.png", 0, "match"),
+        ("other.jpg", 1, "no match"),
+        ("flat.png", 3, "undecidable"),
+        ("text.jpg", 2, "unreadable"),
+        ("nowhere.jpg", 2, "unreadable"),
+    ],
+)
+def test_exit_codes_of_match(folder: Path, name: str, code: int, outcome: str) -> None:
+    """Each outcome has its exit code and says itself."""
+    got, out, _ = run("match", folder / name, "--list", folder / "list.hashmatch")
+    assert got == code
+    assert out.startswith(outcome)
+
+
+def test_match_explains_for_people_and_machines(folder: Path) -> None:
+    """The text names what a person asks for; the JSON line holds the whole report."""
+    _, out, _ = run("match", folder / "photo.png", "-l", folder / "list.hashmatch")
+    for said in ("entry-1", "demo", "version 1", "pdq, equal", "original", "ncmec", "class=A1"):
+        assert said in out
+    _, out, err = run("match", folder / "photo.png", "-l", folder / "list.hashmatch", "--json")
+    (line,) = out.splitlines()
+    record = json.loads(line)
+    assert (record["outcome"], record["matches"][0]["entry_id"]) == ("match", "entry-1")
+    assert err == ""
+    assert hash_image(PHOTO).hex() not in out
+
+
+def test_match_takes_hashes(folder: Path) -> None:
+    """A hash in text form is matched without a picture; a spoilt one is an error with a reason."""
+    assert run("match", hash_image(PHOTO), "-l", folder / "list.hashmatch")[0] == 0
+    assert run("match", "pdq:" + "0f" * 32, "-l", folder / "list.hashmatch")[0] == 1
+    code, _, err = run("match", "pdq:12", "-l", folder / "list.hashmatch")
+    assert code == 2
+    assert "64 hexadecimal digits, not 2" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--policy", "best"], "choose one of: fast, standard"),
+        (["--threshold", "pdq"], "NAME=VALUE"),
+        (["--threshold", "pdq=256"], "0 to 255"),
+        (["--threshold", "pdf=1"], "one of: md5"),
+        (["--threshold", "pdq=-1"], "whole number"),
+    ],
+)
+def test_wrong_options_say_what_is_right(folder: Path, options: list[str], says: str) -> None:
+    """A wrong option is an error that names what would be accepted."""
+    code, _, err = run("match", folder / "photo.png", "-l", folder / "list.hashmatch", *options)
+    assert code == 2
+    assert says in err
+
+
+def test_threshold_and_policy_take_effect(folder: Path) -> None:
+    """A changed threshold changes the answer, and the report's policy name says that it was changed."""
+    query = hash_image(PHOTO)
+    moved = "pdq:" + (query.data[0] ^ 0xFF).to_bytes(1).hex() + query.hex()[2:]
+    listed = folder / "list.hashmatch"
+    assert run("match", moved, "-l", listed)[0] == 0
+    code, out, _ = run("match", moved, "-l", listed, "-t", "pdq=7", "-t", "md5=0", "--json")
+    assert code == 1
+    assert json.loads(out)["policy"] == "standard, changed"
+    (folder / "mirrored.png").write_bytes(encode(PHOTO[:, ::-1], "PNG"))
+    assert run("match", folder / "mirrored.png", "-l", listed)[0] == 0
+    assert run("match", folder / "mirrored.png", "-l", listed, "-p", "fast")[0] == 1
+
+
+def test_scan_counts_every_file(folder: Path) -> None:
+    """A scan shows matches and doubts, then counts that add up; machine lines are JSON."""
+    listed = folder / "list.hashmatch"
+    code, out, _ = run("scan", folder, "-l", listed, "--json", "--workers", "2")
+    assert code == 0
+    *records, last = [json.loads(line) for line in out.splitlines()]
+    assert last["summary"]["files"] == last["summary"]["found"] == 5
+    assert sum(last["summary"]["outcomes"].values()) == 5
+    assert {record["outcome"] for record in records} == {"match", "undecidable"}
+    assert run("scan", folder, "-l", listed, "--json", "--all")[1].count("\n") == 6
+    (folder / "photo.png").unlink()
+    assert run("scan", folder, "-l", listed)[0] == 3
+    (folder / "flat.png").unlink()
+    assert run("scan", folder, "-l", listed)[0] == 1
+    assert run("scan", folder, folder / "nowhere", "-l", listed)[0] == 2
+
+
+def test_hash_prints_text_forms_that_parse(folder: Path) -> None:
+    """What `hash` prints is what a list takes; failures go to standard error and make the code 2."""
+    code, out, _ = run("hash", folder / "photo.png", "-a", "pdq", "-a", "sha256", "-a", "phash-256")
+    assert code == 0
+    digest, pdq, phash = (line.split()[0] for line in out.splitlines())
+    assert pdq == str(hash_image(PHOTO))
+    assert digest == str(hash_image(folder / "photo.png", "sha256"))
+    assert phash == str(hash_image(PHOTO, "phash-256"))
+    code, out, err = run("hash", folder / "text.jpg", folder / "photo.png")
+    assert (code, out.count("pdq:")) == (2, 1)
+    assert "error" in err
+    assert run("hash", folder / "photo.png", "-a", "photodna")[0] == 2
+    assert run("hash", folder / "photo.png", "-a", "nothing")[0] == 2
+
+
+def test_list_life(tmp_path: Path, folder: Path) -> None:
+    """Create, add pictures and hashes, look at it, verify it, withdraw."""
+    path = tmp_path / "new.hashmatch"
+    assert run("list", "create", path, "--name", "mine")[0] == 0
+    assert run("list", "create", path)[0] == 2
+    code, out, _ = run("list", "add", path, folder / "photo.png", "-a", "pdq", "-a", "md5", "--label", "class=A1")
+    assert (code, "1 new" in out) == (0, True)
+    assert run("list", "add", path, "pdq:" + "0f" * 32, "--id", "e-2", "--source", "iwf")[0] == 0
+    code, out, _ = run("list", "info", path, "--json")
+    found = json.loads(out)
+    assert (found["list"], found["entries"], found["version"]) == ("mine", 2, 2)
+    assert found["hashes"] == {"pdq": 2, "md5": 1}
+    assert run("list", "verify", path)[0] == 0
+    assert run("list", "withdraw", path, "e-2")[0] == 1
+    assert run("list", "withdraw", path, "e-2", "--source", "iwf")[0] == 0
+    assert json.loads(run("list", "info", path, "--json")[1])["entries"] == 1
+    assert "photo.png" not in path.read_bytes().decode("latin-1")
+
+
+def test_list_add_is_all_or_none(tmp_path: Path, folder: Path) -> None:
+    """A picture that cannot be hashed, or is too plain, leaves the list as it was."""
+    path = tmp_path / "new.hashmatch"
+    run("list", "create", path)
+    for bad, says in (("text.jpg", "nothing was added"), ("flat.png", "quality 0 is below 50"), ("no", "no file")):
+        code, _, err = run("list", "add", path, folder / "photo.png", folder / bad)
+        assert code == 2
+        assert says in err
+    assert json.loads(run("list", "info", path, "--json")[1])["entries"] == 0
+    assert run("list", "add", path, folder / "flat.png", "--min-quality", "0")[0] == 0
+
+
+def test_list_import_reports_every_row(tmp_path: Path) -> None:
+    """Accepted, duplicate and refused rows are counted; refused ones are named by line, never by content."""
+    path, table, log = tmp_path / "new.hashmatch", tmp_path / "in.csv", tmp_path / "refused.txt"
+    run("list", "create", path)
+    canary = "ab" * 32
+    table.write_text(f"id;hash;kind\na;{'0f' * 32};x\nb;{canary}0;x\na;{'0F' * 32};x\nc;{'1e' * 32};\n;{canary};y\n")
+    words = ["list", "import", path, table, "--hash", "hash=pdq", "--id", "id", "--label", "kind=class"]
+    code, out, err = run(*words, "--refused", log)
+    assert code == 0
+    assert "5 rows: 2 accepted (2 new entries), 1 duplicate, 2 refused" in out
+    assert "line 3:" in err
+    assert [line.split("\t")[0] for line in log.read_text().splitlines()] == ["3", "6"]
+    assert canary[:12] not in out + err + log.read_text()
+    code, out, _ = run(*words, "--json")
+    *refused, last = [json.loads(line) for line in out.splitlines()]
+    assert [row["line"] for row in refused] == [3, 6]
+    assert (last["accepted"], last["duplicates"]) == (0, 3)
+
+
+def test_list_import_of_plain_text(tmp_path: Path) -> None:
+    """A hash a line, bare where the algorithm is given; without it bare hashes are refused, not guessed."""
+    path, text = tmp_path / "new.hashmatch", tmp_path / "in.txt"
+    run("list", "create", path)
+    text.write_text(f"# comment\npdq:{'0f' * 32}\n{'1e' * 32}\n")
+    assert "1 accepted" in run("list", "import", path, text)[1]
+    assert "1 accepted (1 new entries), 1 duplicate" in run("list", "import", path, text, "-a", "pdq")[1]
+    for words, says in (
+        ([text, "-a", "pdf"], "choose one of"),
+        ([text, "--id", "x"], "--hash"),
+        ([tmp_path / "no.csv"], "nothing was imported"),
+        ([text, "--hash", "nothing=pdq"], "nothing"),
+        ([text, "--encoding", "klingon"], "klingon"),
+    ):
+        code, _, err = run("list", "import", path, *words)
+        assert code == 2
+        assert says in err
+
+
+def test_errors_of_whole_commands_are_one_line(folder: Path) -> None:
+    """A missing or foreign list is one line on standard error with code 2, without a traceback."""
+    foreign = folder / "text.jpg"
+    for words in (
+        ["match", folder / "photo.png", "--list", folder / "nowhere"],
+        ["scan", folder, "--list", foreign],
+        ["list", "info", foreign],
+        ["list", "verify", folder],
+    ):
+        done = run_child(*words)
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: ")
+        assert "Traceback" not in done.stderr
+
+
+def test_version_and_help() -> None:
+    """The version is the package's; every command has help."""
+    assert run("--version")[1].strip() == f"hashmatch {__version__}"
+    for words in ([], ["list"], ["match"], ["scan"], ["hash"], ["demo"], ["list", "import"]):
+        code, out, _ = run(*words, "--help")
+        assert code == 0
+        assert "Usage" in out
+
+
+def test_names_cannot_drive_the_terminal(folder: Path) -> None:
+    """A file name with control characters is shown escaped."""
+    name = folder / "evil\x1b[31m\n.png"
+    name.write_bytes(encode(PHOTO, "PNG"))
+    _, out, _ = run("match", name, "-l", folder / "list.hashmatch")
+    assert "\x1b" not in out
+    assert "evil\\x1b[31m\\n.png" in out
+
+
+def test_interrupted_scan_prints_its_counts(folder: Path) -> None:
+    """Ctrl-C ends a scan between files with code 130 and honest counts, and leaves the list sound."""
+    many = folder / "many"
+    many.mkdir()
+    data = encode(picture("photo", 3, size=(500, 600)), "PNG")
+    for number in range(400):
+        (many / f"{number}.png").write_bytes(data)
+    listed = folder / "list.hashmatch"
+    command = [sys.executable, "-m", "hashmatch", "scan", str(many), "-l", str(listed), "--json", "--all"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        first = child.stdout.readline()
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert "interrupted" in err
+    lines = [json.loads(line) for line in [first, *out.splitlines()]]
+    counted = lines[-1]["summary"]["files"]
+    assert counted == len(lines) - 1
+    assert counted < 400
+    assert run("list", "verify", listed)[0] == 0
+
+
+def test_interrupted_import_leaves_the_list_as_it_was(tmp_path: Path) -> None:
+    """Ctrl-C in the middle of an import ends with code 130 and no row imported."""
+    path, pipe = tmp_path / "new.hashmatch", tmp_path / "pipe"
+    run("list", "create", path)
+    os.mkfifo(pipe)
+    command = [sys.executable, "-m", "hashmatch", "list", "import", str(path), str(pipe)]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with child, pipe.open("w") as stream:
+        stream.write(f"pdq:{'0f' * 32}\n" * 20_000)
+        stream.flush()
+        time.sleep(0.3)
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert "Traceback" not in err
+    assert json.loads(run("list", "info", path, "--json")[1])["version"] == 0
+
+
+def test_closed_pipe_is_quiet(folder: Path) -> None:
+    """When the reader of the output goes away the command ends without a traceback."""
+    command = f"{sys.executable} -m hashmatch scan {folder} -l {folder / 'list.hashmatch'} --json --all | head -n 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120, check=False)
+    assert "Traceback" not in done.stderr
+    assert done.stdout.count("\n") == 1
+
+
+def test_demo_finds_what_it_hides(tmp_path: Path) -> None:
+    """The demo finds plain copies, edits and turns, no false match, and keeps its folder when asked."""
+    kept = tmp_path / "demo"
+    code, out, _ = run("demo", "--pictures", "4", "--folder", kept, "--json")
+    assert code == 0
+    rows = {row["edit"]: row for row in map(json.loads, out.splitlines())}
+    assert rows["the same picture"]["found"] == rows["the same picture"]["files"] == 4
+    assert rows["mirrored"]["found"] == 4
+    assert all(row["false"] == 0 for row in rows.values())
+    assert {path.suffix for path in (kept / "originals").iterdir()} == {".jpg", ".png", ".webp"}
+    assert run("demo", "--folder", kept)[0] == 2
+    code, out, _ = run("demo", "--pictures", "1")
+    assert "recall" in out

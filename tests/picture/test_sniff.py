@@ -1,0 +1,212 @@
+"""The sniff: container and size before any codec runs, whatever the bytes."""
+
+from __future__ import annotations
+
+import io
+import struct
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from hashmatch.errors import ImageTooLargeError, UnreadableImageError
+from hashmatch.picture import KNOWN_FORMATS, DecodePolicy, decode, open_picture
+from hashmatch.picture.sniff import Header, gif_extent, is_cut_short, sniff
+from picture_makers import chunk, exif, gif, ihdr, noise, save, small_files, smooth
+
+FILES = small_files()
+ALL = DecodePolicy(formats=KNOWN_FORMATS)
+PREFIXES = (
+    b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF\0\0\0\0WEBPVP8X", b"RIFF\0\0\0\0WEBPVP8L", b"BM", b"II*\0",
+    b"MM\0+", b"\0\0\0\x20ftypavif", b"\0\0\0\x20ftypheic",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_container_and_size_agree_with_pillow(name: str) -> None:
+    """On valid files the sniff says what Pillow says."""
+    with Image.open(io.BytesIO(FILES[name])) as image:
+        assert sniff(FILES[name]) == Header(str(image.format), image.size)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (300, 1), (1, 300), (257, 513)])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF"])
+def test_sizes(format: str, size: tuple[int, int]) -> None:
+    """Width is not taken for height, in any format."""
+    assert sniff(save(smooth(size[1], size[0]), format)) == Header(format, size)
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+@pytest.mark.parametrize("extended", [False, True])
+def test_webp_kinds(lossless: bool, extended: bool) -> None:
+    """Lossy, lossless and extended WebP each state their size in their own way."""
+    options = {"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"} if extended else {}
+    data = save(smooth(70, 300), "WEBP", lossless=lossless, **options)
+    assert data[12:16] == (b"VP8X" if extended else b"VP8L" if lossless else b"VP8 ")
+    assert sniff(data) == Header("WEBP", (300, 70))
+
+
+def test_big_and_little_endian_tiff() -> None:
+    """Both byte orders and BigTIFF, with short and long values."""
+    for order in "<>":
+        for kind, code in ((3, "H"), (4, "I")):
+            pad = b"" if code == "I" else b"\0\0"
+            entries = b"".join(
+                struct.pack(f"{order}HHI{code}", tag, kind, 1, value) + pad for tag, value in ((256, 640), (257, 480))
+            )
+            name = b"II*\0" if order == "<" else b"MM\0*"
+            data = name + struct.pack(f"{order}IH", 8, 2) + entries + bytes(4)
+            assert sniff(data) == Header("TIFF", (640, 480))
+        entries = b"".join(struct.pack(f"{order}HHQQ", tag, 16, 1, value) for tag, value in ((256, 7), (257, 9)))
+        name = b"II+\0" if order == "<" else b"MM\0+"
+        data = name + struct.pack(f"{order}HHQQ", 8, 0, 16, 2) + entries + bytes(8)
+        assert sniff(data) == Header("TIFF", (7, 9))
+
+
+def test_bmp_kinds() -> None:
+    """The old header, a top-down picture (negative height) and the usual one."""
+    assert sniff(b"BM" + bytes(12) + struct.pack("<IHHHH", 12, 40, 30, 1, 24)) == Header("BMP", (40, 30))
+    assert sniff(b"BM" + bytes(12) + struct.pack("<Iii", 40, 40, -30)) == Header("BMP", (40, 30))
+
+
+def test_gif_canvas_grows_with_its_frames() -> None:
+    """The extent covers the screen and as many frames as are asked for."""
+    data = gif((4, 4), (0, 0, 4, 4), (2, 3, 4, 4), (0, 0, 90, 1))
+    assert [gif_extent(data, n) for n in (1, 2, 3, 9)] == [(4, 4), (6, 7), (90, 7), (90, 7)]
+    assert gif_extent(gif((4, 4)), 1) is None
+
+
+def test_heif_brands() -> None:
+    """AVIF and HEIF share a container; the brands tell them apart, AVIF first."""
+
+    def box(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", 8 + len(content)) + kind + content
+
+    ispe = box(b"ispe", bytes(4) + struct.pack(">II", 640, 480)) + box(b"ispe", bytes(4) + struct.pack(">II", 64, 48))
+    meta = box(b"meta", bytes(4) + box(b"hdlr", bytes(9)) + box(b"iprp", box(b"ipco", box(b"free", b"") + ispe)))
+    for brands, container in (
+        (b"heicmif1heic", "HEIF"),
+        (b"mif1heic", "HEIF"),
+        (b"mif1avif", "AVIF"),
+        (b"avis", "AVIF"),
+    ):
+        data = box(b"ftyp", brands[:4] + bytes(4) + brands[4:]) + meta
+        assert sniff(data) == Header(container, (640, 480))
+    assert sniff(box(b"ftyp", b"isom" + bytes(4) + b"mp42") + meta) is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"x", b"This is a text." * 9, b"BM is not always a bitmap", b"RIFF....WAVEfmt ", b"%PDF-1.7", b"8BPS\0\1",
+     bytes(99), b"GIF88a", b"\xff\xd8\0", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%!PS-Adobe-3.0 EPSF-3.0"],
+)  # fmt: skip
+def test_other_bytes_are_nothing_we_know(data: bytes) -> None:
+    """Text, sounds, documents and drawings are not taken for pictures."""
+    assert sniff(data) is None
+    with pytest.raises(UnreadableImageError) as caught:
+        open_picture(data, ALL)
+    assert caught.value.reason == "not-an-image"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_beginning_of_a_file_is_answered(name: str) -> None:
+    """No matter where a file is cut, the sniff answers and never raises."""
+    data = FILES[name]
+    for length in range(min(len(data), 700)):
+        header = sniff(data[:length])
+        assert header is None or header.container == sniff(data).container  # type: ignore[union-attr]
+        if header is not None:
+            is_cut_short(header.container, data[:length])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(PREFIXES), st.binary(max_size=400))
+def test_any_bytes_are_answered(prefix: bytes, rest: bytes) -> None:
+    """Behind a true beginning any bytes may follow: the answer is a size that is not negative, or none."""
+    header = sniff(prefix + rest)
+    if header is not None and header.size is not None:
+        assert min(header.size) >= 0
+
+
+def giants() -> dict[str, bytes]:
+    """Files whose headers promise far more than any limit allows."""
+    big = struct.pack(">HH", 60_000, 60_001)
+    jpeg = save(smooth(8, 8), "JPEG")
+    at = jpeg.index(b"\xff\xc0") + 5
+    webp = bytearray(save(np.dstack((smooth(8, 8), noise(8, 8))), "WEBP", lossless=True, exif=exif(1)))
+    webp[24:30] = b"\xfe\x3f\0\xfe\x3f\0"
+    tiff = save(smooth(8, 9), "TIFF").replace(b"\0\1\4\0\1\0\0\0\x09\0\0\0", b"\0\1\4\0\1\0\0\0\x60\xea\0\0")
+    tiff = tiff.replace(b"\1\1\4\0\1\0\0\0\x08\0\0\0", b"\1\1\4\0\1\0\0\0\x60\xea\0\0")
+    avif = save(smooth(24, 32), "AVIF", speed=10)
+    ispe = avif.index(b"ispe") + 8
+    return {
+        "jpeg": jpeg[:at] + big + jpeg[at + 4 :],
+        "png": b"\x89PNG\r\n\x1a\n" + ihdr(60_000, 60_000, 8, 2) + chunk(b"IDAT", b"x") + chunk(b"IEND", b""),
+        "gif": gif((60_000, 60_000), (0, 0, 1, 1)),
+        "gif frame": gif((1, 1), (0, 0, 60_000, 60_000)),
+        "webp": bytes(webp),
+        "bmp": b"BM" + bytes(12) + struct.pack("<IiiHH", 40, 60_000, -60_000, 1, 24) + bytes(40),
+        "tiff": tiff,
+        "avif": avif[:ispe] + struct.pack(">II", 60_000, 60_000) + avif[ispe + 8 :],
+    }
+
+
+@pytest.mark.parametrize("name", giants())
+def test_giants_are_refused_by_their_header(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A header of 60,000 x 60,000 px is refused before any codec is even imported, in next to no memory."""
+    data = giants()[name]
+
+    def explode(_: str) -> None:
+        raise AssertionError("a codec was asked for")
+
+    monkeypatch.setattr(decode, "_plugin", explode)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ImageTooLargeError) as caught:
+            open_picture(data, ALL)
+        assert tracemalloc.get_traced_memory()[1] < 200_000
+    finally:
+        tracemalloc.stop()
+    assert caught.value.reason == "too-many-pixels"
+    assert "max_pixels" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["jpeg", "png", "gif", "webp", "bmp", "tiff", "avif"])
+def test_formats_that_are_not_allowed(name: str) -> None:
+    """A format outside the policy is refused by its name, with the way to allow it."""
+    container = name.upper()
+    others = tuple(name for name in KNOWN_FORMATS if name != container)
+    with pytest.raises(UnreadableImageError, match=f"DecodePolicy with '{container}'") as caught:
+        open_picture(FILES[name], DecodePolicy(formats=others))
+    assert caught.value.reason == "format-not-allowed"
+
+
+@pytest.mark.parametrize("name", ["bmp", "tiff", "avif"])
+def test_four_formats_by_default(name: str) -> None:
+    """BMP, TIFF and AVIF wait to be allowed."""
+    with pytest.raises(UnreadableImageError) as caught:
+        open_picture(FILES[name])
+    assert caught.value.reason == "format-not-allowed"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\xff\xd8\xff\xe0\0\x10" + bytes(10**7), b"\xff\xd8\xff\xfe\0\2" * 10**6, b"\xff\xd8" + b"\xff" * 10**7,
+     b"\x89PNG\r\n\x1a\n" + ihdr(4, 4, 8, 2) + chunk(b"aaAa", b"") * 500_000, b"GIF89a\4\0\4\0\0\0\0" + b"x" * 10**7,
+     b"GIF89a\4\0\4\0\0\0\0" + b"!\xfe\1x\0" * 10**6, b"\0\0\0\x18ftypavif" + bytes(8) + b"\0\0\0\x08free" * 10**6],
+    ids=["jpeg junk", "jpeg comments", "jpeg fill", "png chunks", "gif junk", "gif comments", "boxes"],
+)  # fmt: skip
+def test_long_headers_end_in_bounded_work(data: bytes) -> None:
+    """Megabytes of nothing before the pixels are given up after a bounded number of steps."""
+    before = time.process_time()
+    header = sniff(data)
+    assert header is not None
+    assert header.size is None
+    assert time.process_time() - before < 5, "a bound is missing: it takes milliseconds"
+    if header.container != "AVIF":
+        with pytest.raises(UnreadableImageError):
+            open_picture(data)
