@@ -145,3 +145,4 @@ for case in (
     TestExactMachine,
 ):
     case.settings = SETTINGS
+del case

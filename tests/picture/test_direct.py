@@ -24,7 +24,7 @@ OPTIONS = {
 
 
 def picture(mode: str, height: int, width: int) -> Image.Image:
-    """Noise in a mode."""
+    """Make noise in a mode."""
     bands = len(Image.new(mode, (1, 1)).getbands())
     samples = noise(height, width, bands, seed=height) if bands > 1 else noise(height, width, seed=height)
     return Image.frombytes(mode, (width, height), samples.tobytes())
@@ -39,15 +39,12 @@ def test_equal_to_pillows_own_memory(format: str, mode: str) -> None:
     for height, width in SIZES:
         for options in OPTIONS[format]:
             data = save(picture(mode, height, width), format, **options)
-            with Image.open(io.BytesIO(data)) as image:
-                opaque = Image.new("RGBA", image.size, "white")
-                opaque = np.asarray(image.convert("RGB")) if image.mode != "RGBA" else None
             got = next(open_picture(data, POLICY).rasters()).pixels
-            if opaque is not None:
-                assert np.array_equal(got, opaque)
             with Image.open(io.BytesIO(data)) as image:
                 twin = next(open_picture(image, POLICY).rasters()).pixels
-            assert np.array_equal(got, twin)
+                assert np.array_equal(got, twin)
+                if image.mode != "RGBA":
+                    assert np.array_equal(got, np.asarray(image.convert("RGB")))
 
 
 @pytest.mark.parametrize("format", OPTIONS)
@@ -86,13 +83,11 @@ def test_memory_is_freed_from_pillow() -> None:
     assert np.array_equal(pixels, copy)
 
 
-def test_a_decoder_that_fails_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decoder_that_fails_leaves_nothing() -> None:
     """A broken decode raises; half a picture never comes out."""
     data = save(picture("RGB", 300, 400), "JPEG")
     with pytest.raises(UnreadableImageError):
         open_picture(data[: len(data) // 2])
-    monkeypatch.setattr(JpegImagePlugin.JpegImageFile, "load_prepare", lambda _: None)
-    assert open_picture(data).width == 400
 
 
 def test_a_pillow_that_brings_its_own_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,9 +74,7 @@ def test_gif_disposal_and_transparency() -> None:
     data = save(frames[0], "GIF", save_all=True, append_images=frames[1:], disposal=2)
     rasters = list(iter_rasters(data, EVERY))
     assert [raster.view.frame for raster in rasters] == [0, 0, 1, 1, 2, 2]
-    for k, (white, black) in enumerate(
-        itertools.batched(rasters, 2) if hasattr(itertools, "batched") else pairs(rasters)
-    ):
+    for k, (white, black) in enumerate(zip(rasters[::2], rasters[1::2], strict=True)):
         stated = np.array(frames[k])
         covered = stated[..., 3:] == 255
         assert np.array_equal(white.pixels, np.where(covered, stated[..., :3], 255))

@@ -47,6 +47,8 @@ class Windows:
         The square of the box width.
     cells : (64,) intp array
         Which window serves each of the 64 cells; sides under 64 px use some more than once.
+    is_symmetric : bool
+        Whether the windows seen from the other end are the same: odd box, and no sample on the border of two pixels.
     """
 
     starts: tuple[int, ...]
@@ -54,6 +56,7 @@ class Windows:
     weights: tuple[npt.NDArray[np.float64], ...]
     scale: float
     cells: npt.NDArray[np.intp]
+    is_symmetric: bool
 
 
 @lru_cache(maxsize=32)
@@ -89,7 +92,12 @@ def windows_of(n: int) -> Windows:
         weights.append(values)
     cells.setflags(write=False)
     return Windows(
-        starts=tuple(starts), stops=tuple(stops), weights=tuple(weights), scale=float(width * width), cells=cells
+        starts=tuple(starts),
+        stops=tuple(stops),
+        weights=tuple(weights),
+        scale=float(width * width),
+        cells=cells,
+        is_symmetric=width % 2 == 1 and n % (2 * SIDE) != 0,
     )
 
 

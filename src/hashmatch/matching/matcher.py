@@ -47,7 +47,7 @@ class Matcher:
     >>> path = pathlib.Path(folder.name) / "list.hashmatch"
     >>> value = HashValue.parse("pdq:" + "0f" * 32)
     >>> with ReferenceList.create(path, name="demo") as ref:
-    ...     ref.add("entry-1", hashes=[value])
+    ...     _ = ref.add("entry-1", hashes=[value])
     >>> with Matcher.open(path) as matcher:
     ...     report = matcher.match_hash(value)
     >>> report.outcome, report.matches[0].entry_id, report.matches[0].distance

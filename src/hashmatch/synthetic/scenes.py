@@ -200,12 +200,17 @@ def _shade(draw: Draw, shape: tuple[int, int], strength: float) -> npt.NDArray[n
 
 def _focus(draw: Draw, image: Any, depth: npt.NDArray[np.float32], side: float) -> Any:
     """Blur what is far from the plane of focus, then all by the lens."""
-    away = np.abs(depth - np.float32(draw.real(0.0, 0.7)))
-    mix = np.clip(np.float32(draw.real(1.0, 4.0)) * away - np.float32(0.3), 0.0, 1.0)[..., None]
+    sharp, steep, sigma = draw.real(0.0, 0.7), draw.real(1.0, 4.0), draw.log(0.0006, 0.004) * side
     image = soften(image)
-    far = blur(image, draw.log(0.0006, 0.004) * side)
+    if sigma < 0.4:
+        return image
+    away = np.abs(depth[::2, ::2] - np.float32(sharp))
+    away *= np.float32(steep)
+    away -= np.float32(0.3)
+    mix = double(soften(np.clip(away, 0.0, 1.0, out=away)))[: image.shape[0], : image.shape[1]]
+    far = blur(image, sigma)
     far -= image
-    far *= blur(mix, 2.0)
+    far *= mix[..., None]
     image += far
     return image
 
