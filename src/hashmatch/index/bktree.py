@@ -113,6 +113,8 @@ class TreeCore:
         self._tree = tree
         self._costs = costs
         self._scan_cost = costs.scan_start + costs.scan(space.metric, space.n_bytes) * space.count(codes)
+        self._code_cost = costs.leaf_code + costs.node * len(tree.node_slot) / max(space.count(codes), 1)
+        self._depth = _mean_depth(tree, space.max_distance + 1)
 
     @classmethod
     def build(cls, space: Space, packed: Packed, leaf_size: int, costs: Costs) -> TreeCore:
@@ -139,11 +141,11 @@ class TreeCore:
         """Search a few queries; the rows found are slots."""
         if not len(self._tree.node_slot):
             return scan_all(self._space, self._codes, queries, np.arange(k), radius)
-        pivots, edges, owners = self._descend(queries, k, radius)
+        pivots, edges, owners, hopeless = self._descend(queries, k, radius)
         starts = self._tree.edge_start.take(edges).astype(np.int64)
         lengths = self._tree.edge_end.take(edges) - starts
         totals = np.bincount(owners, weights=lengths, minlength=k)
-        costly = (totals * self._costs.leaf_code > self._scan_cost).nonzero()[0]
+        costly = (hopeless | (totals * self._code_cost > self._scan_cost)).nonzero()[0]
         if not len(costly):
             return join_found([pivots, *self._compare(queries, owners, starts, lengths, radius)])
         cheap = np.ones(k, dtype=np.bool_)
@@ -156,13 +158,20 @@ class TreeCore:
         compared = self._compare(queries, owners[kept], starts[kept], lengths[kept], radius)
         return join_found([pivots, scanned, *compared])
 
-    def _descend(self, queries: Packed, k: int, radius: int) -> tuple[Found, NDArray[np.int64], NDArray[np.int64]]:
-        """Walk down level by level; give the hits among pivots, and the edges to leaves with their queries."""
+    def _descend(
+        self, queries: Packed, k: int, radius: int
+    ) -> tuple[Found, NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+        """Walk down level by level.
+
+        Gives the hits among pivots, the edges to leaves with their queries, and which queries were given up at the
+        root: where it prunes so little that, pruning alike on every level, the leaves would cost more than a scan.
+        """
         tree, span = self._tree, self._space.max_distance + 1
         owners, nodes = np.arange(k), np.zeros(k, dtype=np.int64)
         pivots: list[Found] = []
         leaf_edges: list[NDArray[np.int64]] = []
         leaf_owners: list[NDArray[np.int64]] = []
+        hopeless = np.zeros(k, dtype=np.bool_)
         while len(nodes):
             slots = tree.node_slot.take(nodes).astype(np.int64)
             distances = self._space.at(self._codes, slots, queries, owners)
@@ -173,6 +182,9 @@ class TreeCore:
             pivots.append(
                 Found(owners.take(near), slots.take(near), distances.take(near), 2 * len(nodes), len(nodes), 0)
             )
+            if len(pivots) == 1:
+                hopeless = self._hopeless(low, high)
+                high = np.where(hopeless, low, high)
             edges = kernels.expand_ranges(low, high - low)
             owners = owners.repeat(high - low)
             child = tree.edge_node.take(edges)
@@ -181,7 +193,14 @@ class TreeCore:
             leaf_owners.append(owners[is_leaf])
             inner = ~is_leaf
             owners, nodes = owners[inner], child[inner].astype(np.int64)
-        return join_found(pivots), np.concatenate(leaf_edges), np.concatenate(leaf_owners)
+        return join_found(pivots), np.concatenate(leaf_edges), np.concatenate(leaf_owners), hopeless
+
+    def _hopeless(self, low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Judge queries by their edges ``low`` to ``high - 1`` of the root."""
+        ends = np.concatenate([self._tree.edge_start[:1], self._tree.edge_end])
+        share = (ends.take(high).astype(np.float64) - ends.take(low)) / self.n
+        expected: NDArray[np.float64] = self._code_cost * self.n * share**self._depth
+        return expected > self._scan_cost
 
     def _compare(
         self,
@@ -233,6 +252,20 @@ class TreeCore:
         reached = np.concatenate([tree.node_slot, kernels.expand_ranges(starts[~inner], (ends - starts)[~inner])])
         if len(tree.node_slot) and not np.array_equal(np.sort(reached), np.arange(self.n)):
             raise ValueError("a slot is not reached exactly once")
+
+
+def _mean_depth(tree: Tree, span: int) -> float:
+    """Edges from the root to a leaf, averaged over the codes in leaves."""
+    inner = tree.edge_node >= 0
+    parents = tree.edge_key // span
+    level = np.zeros(len(tree.node_slot), dtype=np.int64)
+    first, last = 0, 1
+    while first < last <= len(level):
+        level[first:last] += 1
+        first, last = last, int(np.searchsorted(parents[inner], last)) + 1
+        level[first:last] = level[first - 1]
+    lengths = (tree.edge_end - tree.edge_start)[~inner].astype(np.float64)
+    return float((level[parents[~inner]] * lengths).sum() / max(lengths.sum(), 1.0))
 
 
 def _check_links(tree: Tree, space: Space) -> None:

@@ -56,15 +56,15 @@ class Costs:
         return self.scan_byte * n_bytes if metric is Metric.EUCLIDEAN else self.scan_code
 
 
-# Measured with benchmarks/planner_costs.py, see the docstring of that file; AMD EPYC, NumPy 2.4, one thread.
+# Measured with benchmarks/planner_costs.py, mean of two runs, 2026-11-23; AMD EPYC, NumPy 2.4, one thread.
 MEASURED: Final = Costs(
-    scan_start=9_000.0,
-    scan_code=1.9,
-    scan_byte=1.2,
-    multi_start=45_000.0,
-    probe=35.0,
-    candidate=30.0,
-    level=30_000.0,
-    node=60.0,
-    leaf_code=9.0,
+    scan_start=24_000.0,
+    scan_code=1.5,
+    scan_byte=0.5,
+    multi_start=50_000.0,
+    probe=23.0,
+    candidate=18.0,
+    level=31_000.0,
+    node=390.0,
+    leaf_code=2.5,
 )

@@ -151,14 +151,18 @@ def damaged() -> ReferenceListError:
     return ReferenceListError(_DAMAGED)
 
 
+def _code(error: sqlite3.Error) -> int:
+    """Primary result code; 0 for errors that Python's own module raises."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
 @contextlib.contextmanager
 def translated_errors() -> Iterator[None]:
     """Turn every error of SQLite into a `ReferenceListError` that says what to do and shows no content."""
     try:
         yield
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", None)
-        meaning = _MEANINGS.get(code & 0xFF) if isinstance(code, int) else None
+        meaning = _MEANINGS.get(_code(error))
         if meaning is None:
             name = getattr(error, "sqlite_errorname", None) or type(error).__name__
             meaning = f"SQLite could not carry this out ({name}); {_DAMAGED}"
@@ -212,20 +216,13 @@ def connect(path: Path, *, writable: bool, timeout: float) -> sqlite3.Connection
     if sqlite3.sqlite_version_info < _SQLITE_FLOOR:
         raise ReferenceListError(f"lists need SQLite 3.37 or newer; this Python has {sqlite3.sqlite_version}")
     uri = path.absolute().as_uri() + ("?mode=rw" if writable else "?mode=ro")
-    connection = _connect(uri, writable, timeout)
     try:
-        connection.execute("SELECT count(*) FROM sqlite_master")
+        return _connect(uri, writable, timeout)
     except sqlite3.OperationalError as error:
-        connection.close()
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        unreadable = code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
-        if writable or not unreadable or os.access(path.parent, os.W_OK) or _has_log(path):
+        no_room = _code(error) in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+        if writable or not no_room or os.access(path.parent, os.W_OK) or _has_log(path):
             raise
-        connection = _connect(uri + "&immutable=1", writable, timeout)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    return _connect(uri + "&immutable=1", writable, timeout)
 
 
 def _has_log(path: Path) -> bool:
@@ -256,6 +253,7 @@ def _connect(uri: str, writable: bool, timeout: float) -> sqlite3.Connection:
             f"query_only = {'OFF' if writable else 'ON'}",
         ):
             connection.execute(f"PRAGMA {pragma}")
+        connection.execute("SELECT count(*) FROM sqlite_master")
     except BaseException:
         connection.close()
         raise
@@ -348,7 +346,7 @@ def use_wal(connection: sqlite3.Connection, timeout: float) -> None:
         try:
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         except sqlite3.OperationalError as error:
-            if (error.sqlite_errorcode & 0xFF) != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up:
+            if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up:
                 raise
             time.sleep(0.02)
             continue
