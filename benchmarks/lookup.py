@@ -4,7 +4,7 @@ Run ``python -m benchmarks.lookup`` from the project's root. Codes are random; h
 with 0 to radius bits flipped, the other half unrelated. The truth is a plain scan of the same codes. Each contender is
 a fresh process; a query is timed alone, and all together where the contender has a batch call. A contender's time is
 the median over the repeats of the mean over the queries. A contender that needs more than ``patience_s`` seconds for
-the queries stops there and is measured on those it answered, once.
+the queries stops there and is measured on those it answered; above half of that it is measured once.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ def measure(contender: ModuleType, workload: dict[str, int]) -> dict[str, Any]:
         found.append({int(position) for position in lookup.search(query)})
         if time.perf_counter() - began > workload["patience_s"]:
             break
+    repeats = workload["repeats"] if time.perf_counter() - began < workload["patience_s"] / 2 else 1
     queries = queries[: len(found)]
     truth = [true_positions(codes, query, workload["radius"]) for query in queries]
-    repeats = workload["repeats"] if time.perf_counter() - began < workload["patience_s"] else 1
     result = {
         "build_s": build,
         "queries": len(found),

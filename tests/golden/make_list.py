@@ -15,9 +15,8 @@ def golden_hash(number: int, algorithm: str) -> HashValue:
     return HashValue(algorithm, hashlib.shake_128(f"{algorithm} {number}".encode()).digest(n_bytes))
 
 
-GOLDEN_ALGORITHMS = (
-    ["pdq", "ahash", "dhash", "phash", "whash", "ahash-256", "dhash-256", "phash-256", "whash-256", "md5", "sha1", "sha256", "photodna"]
-)
+CLASSIC = ("ahash", "dhash", "phash", "whash")
+GOLDEN_ALGORITHMS = ("pdq", *CLASSIC, *(f"{name}-256" for name in CLASSIC), "md5", "sha1", "sha256", "photodna")
 
 
 def make(path: str) -> None:

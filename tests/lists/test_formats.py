@@ -181,7 +181,7 @@ def test_bad_rows_stop_nothing() -> None:
                 f"a\x00b,{PDQ[3]}",
                 f"{'x' * 257},{PDQ[3]}",
                 f'"a-8"x,{PDQ[3]}',
-                f"a-9,{'０' * 64}",
+                f"a-9,{chr(0xFF10) * 64}",
                 f"a-10,{PDQ[4]}",
             ]
         )

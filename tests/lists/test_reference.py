@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,10 @@ from list_makers import made_up, made_up_entries, side_files
 
 
 @pytest.fixture
-def ref(tmp_path: Path) -> ReferenceList:
+def ref(tmp_path: Path) -> Iterator[ReferenceList]:
     """Make an empty list, open for writing."""
-    return ReferenceList.create(tmp_path / "list.hashmatch", name="demo")
+    with ReferenceList.create(tmp_path / "list.hashmatch", name="demo") as ref:
+        yield ref
 
 
 def test_an_entry_comes_back_as_it_was_added(ref: ReferenceList) -> None:

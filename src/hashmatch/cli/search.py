@@ -150,11 +150,11 @@ def _answer(source: str, report: MatchReport, *, as_json: bool) -> None:
         return
     OUT.print(Text.assemble(outcome_text(report), f"  {safe(source)}"), soft_wrap=True)
     for item in report.matches:
-        unit = "" if item.distance == 0 else f", distance {item.distance} of at most {item.threshold}"
+        near = f"distance {item.distance} of at most {item.threshold}" if item.threshold else "equal"
         labels = "".join(f", {name}={value}" for name, value in item.labels.items())
         line = (
             f"    entry {item.entry_id} of list {item.list_name} version {item.list_version}: "
-            f"{item.algorithm}{unit or ', equal'}, view: {item.view}, from {', '.join(item.sources)}{labels}"
+            f"{item.algorithm}, {near}, view: {item.view}, from {', '.join(item.sources)}{labels}"
         )
         OUT.print(Text(safe(line)), soft_wrap=True)
     if report.n_matches > len(report.matches):

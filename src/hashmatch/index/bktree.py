@@ -111,7 +111,6 @@ class TreeCore:
         self._space = space
         self._codes = codes
         self._tree = tree
-        self._costs = costs
         self._scan_cost = costs.scan_start + costs.scan(space.metric, space.n_bytes) * space.count(codes)
         self._code_cost = costs.leaf_code + costs.node * len(tree.node_slot) / max(space.count(codes), 1)
         self._depth = _mean_depth(tree, space.max_distance + 1)

@@ -34,8 +34,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import struct
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -174,9 +174,9 @@ def _stored_form(array: NDArray[Any]) -> NDArray[Any]:
 
 def _replace(path: FilePath, header: bytes, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write all bytes under another name, then rename; a reader sees the old file or the new one."""
-    descriptor, beside = tempfile.mkstemp(prefix=".hashmatch-", suffix=".part", dir=path.parent)
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(descriptor, "wb") as stream:
+        with open(beside, "xb") as stream:
             stream.write(header)
             for array in arrays.values():
                 if array.size:
