@@ -80,10 +80,10 @@ def tree_costs(rng: np.random.Generator) -> tuple[float, float, float]:
     rows, times = [], []
     for n in (100_000, 1_000_000):
         codes, queries = random_codes(rng, n, 8)
-        for leaf_size in (64, 128, 512):
+        for leaf_size in (64, 128, 256):
             index = BKTree.build(codes, leaf_size=leaf_size, costs=NEVER_SCAN)
             depth = index._segments[0].core._depth
-            for radius in (1, 2, 4, 6):
+            for radius in (1, 3, 5, 6, 7):
                 stats = [index.explain(query, radius).stats for query in queries]
                 nodes = float(np.mean([s.probes / 2 for s in stats]))
                 rows.append([depth + 1, nodes, float(np.mean([s.compared for s in stats])) - nodes])

@@ -41,7 +41,7 @@ class _Leaves:
 
 def _scatter(draw: Draw, extent: Floats, busy: float = 1.0) -> _Leaves:
     """Choose where leaves lie: some large ones anywhere, and small ones that mostly gather round a few places."""
-    large, small = round(draw.log(2, 40)), round(busy * draw.log(40, 750))
+    large, small = round(draw.log(2, 40)), round(busy * draw.log(14, 800))
     steepness = draw.real(1.0, 2.5)
     low, high = draw.log(0.008, 0.02) ** -steepness, 0.12**-steepness
     radius = np.concatenate(
@@ -50,8 +50,8 @@ def _scatter(draw: Draw, extent: Floats, busy: float = 1.0) -> _Leaves:
     count = large + small
     middle = draw.reals((count, 2), -0.05, 1.05) * extent
     nests = draw.reals((draw.whole(1, 6), 2)) * extent
-    near = nests[draw.wholes(count, 0, len(nests) - 1)] + draw.real(0.02, 0.18) * draw.noise((count, 2))
-    gathered = (draw.reals(count) < draw.real(0.7, 1.0)) & (np.arange(count) >= large)
+    near = nests[draw.wholes(count, 0, len(nests) - 1)] + draw.real(0.03, 0.2) * draw.noise((count, 2))
+    gathered = (draw.reals(count) < draw.real(0.6, 1.0)) & (np.arange(count) >= large)
     middle = np.where(gathered[:, None], near, middle)
     # Large leaves tend to lie behind, so that small ones are not all hidden.
     depth = draw.reals(count) ** np.where(np.arange(count) < large, 0.5, 1.4)
