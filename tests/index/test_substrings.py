@@ -45,7 +45,7 @@ def test_masks_are_all_near_keys(widths: tuple[int, ...], radius: int) -> None:
 
 def test_textbook_radii() -> None:
     """Equal substrings get radius q for a + 1 of them and q - 1 for the others, r = m q + a."""
-    for m, radius in itertools.product((4, 7, 16), (0, 3, 15, 16, 31)):
+    for m, radius in itertools.product((7, 13, 16), (0, 3, 15, 16, 31)):
         plan = plan_probes((16,) * m, 1_000_000, radius, 1e18, MEASURED)
         assert plan is not None
         q, a = divmod(radius, m)

@@ -208,6 +208,13 @@ def test_rows_of_another_list_are_found(sound: Path, tmp_path: Path) -> None:
         ReferenceList.open(copy, check="full")
 
 
+def test_a_loop_that_misses_an_entry_says_so(sound: Path, tmp_path: Path) -> None:
+    """Without any check at opening, a loop over a list from which an entry vanished does not end as if all were there."""
+    copy = tampered(sound, tmp_path / "copy", "DELETE FROM entry WHERE key = 8")
+    with ReferenceList.open(copy, check="none") as ref, pytest.raises(ReferenceListError, match="damaged"):
+        list(ref)
+
+
 def test_a_damaged_entry_is_not_changed(sound: Path, tmp_path: Path) -> None:
     """Writing to an entry that is damaged is refused instead of sealing the damage."""
     copy = tampered(sound, tmp_path / "copy", "UPDATE label SET value = 'A2' WHERE entry = 1")
@@ -230,6 +237,19 @@ def test_the_schema_holds_nothing_else(sound: Path, tmp_path: Path) -> None:
         "INSERT INTO hash VALUES (900, 1, 1, 14, NULL, zeroblob(32), 0)",
         "INSERT INTO hash VALUES (900, 1, 1, 1, NULL, 'text of thirty-two characters!!!', 0)",
         "INSERT INTO hash VALUES (900, 1, 1, 1, 101, zeroblob(32), 0)",
+        "INSERT INTO hash VALUES (900, 1, 1, 1, zeroblob(9), zeroblob(32), 0)",
+        "INSERT INTO hash VALUES (900, zeroblob(9), 1, 1, 1, zeroblob(32), 0)",
+        "INSERT INTO hash VALUES (900, 1, 'text', 1, 1, zeroblob(32), 0)",
+        "INSERT INTO hash VALUES (900, 1, 1, zeroblob(1), 1, zeroblob(32), 0)",
+        "INSERT INTO hash VALUES (900, 1, 1, 1, 1, zeroblob(32), zeroblob(99))",
+        "INSERT INTO change VALUES (900, zeroblob(99), 0)",
+        "INSERT INTO change VALUES (900, 0, 'text')",
+        "INSERT INTO withdrawn VALUES (900, 'text', 0)",
+        "INSERT INTO withdrawn VALUES (zeroblob(99), 1, 0)",
+        "INSERT INTO label VALUES (zeroblob(99), 1, 'x', 'y')",
+        "INSERT INTO label VALUES (1, 'text', 'x', 'y')",
+        "INSERT INTO label VALUES (1, 1, zeroblob(9), 'y')",
+        "INSERT INTO entry VALUES (900, 'x', zeroblob(99))",
         "INSERT INTO label VALUES (1, 1, 'x', hex(zeroblob(200)))",
         "INSERT INTO label VALUES (1, 1, 'x', zeroblob(20))",
         "INSERT INTO entry VALUES (900, hex(zeroblob(200)), 0)",

@@ -13,17 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from hashmatch import kernels
 from hashmatch.hashes import Metric
 from hashmatch.index.base import check_codes
+from hashmatch.index.cores import Core, Found, check_layout, check_sections, join_found, scan_all
 from hashmatch.index.costs import MEASURED, Costs
-from hashmatch.index.segments import (
-    DEFAULT_PENDING,
-    Core,
-    Found,
-    SegmentedIndex,
-    check_layout,
-    check_sections,
-    join_found,
-    scan_all,
-)
+from hashmatch.index.segments import DEFAULT_PENDING, SegmentedIndex
 from hashmatch.index.space import Packed, Space, space_of
 
 __all__ = ["DEFAULT_LEAF", "BKTree"]
@@ -31,7 +23,7 @@ __all__ = ["DEFAULT_LEAF", "BKTree"]
 DEFAULT_LEAF: Final = 128
 _MAX_LEVELS: Final = 40
 _BLOCK_QUERIES: Final = 32
-_BLOCK_CODES: Final = 1 << 18
+_BLOCK_CODES: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +104,10 @@ class TreeCore:
         self._codes = codes
         self._tree = tree
         self._scan_cost = costs.scan_start + costs.scan(space.metric, space.n_bytes) * space.count(codes)
-        self._code_cost = costs.leaf_code + costs.node * len(tree.node_slot) / max(space.count(codes), 1)
+        self._code_cost = costs.leaf(space.metric, space.n_bytes)
+        self._code_cost += costs.node * len(tree.node_slot) / max(space.count(codes), 1)
         self._depth = _mean_depth(tree, space.max_distance + 1)
+        self._levels_cost = costs.level * max(self._depth - 1, 0.0)
 
     @classmethod
     def build(cls, space: Space, packed: Packed, leaf_size: int, costs: Costs) -> TreeCore:
@@ -198,7 +192,7 @@ class TreeCore:
         """Judge queries by their edges ``low`` to ``high - 1`` of the root."""
         ends = np.concatenate([self._tree.edge_start[:1], self._tree.edge_end])
         share = (ends.take(high).astype(np.float64) - ends.take(low)) / self.n
-        expected: NDArray[np.float64] = self._code_cost * self.n * share**self._depth
+        expected: NDArray[np.float64] = self._levels_cost + self._code_cost * self.n * share**self._depth
         return expected > self._scan_cost
 
     def _compare(
@@ -290,11 +284,12 @@ class BKTree(SegmentedIndex):
     Notes
     -----
     Where it serves: metrics other than Hamming at a radius well below the spread of the distances, and 64-bit hashes
-    at a radius of some 4 bits or less. Where it does not: at 256 bits and radius 31 the distances of unrelated codes
-    crowd round 128 ± 8, nearly every edge survives, and a plain scan wins; a search that notices this scans. For bit
-    strings `MultiIndex` is usually faster; ``docs/indexes.md`` has the figures.
+    at a radius of 3 or less in lists of a million (there 2 to 4 times as fast as a scan). Where it does not: at
+    100,000 codes of 64 bits a plain scan is as fast or faster at every radius; and at 256 bits and radius 31 the
+    distances of unrelated codes crowd round 128 ± 8, nearly every edge survives, and a scan always wins. A search that
+    notices this scans. For bit strings `MultiIndex` is faster; ``docs/indexes.md`` has the figures.
     Cost: the nodes and leaves whose edge lies within the radius of the query's distance; see `explain`.
-    Memory: the codes, 12 bytes a code, and about 40 bytes a leaf.
+    Memory: the codes and about 13 bytes a code.
     Source: W. Burkhard, R. Keller, "Some approaches to best-match file searching", Communications of the ACM 16(4),
     1973; ours has leaves of up to ``leaf_size`` codes that are compared at once, and collects insertions in a small
     scanned part that is merged as it grows.

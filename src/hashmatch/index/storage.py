@@ -176,7 +176,9 @@ def _replace(path: FilePath, header: bytes, arrays: Mapping[str, NDArray[Any]]) 
     """Write all bytes under another name, then rename; a reader sees the old file or the new one."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
-        with open(beside, "xb") as stream:
+        # hashes are sensitive: the file is its owner's alone, whatever the umask
+        descriptor = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
             stream.write(header)
             for array in arrays.values():
                 if array.size:
