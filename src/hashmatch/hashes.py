@@ -234,7 +234,10 @@ class HashValue:
         if len(data) < 2 or data[0] != _VALUE_FORM:
             raise HashFormatError("these bytes are not a hash in byte form 1")
         end = 2 + data[1]
-        return cls(_ascii(data[2:end]), bytes(data[end:]))
+        value = cls(_ascii(data[2:end]), bytes(data[end:]))
+        if value.to_bytes() != bytes(data):
+            raise HashFormatError("the name of the algorithm is not written as byte form 1 writes it")
+        return value
 
 
 def _other_length_hint(algorithm: Algorithm, n_bits: int) -> str:
@@ -276,11 +279,15 @@ def distance(a: HashValue, b: HashValue) -> int:
     ------
     AlgorithmMismatchError
         If the algorithms differ.
+    TypeError
+        If one is not a `HashValue`.
 
     Notes
     -----
     Cost: one XOR and one population count of ``n_bits``.
     """
+    if not isinstance(a, HashValue) or not isinstance(b, HashValue):
+        raise TypeError("a distance is between two HashValue; HashValue.parse reads one from text")
     if a.algorithm != b.algorithm:
         raise AlgorithmMismatchError(f"a {a.algorithm} hash cannot be compared with a {b.algorithm} hash")
     metric = ALGORITHMS[a.algorithm].metric
@@ -372,8 +379,12 @@ class ViewHash:
     view: View = View()
 
     def __post_init__(self) -> None:
-        if self.quality is not None and not 0 <= self.quality <= 100:
-            raise ValueError(f"quality must be 0 to 100, not {self.quality}")
+        if not isinstance(self.value, HashValue):
+            raise TypeError(f"value must be a HashValue, not {type(self.value).__name__}")
+        if self.quality is None:
+            return
+        if isinstance(self.quality, bool) or not isinstance(self.quality, int) or not 0 <= self.quality <= 100:
+            raise ValueError(f"quality must be an integer from 0 to 100, not {self.quality}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,6 +401,8 @@ class Fingerprint:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "view_hashes", tuple(self.view_hashes))
+        if not all(isinstance(item, ViewHash) for item in self.view_hashes):
+            raise TypeError("a fingerprint is made of ViewHash; hashmatch.fingerprint makes one from a picture")
 
     @property
     def hashes(self) -> tuple[HashValue, ...]:
