@@ -9,19 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hashmatch.algorithms import ALGORITHMS, Metric, algorithm_named
 from hashmatch.errors import AlgorithmMismatchError, HashFormatError
-from hashmatch.hashes import (
-    ALGORITHMS,
-    Background,
-    Fingerprint,
-    HashValue,
-    Metric,
-    Turn,
-    View,
-    ViewHash,
-    algorithm_named,
-    distance,
-)
+from hashmatch.hashes import Background, Fingerprint, HashValue, Turn, View, ViewHash, distance
 
 HAMMING = sorted(name for name, a in ALGORITHMS.items() if a.metric is Metric.HAMMING)
 

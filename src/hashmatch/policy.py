@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hashmatch.algorithms import Algorithm, Metric, algorithm_named
 from hashmatch.errors import PolicyError
-from hashmatch.hashes import Algorithm, Metric, algorithm_named
 from hashmatch.picture.policy import DecodePolicy
 
 __all__ = ["MatchPolicy", "Rule"]
@@ -21,7 +21,7 @@ class Rule:
     Parameters
     ----------
     algorithm : str
-        A name of `hashmatch.hashes.ALGORITHMS`.
+        A name of `hashmatch.algorithms.ALGORITHMS`.
     threshold : int
         Largest distance that is a match, inclusive; 0 to the algorithm's largest distance. Digests take 0.
     min_quality : int

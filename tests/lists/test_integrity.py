@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hashmatch.algorithms import ALGORITHMS
 from hashmatch.errors import ReferenceListError
-from hashmatch.hashes import ALGORITHMS
 from hashmatch.lists import ReferenceList
 from hashmatch.lists.schema import ALGORITHM_NUMBERS
 from hashmatch.lists.seals import marks_of_rows

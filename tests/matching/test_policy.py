@@ -7,8 +7,8 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from hashmatch import profiles
+from hashmatch.algorithms import ALGORITHMS
 from hashmatch.errors import HashFormatError, PolicyError
-from hashmatch.hashes import ALGORITHMS
 from hashmatch.policy import MatchPolicy, Rule
 
 

@@ -10,12 +10,13 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from hashmatch.errors import HashFormatError, ImageTooLargeError, UnreadableImageError
-from hashmatch.hashers.base import Hasher
+from hashmatch.algorithms import Metric, algorithm_named
+from hashmatch.errors import ImageTooLargeError, UnreadableImageError
+from hashmatch.hashers.base import Hasher, refuse_opaque
 from hashmatch.hashers.classic import ClassicHasher
 from hashmatch.hashers.digest import digest
 from hashmatch.hashers.pdq import PDQHasher
-from hashmatch.hashes import Fingerprint, HashValue, Metric, Turn, View, ViewHash, algorithm_named
+from hashmatch.hashes import Fingerprint, HashValue, Turn, View, ViewHash
 from hashmatch.picture import DecodePolicy, iter_rasters, read_source
 
 if TYPE_CHECKING:
@@ -160,10 +161,7 @@ def _check_computable(names: tuple[str, ...], picture_names: tuple[str, ...]) ->
     if not names:
         raise ValueError("name at least one algorithm")
     for name in picture_names:
-        if name not in PICTURE_HASHERS:
-            raise HashFormatError(
-                f"{name} hashes are stored and matched but never computed here; get them from their own software"
-            )
+        refuse_opaque(algorithm_named(name))
 
 
 def _hash_view(pixels: Any, view: View, names: tuple[str, ...], *, turns: bool) -> Iterator[ViewHash]:

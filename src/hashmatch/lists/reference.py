@@ -19,8 +19,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal
 
+from hashmatch.algorithms import algorithm_named
 from hashmatch.errors import ReferenceListError
-from hashmatch.hashes import Fingerprint, HashValue, algorithm_named
+from hashmatch.hashes import Fingerprint, HashValue
 from hashmatch.lists.audit import verify_all
 from hashmatch.lists.editor import AddCounts, blocks_of
 from hashmatch.lists.entry import LOCAL, MAX_ENTRY_ID, MAX_LIST_NAME, MAX_SOURCE, Entry, checked_labels, checked_text

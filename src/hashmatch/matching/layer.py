@@ -16,8 +16,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hashmatch.algorithms import Algorithm
 from hashmatch.errors import IndexFormatError
-from hashmatch.hashes import Algorithm
 from hashmatch.index import Index, build_index, load_index
 from hashmatch.lists import HashRows
 

@@ -10,8 +10,9 @@ from types import MappingProxyType
 
 import numpy as np
 
+from hashmatch.algorithms import ALGORITHMS
 from hashmatch.errors import ReferenceListError
-from hashmatch.hashes import ALGORITHMS, ViewHash, distance
+from hashmatch.hashes import ViewHash, distance
 from hashmatch.lists import Changes, ReferenceList
 from hashmatch.matching.layer import Layer
 from hashmatch.matching.report import ComparedList, Match
