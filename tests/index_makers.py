@@ -16,22 +16,22 @@ NEVER_SCAN = replace(MEASURED, scan_start=1e15)
 
 
 def linear(codes: np.ndarray, metric: Metric = Metric.HAMMING) -> LinearIndex:
-    """A linear index with a pending part of 3."""
+    """Make a linear index with a pending part of 3."""
     return LinearIndex.build(codes, metric=metric, pending_limit=3)
 
 
 def tree(codes: np.ndarray, metric: Metric = Metric.HAMMING, leaf_size: int = 2) -> BKTree:
-    """A tree that splits everything and never scans."""
+    """Make a tree that splits everything and never scans."""
     return BKTree.build(codes, metric=metric, leaf_size=leaf_size, costs=NEVER_SCAN, pending_limit=2)
 
 
 def multi(codes: np.ndarray, widths: tuple[int, ...] | None = None) -> MultiIndex:
-    """Substring tables that are always probed."""
+    """Make substring tables that are always probed."""
     return MultiIndex.build(codes, radius=3, widths=widths, costs=NEVER_SCAN, pending_limit=2)
 
 
 def exact(codes: np.ndarray) -> ExactIndex:
-    """Sorted digests with a pending part of 2."""
+    """Sort digests, with a pending part of 2."""
     return ExactIndex.build(codes, pending_limit=2)
 
 

@@ -13,7 +13,7 @@ from hashmatch.lists import Entry, ReferenceList
 
 
 def made_up(number: int, algorithm: str = "pdq") -> HashValue:
-    """The made-up hash of this number; other numbers give other hashes."""
+    """Make the hash of this number; other numbers give other hashes."""
     rng = np.random.default_rng([number, ALGORITHMS[algorithm].n_bits])
     return HashValue(algorithm, rng.bytes(ALGORITHMS[algorithm].n_bytes))
 
@@ -24,7 +24,7 @@ def made_up_entries(count: int, first: int = 0) -> list[Entry]:
 
 
 def small_list(path: Path) -> None:
-    """A list that has something in every table."""
+    """Make a list that has something in every table."""
     with ReferenceList.create(path, name="small") as ref:
         for i in range(12):
             hashes = [made_up(i), made_up(i, "md5"), made_up(i, "dhash")]
@@ -54,7 +54,7 @@ def content(path: Path, check: str = "full") -> object:
 
 
 def tampered(path: Path, copy: Path, *statements: str) -> Path:
-    """A copy of a list on which another program ran these SQL statements."""
+    """Make a copy of a list on which another program ran these SQL statements."""
     shutil.copyfile(path, copy)
     connection = sqlite3.connect(copy)
     with connection:

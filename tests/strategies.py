@@ -1,7 +1,7 @@
 """Hypothesis strategies and seeded makers of codes shared by the index tests.
 
-Random long codes are never near each other, so a query is made by changing a stored code by nothing, by the radius, or by
-one more than the radius.
+Random long codes are never near each other, so a query is made by changing a stored code by nothing, by the radius,
+or by one more than the radius.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Codes = NDArray[np.uint8]
 
 
 def flip_bits(code: Codes, bits: NDArray[np.int64] | list[int]) -> Codes:
-    """A copy of ``code`` with these bits flipped."""
+    """Copy ``code`` and flip these bits."""
     out = code.copy()
     for bit in bits:
         out[bit >> 3] ^= np.uint8(1 << (bit & 7))
@@ -26,7 +26,7 @@ def flip_bits(code: Codes, bits: NDArray[np.int64] | list[int]) -> Codes:
 
 
 def move_bytes(code: Codes, distance: int, rng: np.random.Generator) -> Codes:
-    """A copy of ``code`` whose Euclidean distance is ``distance``, or a little less where its bytes do not allow it."""
+    """Copy ``code`` to a Euclidean distance of ``distance``, or a little less where its bytes do not allow it."""
     out, left = code.copy(), distance * distance
     for place in rng.permutation(len(code)).tolist():
         value = int(code[place])
@@ -37,7 +37,7 @@ def move_bytes(code: Codes, distance: int, rng: np.random.Generator) -> Codes:
 
 
 def near_code(code: Codes, radius: int, metric: Metric, rng: np.random.Generator) -> Codes:
-    """A query made from a stored code: 0 to radius + 1 steps away."""
+    """Make a query 0 to radius + 1 steps away from a stored code."""
     steps = int(rng.choice([0, max(radius - 1, 0), radius, radius + 1, rng.integers(0, radius + 2)]))
     if metric is Metric.EUCLIDEAN:
         return move_bytes(code, steps, rng)
@@ -45,7 +45,7 @@ def near_code(code: Codes, radius: int, metric: Metric, rng: np.random.Generator
 
 
 def near_queries(codes: Codes, radius: int, metric: Metric, count: int, rng: np.random.Generator) -> Codes:
-    """``count`` queries from stored codes, with an unrelated one at the end."""
+    """Make ``count`` queries from stored codes, with an unrelated one at the end."""
     n, n_bytes = codes.shape
     rows = [near_code(codes[rng.integers(n)], radius, metric, rng) for _ in range(count if n else 0)]
     rows.append(rng.integers(0, 256, n_bytes, dtype=np.uint8))
@@ -54,7 +54,7 @@ def near_queries(codes: Codes, radius: int, metric: Metric, count: int, rng: np.
 
 @st.composite
 def clustered_codes(draw: st.DrawFn, n_bytes: int, max_size: int = 8) -> Codes:
-    """Codes of which many are equal or differ in a few bits."""
+    """Draw codes of which many are equal or differ in a few bits."""
     base = np.frombuffer(draw(st.binary(min_size=n_bytes, max_size=n_bytes)), dtype=np.uint8)
     bits = st.lists(st.integers(0, 8 * n_bytes - 1), max_size=4)
     changes = draw(st.lists(bits, max_size=max_size))

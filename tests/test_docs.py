@@ -74,6 +74,14 @@ def test_the_first_two_commands_stand_in_the_readme() -> None:
     assert commands[1].endswith("pytest")
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """A link to another page or file of the project names one that exists."""
+    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8"))
+    for link in links:
+        assert (page.parent / link).exists(), link
+
+
 def test_every_command_is_documented() -> None:
     """Each command of the command line is named in the README or a page, and has help."""
     from hashmatch.cli.lists import list_app

@@ -70,7 +70,7 @@ def test_exit_codes_of_match(folder: Path, name: str, code: int, outcome: str) -
 def test_match_explains_for_people_and_machines(folder: Path) -> None:
     """The text names what a person asks for; the JSON line holds the whole report."""
     _, out, _ = run("match", folder / "photo.png", "-l", folder / "list.hashmatch")
-    for said in ("entry-1", "demo", "version 1", "pdq, equal", "original", "ncmec", "class=A1"):
+    for said in ("entry-1", "demo", "version 1", "pdq, distance 0 of at most 31", "original", "ncmec", "class=A1"):
         assert said in out
     _, out, err = run("match", folder / "photo.png", "-l", folder / "list.hashmatch", "--json")
     (line,) = out.splitlines()

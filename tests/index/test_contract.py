@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from contracts import IndexContract
-from index_makers import exact, linear, multi, tree
 
+from contracts import IndexContract
 from hashmatch.hashes import Metric
 from hashmatch.index import BKTree, LinearIndex, MultiIndex
+from index_makers import exact, linear, multi, tree
 
 
 class TestLinear(IndexContract):
     def build(self, codes: np.ndarray) -> Any:
+        """Make it."""
         return linear(codes)
 
 
@@ -22,6 +23,7 @@ class TestLinear256(IndexContract):
     radii = (0, 31, 127, 128)
 
     def build(self, codes: np.ndarray) -> Any:
+        """Make it."""
         return LinearIndex.build(codes)
 
 
@@ -29,6 +31,7 @@ class TestLinearOddLength(IndexContract):
     n_bytes = 19
 
     def build(self, codes: np.ndarray) -> Any:
+        """Make it."""
         return linear(codes)
 
 
@@ -38,6 +41,7 @@ class TestLinearEuclidean(IndexContract):
     radii = (0, 1, 5, 200)
 
     def build(self, codes: np.ndarray) -> Any:
+        """Make it."""
         return linear(codes, Metric.EUCLIDEAN)
 
 
@@ -47,11 +51,13 @@ class TestLinearExact(IndexContract):
     radii = (0, 1)
 
     def build(self, codes: np.ndarray) -> Any:
+        """Make it."""
         return linear(codes, Metric.EXACT)
 
 
 class TestTree(IndexContract):
     def build(self, codes: np.ndarray) -> Any:
+        """Make it."""
         return tree(codes)
 
 
@@ -59,6 +65,7 @@ class TestTreeThatMayScan(IndexContract):
     radii = (0, 2, 30)
 
     def build(self, codes: np.ndarray) -> Any:
+        """Make it."""
         return BKTree.build(codes, leaf_size=1, pending_limit=1)
 
 
@@ -67,6 +74,7 @@ class TestTree256(IndexContract):
     radii = (0, 31, 100)
 
     def build(self, codes: np.ndarray) -> Any:
+        """Make it."""
         return tree(codes, leaf_size=5)
 
 
@@ -76,6 +84,7 @@ class TestTreeEuclidean(IndexContract):
     radii = (0, 1, 5, 200)
 
     def build(self, codes: np.ndarray) -> Any:
+        """Make it."""
         return tree(codes, Metric.EUCLIDEAN)
 
 
@@ -85,6 +94,7 @@ class TestTreeExact(IndexContract):
     radii = (0, 1)
 
     def build(self, codes: np.ndarray) -> Any:
+        """Make it."""
         return tree(codes, Metric.EXACT)
 
 
@@ -93,11 +103,13 @@ class TestMulti(IndexContract):
     radii = (0, 3, 31, 40)
 
     def build(self, codes: np.ndarray) -> Any:
+        """Make it."""
         return multi(codes, widths=(9,) * 28)
 
 
 class TestMultiChosen(IndexContract):
     def build(self, codes: np.ndarray) -> Any:
+        """Make it."""
         return multi(codes)
 
 
@@ -105,6 +117,7 @@ class TestMultiPartlyCovered(IndexContract):
     n_bytes = 11
 
     def build(self, codes: np.ndarray) -> Any:
+        """Make it."""
         return multi(codes, widths=(7, 5, 3, 1))
 
 
@@ -113,6 +126,7 @@ class TestMultiOneByte(IndexContract):
     radii = (0, 1, 2, 7)
 
     def build(self, codes: np.ndarray) -> Any:
+        """Make it."""
         return multi(codes, widths=(3, 2, 2))
 
 
@@ -121,6 +135,7 @@ class TestMultiThatMayScan(IndexContract):
     radii = (0, 31, 60)
 
     def build(self, codes: np.ndarray) -> Any:
+        """Make it."""
         return MultiIndex.build(codes, pending_limit=1)
 
 
@@ -130,6 +145,7 @@ class TestExact(IndexContract):
     radii = (0, 1)
 
     def build(self, codes: np.ndarray) -> Any:
+        """Make it."""
         return exact(codes)
 
 
@@ -139,4 +155,5 @@ class TestExactOddLength(IndexContract):
     radii = (0, 1)
 
     def build(self, codes: np.ndarray) -> Any:
+        """Make it."""
         return exact(codes)

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from contracts import as_hits, slow_search
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from contracts import as_hits, slow_search
+from hashmatch.hashes import Metric
 from index_makers import exact, linear, multi, never_scan, tree
 from strategies import clustered_codes, near_code
-
-from hashmatch.hashes import Metric
 
 SETTINGS = settings(max_examples=15, stateful_step_count=25, deadline=None)
 
@@ -40,7 +40,7 @@ class IndexMachine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def add(self, data: st.DataObject) -> None:
-        """Added codes get the next positions."""
+        """Give added codes the next positions."""
         codes = data.draw(clustered_codes(self.n_bytes))
         positions = self.index.add(codes)
         assert positions.tolist() == list(range(self.next_position, self.next_position + len(codes)))
@@ -50,7 +50,7 @@ class IndexMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.entries)
     @rule(data=st.data())
     def add_copy(self, data: st.DataObject) -> None:
-        """A copy of a stored code is another entry."""
+        """Keep a copy of a stored code as another entry."""
         code = self.entries[data.draw(st.sampled_from(sorted(self.entries)))]
         (position,) = self.index.add(np.frombuffer(code, np.uint8)[None, :]).tolist()
         self.entries[position] = code
@@ -59,7 +59,7 @@ class IndexMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.entries)
     @rule(data=st.data())
     def remove(self, data: st.DataObject) -> None:
-        """Removed entries are gone at once."""
+        """Forget removed entries at once."""
         gone = data.draw(st.lists(st.sampled_from(sorted(self.entries)), unique=True, max_size=12))
         self.index.remove(np.array(gone, dtype=np.int64))
         for position in gone:
@@ -67,7 +67,7 @@ class IndexMachine(RuleBasedStateMachine):
 
     @rule()
     def save_and_load(self) -> None:
-        """A file gives the same index back."""
+        """Get the same index back from a file."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "index"
             self.index.save(path)
@@ -90,7 +90,7 @@ class IndexMachine(RuleBasedStateMachine):
 
     @invariant()
     def invariants_hold(self) -> None:
-        """The structure is sound and has the right size after every step."""
+        """Keep the structure sound and of the right size after every step."""
         if hasattr(self, "index"):
             self.index._check()
             assert len(self.index) == len(self.entries)

@@ -461,6 +461,34 @@ def test_reload_rebuilds_when_much_has_changed(tmp_path: Path, monkeypatch: pyte
         assert matcher.match_hash(pdq(1)).matches[0].entry_id == "a"
 
 
+def test_index_folder_is_used_checked_and_kept_up_to_date(tmp_path: Path) -> None:
+    """Index files are taken when they are of just these hashes, and made anew when damaged or out of date."""
+    path = make_list(tmp_path / "list.hashmatch", a=[pdq(1), HashValue("md5", bytes(16))], b=[pdq(2)])
+    folder = tmp_path / "indexes"
+    with pytest.raises(ReferenceListError, match="index folder"):
+        Matcher.open(path, index_folder=folder)
+    folder.mkdir()
+
+    def found(number: int) -> list[str]:
+        with Matcher.open(path, index_folder=folder) as matcher:
+            return [match.entry_id for match in matcher.match_hash(flipped(pdq(number), 31)).matches]
+
+    assert found(1) == ["a"]
+    files = sorted(folder.iterdir())
+    assert [file.name.split(".")[1:] for file in files] == [["md5", "index"], ["pdq", "index"]]
+    assert all(file.stat().st_mode & 0o077 == 0 for file in files), "hashes are for their owner only"
+    before = files[1].stat().st_mtime_ns, files[1].read_bytes()
+    assert found(2) == ["b"]
+    assert files[1].stat().st_mtime_ns == before[0], "an index that fits is not written again"
+    files[1].write_bytes(before[1][:-1])
+    assert found(2) == ["b"]
+    assert files[1].read_bytes() == before[1], "a damaged index is made anew"
+    with ReferenceList.open(path, writable=True) as ref:
+        ref.withdraw("b", source="ncmec")
+        ref.add("c", hashes=[pdq(3)])
+    assert (found(2), found(3)) == ([], ["c"])
+
+
 def test_quality_unknown_is_searched(tmp_path: Path) -> None:
     """A hash of unknown quality is searched with, since refusing it would lose every hash from a list."""
     path = make_list(tmp_path / "list.hashmatch", entry=[pdq(0)])

@@ -268,7 +268,7 @@ def test_heif_without_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_heif_with_its_extra() -> None:
-    """With pillow-heif a HEIC file is decoded, turned upright and cut ones are typed errors; nothing is registered."""
+    """With pillow-heif a HEIC file is decoded and cut ones are typed errors; nothing is registered with Pillow."""
     heif = pytest.importorskip("pillow_heif")
     stream = io.BytesIO()
     heif.from_pillow(Image.fromarray(smooth(48, 64))).save(stream, quality=95)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import time
 import tracemalloc
 
 import numpy as np
@@ -120,7 +119,7 @@ def test_every_beginning_of_a_file_is_answered(name: str) -> None:
         header = sniff(data[:length])
         assert header is None or header.container == sniff(data).container  # type: ignore[union-attr]
         if header is not None:
-            is_cut_short(header.container, data[:length])
+            assert is_cut_short(header.container, data[:length]) in (True, False)
 
 
 @settings(max_examples=300, deadline=None)
@@ -128,8 +127,16 @@ def test_every_beginning_of_a_file_is_answered(name: str) -> None:
 def test_any_bytes_are_answered(prefix: bytes, rest: bytes) -> None:
     """Behind a true beginning any bytes may follow: the answer is a size that is not negative, or none."""
     header = sniff(prefix + rest)
-    if header is not None and header.size is not None:
-        assert min(header.size) >= 0
+    if header is not None:
+        assert header.size is None or min(header.size) >= 0
+        assert is_cut_short(header.container, prefix + rest) in (True, False)
+
+
+def test_a_box_whose_long_length_is_cut_off() -> None:
+    """A box that announces a 64-bit length at the very end of the file counts as a missing end."""
+    data = b"\0\0\0\x18ftypavif" + bytes(12) + b"\0\0\0\x01mdat\0\0"
+    assert sniff(data) == Header("AVIF", None)
+    assert is_cut_short("AVIF", data)
 
 
 def giants() -> dict[str, bytes]:
@@ -193,20 +200,38 @@ def test_four_formats_by_default(name: str) -> None:
     assert caught.value.reason == "format-not-allowed"
 
 
+def padded(name: str, times: int) -> bytes:
+    """Write a true header behind padding of some kind that may legally stand before it."""
+    frame = b"\xff\xc0\0\x11\x08\0\x04\0\x05\3" + bytes(9) + b"\xff\xda\0\x02"
+    meta = b"\0\0\0\x30meta" + bytes(4) + b"\0\0\0\x24iprp\0\0\0\x1cipco\0\0\0\x14ispe" + bytes(4)
+    shown = b"," + struct.pack("<HHHH", 0, 0, 5, 4) + b"\0\x02\x01\x44\0;"
+    kinds = {
+        "jpeg junk": b"\xff\xd8\xff\xe0\0\x02" + b"\0" * 400 * times + frame,
+        "jpeg comments": b"\xff\xd8" + b"\xff\xfe\0\x02" * times + frame,
+        "jpeg fill": b"\xff\xd8" + b"\xff" * 40 * times + frame,
+        "png chunks": PREFIXES[1] + ihdr(5, 4, 8, 2) + chunk(b"aaAa", b"") * times + chunk(b"IDAT", b"x"),
+        "gif junk": b"GIF89a\5\0\4\0\0\0\0" + b"x" * 40 * times + shown,
+        "gif comments": b"GIF89a\5\0\4\0\0\0\0" + b"!\xfe\1x\0" * 20 * times + shown,
+        "boxes": PREFIXES[8][:3]
+        + b"\x18ftypavif"
+        + bytes(12)
+        + b"\0\0\0\x08free" * times
+        + meta
+        + struct.pack(">II", 5, 4),
+    }
+    return kinds[name]
+
+
 @pytest.mark.parametrize(
-    "data",
-    [b"\xff\xd8\xff\xe0\0\x10" + bytes(10**7), b"\xff\xd8\xff\xfe\0\2" * 10**6, b"\xff\xd8" + b"\xff" * 10**7,
-     b"\x89PNG\r\n\x1a\n" + ihdr(4, 4, 8, 2) + chunk(b"aaAa", b"") * 500_000, b"GIF89a\4\0\4\0\0\0\0" + b"x" * 10**7,
-     b"GIF89a\4\0\4\0\0\0\0" + b"!\xfe\1x\0" * 10**6, b"\0\0\0\x18ftypavif" + bytes(8) + b"\0\0\0\x08free" * 10**6],
-    ids=["jpeg junk", "jpeg comments", "jpeg fill", "png chunks", "gif junk", "gif comments", "boxes"],
-)  # fmt: skip
-def test_long_headers_end_in_bounded_work(data: bytes) -> None:
-    """Megabytes of nothing before the pixels are given up after a bounded number of steps."""
-    before = time.process_time()
-    header = sniff(data)
+    "name", ["jpeg junk", "jpeg comments", "jpeg fill", "png chunks", "gif junk", "gif comments", "boxes"]
+)
+def test_headers_are_searched_within_bounds(name: str) -> None:
+    """A header behind a little padding is found; behind megabytes of it the search has been given up before."""
+    header = sniff(padded(name, 100))
     assert header is not None
-    assert header.size is None
-    assert time.process_time() - before < 5, "a bound is missing: it takes milliseconds"
+    assert header.size == (5, 4)
+    far = padded(name, 10_000)
+    assert sniff(far) == Header(header.container, None)
     if header.container != "AVIF":
         with pytest.raises(UnreadableImageError):
-            open_picture(data)
+            open_picture(far)

@@ -61,10 +61,9 @@ class PDQHasher:
     Examples
     --------
     >>> import numpy as np
-    >>> ramp = np.add.outer(np.arange(200.0), np.arange(50.0)).astype(np.uint8)
-    >>> value, quality = PDQHasher().hash_pixels(ramp)
-    >>> value, quality
-    (<HashValue pdq, 256 bits>, 0)
+    >>> rings = np.add.outer(np.arange(200) ** 2, np.arange(300) ** 2) // 100 % 256
+    >>> PDQHasher().hash_pixels(rings.astype(np.uint8))
+    (<HashValue pdq, 256 bits>, 100)
     """
 
     __slots__ = ()
@@ -194,6 +193,7 @@ def _averages(pixels: Pixels, *, mirrored: bool) -> dict[Turn, npt.NDArray[np.fl
 
 def _average_columns(luma: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     along = windows_of(luma.shape[1])
+    luma = np.ascontiguousarray(luma)  # matmul leaves BLAS where a step is negative
     small = np.empty((len(along.starts), len(luma)))
     for number, (start, stop) in enumerate(zip(along.starts, along.stops, strict=True)):
         np.matmul(luma[:, start:stop], along.weights[number], out=small[number])

@@ -13,17 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from hashmatch import kernels
 from hashmatch.hashes import Metric
 from hashmatch.index.base import check_codes
+from hashmatch.index.cores import Core, Found, check_layout, check_sections, join_found, scan_all
 from hashmatch.index.costs import MEASURED, Costs
-from hashmatch.index.segments import (
-    DEFAULT_PENDING,
-    Core,
-    Found,
-    SegmentedIndex,
-    check_layout,
-    check_sections,
-    join_found,
-    scan_all,
-)
+from hashmatch.index.segments import DEFAULT_PENDING, SegmentedIndex
 from hashmatch.index.space import Packed, Space, space_of
 
 __all__ = ["DEFAULT_LEAF", "BKTree"]
@@ -31,7 +23,7 @@ __all__ = ["DEFAULT_LEAF", "BKTree"]
 DEFAULT_LEAF: Final = 128
 _MAX_LEVELS: Final = 40
 _BLOCK_QUERIES: Final = 32
-_BLOCK_CODES: Final = 1 << 18
+_BLOCK_CODES: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +103,11 @@ class TreeCore:
         self._space = space
         self._codes = codes
         self._tree = tree
-        self._costs = costs
         self._scan_cost = costs.scan_start + costs.scan(space.metric, space.n_bytes) * space.count(codes)
+        self._code_cost = costs.leaf(space.metric, space.n_bytes)
+        self._code_cost += costs.node * len(tree.node_slot) / max(space.count(codes), 1)
+        self._depth = _mean_depth(tree, space.max_distance + 1)
+        self._levels_cost = costs.level * max(self._depth - 1, 0.0)
 
     @classmethod
     def build(cls, space: Space, packed: Packed, leaf_size: int, costs: Costs) -> TreeCore:
@@ -139,11 +134,11 @@ class TreeCore:
         """Search a few queries; the rows found are slots."""
         if not len(self._tree.node_slot):
             return scan_all(self._space, self._codes, queries, np.arange(k), radius)
-        pivots, edges, owners = self._descend(queries, k, radius)
+        pivots, edges, owners, hopeless = self._descend(queries, k, radius)
         starts = self._tree.edge_start.take(edges).astype(np.int64)
         lengths = self._tree.edge_end.take(edges) - starts
         totals = np.bincount(owners, weights=lengths, minlength=k)
-        costly = (totals * self._costs.leaf_code > self._scan_cost).nonzero()[0]
+        costly = (hopeless | (totals * self._code_cost > self._scan_cost)).nonzero()[0]
         if not len(costly):
             return join_found([pivots, *self._compare(queries, owners, starts, lengths, radius)])
         cheap = np.ones(k, dtype=np.bool_)
@@ -156,13 +151,20 @@ class TreeCore:
         compared = self._compare(queries, owners[kept], starts[kept], lengths[kept], radius)
         return join_found([pivots, scanned, *compared])
 
-    def _descend(self, queries: Packed, k: int, radius: int) -> tuple[Found, NDArray[np.int64], NDArray[np.int64]]:
-        """Walk down level by level; give the hits among pivots, and the edges to leaves with their queries."""
+    def _descend(
+        self, queries: Packed, k: int, radius: int
+    ) -> tuple[Found, NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+        """Walk down level by level.
+
+        Gives the hits among pivots, the edges to leaves with their queries, and which queries were given up at the
+        root: where it prunes so little that, pruning alike on every level, the leaves would cost more than a scan.
+        """
         tree, span = self._tree, self._space.max_distance + 1
         owners, nodes = np.arange(k), np.zeros(k, dtype=np.int64)
         pivots: list[Found] = []
         leaf_edges: list[NDArray[np.int64]] = []
         leaf_owners: list[NDArray[np.int64]] = []
+        hopeless = np.zeros(k, dtype=np.bool_)
         while len(nodes):
             slots = tree.node_slot.take(nodes).astype(np.int64)
             distances = self._space.at(self._codes, slots, queries, owners)
@@ -173,6 +175,9 @@ class TreeCore:
             pivots.append(
                 Found(owners.take(near), slots.take(near), distances.take(near), 2 * len(nodes), len(nodes), 0)
             )
+            if len(pivots) == 1:
+                hopeless = self._hopeless(low, high)
+                high = np.where(hopeless, low, high)
             edges = kernels.expand_ranges(low, high - low)
             owners = owners.repeat(high - low)
             child = tree.edge_node.take(edges)
@@ -181,7 +186,14 @@ class TreeCore:
             leaf_owners.append(owners[is_leaf])
             inner = ~is_leaf
             owners, nodes = owners[inner], child[inner].astype(np.int64)
-        return join_found(pivots), np.concatenate(leaf_edges), np.concatenate(leaf_owners)
+        return join_found(pivots), np.concatenate(leaf_edges), np.concatenate(leaf_owners), hopeless
+
+    def _hopeless(self, low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Judge queries by their edges ``low`` to ``high - 1`` of the root."""
+        ends = np.concatenate([self._tree.edge_start[:1], self._tree.edge_end])
+        share = (ends.take(high).astype(np.float64) - ends.take(low)) / self.n
+        expected: NDArray[np.float64] = self._levels_cost + self._code_cost * self.n * share**self._depth
+        return expected > self._scan_cost
 
     def _compare(
         self,
@@ -235,6 +247,20 @@ class TreeCore:
             raise ValueError("a slot is not reached exactly once")
 
 
+def _mean_depth(tree: Tree, span: int) -> float:
+    """Edges from the root to a leaf, averaged over the codes in leaves."""
+    inner = tree.edge_node >= 0
+    parents = tree.edge_key // span
+    level = np.zeros(len(tree.node_slot), dtype=np.int64)
+    first, last = 0, 1
+    while first < last <= len(level):
+        level[first:last] += 1
+        first, last = last, int(np.searchsorted(parents[inner], last)) + 1
+        level[first:last] = level[first - 1]
+    lengths = (tree.edge_end - tree.edge_start)[~inner].astype(np.float64)
+    return float((level[parents[~inner]] * lengths).sum() / max(lengths.sum(), 1.0))
+
+
 def _check_links(tree: Tree, space: Space) -> None:
     """Raise ValueError if the nodes are not one tree: a walk down might not end. One look at each edge."""
     n, n_nodes = len(tree.order), len(tree.node_slot)
@@ -258,11 +284,12 @@ class BKTree(SegmentedIndex):
     Notes
     -----
     Where it serves: metrics other than Hamming at a radius well below the spread of the distances, and 64-bit hashes
-    at a radius of some 4 bits or less. Where it does not: at 256 bits and radius 31 the distances of unrelated codes
-    crowd round 128 ± 8, nearly every edge survives, and a plain scan wins; a search that notices this scans. For bit
-    strings `MultiIndex` is usually faster; ``docs/indexes.md`` has the figures.
+    at a radius of 3 or less in lists of a million (there 2 to 4 times as fast as a scan). Where it does not: at
+    100,000 codes of 64 bits a plain scan is as fast or faster at every radius; and at 256 bits and radius 31 the
+    distances of unrelated codes crowd round 128 ± 8, nearly every edge survives, and a scan always wins. A search that
+    notices this scans. For bit strings `MultiIndex` is faster; ``docs/indexes.md`` has the figures.
     Cost: the nodes and leaves whose edge lies within the radius of the query's distance; see `explain`.
-    Memory: the codes, 12 bytes a code, and about 40 bytes a leaf.
+    Memory: the codes and about 13 bytes a code.
     Source: W. Burkhard, R. Keller, "Some approaches to best-match file searching", Communications of the ACM 16(4),
     1973; ours has leaves of up to ``leaf_size`` codes that are compared at once, and collects insertions in a small
     scanned part that is merged as it grows.

@@ -19,7 +19,7 @@ class Costs:
     scan_start : float
         A linear scan of nothing.
     scan_code : float
-        Each code of up to 16 bytes in a Hamming scan, and the first 16 bytes of a longer one.
+        The first 16 bytes of each code in a Hamming scan; codes of up to 8 bytes take half of it.
     scan_byte : float
         Each byte of a code in a Euclidean scan.
     multi_start : float
@@ -33,7 +33,7 @@ class Costs:
     node : float
         Each node of a BK-tree visited, its edges included.
     leaf_code : float
-        Each code of a leaf compared.
+        Each code of a leaf found and, as bits, compared.
     """
 
     scan_start: float
@@ -53,18 +53,25 @@ class Costs:
 
     def scan(self, metric: Metric, n_bytes: int) -> float:
         """Time of each code of ``n_bytes`` bytes in a scan, nanoseconds."""
-        return self.scan_byte * n_bytes if metric is Metric.EUCLIDEAN else self.scan_code
+        if metric is Metric.EUCLIDEAN:
+            return self.scan_byte * n_bytes
+        return self.scan_code if n_bytes > 8 else self.scan_code / 2
+
+    def leaf(self, metric: Metric, n_bytes: int) -> float:
+        """Time of each code of ``n_bytes`` bytes in a leaf, nanoseconds."""
+        return self.leaf_code + (self.scan_byte * n_bytes if metric is Metric.EUCLIDEAN else 0.0)
 
 
-# Measured with benchmarks/planner_costs.py, see the docstring of that file; AMD EPYC, NumPy 2.4, one thread.
+# Measured with benchmarks/planner_costs.py, 2026-11-23, AMD EPYC, NumPy 2.4, one thread: medians of three runs; the
+# steps of the tree from the last, which goes to larger radii.
 MEASURED: Final = Costs(
-    scan_start=9_000.0,
-    scan_code=1.9,
-    scan_byte=1.2,
-    multi_start=45_000.0,
-    probe=35.0,
-    candidate=30.0,
-    level=30_000.0,
-    node=60.0,
-    leaf_code=9.0,
+    scan_start=25_000.0,
+    scan_code=1.5,
+    scan_byte=0.5,
+    multi_start=51_000.0,
+    probe=26.0,
+    candidate=18.0,
+    level=32_000.0,
+    node=520.0,
+    leaf_code=3.4,
 )

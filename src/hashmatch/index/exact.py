@@ -11,15 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from hashmatch import kernels
 from hashmatch.hashes import Metric
 from hashmatch.index.base import check_codes
-from hashmatch.index.segments import (
-    DEFAULT_PENDING,
-    Core,
-    Found,
-    SegmentedIndex,
-    check_layout,
-    check_sections,
-    scan_all,
-)
+from hashmatch.index.cores import Core, Found, check_layout, check_sections, scan_all
+from hashmatch.index.segments import DEFAULT_PENDING, SegmentedIndex
 from hashmatch.index.space import ExactSpace, Packed, Space
 
 __all__ = ["ExactIndex"]

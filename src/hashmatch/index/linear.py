@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from hashmatch.hashes import Metric
 from hashmatch.index.base import check_codes
-from hashmatch.index.segments import DEFAULT_PENDING, Core, ScanCore, SegmentedIndex, check_sections
+from hashmatch.index.cores import Core, ScanCore, check_sections
+from hashmatch.index.segments import DEFAULT_PENDING, SegmentedIndex
 from hashmatch.index.space import Packed, Space, space_of
 
 __all__ = ["LinearIndex"]

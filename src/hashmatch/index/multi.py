@@ -11,17 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from hashmatch import kernels
 from hashmatch.hashes import Metric
 from hashmatch.index.base import check_codes, check_radius
+from hashmatch.index.cores import Core, Found, check_layout, check_sections, join_found, scan_all
 from hashmatch.index.costs import MEASURED, Costs
-from hashmatch.index.segments import (
-    DEFAULT_PENDING,
-    Core,
-    Found,
-    SegmentedIndex,
-    check_layout,
-    check_sections,
-    join_found,
-    scan_all,
-)
+from hashmatch.index.segments import DEFAULT_PENDING, SegmentedIndex
 from hashmatch.index.space import HammingSpace, Packed, Space
 from hashmatch.index.substrings import MAX_WIDTH, ProbePlan, choose_widths, plan_probes
 
@@ -86,7 +78,7 @@ class MultiCore:
 
     def find(self, queries: Packed, k: int, radius: int) -> Found:
         """Search ``k`` packed queries; scan for those whose candidates would cost more than the scan."""
-        affordable = self._costs.scan_start + self._costs.scan_code * self.n
+        affordable = self._costs.scan_start + self._costs.scan(Metric.HAMMING, self._space.n_bytes) * self.n
         plan = plan_probes(self._widths, self.n, radius, affordable, self._costs)
         if plan is None:
             return scan_all(self._space, self._codes, queries, np.arange(k), radius)
@@ -163,12 +155,12 @@ class MultiIndex(SegmentedIndex):
 
     Notes
     -----
-    Cost: at one million random 256-bit codes and radius 31 about 1,000 buckets and 2,000 candidates a search; see
+    Cost: at one million random 256-bit codes and radius 31 about 1,500 buckets and 1,000 candidates a search; see
     ``docs/indexes.md`` for times. The cost grows steeply with the radius: beyond the radius it was built for, search
     falls back to a scan as soon as that is expected to be cheaper, and also for a query whose buckets turn out to be
     crowded. So it is never much slower than `LinearIndex`, and exact at every radius.
     Memory: the codes, 4 bytes a code and substring, 4 bytes a bucket (at most 16 buckets a code) and 8 bytes a
-    position; about 170 bytes a code at one million.
+    position; about 155 bytes a code at one million.
     Source: M. Norouzi, A. Punjani, D. Fleet, "Fast search in Hamming space with multi-index hashing", CVPR 2012;
     here with substrings of unequal width and radius, see `hashmatch.index.substrings`.
 

@@ -109,7 +109,7 @@ def plan_index(
         expected["exact"] = costs.scan_start if bound == 0 else expected["linear"]
     else:
         spread = _spread(n_bits, metric, sample)
-        expected["bktree"] = _tree_cost(n, spread, bound, space.max_distance, costs)
+        expected["bktree"] = _tree_cost(n, spread, bound, costs.leaf(metric, space.n_bytes), costs)
     if metric is Metric.HAMMING:
         expected["multi"] = expected_cost(choose_widths(n, n_bits, bound, costs), n, bound, costs)
     if n <= DEFAULT_PENDING:
@@ -180,8 +180,9 @@ def _spread(n_bits: int, metric: Metric, sample: ArrayLike | None) -> NDArray[np
     return counts
 
 
-def _tree_cost(n: int, spread: NDArray[np.float64], radius: int, most: int, costs: Costs) -> float:
+def _tree_cost(n: int, spread: NDArray[np.float64], radius: int, leaf: float, costs: Costs) -> float:
     """Walk an even tree: each level keeps the edges within the radius of the query's distance."""
+    most = len(spread) - 1
     sums = np.concatenate([[0.0], np.cumsum(spread)])
     distances = np.arange(most + 1)
     near = sums[np.minimum(distances + radius, most) + 1] - sums[np.maximum(distances - radius, 0)]
@@ -193,7 +194,7 @@ def _tree_cost(n: int, spread: NDArray[np.float64], radius: int, most: int, cost
         total += costs.level + costs.node * nodes
         size, codes = size / branches, codes * kept
         nodes = codes / max(size, 1.0)
-    return total + costs.leaf_code * codes
+    return total + leaf * codes
 
 
 def _reason(kind: Kind, expected: Mapping[Kind, float], n: int, n_bits: int, radius: int) -> str:

@@ -34,8 +34,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import struct
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -174,8 +174,10 @@ def _stored_form(array: NDArray[Any]) -> NDArray[Any]:
 
 def _replace(path: FilePath, header: bytes, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write all bytes under another name, then rename; a reader sees the old file or the new one."""
-    descriptor, beside = tempfile.mkstemp(prefix=".hashmatch-", suffix=".part", dir=path.parent)
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
+        # hashes are sensitive: the file is its owner's alone, whatever the umask
+        descriptor = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(header)
             for array in arrays.values():

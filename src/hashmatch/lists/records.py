@@ -20,6 +20,9 @@ from hashmatch.lists.seals import seal
 __all__ = ["Record", "State", "Stored", "load_records", "load_state", "record_seal", "store_state", "to_entry"]
 
 _IDS_A_QUERY: Final = 500
+_HEAD: Final = struct.Struct("<qIII")
+_ROW: Final = struct.Struct("<qhBhH")
+_LABEL: Final = struct.Struct("<hHH")
 
 
 @dataclass(slots=True)
@@ -59,11 +62,14 @@ class State:
 
     def seal(self) -> int:
         """Check value over every counter."""
+        name = self.name.encode()
         numbers = (self.version, self.history_from, self.next_entry, self.next_hash, self.n_entries, self.seal_sum)
-        parts = [self.name.encode(), struct.pack("<6q", *numbers)]
+        parts = [struct.pack("<III6q", len(name), len(self.tallies), len(self.sources), *numbers), name]
         parts += [struct.pack("<3q", n, t.n_hashes, t.mark_sum) for n, t in sorted(self.tallies.items())]
-        parts += [struct.pack("<2q", s.number, s.n_entries) + n.encode() for n, s in sorted(self.sources.items())]
-        return seal(self.uuid, parts)
+        for text, source in sorted(self.sources.items()):
+            name = text.encode()
+            parts += (struct.pack("<2qI", source.number, source.n_entries, len(name)), name)
+        return seal(self.uuid, b"".join(parts))
 
 
 class Stored(NamedTuple):
@@ -143,16 +149,18 @@ def store_state(connection: sqlite3.Connection, state: State) -> None:
 
 def record_seal(uuid: bytes, record: Record) -> int:
     """Check value over all that is stored of an entry."""
-    parts = [struct.pack("<q", record.key), record.entry_id.encode()]
-    rows = sorted((stored.row, stored.quality, key) for key, stored in record.hashes.items())
-    parts += [
-        struct.pack("<qhBh", row, source, algorithm, -1 if quality is None else quality) + code
-        for row, quality, (source, algorithm, code) in rows
+    name = record.entry_id.encode()
+    parts = [_HEAD.pack(record.key, len(name), len(record.hashes), len(record.labels)), name]
+    rows = [
+        (stored.row, source, algorithm, -1 if stored.quality is None else stored.quality, code)
+        for (source, algorithm, code), stored in record.hashes.items()
     ]
-    if record.labels:
-        for (source, name), value in sorted(record.labels.items()):
-            parts += [struct.pack("<h", source), name.encode(), value.encode()]
-    return seal(uuid, parts)
+    for row, source, algorithm, quality, code in rows if len(rows) == 1 else sorted(rows):
+        parts += (_ROW.pack(row, source, algorithm, quality, len(code)), code)
+    for (source, text), value in sorted(record.labels.items()):
+        label, said = text.encode(), value.encode()
+        parts += (_LABEL.pack(source, len(label), len(said)), label, said)
+    return seal(uuid, b"".join(parts))
 
 
 def load_records(

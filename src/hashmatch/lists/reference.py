@@ -3,7 +3,9 @@
 Floor: lists. SQLite gives the durability; this file gives the meaning: entries live until their last source withdraws
 them, every transaction makes a new version, and nothing is handed out that does not carry the check value it was
 written with. What the file can hold is in `schema`, how rows are checked in `seals`, how changes are written in
-`editor`, what an index reads in `snapshot`.
+`editor`, what an index reads in `snapshot`, connections and transactions are in `session`.
+
+Over 400 lines because one class is the whole public face of a list, and most of it is documentation.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from hashmatch.lists.audit import verify_all
 from hashmatch.lists.editor import AddCounts, blocks_of
 from hashmatch.lists.entry import LOCAL, MAX_ENTRY_ID, MAX_LIST_NAME, MAX_SOURCE, Entry, checked_labels, checked_text
 from hashmatch.lists.records import State, load_records, load_state, store_state, to_entry
-from hashmatch.lists.schema import ALGORITHM_NAMES, FORMAT_VERSION, connect, create_tables, translated_errors
+from hashmatch.lists.schema import ALGORITHM_NAMES, FORMAT_VERSION, connect, create_tables, damaged, translated_errors
 from hashmatch.lists.session import Session
 from hashmatch.lists.snapshot import Changes, Snapshot, read_changes, read_snapshot
 
@@ -167,8 +169,8 @@ class ReferenceList:
             Open for reading and writing. Otherwise the file is opened read-only, so also from read-only media.
         check : {"pages", "none", "full"}
             What to check beyond format, version, schema and counters, which are always checked: ``"pages"`` lets
-            SQLite check every page (0.2 to 1 second for a million entries), ``"full"`` is `verify`, ``"none"`` leaves
-            it to the reading methods, which check each row they hand out.
+            SQLite check every page (0.3 to 1 second for a million entries), ``"full"`` is `verify`, ``"none"`` leaves
+            it to the reading methods, which check each row they hand out but may then not find one by its id.
         timeout : float
             Seconds to wait for others that use the file.
 
@@ -281,7 +283,7 @@ class ReferenceList:
         -----
         Cost: four look-ups. May be called from many threads; calls take turns.
         """
-        return self._find("key", [int(key)])
+        return self._find("key", [int(key)]) if 0 < key < 2**63 else None
 
     def __contains__(self, entry_id: object) -> bool:
         if not isinstance(entry_id, str) or not entry_id.isprintable():
@@ -295,11 +297,18 @@ class ReferenceList:
 
         Reads 500 at a time and holds no lock in between, so nobody waits for a slow loop: an entry that is there
         throughout comes exactly once; one that is added or withdrawn meanwhile may come or not.
+
+        Raises
+        ------
+        ReferenceListError
+            If an entry is damaged, or at the end, if the list did not change meanwhile and an entry was missing.
         """
-        last = 0
+        last = n_seen = 0
+        seen = set()
         while True:
             with self._session.reading() as connection:
                 state = self._session.state(connection)
+                seen.add((state.version, self._session.in_transaction))
                 keys = [
                     key
                     for (key,) in connection.execute(
@@ -308,10 +317,14 @@ class ReferenceList:
                 ]
                 names = state.names()
                 entries = [to_entry(record, names) for record in load_records(connection, state.uuid, "key", keys)]
+                n_entries = state.n_entries
             if not keys:
-                return
+                break
             yield from entries
             last = keys[-1]
+            n_seen += len(entries)
+        if seen == {(state.version, False)} and n_seen != n_entries:
+            raise damaged()
 
     def snapshot(self, algorithms: Iterable[str] | None = None) -> Snapshot:
         """Read the hashes of one version as arrays, for building an index.
@@ -335,7 +348,7 @@ class ReferenceList:
 
         Notes
         -----
-        Cost: one pass over the hash rows for each algorithm, about 2 seconds for a million rows; memory, the arrays
+        Cost: one pass over the hash rows for each algorithm, 1.5 to 2 seconds for a million rows; memory, the arrays
         twice.
         """
         names = None if algorithms is None else {algorithm_named(name).name for name in algorithms}
@@ -383,7 +396,7 @@ class ReferenceList:
 
         Notes
         -----
-        Cost: about 10 seconds for a million entries; readers and a writer go on meanwhile.
+        Cost: about 12 seconds for a million entries; readers and a writer go on meanwhile.
         """
         with self._session.reading_apart() as connection:
             verify_all(connection, load_state(connection))
@@ -452,8 +465,7 @@ class ReferenceList:
 
         Notes
         -----
-        Cost: about 10 microseconds an entry of one hash in a new list, a multiple of that for entries that are
-        already there.
+        Cost: about 16 microseconds an entry of one hash, new or already there: 100,000 in under 2 seconds.
         """
         with self._session.step() as editor:
             total = AddCounts()

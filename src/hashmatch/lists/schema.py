@@ -1,8 +1,9 @@
 """The list file: its tables, how it is opened safely, and what its errors mean.
 
 Floor: lists. Format version 1. The tables have room for hashes, labels and numbers and for nothing else: hash columns
-accept exactly the lengths of their algorithm, text columns are short, every table is STRICT. A file whose schema is
-not this text to the letter is refused, so no foreign trigger or view is ever run.
+accept exactly the lengths of their algorithm, text columns are short, every column one type. (STRICT tables would say
+the last more briefly, but need SQLite 3.37; Enterprise Linux 9 has 3.34.) A file whose schema is not this text to the
+letter is refused, so no foreign trigger or view is ever run.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ __all__ = [
 
 APPLICATION_ID: Final = 0x484D4C54
 FORMAT_VERSION: Final = 1
-_SQLITE_FLOOR: Final = (3, 37, 0)
+_SQLITE_FLOOR: Final = (3, 31, 0)
 _LONGEST_VALUE: Final = 65_536
 _LARGEST_NUMBER: Final = 2**63 - 1
 
@@ -63,66 +64,65 @@ ALGORITHM_NAMES: Final = {number: name for name, number in ALGORITHM_NUMBERS.ite
 _TABLES: Final = (
     """CREATE TABLE state (
   id INTEGER PRIMARY KEY CHECK (id = 1),
-  uuid BLOB NOT NULL CHECK (length(uuid) = 16),
-  name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 256),
-  version INTEGER NOT NULL CHECK (version >= 0),
-  history_from INTEGER NOT NULL CHECK (history_from BETWEEN 0 AND version),
-  next_entry INTEGER NOT NULL CHECK (next_entry >= 1),
-  next_hash INTEGER NOT NULL CHECK (next_hash >= 1),
-  n_entries INTEGER NOT NULL CHECK (n_entries >= 0),
-  seal_sum INTEGER NOT NULL,
-  seal INTEGER NOT NULL
-) STRICT""",
+  uuid BLOB NOT NULL CHECK (typeof(uuid) = 'blob' AND length(uuid) = 16),
+  name TEXT NOT NULL CHECK (typeof(name) = 'text' AND length(name) BETWEEN 1 AND 256),
+  version INTEGER NOT NULL CHECK (typeof(version) = 'integer' AND version >= 0),
+  history_from INTEGER NOT NULL CHECK (typeof(history_from) = 'integer' AND history_from BETWEEN 0 AND version),
+  next_entry INTEGER NOT NULL CHECK (typeof(next_entry) = 'integer' AND next_entry >= 1),
+  next_hash INTEGER NOT NULL CHECK (typeof(next_hash) = 'integer' AND next_hash >= 1),
+  n_entries INTEGER NOT NULL CHECK (typeof(n_entries) = 'integer' AND n_entries >= 0),
+  seal_sum INTEGER NOT NULL CHECK (typeof(seal_sum) = 'integer'),
+  seal INTEGER NOT NULL CHECK (typeof(seal) = 'integer')
+)""",
     """CREATE TABLE tally (
   algorithm INTEGER PRIMARY KEY CHECK (algorithm BETWEEN 1 AND 13),
-  n_hashes INTEGER NOT NULL CHECK (n_hashes >= 0),
-  mark_sum INTEGER NOT NULL
-) STRICT""",
+  n_hashes INTEGER NOT NULL CHECK (typeof(n_hashes) = 'integer' AND n_hashes >= 0),
+  mark_sum INTEGER NOT NULL CHECK (typeof(mark_sum) = 'integer')
+)""",
     """CREATE TABLE source (
   id INTEGER PRIMARY KEY CHECK (id BETWEEN 1 AND 4096),
-  name TEXT NOT NULL UNIQUE CHECK (length(name) BETWEEN 1 AND 64),
-  n_entries INTEGER NOT NULL CHECK (n_entries >= 0)
-) STRICT""",
+  name TEXT NOT NULL UNIQUE CHECK (typeof(name) = 'text' AND length(name) BETWEEN 1 AND 64),
+  n_entries INTEGER NOT NULL CHECK (typeof(n_entries) = 'integer' AND n_entries >= 0)
+)""",
     """CREATE TABLE entry (
   key INTEGER PRIMARY KEY,
-  entry_id TEXT NOT NULL UNIQUE CHECK (length(entry_id) BETWEEN 1 AND 256),
-  seal INTEGER NOT NULL
-) STRICT""",
+  entry_id TEXT NOT NULL UNIQUE CHECK (typeof(entry_id) = 'text' AND length(entry_id) BETWEEN 1 AND 256),
+  seal INTEGER NOT NULL CHECK (typeof(seal) = 'integer')
+)""",
     """CREATE TABLE hash (
   id INTEGER PRIMARY KEY,
-  entry INTEGER NOT NULL,
-  source INTEGER NOT NULL,
+  entry INTEGER NOT NULL CHECK (typeof(entry) = 'integer'),
+  source INTEGER NOT NULL CHECK (typeof(source) = 'integer'),
   algorithm INTEGER NOT NULL,
-  quality INTEGER CHECK (quality BETWEEN 0 AND 100),
-  code BLOB NOT NULL,
-  mark INTEGER NOT NULL,
-  CHECK (length(code) = CASE
+  quality INTEGER CHECK (quality IS NULL OR typeof(quality) = 'integer' AND quality BETWEEN 0 AND 100),
+  code BLOB NOT NULL CHECK (typeof(code) = 'blob' AND length(code) = CASE
     WHEN algorithm IN (1, 6, 7, 8, 9, 12) THEN 32
-    WHEN algorithm BETWEEN 2 AND 5 THEN 8
+    WHEN algorithm IN (2, 3, 4, 5) THEN 8
     WHEN algorithm = 10 THEN 16
     WHEN algorithm = 11 THEN 20
     WHEN algorithm = 13 THEN 144
-    ELSE -1 END)
-) STRICT""",
+    ELSE -1 END),
+  mark INTEGER NOT NULL CHECK (typeof(mark) = 'integer')
+)""",
     "CREATE INDEX hash_of_entry ON hash (entry)",
     """CREATE TABLE label (
-  entry INTEGER NOT NULL,
-  source INTEGER NOT NULL,
-  name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 64),
-  value TEXT NOT NULL CHECK (length(value) BETWEEN 1 AND 256),
+  entry INTEGER NOT NULL CHECK (typeof(entry) = 'integer'),
+  source INTEGER NOT NULL CHECK (typeof(source) = 'integer'),
+  name TEXT NOT NULL CHECK (typeof(name) = 'text' AND length(name) BETWEEN 1 AND 64),
+  value TEXT NOT NULL CHECK (typeof(value) = 'text' AND length(value) BETWEEN 1 AND 256),
   PRIMARY KEY (entry, source, name)
-) STRICT, WITHOUT ROWID""",
+) WITHOUT ROWID""",
     """CREATE TABLE change (
   version INTEGER PRIMARY KEY,
-  next_hash INTEGER NOT NULL,
-  seal INTEGER NOT NULL
-) STRICT""",
+  next_hash INTEGER NOT NULL CHECK (typeof(next_hash) = 'integer'),
+  seal INTEGER NOT NULL CHECK (typeof(seal) = 'integer')
+)""",
     """CREATE TABLE withdrawn (
-  version INTEGER NOT NULL,
-  hash INTEGER NOT NULL,
-  algorithm INTEGER NOT NULL,
+  version INTEGER NOT NULL CHECK (typeof(version) = 'integer'),
+  hash INTEGER NOT NULL CHECK (typeof(hash) = 'integer'),
+  algorithm INTEGER NOT NULL CHECK (typeof(algorithm) = 'integer'),
   PRIMARY KEY (version, hash)
-) STRICT, WITHOUT ROWID""",
+) WITHOUT ROWID""",
 )
 
 _DAMAGED: Final = (
@@ -151,18 +151,25 @@ def damaged() -> ReferenceListError:
     return ReferenceListError(_DAMAGED)
 
 
+def _code(error: sqlite3.Error) -> int:
+    """Primary result code; 0 for errors that Python's own module raises."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
 @contextlib.contextmanager
 def translated_errors() -> Iterator[None]:
     """Turn every error of SQLite into a `ReferenceListError` that says what to do and shows no content."""
     try:
         yield
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", None)
-        meaning = _MEANINGS.get(code & 0xFF) if isinstance(code, int) else None
+        meaning = _MEANINGS.get(_code(error))
         if meaning is None:
             name = getattr(error, "sqlite_errorname", None) or type(error).__name__
             meaning = f"SQLite could not carry this out ({name}); {_DAMAGED}"
         raise ReferenceListError(meaning) from None
+    except UnicodeDecodeError:
+        # Python's module cannot decode a message in which SQLite quotes a damaged schema.
+        raise damaged() from None
 
 
 def check_file(path: Path) -> tuple[int, int]:
@@ -210,22 +217,15 @@ def connect(path: Path, *, writable: bool, timeout: float) -> sqlite3.Connection
     read-only media has no room for SQLite's shared memory file; it is opened as immutable if no log is beside it.
     """
     if sqlite3.sqlite_version_info < _SQLITE_FLOOR:
-        raise ReferenceListError(f"lists need SQLite 3.37 or newer; this Python has {sqlite3.sqlite_version}")
+        raise ReferenceListError(f"lists need SQLite 3.31 or newer; this Python has {sqlite3.sqlite_version}")
     uri = path.absolute().as_uri() + ("?mode=rw" if writable else "?mode=ro")
-    connection = _connect(uri, writable, timeout)
     try:
-        connection.execute("SELECT count(*) FROM sqlite_master")
+        return _connect(uri, writable, timeout)
     except sqlite3.OperationalError as error:
-        connection.close()
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        unreadable = code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
-        if writable or not unreadable or os.access(path.parent, os.W_OK) or _has_log(path):
+        no_room = _code(error) in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+        if writable or not no_room or os.access(path.parent, os.W_OK) or _has_log(path):
             raise
-        connection = _connect(uri + "&immutable=1", writable, timeout)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    return _connect(uri + "&immutable=1", writable, timeout)
 
 
 def _has_log(path: Path) -> bool:
@@ -256,6 +256,7 @@ def _connect(uri: str, writable: bool, timeout: float) -> sqlite3.Connection:
             f"query_only = {'OFF' if writable else 'ON'}",
         ):
             connection.execute(f"PRAGMA {pragma}")
+        connection.execute("SELECT count(*) FROM sqlite_master")
     except BaseException:
         connection.close()
         raise
@@ -348,7 +349,7 @@ def use_wal(connection: sqlite3.Connection, timeout: float) -> None:
         try:
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         except sqlite3.OperationalError as error:
-            if (error.sqlite_errorcode & 0xFF) != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up:
+            if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up:
                 raise
             time.sleep(0.02)
             continue

@@ -80,6 +80,11 @@ class Session:
         return self._connection is None
 
     @property
+    def in_transaction(self) -> bool:
+        """Whether a write transaction is running."""
+        return self._editor is not None
+
+    @property
     def seen(self) -> State:
         """The state as it was last read; touches no file."""
         return self._seen

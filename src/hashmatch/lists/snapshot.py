@@ -199,7 +199,7 @@ def check_history(connection: sqlite3.Connection, state: State, since: int) -> t
 def change_seal(uuid: bytes, version: int, next_hash: int, withdrawn: Iterable[tuple[int, int]]) -> int:
     """Check value of one version's line in the history; ``withdrawn`` holds row and algorithm in ascending order."""
     text = ";".join(f"{row},{algorithm}" for row, algorithm in withdrawn)
-    return seal(uuid, [f"{version};{next_hash}".encode(), text.encode()])
+    return seal(uuid, f"{version};{next_hash};{text}".encode())
 
 
 def _read_rows(connection: sqlite3.Connection, state: State, number: int, first: int) -> tuple[HashRows, int]:

@@ -7,14 +7,18 @@ the large index, so threads that search the old layer are not disturbed.
 
 from __future__ import annotations
 
+import hashlib
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hashmatch.errors import IndexFormatError
 from hashmatch.hashes import Algorithm
-from hashmatch.index import Index, build_index
+from hashmatch.index import Index, build_index, load_index
 from hashmatch.lists import HashRows
 
 __all__ = ["Layer"]
@@ -58,7 +62,7 @@ class Layer:
     withdrawn: Ints
 
     @classmethod
-    def build(cls, algorithm: Algorithm, rows: HashRows, radius: int) -> Layer:
+    def build(cls, algorithm: Algorithm, rows: HashRows, radius: int, file: Path | None = None) -> Layer:
         """Index all hashes of one algorithm in a list.
 
         Parameters
@@ -69,8 +73,17 @@ class Layer:
             What the list holds.
         radius : int
             Radius that searches will mostly use.
+        file : Path, optional
+            Where the index is kept between runs: taken from there, memory-mapped, when it was made from just these
+            hashes; else built, written there and mapped.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
         """
-        return cls(algorithm, radius, _part(algorithm, rows, radius), None, np.empty(0, np.int64))
+        index = _build(algorithm, rows, radius) if file is None else _kept(file, algorithm, rows, radius)
+        return cls(algorithm, radius, _Part(index, rows), None, np.empty(0, np.int64))
 
     def __len__(self) -> int:
         later = 0 if self.recent is None else len(self.recent.index)
@@ -141,5 +154,21 @@ class Layer:
 
 
 def _part(algorithm: Algorithm, rows: HashRows, radius: int) -> _Part:
-    index = build_index(rows.codes, metric=algorithm.metric, radius=radius)
-    return _Part(index, rows)
+    return _Part(_build(algorithm, rows, radius), rows)
+
+
+def _build(algorithm: Algorithm, rows: HashRows, radius: int) -> Index:
+    return build_index(rows.codes, metric=algorithm.metric, radius=radius)
+
+
+def _kept(file: Path, algorithm: Algorithm, rows: HashRows, radius: int) -> Index:
+    """Take the index from its file, or make the file where it is missing, damaged or of other hashes."""
+    # the version of a list does not tell: a copy brought back from a backup may go on differently
+    content = hashlib.blake2b(rows.codes.data, digest_size=32).hexdigest()
+    tag = {"algorithm": algorithm.name, "content": content, "radius": str(radius)}
+    with suppress(FileNotFoundError, IndexFormatError):
+        found = load_index(file)
+        if found.tag == tag:
+            return found
+    _build(algorithm, rows, radius).save(file, tag=tag)
+    return load_index(file)

@@ -10,6 +10,8 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -55,13 +57,20 @@ class Matcher:
     >>> folder.cleanup()
     """
 
-    def __init__(self, lists: Iterable[ReferenceList], policy: MatchPolicy) -> None:
+    def __init__(
+        self, lists: Iterable[ReferenceList], policy: MatchPolicy, *, index_folder: Path | None = None
+    ) -> None:
         self._policy = policy
         self._reloading = threading.Lock()
-        self._snapshots = tuple(ListSnapshot.of(reference, policy) for reference in lists)
+        self._snapshots = tuple(ListSnapshot.of(reference, policy, index_folder) for reference in lists)
 
     @classmethod
-    def open(cls, *paths: str | os.PathLike[str], policy: MatchPolicy = STANDARD) -> Matcher:
+    def open(
+        cls,
+        *paths: str | os.PathLike[str],
+        policy: MatchPolicy = STANDARD,
+        index_folder: str | os.PathLike[str] | None = None,
+    ) -> Matcher:
         """Open lists read-only and index them.
 
         Parameters
@@ -70,12 +79,16 @@ class Matcher:
             One or more files made by `ReferenceList`.
         policy : MatchPolicy
             What counts as a match; see `hashmatch.profiles`.
+        index_folder : path, optional
+            Existing folder for index files. With it, processes that search the same list share one memory-mapped
+            index, and later starts are sooner; a file that is missing, damaged or out of date is made anew. They
+            hold the list's hashes: keep the folder as safe as the list. Without it indexes live in memory only.
 
         Raises
         ------
         ReferenceListError
-            If a file is missing, is not a list of a version this software reads, or is corrupt; or if no path or
-            one list twice is given.
+            If a file is missing, is not a list of a version this software reads, or is corrupt; if no path or one list
+            twice is given; if the index folder does not exist or cannot be written.
 
         Notes
         -----
@@ -84,17 +97,20 @@ class Matcher:
         """
         if not paths:
             raise ReferenceListError("give at least one list")
-        opened: list[ReferenceList] = []
-        try:
+        with ExitStack() as undo:
+            lists: list[ReferenceList] = []
             for path in paths:
-                opened.append(ReferenceList.open(path))
-                if len({reference.list_id for reference in opened}) < len(opened):
-                    raise ReferenceListError(f"the list {opened[-1].name!r} is given twice")
-            return cls(opened, policy)
-        except BaseException:
-            for reference in opened:
-                reference.close()
-            raise
+                lists.append(undo.enter_context(ReferenceList.open(path)))
+                if len({reference.list_id for reference in lists}) < len(lists):
+                    raise ReferenceListError(f"the list {lists[-1].name!r} is given twice")
+            try:
+                matcher = cls(lists, policy, index_folder=None if index_folder is None else Path(index_folder))
+            except OSError as error:
+                raise ReferenceListError(
+                    f"the index folder cannot be used: {error.strerror}; name an existing folder that can be written"
+                ) from error
+            undo.pop_all()
+        return matcher
 
     @property
     def policy(self) -> MatchPolicy:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -32,6 +33,8 @@ class ListSnapshot:
         Searchable hashes, by algorithm; those that the policy has a rule for.
     unsearched : mapping of str to int
         Hashes of algorithms that the policy has no rule for.
+    index_folder : Path or None
+        Where index files are kept between runs; None to keep none.
     """
 
     reference: ReferenceList
@@ -39,9 +42,10 @@ class ListSnapshot:
     n_entries: int
     layers: Mapping[str, Layer]
     unsearched: Mapping[str, int]
+    index_folder: Path | None = None
 
     @classmethod
-    def of(cls, reference: ReferenceList, policy: MatchPolicy) -> ListSnapshot:
+    def of(cls, reference: ReferenceList, policy: MatchPolicy, index_folder: Path | None = None) -> ListSnapshot:
         """Read a whole list and index it."""
         whole = reference.snapshot()
         layers, unsearched = {}, {}
@@ -50,13 +54,15 @@ class ListSnapshot:
             if rule is None:
                 unsearched[name] = len(rows)
             else:
-                layers[name] = Layer.build(ALGORITHMS[name], rows, rule.threshold)
+                file = None if index_folder is None else index_folder / f"{reference.list_id}.{name}.index"
+                layers[name] = Layer.build(ALGORITHMS[name], rows, rule.threshold, file)
         return cls(
             reference=reference,
             version=whole.version,
             n_entries=whole.n_entries,
             layers=MappingProxyType(layers),
             unsearched=MappingProxyType(unsearched),
+            index_folder=index_folder,
         )
 
     def refreshed(self, policy: MatchPolicy) -> ListSnapshot:
@@ -68,7 +74,9 @@ class ListSnapshot:
         if self.reference.version == self.version:
             return self
         changes = self.reference.changes_since(self.version)
-        return (None if changes is None else self._with(changes, policy)) or self.of(self.reference, policy)
+        return (None if changes is None else self._with(changes, policy)) or self.of(
+            self.reference, policy, self.index_folder
+        )
 
     def _with(self, changes: Changes, policy: MatchPolicy) -> ListSnapshot | None:
         layers, unsearched = dict(self.layers), dict(self.unsearched)
@@ -93,6 +101,7 @@ class ListSnapshot:
             n_entries=changes.n_entries,
             layers=MappingProxyType(layers),
             unsearched=MappingProxyType(unsearched),
+            index_folder=self.index_folder,
         )
 
     def entry(self, key: int) -> Entry | None:

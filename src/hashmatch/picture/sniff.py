@@ -258,6 +258,8 @@ def _boxes(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
         length, kind = struct.unpack_from(">I4s", data, at)
         start = at + 8
         if length == 1:
+            if start + 8 > end:
+                return
             (length,) = struct.unpack_from(">Q", data, start)
             start += 8
         stop = end if length == 0 else at + length

@@ -147,22 +147,27 @@ def area_resize(image: Floats, height: int, width: int) -> Floats:
     return np.swapaxes(_resize_rows(np.swapaxes(tall, 0, 1), width), 0, 1)
 
 
-def soften(image: Any, times: int = 1) -> Any:
-    """Blur the first two axes ``times`` times with the kernel 1, 2, 1 (variance of half a pixel each); edges repeat."""
+def soften(image: Any, times: int = 1, *, out: Any = None) -> Any:
+    """Blur the first two axes ``times`` times with the kernel 1, 2, 1 (variance of half a pixel each); edges repeat.
+
+    ``out`` may be the picture itself.
+    """
+    if out is None:
+        out = image.copy(order="K")
+    elif out is not image:
+        out[:] = image
+    pairs = np.empty_like(out)
     for _ in range(times):
         for axis in (0, 1):
-            if image.shape[axis] < 2:
+            line, pair = np.swapaxes(out, 0, axis), np.swapaxes(pairs, 0, axis)
+            if len(line) < 2:
                 continue
-            line = image if axis == 0 else np.swapaxes(image, 0, 1)
-            pairs = line[:-1] + line[1:]
-            out = np.empty_like(image)
-            into = out if axis == 0 else np.swapaxes(out, 0, 1)
-            np.add(pairs[:-1], pairs[1:], out=into[1:-1])
-            into[0] = pairs[0] + 2.0 * line[0]
-            into[-1] = pairs[-1] + 2.0 * line[-1]
+            first, last = 3.0 * line[0] + line[1], 3.0 * line[-1] + line[-2]
+            np.add(line[:-1], line[1:], out=pair[:-1])
+            np.add(pair[:-2], pair[1:-1], out=line[1:-1])
+            line[0], line[-1] = first, last
             out *= 0.25
-            image = out
-    return image
+    return out
 
 
 def blur(image: Any, sigma: float) -> Any:

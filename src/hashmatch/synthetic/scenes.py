@@ -41,7 +41,7 @@ class _Leaves:
 
 def _scatter(draw: Draw, extent: Floats, busy: float = 1.0) -> _Leaves:
     """Choose where leaves lie: some large ones anywhere, and small ones that mostly gather round a few places."""
-    large, small = round(draw.log(4, 40)), round(busy * draw.log(22, 650))
+    large, small = round(draw.log(2, 40)), round(busy * draw.log(14, 800))
     steepness = draw.real(1.0, 2.5)
     low, high = draw.log(0.008, 0.02) ** -steepness, 0.12**-steepness
     radius = np.concatenate(
@@ -49,9 +49,9 @@ def _scatter(draw: Draw, extent: Floats, busy: float = 1.0) -> _Leaves:
     )
     count = large + small
     middle = draw.reals((count, 2), -0.05, 1.05) * extent
-    nests = draw.reals((draw.whole(2, 7), 2)) * extent
-    near = nests[draw.wholes(count, 0, len(nests) - 1)] + draw.real(0.05, 0.22) * draw.noise((count, 2))
-    gathered = (draw.reals(count) < draw.real(0.4, 0.95)) & (np.arange(count) >= large)
+    nests = draw.reals((draw.whole(1, 6), 2)) * extent
+    near = nests[draw.wholes(count, 0, len(nests) - 1)] + draw.real(0.03, 0.2) * draw.noise((count, 2))
+    gathered = (draw.reals(count) < draw.real(0.6, 1.0)) & (np.arange(count) >= large)
     middle = np.where(gathered[:, None], near, middle)
     # Large leaves tend to lie behind, so that small ones are not all hidden.
     depth = draw.reals(count) ** np.where(np.arange(count) < large, 0.5, 1.4)
@@ -201,7 +201,7 @@ def _shade(draw: Draw, shape: tuple[int, int], strength: float) -> npt.NDArray[n
 def _focus(draw: Draw, image: Any, depth: npt.NDArray[np.float32], side: float) -> Any:
     """Blur what is far from the plane of focus, then all by the lens."""
     sharp, steep, sigma = draw.real(0.0, 0.7), draw.real(1.0, 4.0), draw.log(0.0006, 0.004) * side
-    image = soften(image)
+    soften(image, out=image)
     if sigma < 0.4:
         return image
     away = np.abs(depth[::2, ::2] - np.float32(sharp))

@@ -1,0 +1,218 @@
+"""The index file: nothing changed, cut or added goes unnoticed, and nothing half-written is ever seen."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hashmatch.errors import IndexFormatError
+from hashmatch.hashes import Metric
+from hashmatch.index import BKTree, ExactIndex, LinearIndex, MultiIndex, load_index
+from index_makers import exact, linear, multi, tree
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+KINDS = {
+    "linear": (lambda codes: linear(codes), LinearIndex),
+    "bktree": (lambda codes: tree(codes), BKTree),
+    "multi": (lambda codes: multi(codes, widths=(2, 2, 1)), MultiIndex),
+    "exact": (lambda codes: exact(codes), ExactIndex),
+}
+
+
+def some_codes(n: int = 9, n_bytes: int = 2) -> np.ndarray:
+    """Seeded codes."""
+    return np.random.default_rng(8).integers(0, 256, (n, n_bytes), dtype=np.uint8)
+
+
+@pytest.fixture(params=KINDS)
+def saved(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[type[Any], Path]:
+    """Save a small index of each kind."""
+    make, cls = KINDS[request.param]
+    make(some_codes()).save(tmp_path / "index", tag={"list": "ä", "version": "3"})
+    return cls, tmp_path / "index"
+
+
+def change_byte(path: Path, at: int, change: int) -> None:
+    """Flip bits of one byte in place; the same call again undoes it."""
+    with open(path, "r+b") as stream:
+        stream.seek(at)
+        (old,) = stream.read(1)
+        stream.seek(at)
+        stream.write(bytes([old ^ change]))
+
+
+def test_every_changed_byte_is_found(saved: tuple[type[Any], Path]) -> None:
+    """Flipping a bit of any one byte of the file makes loading fail."""
+    cls, path = saved
+    for at in range(path.stat().st_size):
+        change_byte(path, at, 1 << (at % 8))
+        with pytest.raises(IndexFormatError, match="rebuild it from the list"):
+            cls.load(path)
+        change_byte(path, at, 1 << (at % 8))
+    assert len(cls.load(path)) == 9
+
+
+def test_every_length_is_checked(saved: tuple[type[Any], Path]) -> None:
+    """A file with bytes after its end, or cut anywhere, is refused."""
+    cls, path = saved
+    whole = path.read_bytes()
+    for more in (b"\0", bytes(64), whole):
+        path.write_bytes(whole + more)
+        with pytest.raises(IndexFormatError):
+            cls.load(path, verify="header")
+    for length in reversed(range(len(whole))):
+        os.truncate(path, length)
+        with pytest.raises(IndexFormatError):
+            cls.load(path, verify="full" if length % 2 else "header")
+
+
+def test_header_mode_never_reads_out_of_range(saved: tuple[type[Any], Path]) -> None:
+    """Opened without a full check, corrupt sections give an answer or a typed error, never anything else."""
+    cls, path = saved
+    header = int.from_bytes(path.read_bytes()[12:16], "little")
+    queries = some_codes()
+    outcomes = set()
+    for at in range(header, path.stat().st_size):
+        change = (0x01, 0x80, 0xFF)[at % 3]
+        change_byte(path, at, change)
+        try:
+            index = cls.load(path, verify="header")
+            index.search(queries[0], 1)
+            index.search_batch(queries, 0)
+            outcomes.add("answer")
+        except IndexFormatError:
+            outcomes.add("error")
+        change_byte(path, at, change)
+    assert ("error" in outcomes) == (cls is not LinearIndex)
+
+
+def test_resealed_header_is_still_checked(saved: tuple[type[Any], Path]) -> None:
+    """A header with impossible numbers and a fitting checksum is refused before anything is allocated."""
+    cls, path = saved
+    whole = path.read_bytes()
+    length = int.from_bytes(whole[12:16], "little")
+    for at in range(16, length - 32):
+        changed = bytearray(whole)
+        changed[at] ^= 0xFF
+        changed[length - 32 : length] = hashlib.sha256(changed[: length - 32]).digest()
+        path.write_bytes(changed)
+        try:
+            index = cls.load(path)
+        except IndexFormatError:
+            continue
+        index._check()
+        assert len(index) == 9
+
+
+def test_foreign_files_are_refused(tmp_path: Path) -> None:
+    """Something else, an empty file and another kind of index each say what to do."""
+    for content in (b"", b"not an index", bytes(4096)):
+        (tmp_path / "file").write_bytes(content)
+        with pytest.raises(IndexFormatError, match="not a hashmatch index"):
+            load_index(tmp_path / "file")
+    linear(some_codes()).save(tmp_path / "file")
+    with pytest.raises(IndexFormatError, match="load_index"):
+        MultiIndex.load(tmp_path / "file")
+    assert isinstance(load_index(tmp_path / "file"), LinearIndex)
+    with pytest.raises(FileNotFoundError):
+        load_index(tmp_path / "missing")
+    with pytest.raises(ValueError, match="verify"):
+        load_index(tmp_path / "file", verify="none")
+
+
+def test_another_version_is_named(saved: tuple[type[Any], Path]) -> None:
+    """A file of a later format says which version it is and which one is read."""
+    cls, path = saved
+    whole = bytearray(path.read_bytes())
+    whole[8] = 2
+    path.write_bytes(whole)
+    with pytest.raises(IndexFormatError, match="format version 2, this hashmatch reads 1"):
+        cls.load(path)
+
+
+def test_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When writing fails, the old file stays and no other file is left behind."""
+    path = tmp_path / "index"
+    index = linear(some_codes())
+    index.save(path)
+    before = path.read_bytes()
+    index.add(some_codes())
+
+    def full_disk(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        index.save(path)
+    monkeypatch.undo()
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["index"]
+
+
+def test_save_over_the_mapped_file(tmp_path: Path) -> None:
+    """An index may be saved over the file it is mapped from; readers of the old file keep it."""
+    path = tmp_path / "index"
+    codes = some_codes(40, 8)
+    multi(codes).save(path)
+    old, index = MultiIndex.load(path), MultiIndex.load(path)
+    index.add(codes[:5])
+    index.save(path)
+    assert len(MultiIndex.load(path)) == 45
+    assert len(old) == 40
+    assert old.search(codes[0], 0)[0].tolist() == [0]
+
+
+def test_loaded_arrays_are_read_only(tmp_path: Path) -> None:
+    """The mapped codes cannot be written to."""
+    linear(some_codes()).save(tmp_path / "index")
+    packed = LinearIndex.load(tmp_path / "index")._segments[0].core.packed()
+    with pytest.raises(ValueError, match="read-only"):
+        packed[0, 0] = 1
+
+
+def test_options_survive_the_file(tmp_path: Path) -> None:
+    """What an index was told at building is used when it is rebuilt after loading."""
+    codes = some_codes(50, 8)
+    MultiIndex.build(codes, radius=5, widths=(9, 8), pending_limit=4).save(tmp_path / "multi")
+    BKTree.build(codes, leaf_size=3, pending_limit=4).save(tmp_path / "tree")
+    index = MultiIndex.load(tmp_path / "multi")
+    index.add(codes)
+    assert index._segments[-1].core._widths == (9, 8)
+    assert (index._radius, index._pending_limit) == (5, 4)
+    assert BKTree.load(tmp_path / "tree")._leaf_size == 3
+
+
+def test_tags_are_text(tmp_path: Path) -> None:
+    """A tag holds strings only and is bounded."""
+    index = linear(some_codes())
+    with pytest.raises(TypeError):
+        index.save(tmp_path / "index", tag={"version": 3})
+    with pytest.raises(ValueError, match="at most"):
+        index.save(tmp_path / "index", tag={"version": "x" * 2_000_000})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["linear", "bktree", "bktree-euclidean", "multi", "exact"])
+def test_golden_files(name: str) -> None:
+    """Files written by format version 1 are read for ever."""
+    index = load_index(GOLDEN / f"index-v1-{name}.bin")
+    index._check()
+    codes = some_codes(40, 8)
+    metric = {"bktree-euclidean": Metric.EUCLIDEAN, "exact": Metric.EXACT}.get(name, Metric.HAMMING)
+    assert (index.metric, len(index), dict(index.tag)) == (metric, 39, {"list": "golden"})
+    assert index.search(codes[7], 0)[0].tolist() == []
+    assert index.search(codes[8], 0)[0].tolist() == [8]
+    assert index.add(codes[:1]).tolist() == [40]
+
+
+def test_files_are_deterministic(tmp_path: Path) -> None:
+    """The same index gives the same bytes."""
+    for make, _ in KINDS.values():
+        make(some_codes()).save(tmp_path / "a")
+        make(some_codes()).save(tmp_path / "b")
+        assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()

@@ -1,0 +1,69 @@
+"""Lists of every format version are read for ever."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import shutil
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from hashmatch.lists import Entry, ReferenceList
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+
+
+@pytest.fixture(scope="module")
+def maker() -> ModuleType:
+    """Load the script that made the golden list."""
+    spec = importlib.util.spec_from_file_location("make_list", GOLDEN / "make_list.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_format_version_1_is_read(maker: ModuleType) -> None:
+    """The list made when format version 1 was new verifies and holds what was put in."""
+    with ReferenceList.open(GOLDEN / "list-v1.hashmatch", check="full") as ref:
+        info = ref.info()
+        assert (ref.name, ref.version, len(ref), info.format_version) == ("golden, version 1", 6, 20, 1)
+        assert info.sources == {"hotline": 18, "local": 1, "警察": 1}
+        for i in range(20):
+            hashes = [maker.golden_hash(i, "pdq"), maker.golden_hash(i, "md5")]
+            labels = {"class": "A1" if i % 2 else "B2"} if i != 5 else {}
+            expected = Entry.of(f"entry-{i}", hashes=hashes, source="hotline", labels=labels, quality=100 - i)
+            if i == 3:
+                expected = Entry.of("entry-3", hashes=hashes[:1], source="警察", labels={"étiquette": "ÿ 😀"})
+            assert ref.get(f"entry-{i}") == (None if i == 4 else expected)
+        every = [maker.golden_hash(100, name) for name in maker.GOLDEN_ALGORITHMS]
+        assert ref.get("every algorithm") == Entry.of("every algorithm", hashes=every)
+        codes = b"".join(rows.codes.tobytes() for _, rows in sorted(ref.snapshot().rows.items()))
+        assert hashlib.sha256(codes).hexdigest() == "623301886682a2c01b32068c2dc097015d7ec9d4c068fef8d02d574e54d53c09"
+        changes = ref.changes_since(3)
+        assert changes is not None
+        assert {name: rows.tolist() for name, rows in changes.withdrawn.items()} == {"pdq": [7, 9], "md5": [8, 10]}
+
+
+def test_format_version_1_can_be_written(maker: ModuleType, tmp_path: Path) -> None:
+    """A list of format version 1 takes changes, and verifies afterwards."""
+    copy = tmp_path / "copy.hashmatch"
+    shutil.copyfile(GOLDEN / "list-v1.hashmatch", copy)
+    with ReferenceList.open(copy, writable=True) as ref:
+        assert ref.add("entry-4", hashes=[maker.golden_hash(4, "pdq")])
+        assert ref.withdraw("entry-0", source="hotline")
+        assert ref.verify().version == 8
+
+
+def test_the_script_makes_the_golden_list(maker: ModuleType, tmp_path: Path) -> None:
+    """A list made by the script today has the content of the golden one."""
+    maker.make(tmp_path / "list.hashmatch")
+    with (
+        ReferenceList.open(tmp_path / "list.hashmatch") as new,
+        ReferenceList.open(GOLDEN / "list-v1.hashmatch") as old,
+    ):
+        assert list(new) == list(old)
+        assert new.version == old.version
