@@ -6,6 +6,7 @@ found is compared in all bits, and the best of it is climbed to its best cut. Th
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -23,6 +24,7 @@ __all__ = ["CropSearch", "Found", "guided_index"]
 
 _GROUPS: Final = 6
 _MAX_SCORED: Final = 2000
+_NEAR_COPY: Final = 62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +37,13 @@ class Found:
         Place of the hash in the index.
     fit : Fit
         Where it fits best, and how well.
+    evidence : float
+        The score, less what the query's rivals take from it; nats.
     """
 
     position: int
     fit: Fit
+    evidence: float
 
 
 def guided_index(codes: npt.NDArray[np.uint8]) -> GuidedIndex:
@@ -66,8 +71,11 @@ class CropSearch:
     ----------
     grid : Grid
         Cuts that are tried.
-    min_score : float
-        Least score reported, nats, inclusive; see `hashmatch.matching.budget` for what it spends.
+    min_evidence : float
+        Least evidence reported, nats, inclusive; ``docs/crops.md`` says what it spends.
+    rival_cost : float
+        Evidence is the score less this times log(1 + rivals), nats. A rival is another entry that would have been
+        climbed and is no near copy of the entry itself: a picture of one large shape resembles many entries.
     min_start : float
         Least score at the grid's view for an entry to be climbed, nats.
     max_start_distance : int
@@ -83,7 +91,8 @@ class CropSearch:
     """
 
     grid: Grid = field(default=THOROUGH_GRID)
-    min_score: float = 36.0
+    min_evidence: float = 62.0
+    rival_cost: float = 16.0
     min_start: float = 0.0
     max_start_distance: int = 92
     flips: int = 8
@@ -111,8 +120,8 @@ class CropSearch:
         Returns
         -------
         list of Found
-            Scores of at least ``min_score``, the best first, then by position. Not exhaustive: ``benchmarks/crops.py``
-            measures what share an exhaustive search would find beyond it.
+            Evidence of at least ``min_evidence``, the most first, then by position. Not exhaustive:
+            ``benchmarks/crops.py`` measures its recall.
 
         Notes
         -----
@@ -129,13 +138,19 @@ class CropSearch:
             row, column = divmod(int(views[place]), len(cuts))
             fit = climb(small, bits[place], cuts[column], cuts[row])
             _keep_better(found, int(positions[place]), fit)
-            if fit.score >= self.min_score:
+            if fit.score >= self.min_evidence:
                 ended.add((fit.columns, fit.rows))
         for columns, rows in sorted(ended):
             for position, fit in zip(positions.tolist(), score_at(small, bits, columns, rows), strict=True):
                 _keep_better(found, position, fit)
-        kept = [Found(position=position, fit=fit) for position, fit in found.items() if fit.score >= self.min_score]
-        return sorted(kept, key=lambda item: (-item.fit.score, item.position))
+        kept = []
+        for place, position in enumerate(positions.tolist()):
+            if position in found and found[position].score >= self.min_evidence:
+                rivals = np.count_nonzero(np.count_nonzero(bits != bits[place], axis=1) > _NEAR_COPY)
+                evidence = found[position].score - self.rival_cost * math.log1p(rivals)
+                if evidence >= self.min_evidence:
+                    kept.append(Found(position=position, fit=found[position], evidence=evidence))
+        return sorted(kept, key=lambda item: (-item.evidence, item.position))
 
     def candidates(
         self, small: Floats, index: GuidedIndex
@@ -184,12 +199,13 @@ class CropSearch:
         sure = -np.log1p(np.exp(-size))
         values = np.int64(1) << np.arange(index.key_bits)
         subsets = _subsets(min(self.flips, index.key_bits))
-        keys, chances = [], []
+        keys: list[npt.NDArray[np.int64]] = []
+        chances: list[Floats] = []
         for flat in flats:
             least = np.argsort(size[:, flat], axis=1, kind="stable")[:, : subsets.shape[1]]
-            key = (odds[:, flat] > 0) @ values
+            key = np.matmul(odds[:, flat] > 0, values)
             flips = values[least].astype(np.float64) @ subsets.T
-            keys.append(key[:, None] ^ flips.astype(np.int64))
+            keys.append(np.bitwise_xor(key[:, None], flips.astype(np.int64)))
             costs = np.take_along_axis(size[:, flat], least, axis=1)
             chances.append(sure[:, flat].sum(axis=1)[:, None] - costs @ subsets.T.astype(np.float32))
         every = np.stack(chances)
