@@ -36,12 +36,12 @@ class EvidenceTail:
 
 
 PHOTO_TAIL: Final = EvidenceTail(
-    queries=19_304, entries=159_904, over=((20.0, 144), (30.0, 39), (40.0, 6), (50.0, 1)), fall=7.7
+    queries=2_995, entries=159_904, over=((20.0, 23), (30.0, 8), (40.0, 2), (50.0, 2)), fall=9.5
 )
-"""Synthetic photographs against 20,000 others in eight turns; ``benchmarks/results/crops.json``."""
+"""Synthetic photographs not tuned on, against 20,000 others in eight turns; ``benchmarks/results/crops.json``."""
 
 SCREENSHOT_TAIL: Final = EvidenceTail(
-    queries=1_564, entries=96_000, over=((20.0, 67), (30.0, 27), (40.0, 9), (50.0, 5)), fall=17.1
+    queries=2_182, entries=96_000, over=((20.0, 139), (30.0, 60), (40.0, 14), (50.0, 4)), fall=11.9
 )
 """Synthetic screenshots, the worst of the template-heavy kinds, against 12,000 pictures of four such kinds."""
 
