@@ -14,7 +14,20 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["SIDES", "Edge", "Small", "cells_of", "colour_edge", "from_side", "reduce", "refine", "smooth_edges"]
+__all__ = [
+    "DEEPEST",
+    "SIDES",
+    "Edge",
+    "Kind",
+    "Small",
+    "Values",
+    "cells_of",
+    "central",
+    "colour_edge",
+    "from_side",
+    "reduce",
+    "refine",
+]
 
 Values = npt.NDArray[Any]
 Kind = Literal["plain", "gradient", "blurred", "band"]
@@ -25,7 +38,7 @@ _CELLS: Final = 256
 _SAMPLES: Final = 4  # lines read of a cell
 _JPEG_REACH: Final = 16  # px over which JPEG spreads an edge, as its colour is halved
 
-_DEEPEST: Final = 0.45
+DEEPEST: Final = 0.45
 _DEEPEST_BAND: Final = 0.72
 _THINNEST: Final = 0.006
 _ENDS: Final = 0.2  # left out at both ends of a line, where the border of another side may lie
@@ -36,15 +49,6 @@ _DUST: Final = 0.05  # share of a plain border's line that may differ
 _GROUND: Final = 0.6  # share of a band that is not text
 _FAINTEST: Final = 0.04
 _NEAR_BEST: Final = 0.85
-
-_CAP: Final = 24.0  # grey levels; a step counts no more, or one object would make a seam
-_FAR: Final = 24  # lines looked at outside and inside of a seam
-_SMOOTH: Final = 3.0  # mean second difference, grey levels
-_SHARPER: Final = 1.5
-_DULL: Final = 0.35
-_UNSEEN: Final = 0.8
-_SEAM: Final = 2.0
-_SECOND_SEAM: Final = 1.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -154,7 +158,8 @@ def cells_of(box: tuple[int, int, int, int], small: Small) -> tuple[int, int, in
     )
 
 
-def _central(lines: Values) -> Values:
+def central(lines: Values) -> Values:
+    """Leave out both ends of the lines, where the borders of other sides may lie."""
     length = lines.shape[-1]
     return lines[..., int(_ENDS * length) : length - int(_ENDS * length)]
 
@@ -180,7 +185,7 @@ def colour_edge(lines: Values, cell: int, *, bands: bool) -> Edge | None:
     -----
     A tight tolerance finds faint edges, a loose one those that JPEG has spread; the loose is taken where it is clearer.
     """
-    deepest = int((_DEEPEST_BAND if bands else _DEEPEST) * lines.shape[1])
+    deepest = int((_DEEPEST_BAND if bands else DEEPEST) * lines.shape[1])
     if deepest < 3:
         return None
     outermost = lines[:, 0]
@@ -203,7 +208,7 @@ def colour_edge(lines: Values, cell: int, *, bands: bool) -> Edge | None:
     if best is None:
         return None
     outer = (away[: max(1, depth - 2 - -(-_JPEG_REACH // cell))] > best[1]).mean(axis=1)
-    is_plain = (outer > _DUST).mean() < 0.02 and depth <= _DEEPEST / _DEEPEST_BAND * deepest
+    is_plain = (outer > _DUST).mean() < 0.02 and depth <= DEEPEST / _DEEPEST_BAND * deepest
     return Edge(
         first=depth,
         last=depth + 1,
@@ -223,7 +228,7 @@ def _rise(away: Values, change: Values, tolerance: float, deepest: int, text: in
     differs = away > tolerance
     full = differs.mean(axis=1)
     # the change must be sudden, as a gradient leaves any colour too
-    inside = (_central(differs)[1:] & (_central(change) > max(5.0, tolerance))[:-1]).mean(axis=1)
+    inside = (central(differs)[1:] & (central(change) > max(5.0, tolerance))[:-1]).mean(axis=1)
     rise = np.zeros(len(full))
     rise[2:-1] = inside[2:] - 0.5 * (full[1:-2] + full[:-3])
     ground = np.cumsum(1.0 - full) / np.arange(1, len(full) + 1)
@@ -233,85 +238,6 @@ def _rise(away: Values, change: Values, tolerance: float, deepest: int, text: in
     rise[deepest + 1 :] = 0.0
     rise[: max(2, int(_THINNEST * len(full)))] = 0.0
     return rise
-
-
-def smooth_edges(one: Values, other: Values, *, second: bool = False) -> tuple[Edge, Edge] | None:
-    """Find the seams between a smooth border, a gradient or a blurred picture, and the content, on opposite sides.
-
-    Parameters
-    ----------
-    one, other : (channels, n, m) int16 array
-        The small copy seen from a side and from the opposite one.
-    second : bool
-        Whether the other pair of sides was found to have such borders; fainter seams then do.
-
-    Returns
-    -------
-    (Edge, Edge) or None
-        Seams equally far from both sides. One of them may be too faint to be seen, and is then put there.
-    """
-    deepest = int(_DEEPEST * one.shape[1])
-    if deepest < 6 or one.shape[2] < 16:
-        return None
-    if max(_texture(one[:, :2]).mean(), _texture(other[:, :2]).mean()) > _SMOOTH:
-        return None
-    strengths = [_seams(np.ascontiguousarray(lines[:, : deepest + 4])) for lines in (one, other)]
-    near = [np.max([np.roll(values, shift) for shift in (-1, 0, 1)], axis=0) for values in strengths]
-    joint = np.sqrt(near[0] * near[1])
-    joint[deepest:] = 0.0
-    depth = int(joint.argmax())
-    if joint[depth] < (_SECOND_SEAM if second else _SEAM):
-        return None
-    edges = []
-    for lines, values in zip((one, other), strengths, strict=True):
-        low = max(0, depth - 1)
-        at = low + int(values[low : depth + 2].argmax())
-        kind = _smooth_kind(lines[:, : max(1, at - 1)])
-        edges.append(Edge(first=max(1, at - 1), last=at + 1, strength=float(values[at]), kind=kind))
-    return edges[0], edges[1]
-
-
-def _texture(lines: Values) -> Values:
-    """Mean second difference of brightness along each line, capped."""
-    luma = lines[0]
-    curve = np.abs(luma[:, 2:] - 2 * luma[:, 1:-1] + luma[:, :-2])
-    means: Values = np.minimum(curve, int(2 * _CAP)).mean(axis=1)
-    return means
-
-
-def _seams(lines: Values) -> Values:
-    """Say for each line how far the step before it stands out from the steps outside; 0 where the outside is rough."""
-    texture, length = _texture(lines), lines.shape[1]
-    place = np.arange(length)
-    sums = np.cumsum(texture)
-    outside = sums / (place + 1)
-    ahead = np.minimum(length - 1, place + _FAR)
-    inside = (sums[ahead] - sums) / np.maximum(1, ahead - place)
-    middle, inner = _central(lines), place[3:-1]
-    seams = np.full(length, _UNSEEN)
-    for gap in (1, 2):  # a seam within a cell shows as two small steps
-        steps = np.zeros(length)
-        steps[gap:] = np.minimum(np.abs(middle[:, gap:] - middle[:, :-gap]).max(axis=0), int(_CAP)).mean(axis=1)
-        held = np.concatenate([np.full(_FAR + gap, np.nan), steps])
-        windows = np.lib.stride_tricks.sliding_window_view(held, _FAR)[inner - 1]  # up to the step gap + 1 before
-        known = ~np.isnan(windows)
-        count, kept = np.maximum(1, known.sum(axis=1)), np.where(known, windows, 0.0)
-        usual = kept.sum(axis=1) / count + 0.5 * kept.max(axis=1) + 0.3 + 3.0 / count
-        seams[inner] = np.maximum(seams[inner], (steps[inner + gap - 1] - 0.5) / usual)
-    # content in focus is sharper than a blurred border, which edges of out-of-focus things are not
-    seams[2:][inside[2:] < _SHARPER * outside[:-2]] *= _DULL
-    seams[2:][outside[1:-1] > _SMOOTH] = 0.0
-    seams[:3] = 0.0
-    return seams
-
-
-def _smooth_kind(outer: Values) -> Kind:
-    """Tell a gradient, whose lines are ramps, from a blurred picture."""
-    luma = outer[0].astype(np.float32)
-    ramp = np.linspace(-1.0, 1.0, luma.shape[1], dtype=np.float32)
-    slope = (luma * ramp).sum(axis=1, keepdims=True) / np.float32((ramp * ramp).sum())
-    rest = luma - luma.mean(axis=1, keepdims=True) - slope * ramp
-    return "gradient" if float(np.abs(rest).mean()) < 3.0 else "blurred"
 
 
 def refine(pixels: Values, edge: Edge, cell: int, along: tuple[int, int]) -> int:

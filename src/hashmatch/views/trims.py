@@ -16,6 +16,7 @@ import numpy.typing as npt
 from hashmatch.hashers.base import check_pixels
 from hashmatch.views import _edges
 from hashmatch.views._edges import SIDES, Edge, Small, from_side
+from hashmatch.views._seams import smooth_edges
 
 __all__ = ["Trim", "TrimKind", "find_trims"]
 
@@ -93,7 +94,7 @@ def find_trims(pixels: npt.NDArray[Any], *, most: int = 4) -> tuple[Trim, ...]:
     a border as wide. A smooth border, a gradient or a blurred copy, ends at a seam that stands out from what is
     outside, equally far from two opposite sides. The edge is then found to the pixel on a few full lines. What is left
     is looked at again, up to five times, and every stage is a trim of its own: the content may have borders too.
-    Cost in one thread: see ``benchmarks/results/trims.md``; it hardly grows above 1 megapixel.
+    Cost in one thread: see ``benchmarks/results/trims.md``; above 1 megapixel it grows slowly.
 
     Examples
     --------
@@ -215,7 +216,7 @@ def _peel(small: Small, box: Box, before: _Stage | None) -> Iterator[_Edges]:
     for one, other in _PAIRS:
         if one in smooth:
             continue
-        both = _edges.smooth_edges(from_side(colours, one), from_side(colours, other), second=bool(smooth))
+        both = smooth_edges(from_side(colours, one), from_side(colours, other), second=bool(smooth))
         if both:
             seams[one], seams[other] = both
     if seams:
