@@ -43,7 +43,7 @@ def make_picture(height: int, width: int, seed: int) -> np.ndarray:
             plane = grey + rng.standard_normal(cells, np.float32) * np.float32(0.3)
             total[..., channel] += _stretched(plane, *base) * np.float32(0.62 ** (octave - 2))
     total = (total - total.mean()) / total.std() * 51 + 128
-    noise = rng.standard_normal((height, width), np.float32) * np.float32(2)
+    noise = rng.standard_normal((height, width), np.float32) * np.float32(4)
     picture = np.empty((height, width, 3), np.uint8)
     for channel in range(3):
         picture[..., channel] = (_stretched(total[..., channel], height, width) + noise).round().clip(0, 255)
@@ -163,7 +163,7 @@ def tables(records: list[dict[str, Any]]) -> str:
             bits, speed = record["differing_bits"], record["speed_up"]
             rows.append(
                 [
-                    f"{record['width']}x{record['height']}, {record['algorithm']}",
+                    _work_name(record),
                     record["contender"],
                     f"{record['ms']:.2f}",
                     "" if speed is None else f"{speed:.2f}",
@@ -173,6 +173,11 @@ def tables(records: list[dict[str, Any]]) -> str:
         header = ["size, algorithm", "contender", "ms", ratio, "differing bits in pictures"]
         parts.append(title + "\n\n" + runner.markdown_table(header, rows))
     return "\n\n".join(parts)
+
+
+def _work_name(record: dict[str, Any]) -> str:
+    file = f", {record['mean_bytes'] / 1e6:.1f} MB" if record["source"] == "file" else ""
+    return f"{record['width']}x{record['height']}{file}, {record['algorithm']}"
 
 
 def plot(records: list[dict[str, Any]], path: Path) -> None:

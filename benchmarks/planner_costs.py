@@ -7,6 +7,7 @@ weighed by its own time so that short searches count as much as long ones. Print
 
 from __future__ import annotations
 
+import argparse
 import time
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
-from hashmatch.hashes import Metric
+from hashmatch.algorithms import Metric
 from hashmatch.index import BKTree, LinearIndex, MultiIndex
 from hashmatch.index.costs import MEASURED
 
@@ -48,24 +49,24 @@ def random_codes(rng: np.random.Generator, n: int, n_bytes: int) -> tuple[np.nda
     return codes, queries
 
 
-def scan_costs(rng: np.random.Generator) -> tuple[float, float, float]:
+def scan_costs(rng: np.random.Generator, scale: float) -> tuple[float, float, float]:
     """Start of a scan, each Hamming code, each byte of a Euclidean code."""
     rows, times = [], []
     for n in (1_000, 30_000, 300_000, 1_000_000):
-        codes, queries = random_codes(rng, n, 32)
-        rows.append([1.0, n])
+        codes, queries = random_codes(rng, int(scale * n), 32)
+        rows.append([1.0, len(codes)])
         times.append(seconds(LinearIndex.build(codes), queries, 31))
     start, code = fit(rows, times)
-    codes, queries = random_codes(rng, 100_000, 144)
+    codes, queries = random_codes(rng, int(scale * 100_000), 144)
     euclidean = seconds(LinearIndex.build(codes, metric=Metric.EUCLIDEAN), queries[:20], 200)
     return start, code, euclidean * 1e9 / codes.size
 
 
-def multi_costs(rng: np.random.Generator) -> tuple[float, float, float]:
+def multi_costs(rng: np.random.Generator, scale: float) -> tuple[float, float, float]:
     """Start of a probing search, each bucket, each candidate."""
     rows, times = [], []
     for n in (100_000, 1_000_000):
-        codes, queries = random_codes(rng, n, 32)
+        codes, queries = random_codes(rng, int(scale * n), 32)
         for widths in ((16,) * 16, (20,) * 9 + (19,) * 4, (21,) * 8 + (20,) * 4, (12,) * 21):
             index = MultiIndex.build(codes, widths=widths, costs=NEVER_SCAN)
             for radius in (7, 15, 31):
@@ -75,11 +76,11 @@ def multi_costs(rng: np.random.Generator) -> tuple[float, float, float]:
     return tuple(fit(rows, times))
 
 
-def tree_costs(rng: np.random.Generator) -> tuple[float, float, float]:
+def tree_costs(rng: np.random.Generator, scale: float) -> tuple[float, float, float]:
     """Each level of a tree, each node, each code of a leaf."""
     rows, times = [], []
     for n in (100_000, 1_000_000):
-        codes, queries = random_codes(rng, n, 8)
+        codes, queries = random_codes(rng, int(scale * n), 8)
         for leaf_size in (64, 128, 256):
             index = BKTree.build(codes, leaf_size=leaf_size, costs=NEVER_SCAN)
             depth = index._segments[0].core._depth
@@ -93,9 +94,12 @@ def tree_costs(rng: np.random.Generator) -> tuple[float, float, float]:
 
 def main() -> None:
     """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a twentieth of the codes: does it run?")
+    scale = 0.05 if parser.parse_args().quick else 1.0
     rng = np.random.default_rng(SEED)
     names = ("scan_start", "scan_code", "scan_byte", "multi_start", "probe", "candidate", "level", "node", "leaf_code")
-    values = (*scan_costs(rng), *multi_costs(rng), *tree_costs(rng))
+    values = (*scan_costs(rng, scale), *multi_costs(rng, scale), *tree_costs(rng, scale))
     print("Costs(")
     for name, value in zip(names, values, strict=True):
         print(f"    {name}={value:.3g},")

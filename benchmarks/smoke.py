@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.runner import ROOT
 
-BENCHMARKS = ("hashing", "lookup", "robustness", "synthetic_ladder", "planner_costs")
+BENCHMARKS = ("hashing", "lookup", "robustness", "strangers", "synthetic_ladder", "planner_costs")
 
 
 def main() -> None:
@@ -15,7 +15,11 @@ def main() -> None:
     for name in BENCHMARKS:
         print(f"benchmarks.{name} --quick", flush=True)
         done = subprocess.run(
-            [sys.executable, "-m", f"benchmarks.{name}", "--quick"], cwd=ROOT, capture_output=True, text=True, check=False
+            [sys.executable, "-m", f"benchmarks.{name}", "--quick"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode or "error" in done.stderr.lower():
             sys.exit(f"benchmarks.{name} failed\n{done.stdout}\n{done.stderr}")

@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from hashmatch.algorithms import Metric
 from hashmatch.errors import AlgorithmMismatchError
-from hashmatch.hashes import Metric
 from hashmatch.index import Index
 from index_makers import NEVER_SCAN, never_scan
 from strategies import flip_bits, near_queries

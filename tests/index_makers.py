@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hashmatch.hashes import Metric
+from hashmatch.algorithms import Metric
 from hashmatch.index import BKTree, ExactIndex, LinearIndex, MultiIndex
 from hashmatch.index.costs import MEASURED
 

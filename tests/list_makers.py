@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hashmatch.hashes import ALGORITHMS, HashValue
+from hashmatch.algorithms import ALGORITHMS
+from hashmatch.hashes import HashValue
 from hashmatch.lists import Entry, ReferenceList
 
 

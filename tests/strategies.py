@@ -12,7 +12,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hashmatch.hashes import Metric
+from hashmatch.algorithms import Metric
 
 Codes = NDArray[np.uint8]
 

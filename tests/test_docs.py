@@ -84,9 +84,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_every_command_is_documented() -> None:
     """Each command of the command line is named in the README or a page, and has help."""
-    from hashmatch.cli.lists import list_app
-
     from hashmatch.cli.app import app
+    from hashmatch.cli.lists import list_app
 
     names = [command.name for command in app.registered_commands]
     names += [f"list {command.name}" for command in list_app.registered_commands]

@@ -13,6 +13,7 @@ ROOT = Path(hashmatch.__file__).parent
 FLOORS = {
     "_version": -1,
     "errors": 0,
+    "algorithms": 0.5,
     "hashes": 1,
     "kernels": 2,
     "picture": 3,

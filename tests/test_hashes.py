@@ -9,19 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hashmatch.algorithms import ALGORITHMS, Metric, algorithm_named
 from hashmatch.errors import AlgorithmMismatchError, HashFormatError
-from hashmatch.hashes import (
-    ALGORITHMS,
-    Background,
-    Fingerprint,
-    HashValue,
-    Metric,
-    Turn,
-    View,
-    ViewHash,
-    algorithm_named,
-    distance,
-)
+from hashmatch.hashes import Background, Fingerprint, HashValue, Turn, View, ViewHash, distance
 
 HAMMING = sorted(name for name, a in ALGORITHMS.items() if a.metric is Metric.HAMMING)
 
@@ -239,3 +229,23 @@ def test_view_says_itself_in_words() -> None:
         View(frame=-1)
     with pytest.raises(ValueError, match="quality"):
         ViewHash(value=HashValue("md5", bytes(16)), quality=101)
+
+
+def test_byte_form_is_unique() -> None:
+    """One hash has one byte form: a name in upper case is accepted in text, never in bytes."""
+    with pytest.raises(HashFormatError, match="byte form 1"):
+        HashValue.from_bytes(b"\x01\x03PDQ" + bytes(32))
+
+
+def test_values_are_made_of_the_right_types() -> None:
+    """A hash given as text, or a hash where a view is meant, fails where it is given and not later."""
+    value = HashValue("md5", bytes(16))
+    with pytest.raises(TypeError, match="HashValue, not str"):
+        ViewHash(value=str(value))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="ViewHash"):
+        Fingerprint((value,))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="parse"):
+        distance(value, str(value))  # type: ignore[arg-type]
+    for quality in (50.5, True, "50"):
+        with pytest.raises(ValueError, match="quality"):
+            ViewHash(value=value, quality=quality)  # type: ignore[arg-type]

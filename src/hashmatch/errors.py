@@ -18,6 +18,9 @@ No message ever holds a hash, pixel data or the name of an image file.
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 __all__ = [
     "AlgorithmMismatchError",
     "HashFormatError",
@@ -50,6 +53,10 @@ class ImageError(HashmatchError):
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # without it the error cannot come back from a worker process, and takes the pool of workers down
+        return partial(type(self), reason=self.reason), self.args
 
 
 class UnreadableImageError(ImageError, ValueError):
@@ -95,3 +102,6 @@ class MissingExtraError(HashmatchError, ImportError):
         super().__init__(f"{package} is not installed; run: pip install 'hashmatch[{extra}]'", name=package)
         self.package = package
         self.extra = extra
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.package, self.extra)

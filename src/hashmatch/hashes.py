@@ -9,27 +9,21 @@ Standard library only: matching hash against hash needs no image code.
 
 from __future__ import annotations
 
-import math
 import struct
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from types import MappingProxyType
 from typing import Final
 
+from hashmatch.algorithms import ALGORITHMS, Algorithm, Metric, algorithm_named, ceil_sqrt
 from hashmatch.errors import AlgorithmMismatchError, HashFormatError
 
 __all__ = [
-    "ALGORITHMS",
-    "Algorithm",
     "Background",
     "Fingerprint",
     "HashValue",
-    "Metric",
     "Turn",
     "View",
     "ViewHash",
-    "algorithm_named",
     "distance",
 ]
 
@@ -37,91 +31,6 @@ _VALUE_FORM: Final = 1
 _FINGERPRINT_MAGIC: Final = b"HMF\x01"
 _NO_QUALITY: Final = 255
 _MAX_FRAME: Final = 2**32 - 1
-
-
-class Metric(Enum):
-    """How two hashes of one algorithm are compared; each is an integer metric (triangle inequality holds).
-
-    ``HAMMING``: number of differing bits. ``EUCLIDEAN``: Euclidean distance between the bytes, rounded up, so
-    that a radius r accepts exactly the pairs whose squared distance is at most r². ``EXACT``: 0 when equal, else 1.
-    """
-
-    HAMMING = "hamming"
-    EUCLIDEAN = "euclidean"
-    EXACT = "exact"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Algorithm:
-    """What a hash algorithm's values look like.
-
-    Parameters
-    ----------
-    name : str
-        Lower-case name, as in ``pdq:<hex>``.
-    n_bits : int
-        Length of a hash, bits; a multiple of 8.
-    metric : Metric
-        How two values are compared.
-    version : int
-        Grows when any output of hashmatch's own computation changes; 0 where hashmatch only stores values.
-    """
-
-    name: str
-    n_bits: int
-    metric: Metric
-    version: int
-
-    @property
-    def n_bytes(self) -> int:
-        """Length of a hash, bytes."""
-        return self.n_bits // 8
-
-    @property
-    def max_distance(self) -> int:
-        """Largest distance two values can have."""
-        if self.metric is Metric.HAMMING:
-            return self.n_bits
-        return 1 if self.metric is Metric.EXACT else _ceil_sqrt(255 * 255 * self.n_bytes)
-
-
-def _table(*algorithms: Algorithm) -> Mapping[str, Algorithm]:
-    return MappingProxyType({algorithm.name: algorithm for algorithm in algorithms})
-
-
-ALGORITHMS: Final[Mapping[str, Algorithm]] = _table(
-    Algorithm(name="pdq", n_bits=256, metric=Metric.HAMMING, version=1),
-    *(
-        Algorithm(name=name + suffix, n_bits=n_bits, metric=Metric.HAMMING, version=1)
-        for suffix, n_bits in (("", 64), ("-256", 256))
-        for name in ("ahash", "dhash", "phash", "whash")
-    ),
-    Algorithm(name="md5", n_bits=128, metric=Metric.EXACT, version=1),
-    Algorithm(name="sha1", n_bits=160, metric=Metric.EXACT, version=1),
-    Algorithm(name="sha256", n_bits=256, metric=Metric.EXACT, version=1),
-    Algorithm(name="photodna", n_bits=1152, metric=Metric.EUCLIDEAN, version=0),
-)
-"""Every algorithm whose hashes can be stored and matched, by name."""
-
-
-def algorithm_named(name: str) -> Algorithm:
-    """Look an algorithm up by its name.
-
-    Parameters
-    ----------
-    name : str
-        Such as ``"pdq"``; upper case is accepted.
-
-    Raises
-    ------
-    HashFormatError
-        If no algorithm has that name; the message lists those that exist.
-    """
-    found = ALGORITHMS.get(name.lower()) if isinstance(name, str) else None
-    if found is None:
-        # the name is not repeated: a hash in the wrong column would end up in a log
-        raise HashFormatError(f"that is not a known algorithm; choose one of: {', '.join(ALGORITHMS)}")
-    return found
 
 
 @dataclass(frozen=True, slots=True, order=True, repr=False)
@@ -234,7 +143,10 @@ class HashValue:
         if len(data) < 2 or data[0] != _VALUE_FORM:
             raise HashFormatError("these bytes are not a hash in byte form 1")
         end = 2 + data[1]
-        return cls(_ascii(data[2:end]), bytes(data[end:]))
+        value = cls(_ascii(data[2:end]), bytes(data[end:]))
+        if value.to_bytes() != bytes(data):
+            raise HashFormatError("the name of the algorithm is not written as byte form 1 writes it")
+        return value
 
 
 def _other_length_hint(algorithm: Algorithm, n_bits: int) -> str:
@@ -251,11 +163,6 @@ def _ascii(data: bytes) -> str:
         return bytes(data).decode("ascii")
     except UnicodeDecodeError:
         raise HashFormatError("the name of the algorithm is not ASCII") from None
-
-
-def _ceil_sqrt(value: int) -> int:
-    root = math.isqrt(value)
-    return root + (root * root < value)
 
 
 def distance(a: HashValue, b: HashValue) -> int:
@@ -276,11 +183,15 @@ def distance(a: HashValue, b: HashValue) -> int:
     ------
     AlgorithmMismatchError
         If the algorithms differ.
+    TypeError
+        If one is not a `HashValue`.
 
     Notes
     -----
     Cost: one XOR and one population count of ``n_bits``.
     """
+    if not isinstance(a, HashValue) or not isinstance(b, HashValue):
+        raise TypeError("a distance is between two HashValue; HashValue.parse reads one from text")
     if a.algorithm != b.algorithm:
         raise AlgorithmMismatchError(f"a {a.algorithm} hash cannot be compared with a {b.algorithm} hash")
     metric = ALGORITHMS[a.algorithm].metric
@@ -288,7 +199,7 @@ def distance(a: HashValue, b: HashValue) -> int:
         return (int.from_bytes(a.data) ^ int.from_bytes(b.data)).bit_count()
     if metric is Metric.EXACT:
         return int(a.data != b.data)
-    return _ceil_sqrt(sum((x - y) ** 2 for x, y in zip(a.data, b.data, strict=True)))
+    return ceil_sqrt(sum((x - y) ** 2 for x, y in zip(a.data, b.data, strict=True)))
 
 
 class Turn(Enum):
@@ -372,8 +283,12 @@ class ViewHash:
     view: View = View()
 
     def __post_init__(self) -> None:
-        if self.quality is not None and not 0 <= self.quality <= 100:
-            raise ValueError(f"quality must be 0 to 100, not {self.quality}")
+        if not isinstance(self.value, HashValue):
+            raise TypeError(f"value must be a HashValue, not {type(self.value).__name__}")
+        if self.quality is None:
+            return
+        if isinstance(self.quality, bool) or not isinstance(self.quality, int) or not 0 <= self.quality <= 100:
+            raise ValueError(f"quality must be an integer from 0 to 100, not {self.quality}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,6 +305,8 @@ class Fingerprint:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "view_hashes", tuple(self.view_hashes))
+        if not all(isinstance(item, ViewHash) for item in self.view_hashes):
+            raise TypeError("a fingerprint is made of ViewHash; hashmatch.fingerprint makes one from a picture")
 
     @property
     def hashes(self) -> tuple[HashValue, ...]:

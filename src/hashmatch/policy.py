@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hashmatch.algorithms import Algorithm, Metric, algorithm_named
 from hashmatch.errors import PolicyError
-from hashmatch.hashes import Algorithm, Metric, algorithm_named
 from hashmatch.picture.policy import DecodePolicy
 
 __all__ = ["MatchPolicy", "Rule"]
@@ -21,7 +21,7 @@ class Rule:
     Parameters
     ----------
     algorithm : str
-        A name of `hashmatch.hashes.ALGORITHMS`.
+        A name of `hashmatch.algorithms.ALGORITHMS`.
     threshold : int
         Largest distance that is a match, inclusive; 0 to the algorithm's largest distance. Digests take 0.
     min_quality : int
@@ -83,7 +83,7 @@ class MatchPolicy:
     Raises
     ------
     PolicyError
-        If there is no rule, two for one algorithm, or a number is out of its range.
+        If there is no rule, two for one algorithm, a number is out of its range, or something is of another type.
     """
 
     name: str
@@ -94,7 +94,16 @@ class MatchPolicy:
     decode: DecodePolicy = field(default_factory=DecodePolicy)
 
     def __post_init__(self) -> None:
-        rules = tuple(sorted(self.rules, key=lambda rule: not rule.is_digest))
+        if not isinstance(self.name, str) or not self.name or not self.name.isprintable():
+            raise PolicyError("the name of a policy must be printable text")
+        rules = tuple(self.rules)
+        if not all(isinstance(rule, Rule) for rule in rules):
+            raise PolicyError("rules must be a tuple of Rule")
+        if not isinstance(self.turns, bool) or not isinstance(self.stop_at_digest, bool):
+            raise PolicyError("turns and stop_at_digest must be True or False")
+        if not isinstance(self.decode, DecodePolicy):
+            raise PolicyError("decode must be a DecodePolicy")
+        rules = tuple(sorted(rules, key=lambda rule: not rule.is_digest))
         object.__setattr__(self, "rules", rules)
         if not rules:
             raise PolicyError("a policy needs at least one rule")

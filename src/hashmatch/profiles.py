@@ -25,8 +25,8 @@ RULES: Final = (
     # docs/choosing-a-radius.md.
     Rule(algorithm="phash", threshold=6, min_quality=50),
     Rule(algorithm="dhash", threshold=4, min_quality=50),
-    Rule(algorithm="whash", threshold=2, min_quality=50),
-    Rule(algorithm="ahash", threshold=2, min_quality=50),
+    Rule(algorithm="whash", threshold=1, min_quality=50),
+    Rule(algorithm="ahash", threshold=1, min_quality=50),
     Rule(algorithm="phash-256", threshold=31, min_quality=50),
     Rule(algorithm="dhash-256", threshold=20, min_quality=50),
     Rule(algorithm="whash-256", threshold=8, min_quality=50),

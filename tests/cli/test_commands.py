@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -114,7 +115,7 @@ def test_threshold_and_policy_take_effect(folder: Path) -> None:
     assert run("match", moved, "-l", listed)[0] == 0
     code, out, _ = run("match", moved, "-l", listed, "-t", "pdq=7", "-t", "md5=0", "--json")
     assert code == 1
-    assert json.loads(out)["policy"] == "standard, changed"
+    assert json.loads(out)["policy"] == "standard, pdq=7, md5=0"
     (folder / "mirrored.png").write_bytes(encode(PHOTO[:, ::-1], "PNG"))
     assert run("match", folder / "mirrored.png", "-l", listed)[0] == 0
     assert run("match", folder / "mirrored.png", "-l", listed, "-p", "fast")[0] == 1
@@ -316,3 +317,85 @@ def test_demo_finds_what_it_hides(tmp_path: Path) -> None:
     assert run("demo", "--folder", kept)[0] == 2
     code, out, _ = run("demo", "--pictures", "1")
     assert "recall" in out
+
+
+def test_a_hash_longer_than_a_file_name_is_a_hash(folder: Path) -> None:
+    """A PhotoDNA hash is listed and matched, though no file could have so long a name; nor does one stop the rest."""
+    listed, value = folder / "list.hashmatch", "photodna:" + "0a" * 143 + "0b"
+    assert run("list", "add", listed, value, "--id", "p-1")[0] == 0
+    code, out, _ = run("match", value, "-l", listed)
+    assert (code, "entry p-1" in out) == (0, True)
+    code, out, _ = run("match", "x" * 300, folder / "photo.png", "-l", listed)
+    assert (code, out.startswith("unreadable"), "entry-1" in out) == (0, True, True)
+
+
+def test_names_outside_of_the_terminals_encoding_stop_nothing(folder: Path) -> None:
+    """Where standard output is plain ASCII a name is shown escaped; a crash would look like "none found"."""
+    (folder / "\u00e9\u65e5.png").write_bytes((folder / "photo.png").read_bytes())
+    command = [sys.executable, "-m", "hashmatch", "scan", str(folder), "-l", str(folder / "list.hashmatch")]
+    done = subprocess.run(
+        command, capture_output=True, timeout=120, check=False, env=os.environ | {"PYTHONIOENCODING": "ascii"}
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"\\xe9\\u65e5.png" in done.stdout
+
+
+@pytest.mark.parametrize(("error", "code"), [("RuntimeError", 2), ("MemoryError", 2), ("KeyboardInterrupt", 130)])
+def test_no_accident_looks_like_an_answer(error: str, code: int) -> None:
+    """What nobody expected, and Ctrl-C while the program still loads, never end with the code of "none found"."""
+    script = f"""
+import sys
+class Accident:
+    def find_spec(self, name, path=None, target=None):
+        if name == "hashmatch.cli.app":
+            raise {error}
+sys.meta_path.insert(0, Accident())
+from hashmatch.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == code
+    assert ("Traceback" in done.stderr) == (code == 2)
+
+
+def test_options_given_twice_are_refused(folder: Path) -> None:
+    """The second label of one name would silently undo the first."""
+    code, _, err = run("list", "add", folder / "list.hashmatch", "pdq:" + "0f" * 32, "--label", "a=1", "--label", "a=2")
+    assert (code, "twice" in err) == (2, True)
+
+
+def test_refused_rows_never_overwrite_what_is_imported(tmp_path: Path) -> None:
+    """`--refused` with the name of the list or of the delivery is an error, and both stay as they are."""
+    path, text = tmp_path / "new.hashmatch", tmp_path / "in.txt"
+    run("list", "create", path)
+    text.write_text(f"pdq:{'0f' * 32}\n")
+    before = path.read_bytes(), text.read_bytes()
+    for victim in (path, text):
+        code, _, err = run("list", "import", path, text, "--refused", victim)
+        assert (code, "another file" in err) == (2, True)
+    assert (path.read_bytes(), text.read_bytes()) == before
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_progress_and_answers_share_a_terminal(folder: Path, options: list[str]) -> None:
+    """On a terminal the bar is cleared before an answer is written; JSON lines come without a bar."""
+    ours, theirs = os.openpty()
+    words = ["scan", str(folder), "-l", str(folder / "list.hashmatch"), *options]
+    command = [sys.executable, "-m", "hashmatch", *words]
+    with subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, env=os.environ | {"TERM": "xterm"}
+    ) as it:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # how the end of a terminal shows
+            while part := os.read(ours, 65_536):
+                shown += part
+        os.close(ours)
+    assert it.returncode == 0
+    if options:
+        assert b"\x1b" not in shown
+        assert all(json.loads(line) for line in shown.splitlines())
+        return
+    assert b"scanning" in shown
+    at = shown.index(b"photo.png")
+    assert shown.rindex(b"\x1b[2K", 0, at) > shown.rindex(b"scanning", 0, at)

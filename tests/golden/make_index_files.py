@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hashmatch.hashes import Metric
+from hashmatch.algorithms import Metric
 from hashmatch.index import BKTree, ExactIndex, LinearIndex, MultiIndex
 
 

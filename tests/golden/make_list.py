@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import sys
 
-from hashmatch.hashes import ALGORITHMS, HashValue
+from hashmatch.algorithms import ALGORITHMS
+from hashmatch.hashes import HashValue
 from hashmatch.lists import Entry, ReferenceList
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from contracts import IndexContract
-from hashmatch.hashes import Metric
+from hashmatch.algorithms import Metric
 from hashmatch.index import BKTree, LinearIndex, MultiIndex
 from index_makers import exact, linear, multi, tree
 

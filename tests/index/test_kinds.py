@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from contracts import as_entries, as_hits, slow_search
+from hashmatch.algorithms import Metric
 from hashmatch.errors import IndexFormatError
-from hashmatch.hashes import Metric
 from hashmatch.index import BKTree, ExactIndex, LinearIndex, MultiIndex
 from index_makers import NEVER_SCAN, multi, tree
 from strategies import flip_bits, near_queries

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hashmatch.hashes import Metric
+from hashmatch.algorithms import Metric
 from hashmatch.index import BKTree, ExactIndex, LinearIndex, MultiIndex, build_index, plan_index
 from hashmatch.index.costs import MEASURED
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from contracts import as_hits, slow_search
-from hashmatch.hashes import Metric
+from hashmatch.algorithms import Metric
 from index_makers import exact, linear, multi, never_scan, tree
 from strategies import clustered_codes, near_code
 

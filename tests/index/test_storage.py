@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hashmatch.algorithms import Metric
 from hashmatch.errors import IndexFormatError
-from hashmatch.hashes import Metric
 from hashmatch.index import BKTree, ExactIndex, LinearIndex, MultiIndex, load_index
 from index_makers import exact, linear, multi, tree
 

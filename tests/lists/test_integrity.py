@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hashmatch.algorithms import ALGORITHMS
 from hashmatch.errors import ReferenceListError
-from hashmatch.hashes import ALGORITHMS
 from hashmatch.lists import ReferenceList
 from hashmatch.lists.schema import ALGORITHM_NUMBERS
 from hashmatch.lists.seals import marks_of_rows
@@ -209,7 +209,7 @@ def test_rows_of_another_list_are_found(sound: Path, tmp_path: Path) -> None:
 
 
 def test_a_loop_that_misses_an_entry_says_so(sound: Path, tmp_path: Path) -> None:
-    """Without any check at opening, a loop over a list from which an entry vanished does not end as if all were there."""
+    """Even with no check at opening, a loop over a list that lost an entry does not end as if all were there."""
     copy = tampered(sound, tmp_path / "copy", "DELETE FROM entry WHERE key = 8")
     with ReferenceList.open(copy, check="none") as ref, pytest.raises(ReferenceListError, match="damaged"):
         list(ref)

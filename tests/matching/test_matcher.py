@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
+import shutil
 import tempfile
 import threading
 from dataclasses import replace
@@ -457,6 +459,7 @@ def test_reload_rebuilds_when_much_has_changed(tmp_path: Path, monkeypatch: pyte
         with ReferenceList.open(path, writable=True) as ref:
             ref.add("c", hashes=[pdq(3)])
         assert matcher.reload()
+        assert len(matcher._snapshots[0].layers["pdq"].base.rows) == 3, "indexed anew"
         assert matcher.match_hash(pdq(3)).matches[0].entry_id == "c"
         assert matcher.match_hash(pdq(1)).matches[0].entry_id == "a"
 
@@ -495,3 +498,118 @@ def test_quality_unknown_is_searched(tmp_path: Path) -> None:
     with Matcher.open(path) as matcher:
         report = matcher.match_fingerprint(Fingerprint((ViewHash(value=pdq(0)),)))
     assert (report.outcome, report.quality) == (Outcome.MATCH, None)
+
+
+def test_arguments_of_a_wrong_type_say_what_is_right(photo_list: Path) -> None:
+    """A policy by name, a hash as text and a hash in place of a fingerprint are refused where they are given."""
+    with pytest.raises(TypeError, match=r"profiles\.STANDARD"):
+        Matcher.open(photo_list, policy="standard")  # type: ignore[arg-type]
+    with Matcher.open(photo_list) as matcher:
+        with pytest.raises(TypeError, match="HashValue"):
+            matcher.match_hash(str(pdq(0)))  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="Fingerprint"):
+            matcher.match_fingerprint(pdq(0))  # type: ignore[arg-type]
+
+
+def test_a_closed_matcher_answers_nothing(photo_list: Path) -> None:
+    """After `close` every question is an error, also one that nothing would have matched."""
+    matcher = Matcher.open(photo_list)
+    matcher.close()
+    matcher.close()
+    for ask in (
+        lambda: matcher.match(OTHER),
+        lambda: matcher.match(b"junk"),
+        lambda: matcher.match_hash(pdq(1)),
+        matcher.reload,
+    ):
+        with pytest.raises(ReferenceListError, match="closed"):
+            ask()
+
+
+def test_reload_takes_up_a_list_that_was_replaced(tmp_path: Path) -> None:
+    """A new file renamed over the list is taken up, also with the same version; the old one is closed after use."""
+    path = make_list(tmp_path / "list.hashmatch", "old", a=[pdq(1)])
+    with Matcher.open(path) as matcher:
+        before = matcher._snapshots
+        os.replace(make_list(tmp_path / "next", "new", b=[pdq(2)]), path)
+        assert matcher.match_hash(pdq(1)).outcome is Outcome.MATCH, "until the reload nothing moves"
+        assert matcher.reload()
+        assert [name for name, _, _ in matcher.lists] == ["new"]
+        assert matcher.match_hash(pdq(1)).outcome is Outcome.NO_MATCH
+        assert matcher.match_hash(pdq(2)).matches[0].list_name == "new"
+        old = before[0].reference
+        assert old.get("a") is not None, "a search that began before must end well"
+        del before
+        with pytest.raises(ReferenceListError, match="closed"):
+            old.get("a")
+        assert not matcher.reload()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not a list" * 1000])
+def test_reload_says_when_a_list_is_gone_or_spoilt(tmp_path: Path, content: bytes | None) -> None:
+    """A list that was deleted or replaced by junk is an error, never "nothing new"; answers go on from the old."""
+    first = make_list(tmp_path / "a.hashmatch", a=[pdq(1)])
+    second = make_list(tmp_path / "b.hashmatch", b=[pdq(2)])
+    with Matcher.open(first, second) as matcher:
+        os.replace(make_list(tmp_path / "next", c=[pdq(3)]), first)
+        second.unlink()
+        if content is not None:
+            second.write_bytes(content)
+        with pytest.raises(ReferenceListError):
+            matcher.reload()
+        assert [matcher.match_hash(pdq(n)).outcome is Outcome.MATCH for n in (1, 2, 3)] == [True, True, False]
+
+
+def test_reload_does_not_depend_on_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that changes its folder, as a daemon does, still finds its lists and indexes."""
+    make_list(tmp_path / "list.hashmatch", a=[pdq(1)])
+    (tmp_path / "indexes").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(layer, "_REBUILD_FLOOR", 0)
+    with Matcher.open("list.hashmatch", index_folder="indexes") as matcher:
+        monkeypatch.chdir("/")
+        with ReferenceList.open(tmp_path / "list.hashmatch", writable=True) as ref:
+            ref.add("b", hashes=[pdq(2)])
+        assert matcher.reload()
+        assert matcher.match_hash(pdq(2)).outcome is Outcome.MATCH
+
+
+def test_reload_with_a_lost_index_folder_is_a_typed_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An index folder that went away is said as such, and answers go on."""
+    monkeypatch.setattr(layer, "_REBUILD_FLOOR", 0)
+    path = make_list(tmp_path / "list.hashmatch", a=[pdq(1)])
+    folder = tmp_path / "indexes"
+    folder.mkdir()
+    with Matcher.open(path, index_folder=folder) as matcher:
+        shutil.rmtree(folder)
+        with ReferenceList.open(path, writable=True) as ref:
+            ref.add("b", hashes=[pdq(2)])
+        with pytest.raises(ReferenceListError, match="index folder"):
+            matcher.reload()
+        assert matcher.match_hash(pdq(1)).outcome is Outcome.MATCH
+
+
+def test_another_process_may_overwrite_the_index_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An index that somebody else wrote between our writing and our mapping is never taken for ours."""
+    path = make_list(tmp_path / "list.hashmatch", **{f"e{n}": [pdq(n)] for n in range(20)})
+    folder = tmp_path / "indexes"
+    folder.mkdir()
+    with Matcher.open(path, index_folder=folder):
+        (file,) = folder.iterdir()
+    theirs = file.read_bytes()
+    with ReferenceList.open(path, writable=True) as ref:
+        ref.withdraw("e0", source="ncmec")
+        ref.add("new", hashes=[pdq(77)])
+    real, loads = layer.load_index, []
+
+    def load(wanted: Path) -> object:
+        loads.append(wanted)
+        if len(loads) == 2:
+            file.write_bytes(theirs)
+        return real(wanted)
+
+    monkeypatch.setattr(layer, "load_index", load)
+    with Matcher.open(path, index_folder=folder) as matcher:
+        assert len(loads) == 2
+        found = [[m.entry_id for m in matcher.match_hash(pdq(n)).matches] for n in (*range(1, 20), 77)]
+    assert found == [*([f"e{n}"] for n in range(1, 20)), ["new"]]

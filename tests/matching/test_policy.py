@@ -7,8 +7,8 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from hashmatch import profiles
+from hashmatch.algorithms import ALGORITHMS
 from hashmatch.errors import HashFormatError, PolicyError
-from hashmatch.hashes import ALGORITHMS
 from hashmatch.policy import MatchPolicy, Rule
 
 
@@ -46,6 +46,12 @@ def test_unknown_algorithm_is_refused() -> None:
         ({"rules": (Rule(algorithm="pdq", threshold=1), Rule(algorithm="pdq", threshold=2))}, "one rule for each"),
         ({"max_matches": 0}, "max_matches"),
         ({"max_matches": True}, "max_matches"),
+        ({"name": ""}, "name"),
+        ({"name": "two\nlines"}, "name"),
+        ({"rules": "pdq"}, "tuple of Rule"),
+        ({"turns": "no"}, "turns"),
+        ({"stop_at_digest": 1}, "stop_at_digest"),
+        ({"decode": None}, "DecodePolicy"),
     ],
 )
 def test_contradictory_policies_are_refused(changes: dict[str, object], says: str) -> None:

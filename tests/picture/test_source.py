@@ -145,3 +145,19 @@ def test_no_bytes_and_no_picture(tmp_path: Path) -> None:
         with pytest.raises(UnreadableImageError) as caught:
             open_picture(path)
         assert caught.value.reason == reason
+
+
+def test_a_stream_that_gives_more_than_it_is_asked_for() -> None:
+    """A file object that ignores the size it is asked for, and never ends, is given up at once."""
+
+    class Flood:
+        reads = 0
+
+        def read(self, _: int) -> bytes:
+            self.reads += 1
+            return bytes(7) if self.reads < 50 else b""
+
+    stream = Flood()
+    with pytest.raises(ImageTooLargeError):
+        read_source(stream, DecodePolicy(max_bytes=10))  # type: ignore[arg-type]
+    assert stream.reads == 2

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import socket
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -45,8 +47,12 @@ def test_files_come_once_in_a_fixed_order(tree: Path) -> None:
 
 
 def test_a_named_root_is_taken_even_through_a_link(tree: Path) -> None:
-    """What a person names is meant: a file or folder behind a link is scanned, a pipe is not."""
-    assert list(iter_files([tree / "again.png", tree / "pipe.png"])) == [tree / "again.png"]
+    """What a person names is meant: a file or folder behind a link is scanned; a pipe is not, and that is told."""
+    problems: list[OSError] = []
+    assert list(iter_files([tree / "again.png", tree / "pipe.png"], on_error=problems.append)) == [tree / "again.png"]
+    assert [problem.filename for problem in problems] == [str(tree / "pipe.png")]
+    with pytest.raises(OSError, match="neither a file nor a folder"):
+        list(iter_files([tree / "pipe.png"]))
     assert len(list(iter_files([tree / "loop"]))) == 6
 
 
@@ -87,3 +93,32 @@ def test_a_file_that_goes_while_scanning_is_an_outcome(tree: Path) -> None:
     with Matcher.open(tree.parent / "list.hashmatch") as matcher:
         (first, *_) = scan(matcher, paths)
     assert (first.report.outcome, first.report.reason) == (Outcome.UNREADABLE, "not-found")
+
+
+def test_folders_nested_deeper_than_the_interpreter_recurses(tmp_path: Path) -> None:
+    """Folders within one another are walked however deep they are; media can be hostile in this way too."""
+    deepest = tmp_path.joinpath(*["d"] * 150)
+    deepest.mkdir(parents=True)
+    (deepest / "file").write_bytes(b"")
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 100)
+    try:
+        found = list(iter_files([tmp_path]))
+    finally:
+        sys.setrecursionlimit(before)
+    assert found == [deepest / "file"]
+
+
+def test_a_folder_that_cannot_be_read_is_told(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of a folder that is refused are not silently missing: the folder is handed to the caller."""
+    real = os.scandir
+
+    def refuse(path: str) -> object:
+        if path.endswith("c"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    problems: list[OSError] = []
+    assert len(list(iter_files([tree], on_error=problems.append))) == 4
+    assert [problem.filename for problem in problems] == [str(tree / "b" / "c")]

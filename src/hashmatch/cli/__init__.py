@@ -4,6 +4,29 @@ The only room that prints. Machine-readable output goes to standard output, one 
 for people who watch goes to standard error, so that the two never mix.
 """
 
-from hashmatch.cli.app import main
+from __future__ import annotations
+
+import sys
+import traceback
+from contextlib import suppress
+from io import TextIOWrapper
 
 __all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line and exit with one of the codes of `Exit`."""
+    try:
+        # a name that the terminal's encoding lacks must not end a search
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
+        from hashmatch.cli.app import app
+
+        app()
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except Exception:
+        # the interpreter would end with 1, which a script reads as "none found"
+        with suppress(OSError):
+            traceback.print_exc()
+        raise SystemExit(2) from None

@@ -15,7 +15,7 @@ from hashmatch.cli.pictures import hash_pictures
 from hashmatch.cli.search import match, scan_folders
 from hashmatch.errors import HashmatchError
 
-__all__ = ["app", "main"]
+__all__ = ["app"]
 
 
 class _Group(TyperGroup):
@@ -59,11 +59,6 @@ app.command("hash")(hash_pictures)
 app.command("match")(match)
 app.command("scan")(scan_folders)
 app.add_typer(list_app, name="list")
-
-
-def main() -> None:
-    """Run the command line and exit with one of the codes of `Exit`."""
-    app()
 
 
 def _sentence(error: Exception) -> str:

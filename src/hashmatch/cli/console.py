@@ -15,12 +15,25 @@ from rich.console import Console
 from rich.text import Text
 
 from hashmatch import profiles
-from hashmatch.errors import HashmatchError
+from hashmatch.errors import HashFormatError, HashmatchError
+from hashmatch.hashes import HashValue
 from hashmatch.matching import MatchReport, Outcome
 from hashmatch.policy import MatchPolicy, Rule
 from hashmatch.scan import ScanSummary
 
-__all__ = ["ERRORS", "OUT", "Exit", "emit", "exit_for", "fail", "labels_from", "outcome_text", "policy_from", "safe"]
+__all__ = [
+    "ERRORS",
+    "OUT",
+    "Exit",
+    "emit",
+    "exit_for",
+    "fail",
+    "hash_from",
+    "labels_from",
+    "outcome_text",
+    "policy_from",
+    "safe",
+]
 
 
 class Exit(IntEnum):
@@ -89,6 +102,23 @@ def fail(message: str) -> typer.Exit:
     return typer.Exit(Exit.ERROR)
 
 
+def hash_from(text: str) -> HashValue | None:
+    """Read a hash where the text is one; None where it names a file, or looks like one that is not there.
+
+    Raises
+    ------
+    typer.Exit
+        If the text has a colon and is neither a file nor a hash.
+    """
+    # not Path.exists: that raises where the name is too long, as a PhotoDNA hash is, or a folder may not be read
+    if ":" not in text or os.path.exists(text):
+        return None
+    try:
+        return HashValue.parse(text)
+    except HashFormatError as error:
+        raise fail(f"neither a file nor a hash: {error}") from error
+
+
 def exit_for(summary: ScanSummary, *, folders: bool = False) -> Exit:
     """Exit code of a search: a match outweighs all; what could not be decided is never "none".
 
@@ -113,13 +143,15 @@ def labels_from(pairs: Iterable[str]) -> dict[str, str]:
     Raises
     ------
     typer.BadParameter
-        If one has no name or no ``=``.
+        If one has no name or no ``=``, or a name comes twice.
     """
     labels = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise typer.BadParameter(f"write NAME=VALUE, not {safe(pair[:40])!r}")
+        if name in labels:
+            raise typer.BadParameter(f"{safe(name[:40])!r} is given twice")
         labels[name] = value
     return labels
 
@@ -152,5 +184,6 @@ def policy_from(name: str, thresholds: Iterable[str]) -> MatchPolicy:
         except (HashmatchError, ValueError) as error:
             raise typer.BadParameter(str(error)) from error
         rules = tuple(new if rule is old else rule for rule in policy.rules)
-        policy = replace(policy, name=f"{name}, changed" if "," not in policy.name else policy.name, rules=rules)
+        # the name stands in every report, so it says what was changed
+        policy = replace(policy, name=f"{policy.name}, {new.algorithm}={new.threshold}", rules=rules)
     return policy

@@ -56,6 +56,8 @@ def import_file(
     A bad row is refused with its line number and never stops the rest. Exit code: 0 when the import was made, also
     when rows were refused; 2 when it was not.
     """
+    if refused is not None and any(_same_file(refused, other) for other in (path, file)):
+        raise fail("--refused names the list or the file to import: name another file; nothing was imported")
     try:
         pairs = labels_from(label or ())
         if hashes:
@@ -95,6 +97,13 @@ def import_file(
     except (HashFormatError, ReferenceListError, LookupError, ValueError) as error:
         raise fail(f"{error}; nothing was imported") from error
     _show(report, as_json=as_json)
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
 
 
 def _write(sink: TextIO, row: Refused) -> None:

@@ -9,10 +9,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from hashmatch.cli.console import OUT, Exit, emit, fail, labels_from, safe
+from hashmatch.cli.console import OUT, Exit, emit, fail, hash_from, labels_from, safe
 from hashmatch.cli.importing import import_file
 from hashmatch.errors import HashFormatError, ImageError
-from hashmatch.hashes import Fingerprint, HashValue, ViewHash
+from hashmatch.hashes import Fingerprint, ViewHash
 from hashmatch.lists import LOCAL, Entry, ListInfo, ReferenceList
 from hashmatch.lists.formats import default_entry_id
 
@@ -77,11 +77,9 @@ def add(
 def _fingerprint(text: str, algorithms: tuple[str, ...], min_quality: int) -> Fingerprint:
     from hashmatch.hashers.facade import fingerprint
 
-    if not Path(text).exists() and ":" in text:
-        try:
-            return Fingerprint((ViewHash(value=HashValue.parse(text)),))
-        except HashFormatError as error:
-            raise fail(f"neither a file nor a hash: {error}") from error
+    value = hash_from(text)
+    if value is not None:
+        return Fingerprint((ViewHash(value=value),))
     try:
         found = fingerprint(text, algorithms)
     except HashFormatError as error:

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
+from hashmatch.algorithms import algorithm_named
 from hashmatch.cli.console import OUT, Exit, emit, fail, safe
 from hashmatch.errors import HashFormatError, ImageError
 from hashmatch.hashers.facade import fingerprint
-from hashmatch.hashes import algorithm_named
 
 __all__ = ["hash_pictures"]
 

@@ -19,12 +19,11 @@ from hashmatch.cli.console import (
     emit,
     exit_for,
     fail,
+    hash_from,
     outcome_text,
     policy_from,
     safe,
 )
-from hashmatch.errors import HashFormatError, PolicyError
-from hashmatch.hashes import HashValue
 from hashmatch.matching import Matcher, MatchReport, Outcome
 from hashmatch.scan import ScanItem, ScanSummary, iter_files, scan
 
@@ -70,12 +69,8 @@ def match(
 
 def _report_for(matcher: Matcher, source: str) -> MatchReport:
     """Match a hash when the text is one, else the file of that name."""
-    if not Path(source).exists() and ":" in source:
-        try:
-            return matcher.match_hash(HashValue.parse(source))
-        except (HashFormatError, PolicyError) as error:
-            raise fail(f"neither a file nor a hash: {error}") from error
-    return matcher.match(source)
+    value = hash_from(source)
+    return matcher.match(source) if value is None else matcher.match_hash(value)
 
 
 def scan_folders(
@@ -104,7 +99,7 @@ def scan_folders(
         paths = list(iter_files(roots, on_error=problems.append))
         items = scan(matcher, paths, workers=workers)
         try:
-            with _progress(len(paths)) as step:
+            with _progress(len(paths), as_json=as_json) as step:
                 for item in items:
                     summary.count(item)
                     if show_all or _worth_showing(item.report):
@@ -129,8 +124,12 @@ def _worth_showing(report: MatchReport) -> bool:
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[Callable[[], None]]:
-    """Draw a bar on standard error while it is a terminal."""
+def _progress(total: int, *, as_json: bool) -> Iterator[Callable[[], None]]:
+    """Draw a bar while somebody watches; on the console of the answers if that is a terminal too.
+
+    Two consoles on one terminal would write over each other, and JSON lines over any bar.
+    """
+    console = OUT if OUT.is_terminal else ERRORS
     columns = (
         SpinnerColumn(),
         TextColumn("scanning"),
@@ -138,7 +137,9 @@ def _progress(total: int) -> Iterator[Callable[[], None]]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=ERRORS, transient=True, disable=not ERRORS.is_terminal) as progress:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal or (as_json and console is OUT)
+    ) as progress:
         task = progress.add_task("scan", total=total)
         yield lambda: progress.advance(task)
 

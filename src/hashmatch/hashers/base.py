@@ -11,8 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from hashmatch.algorithms import Algorithm
 from hashmatch.errors import HashFormatError
-from hashmatch.hashes import Algorithm, HashValue, Turn
+from hashmatch.hashes import HashValue, Turn
 
 __all__ = ["Hasher", "Pixels", "check_pixels", "refuse_opaque", "turned"]
 
@@ -24,7 +25,7 @@ class Hasher(Protocol):
 
     @property
     def algorithm(self) -> str:
-        """Name of the algorithm, as in `hashmatch.hashes.ALGORITHMS`."""
+        """Name of the algorithm, as in `hashmatch.algorithms.ALGORITHMS`."""
 
     def hash_pixels(self, pixels: Pixels) -> tuple[HashValue, int | None]:
         """Hash one picture.

@@ -9,9 +9,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from hashmatch.algorithms import algorithm_named
 from hashmatch.errors import HashFormatError
 from hashmatch.hashers.base import Pixels, check_pixels, refuse_opaque, turned
-from hashmatch.hashes import HashValue, Turn, algorithm_named
+from hashmatch.hashes import HashValue, Turn
 from hashmatch.picture.encode import to_pil
 
 __all__ = ["CLASSIC_ALGORITHMS", "ClassicHasher"]

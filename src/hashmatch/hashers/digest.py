@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import Iterable
 from typing import Final
 
+from hashmatch.algorithms import algorithm_named
 from hashmatch.errors import HashFormatError
 from hashmatch.hashers.base import refuse_opaque
-from hashmatch.hashes import HashValue, algorithm_named
+from hashmatch.hashes import HashValue
 
 __all__ = ["DIGEST_ALGORITHMS", "digest", "digests"]
 

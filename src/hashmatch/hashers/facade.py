@@ -6,15 +6,17 @@ The one place where pictures and hashers meet; everything above works on the `Fi
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from hashmatch.errors import HashFormatError, UnreadableImageError
-from hashmatch.hashers.base import Hasher
+from hashmatch.algorithms import Metric, algorithm_named
+from hashmatch.errors import ImageTooLargeError, UnreadableImageError
+from hashmatch.hashers.base import Hasher, refuse_opaque
 from hashmatch.hashers.classic import ClassicHasher
 from hashmatch.hashers.digest import digest
 from hashmatch.hashers.pdq import PDQHasher
-from hashmatch.hashes import Fingerprint, HashValue, Metric, Turn, View, ViewHash, algorithm_named
+from hashmatch.hashes import Fingerprint, HashValue, Turn, View, ViewHash
 from hashmatch.picture import DecodePolicy, iter_rasters, read_source
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ def hash_image(source: ImageSource, algorithm: str = "pdq", *, decode: DecodePol
     Raises
     ------
     ImageError
-        If the source cannot be read or is over a limit.
+        If the source or its first frame cannot be read or is over a limit.
     HashFormatError
         If the algorithm is unknown or can only be stored (``photodna``).
 
@@ -66,7 +68,8 @@ def hash_image(source: ImageSource, algorithm: str = "pdq", *, decode: DecodePol
     -----
     Cost: the decode, and for PDQ about a fifth of it more.
     """
-    return fingerprint(source, (algorithm,), decode=decode).view_hashes[0].value
+    first = replace(DecodePolicy() if decode is None else decode, frames="first")
+    return fingerprint(source, (algorithm,), decode=first).view_hashes[0].value
 
 
 def fingerprint(
@@ -141,18 +144,24 @@ def iter_view_hashes(
     ViewHash
         In the order of `fingerprint`; the errors are the same, raised where the frame stands.
     """
-    for raster in iter_rasters(source, decode):
-        yield from _hash_view(raster.pixels, raster.view, algorithms, turns=turns)
+    try:
+        for raster in iter_rasters(source, decode):
+            yield from _hash_view(raster.pixels, raster.view, algorithms, turns=turns)
+    except MemoryError:
+        failure = ImageTooLargeError(
+            "there is not enough memory to hash the picture; a DecodePolicy with a smaller max_pixels refuses it",
+            reason="out-of-memory",
+        )
+    else:
+        return
+    raise failure
 
 
 def _check_computable(names: tuple[str, ...], picture_names: tuple[str, ...]) -> None:
     if not names:
         raise ValueError("name at least one algorithm")
     for name in picture_names:
-        if name not in PICTURE_HASHERS:
-            raise HashFormatError(
-                f"{name} hashes are stored and matched but never computed here; get them from their own software"
-            )
+        refuse_opaque(algorithm_named(name))
 
 
 def _hash_view(pixels: Any, view: View, names: tuple[str, ...], *, turns: bool) -> Iterator[ViewHash]:

@@ -55,7 +55,7 @@ class PDQHasher:
     Notes
     -----
     Cost: one pass over the pixels, about 1 ns each, in one thread. Where the reference's rounding noise decides (plain,
-    striped or symmetric pictures, and about one photograph in thirty), its arithmetic is repeated at about 22 ns a
+    striped or symmetric pictures, and about one photograph in forty), its arithmetic is repeated at about 22 ns a
     pixel. Source: facebook/ThreatExchange, ``pdq/cpp``.
 
     Examples

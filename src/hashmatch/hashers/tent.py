@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,9 @@ from hashmatch.hashers.base import Pixels
 __all__ = ["SIDE", "Windows", "box_width", "row_sums", "sample_positions", "windows_of"]
 
 SIDE: Final = 64
-_BLOCK_NUMBERS: Final = 1 << 20
+_TOGETHER: Final = 1 << 15  # numbers of neighbouring windows summed by one product; measured
+_MOST_ROWS: Final = 512
+_MOST_NUMBERS: Final = 1 << 20  # held at once
 _EXACT_WIDTH: Final = 256  # 255 * 256**2 < 2**24, the whole numbers that float32 holds
 
 
@@ -101,6 +103,32 @@ def windows_of(n: int) -> Windows:
     )
 
 
+class _Block(NamedTuple):
+    """Neighbouring windows as one matrix: number of the first, its first row, (windows, rows) weights."""
+
+    first: int
+    start: int
+    weights: npt.NDArray[np.floating[Any]]
+
+
+@lru_cache(maxsize=32)
+def _blocks_of(n: int, most_rows: int, exact: bool) -> tuple[_Block, ...]:
+    """Take as many windows together as span ``most_rows`` rows, at least one: small pictures need few products."""
+    windows = windows_of(n)
+    blocks, first = [], 0
+    while first < len(windows.starts):
+        start, last = windows.starts[first], first + 1
+        while last < len(windows.starts) and windows.stops[last] - start <= most_rows:
+            last += 1
+        matrix = np.zeros((last - first, windows.stops[last - 1] - start), np.float32 if exact else np.float64)
+        for number in range(first, last):
+            low, high = windows.starts[number] - start, windows.stops[number] - start
+            matrix[number - first, low:high] = windows.weights[number]
+        blocks.append(_Block(first, start, matrix))
+        first = last
+    return tuple(blocks)
+
+
 def row_sums(pixels: Pixels) -> tuple[npt.NDArray[np.floating[Any]], ...]:
     """Sum the rows of a picture under the windows of its height.
 
@@ -120,21 +148,24 @@ def row_sums(pixels: Pixels) -> tuple[npt.NDArray[np.floating[Any]], ...]:
     Cost: one conversion and one multiplication for each number. Memory: 64 rows of sums and at most 4 MB of rows.
     """
     numbers, step = _in_memory_order(pixels)
-    windows = windows_of(len(numbers))
-    exact = numbers.dtype == np.uint8 and windows.scale <= _EXACT_WIDTH**2
-    dtype: Any = np.float32 if exact else np.float64
-    row_length = int(np.prod(numbers.shape[1:]))
-    longest = max(len(weights) for weights in windows.weights)
-    held = np.empty((max(1, min(longest, _BLOCK_NUMBERS // row_length)), row_length), dtype)
-    sums = np.zeros((len(windows.starts), row_length), dtype)
-    for number, weights in enumerate(windows.weights):
-        typed, start = weights.astype(dtype), windows.starts[number]
-        for low in range(0, len(weights), len(held)):
-            high = min(len(weights), low + len(held))
-            block = numbers[start + low : start + high]
-            rows = held[: high - low]
-            rows.reshape(block.shape)[...] = block
-            sums[number] += typed[low:high] @ rows
+    height, row_length = len(numbers), int(np.prod(numbers.shape[1:]))
+    exact = numbers.dtype == np.uint8 and box_width(height) <= _EXACT_WIDTH
+    blocks = _blocks_of(height, min(_MOST_ROWS, _TOGETHER // row_length), exact)
+    dtype = blocks[0].weights.dtype
+    longest = max(block.weights.shape[1] for block in blocks)
+    held = np.empty((max(1, min(longest, _MOST_NUMBERS // row_length)), row_length), dtype)
+    sums = np.empty((blocks[-1].first + len(blocks[-1].weights), row_length), dtype)
+    for first, start, weights in blocks:
+        own = sums[first : first + len(weights)]
+        for low in range(0, weights.shape[1], len(held)):
+            part = weights[:, low : low + len(held)]
+            source = numbers[start + low : start + low + part.shape[1]]
+            rows = held[: part.shape[1]]
+            rows.reshape(source.shape)[...] = source
+            if low:
+                own += part @ rows
+            else:
+                np.matmul(part, rows, out=own)
     return (sums,) if step == 1 else tuple(sums[:, channel::step] for channel in range(3))
 
 

@@ -11,8 +11,8 @@ from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hashmatch.algorithms import Metric
 from hashmatch.errors import AlgorithmMismatchError
-from hashmatch.hashes import Metric
 
 __all__ = ["Explanation", "Index", "SearchStats", "check_codes", "check_radius"]
 

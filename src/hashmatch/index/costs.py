@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Final
 
-from hashmatch.hashes import Metric
+from hashmatch.algorithms import Metric
 
 __all__ = ["MEASURED", "Costs"]
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 from numpy.typing import ArrayLike, NDArray
 
-from hashmatch.hashes import Metric
+from hashmatch.algorithms import Metric
 from hashmatch.index.base import check_codes
 from hashmatch.index.cores import Core, ScanCore, check_sections
 from hashmatch.index.segments import DEFAULT_PENDING, SegmentedIndex

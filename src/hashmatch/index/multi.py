@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hashmatch import kernels
-from hashmatch.hashes import Metric
+from hashmatch.algorithms import Metric
 from hashmatch.index.base import check_codes, check_radius
 from hashmatch.index.cores import Core, Found, check_layout, check_sections, join_found, scan_all
 from hashmatch.index.costs import MEASURED, Costs

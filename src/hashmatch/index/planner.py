@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hashmatch.hashes import Metric
+from hashmatch.algorithms import Metric
 from hashmatch.index.base import MAX_BYTES, Codes, check_codes, check_radius
 from hashmatch.index.bktree import DEFAULT_LEAF, BKTree
 from hashmatch.index.costs import MEASURED, Costs

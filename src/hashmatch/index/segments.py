@@ -19,8 +19,8 @@ from typing import Any, ClassVar, Final, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hashmatch.algorithms import Metric
 from hashmatch.errors import IndexFormatError
-from hashmatch.hashes import Metric
 from hashmatch.index.base import (
     Codes,
     Distances,

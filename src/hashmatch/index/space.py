@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashmatch import kernels
-from hashmatch.hashes import Metric
+from hashmatch.algorithms import Metric
 from hashmatch.index.base import Codes, Distances
 
 __all__ = ["EuclideanSpace", "ExactSpace", "HammingSpace", "Packed", "Space", "space_of"]

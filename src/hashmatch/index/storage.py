@@ -45,8 +45,8 @@ from typing import Any, BinaryIO, Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from hashmatch.algorithms import Metric
 from hashmatch.errors import IndexFormatError
-from hashmatch.hashes import Metric
 from hashmatch.index.base import MAX_BYTES, Path
 
 __all__ = ["FORMAT_VERSION", "IndexFile", "Verify", "read_index_file", "write_index_file"]

@@ -19,8 +19,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal
 
+from hashmatch.algorithms import algorithm_named
 from hashmatch.errors import ReferenceListError
-from hashmatch.hashes import Fingerprint, HashValue, algorithm_named
+from hashmatch.hashes import Fingerprint, HashValue
 from hashmatch.lists.audit import verify_all
 from hashmatch.lists.editor import AddCounts, blocks_of
 from hashmatch.lists.entry import LOCAL, MAX_ENTRY_ID, MAX_LIST_NAME, MAX_SOURCE, Entry, checked_labels, checked_text
@@ -83,7 +84,8 @@ class ReferenceList:
     thread is inside `transaction`, the others wait for it.
 
     Processes: any number may read beside one writer. Writers take turns by transaction, each waiting up to
-    ``timeout`` seconds. A list opened for reading may be used in a forked child; one opened for writing may not.
+    ``timeout`` seconds. A list opened for reading may be used in a forked child, if no thread was
+    using a list at the fork (SQLite's own locks stay held in the child); one opened for writing may not.
 
     Durability: a method that returned is on disk (``synchronous = FULL``); a killed writer loses the transaction it
     was in and nothing else. While a writer is open SQLite keeps ``-wal`` and ``-shm`` files beside the list; when it

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hashmatch.hashes import ALGORITHMS
+from hashmatch.algorithms import ALGORITHMS
 from hashmatch.lists.records import State
 from hashmatch.lists.schema import ALGORITHM_NAMES, ALGORITHM_NUMBERS, damaged
 from hashmatch.lists.seals import marks_of_rows, seal, signed, sum_of_marks

@@ -16,8 +16,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hashmatch.algorithms import Algorithm
 from hashmatch.errors import IndexFormatError
-from hashmatch.hashes import Algorithm
 from hashmatch.index import Index, build_index, load_index
 from hashmatch.lists import HashRows
 
@@ -166,9 +166,19 @@ def _kept(file: Path, algorithm: Algorithm, rows: HashRows, radius: int) -> Inde
     # the version of a list does not tell: a copy brought back from a backup may go on differently
     content = hashlib.blake2b(rows.codes.data, digest_size=32).hexdigest()
     tag = {"algorithm": algorithm.name, "content": content, "radius": str(radius)}
+    found = _fitting(file, tag)
+    if found is not None:
+        return found
+    built = _build(algorithm, rows, radius)
+    built.save(file, tag=tag)
+    # another process may have written its own index, of other hashes, over this one by now
+    return _fitting(file, tag) or built
+
+
+def _fitting(file: Path, tag: dict[str, str]) -> Index | None:
+    """Load the index from its file; None where it is missing, damaged or of other hashes."""
     with suppress(FileNotFoundError, IndexFormatError):
         found = load_index(file)
         if found.tag == tag:
             return found
-    _build(algorithm, rows, radius).save(file, tag=tag)
-    return load_index(file)
+    return None

@@ -18,9 +18,9 @@ import numpy as np
 
 from hashmatch._version import __version__
 from hashmatch.errors import ImageError, PolicyError, ReferenceListError
-from hashmatch.hashes import Fingerprint, HashValue, ViewHash, distance
+from hashmatch.hashes import Fingerprint, HashValue, ViewHash
 from hashmatch.lists import ReferenceList
-from hashmatch.matching.report import ComparedList, Match, MatchReport, Outcome
+from hashmatch.matching.report import ComparedList, MatchReport, Outcome
 from hashmatch.matching.snapshot import ListSnapshot
 from hashmatch.policy import MatchPolicy, Rule
 from hashmatch.profiles import STANDARD
@@ -39,7 +39,9 @@ _LOOKAHEAD: Final = 4
 class Matcher:
     """Answer for pictures, from several lists, by one policy.
 
-    Make one with `open`, keep it, and share it between threads: searching changes nothing in it.
+    Make one with `open`, keep it, and share it between threads: searching changes nothing in it. It takes over the
+    lists it is given and closes them. A process that forks does so before its threads begin to search, or opens
+    a matcher in each child: a lock that a thread held at the fork stays locked in the child.
 
     Examples
     --------
@@ -60,7 +62,10 @@ class Matcher:
     def __init__(
         self, lists: Iterable[ReferenceList], policy: MatchPolicy, *, index_folder: Path | None = None
     ) -> None:
+        if not isinstance(policy, MatchPolicy):
+            raise TypeError(f"policy must be a MatchPolicy such as profiles.STANDARD, not {type(policy).__name__}")
         self._policy = policy
+        self._closed = False
         self._reloading = threading.Lock()
         self._snapshots = tuple(ListSnapshot.of(reference, policy, index_folder) for reference in lists)
 
@@ -100,15 +105,11 @@ class Matcher:
         with ExitStack() as undo:
             lists: list[ReferenceList] = []
             for path in paths:
-                lists.append(undo.enter_context(ReferenceList.open(path)))
+                # absolute, or a program that changes its folder could not reload
+                lists.append(undo.enter_context(ReferenceList.open(Path(path).absolute())))
                 if len({reference.list_id for reference in lists}) < len(lists):
                     raise ReferenceListError(f"the list {lists[-1].name!r} is given twice")
-            try:
-                matcher = cls(lists, policy, index_folder=None if index_folder is None else Path(index_folder))
-            except OSError as error:
-                raise ReferenceListError(
-                    f"the index folder cannot be used: {error.strerror}; name an existing folder that can be written"
-                ) from error
+            matcher = cls(lists, policy, index_folder=None if index_folder is None else Path(index_folder).absolute())
             undo.pop_all()
         return matcher
 
@@ -136,8 +137,10 @@ class Matcher:
 
     def close(self) -> None:
         """Close the lists; answers after that raise `ReferenceListError`."""
-        for item in self._snapshots:
-            item.reference.close()
+        with self._reloading:
+            self._closed = True
+            for item in self._snapshots:
+                item.reference.close()
 
     def reload(self) -> bool:
         """Take up what has changed in the lists.
@@ -145,12 +148,12 @@ class Matcher:
         Returns
         -------
         bool
-            Whether a list had a new version.
+            Whether a list had a new version. A file that was replaced, as by a finished download, is opened anew.
 
         Raises
         ------
         ReferenceListError
-            If a list can no longer be read; the matcher goes on answering from what it had.
+            If a list is gone or can no longer be read; the matcher goes on answering from what it had.
 
         Notes
         -----
@@ -158,10 +161,26 @@ class Matcher:
         and none fails. Cost: small changes cost what changed; a change of over a tenth of a list indexes it anew.
         """
         with self._reloading:
-            old = self._snapshots
-            new = tuple(item.refreshed(self._policy) for item in old)
-            self._snapshots = new
-            return any(a is not b for a, b in zip(old, new, strict=True))
+            old = self._open_snapshots()
+            new: list[ListSnapshot] = []
+            try:
+                for item in old:
+                    new.append(item.refreshed(self._policy))  # noqa: PERF401 - what came before an error is closed
+            except BaseException:
+                for before, after in zip(old, new, strict=False):
+                    if after.reference is not before.reference:
+                        after.reference.close()
+                raise
+            self._snapshots = tuple(new)
+            for before, after in zip(old, new, strict=True):
+                if after.reference is not before.reference:
+                    before.close_after_use()
+            return any(before is not after for before, after in zip(old, new, strict=True))
+
+    def _open_snapshots(self) -> tuple[ListSnapshot, ...]:
+        if self._closed:
+            raise ReferenceListError("the matcher is closed: open the lists again with Matcher.open")
+        return self._snapshots
 
     def match(self, source: ImageSource) -> MatchReport:
         """Look a picture up.
@@ -183,7 +202,7 @@ class Matcher:
         from hashmatch.hashers.digest import digest
         from hashmatch.picture import read_source
 
-        snapshots = self._snapshots
+        snapshots = self._open_snapshots()
         rules = [rule for rule in self._policy.rules if any(rule.algorithm in item.layers for item in snapshots)]
         try:
             data = read_source(source, self._policy.decode)
@@ -269,6 +288,8 @@ class Matcher:
         ------
         PolicyError
             If the policy has no rule for the hash's algorithm.
+        TypeError
+            If it is not a `HashValue`.
         """
         return self.match_fingerprint(Fingerprint((ViewHash(value=value, quality=quality),)))
 
@@ -284,11 +305,15 @@ class Matcher:
         ------
         PolicyError
             If the policy has no rule for any of its algorithms.
+        TypeError
+            If it is not a `Fingerprint`.
         """
+        if not isinstance(fingerprint, Fingerprint):
+            raise TypeError(f"match_fingerprint takes a Fingerprint, not {type(fingerprint).__name__}")
         known = tuple(item for item in fingerprint.view_hashes if self._policy.rule_for(item.value.algorithm))
         if not known:
             raise PolicyError(f"policy {self._policy.name!r} has no rule for any hash of this fingerprint")
-        return self._answer(self._snapshots, known)
+        return self._answer(self._open_snapshots(), known)
 
     def _searchable(self, item: ViewHash) -> bool:
         rule = self._policy.rule_for(item.value.algorithm)
@@ -328,15 +353,15 @@ class Matcher:
         hits = self._hits(snapshots, view_hashes)
         # explaining reads the list, so it stops at the bound however many near duplicates a list holds
         matches, n_gone = [], 0
-        for hit in hits:
-            match = _match(*hit)
+        for snapshot, rule, key, query in hits:
+            match = snapshot.explained(rule, key, query)
             n_gone += match is None
             if match is not None:
                 matches.append(match)
                 if len(matches) == self._policy.max_matches:
                     break
         searched = {item.value.algorithm for item in view_hashes if self._searchable(item)}
-        lists = tuple(_compared(item, searched) for item in snapshots)
+        lists = tuple(item.compared(searched) for item in snapshots)
         reason = failure or self._gap(snapshots, view_hashes, searched, lists)
         outcome = Outcome.NO_MATCH
         if matches:
@@ -372,37 +397,3 @@ class Matcher:
         if any(item.n_entries for item in snapshots) and not any(item.compared for item in lists):
             return "nothing-to-compare"
         return None
-
-
-def _match(snapshot: ListSnapshot, rule: Rule, key: int, query: ViewHash) -> Match | None:
-    """Explain one hit from what the list says now; None when the hash was withdrawn since the list was indexed."""
-    entry = snapshot.entry(key)
-    values = () if entry is None else (value for value in entry.hashes if value.algorithm == rule.algorithm)
-    nearest = min((distance(query.value, value) for value in values), default=None)
-    if entry is None or nearest is None or nearest > rule.threshold:
-        return None
-    return Match(
-        list_name=snapshot.reference.name,
-        list_id=snapshot.reference.list_id,
-        list_version=snapshot.version,
-        entry_id=entry.entry_id,
-        sources=entry.labels,
-        algorithm=rule.algorithm,
-        distance=nearest,
-        threshold=rule.threshold,
-        quality=query.quality,
-        view=query.view,
-    )
-
-
-def _compared(snapshot: ListSnapshot, searched: set[str]) -> ComparedList:
-    sizes = {name: len(layer) for name, layer in snapshot.layers.items() if len(layer)}
-    return ComparedList(
-        name=snapshot.reference.name,
-        list_id=snapshot.reference.list_id,
-        version=snapshot.version,
-        n_entries=snapshot.n_entries,
-        compared={name: n for name, n in sizes.items() if name in searched},
-        not_compared={name: n for name, n in sizes.items() if name not in searched}
-        | {name: n for name, n in snapshot.unsearched.items() if n},
-    )

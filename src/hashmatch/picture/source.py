@@ -115,7 +115,7 @@ def _path_error(error: OSError) -> UnreadableImageError:
 def _read_stream(stream: Any, limit: int) -> bytes:
     parts: list[bytes] = []
     left = limit + 1
-    while left:
+    while left > 0:
         try:
             part = stream.read(min(left, _CHUNK))
         except OSError:

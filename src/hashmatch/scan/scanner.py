@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections import Counter, deque
@@ -76,12 +77,13 @@ def iter_files(
         Files and folders. A root that is a symbolic link is followed; links inside folders are not, so that no file
         comes twice and no loop is entered.
     on_error : callable, optional
-        Told of every folder or root that cannot be read; the walk goes on. Without it the error is raised.
+        Told of every folder that cannot be read and of every root that is neither a file nor a folder; the walk goes
+        on. Without it the error is raised.
 
     Yields
     ------
     Path
-        Pipes, sockets and devices are passed over: opening one could wait for ever.
+        Pipes, sockets and devices inside folders are passed over: opening one could wait for ever.
     """
 
     def complain(error: OSError) -> None:
@@ -95,21 +97,36 @@ def iter_files(
         except OSError as error:
             complain(error)
             continue
-        if not stat.S_ISDIR(mode):
-            if stat.S_ISREG(mode):
-                yield Path(root)
+        if stat.S_ISDIR(mode):
+            yield from _files_below(os.fspath(root), complain)
+        elif stat.S_ISREG(mode):
+            yield Path(root)
+        else:
+            complain(OSError(errno.EINVAL, "neither a file nor a folder", os.fspath(root)))
+
+
+def _files_below(root: str, complain: Callable[[OSError], None]) -> Iterator[Path]:
+    """Walk without recursion: `os.walk` fails in folders nested a thousand deep, which hostile media have."""
+    folders = [root]
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            complain(error)
             continue
-        for folder, subfolders, names in os.walk(root, onerror=complain):
-            subfolders.sort()
-            for name in sorted(names):
-                path = Path(folder, name)
-                try:
-                    is_file = stat.S_ISREG(path.lstat().st_mode)
-                except OSError as error:
-                    complain(error)
-                    continue
-                if is_file:
-                    yield path
+        below = []
+        for entry in entries:
+            try:
+                is_folder, is_file = entry.is_dir(follow_symlinks=False), entry.is_file(follow_symlinks=False)
+            except OSError as error:
+                complain(error)
+                continue
+            if is_folder:
+                below.append(entry.path)
+            elif is_file:
+                yield Path(entry.path)
+        folders += reversed(below)
 
 
 def scan(matcher: Matcher, paths: Iterable[Path], *, workers: int = 1) -> Generator[ScanItem, None, None]:

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from hashmatch.algorithms import ALGORITHMS, Metric
 from hashmatch.errors import HashFormatError, ReferenceListError
-from hashmatch.hashes import ALGORITHMS, HashValue, Metric
+from hashmatch.hashes import HashValue
 from hashmatch.lists.editor import AddCounts, blocks_of
 from hashmatch.lists.entry import Entry
 from hashmatch.lists.reference import ReferenceList

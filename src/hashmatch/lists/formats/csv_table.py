@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import BinaryIO, Final
 
+from hashmatch.algorithms import algorithm_named
 from hashmatch.errors import HashFormatError, ReferenceListError
-from hashmatch.hashes import HashValue, algorithm_named
+from hashmatch.hashes import HashValue
 from hashmatch.lists.entry import LOCAL, MAX_LABEL_NAME, MAX_SOURCE, Entry, ListedHash, Listing, checked_text
 from hashmatch.lists.formats.base import (
     MAX_LINE,

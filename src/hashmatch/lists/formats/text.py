@@ -11,8 +11,8 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
+from hashmatch.algorithms import algorithm_named
 from hashmatch.errors import HashFormatError
-from hashmatch.hashes import algorithm_named
 from hashmatch.lists.entry import LOCAL, MAX_SOURCE, Entry, checked_labels, checked_text
 from hashmatch.lists.formats.base import (
     MAX_LINE,

@@ -1,0 +1,105 @@
+"""The algorithms: what each one's hashes look like and how two are compared. Nothing is computed here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import Final
+
+from hashmatch.errors import HashFormatError
+
+__all__ = ["ALGORITHMS", "Algorithm", "Metric", "algorithm_named", "ceil_sqrt"]
+
+
+class Metric(Enum):
+    """How two hashes of one algorithm are compared; each is an integer metric (triangle inequality holds).
+
+    ``HAMMING``: number of differing bits. ``EUCLIDEAN``: Euclidean distance between the bytes, rounded up, so
+    that a radius r accepts exactly the pairs whose squared distance is at most r². ``EXACT``: 0 when equal, else 1.
+    """
+
+    HAMMING = "hamming"
+    EUCLIDEAN = "euclidean"
+    EXACT = "exact"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Algorithm:
+    """What a hash algorithm's values look like.
+
+    Parameters
+    ----------
+    name : str
+        Lower-case name, as in ``pdq:<hex>``.
+    n_bits : int
+        Length of a hash, bits; a multiple of 8.
+    metric : Metric
+        How two values are compared.
+    version : int
+        Grows when any output of hashmatch's own computation changes; 0 where hashmatch only stores values.
+    """
+
+    name: str
+    n_bits: int
+    metric: Metric
+    version: int
+
+    @property
+    def n_bytes(self) -> int:
+        """Length of a hash, bytes."""
+        return self.n_bits // 8
+
+    @property
+    def max_distance(self) -> int:
+        """Largest distance two values can have."""
+        if self.metric is Metric.HAMMING:
+            return self.n_bits
+        return 1 if self.metric is Metric.EXACT else ceil_sqrt(255 * 255 * self.n_bytes)
+
+
+def _table(*algorithms: Algorithm) -> Mapping[str, Algorithm]:
+    return MappingProxyType({algorithm.name: algorithm for algorithm in algorithms})
+
+
+ALGORITHMS: Final[Mapping[str, Algorithm]] = _table(
+    Algorithm(name="pdq", n_bits=256, metric=Metric.HAMMING, version=1),
+    *(
+        Algorithm(name=name + suffix, n_bits=n_bits, metric=Metric.HAMMING, version=1)
+        for suffix, n_bits in (("", 64), ("-256", 256))
+        for name in ("ahash", "dhash", "phash", "whash")
+    ),
+    Algorithm(name="md5", n_bits=128, metric=Metric.EXACT, version=1),
+    Algorithm(name="sha1", n_bits=160, metric=Metric.EXACT, version=1),
+    Algorithm(name="sha256", n_bits=256, metric=Metric.EXACT, version=1),
+    Algorithm(name="photodna", n_bits=1152, metric=Metric.EUCLIDEAN, version=0),
+)
+"""Every algorithm whose hashes can be stored and matched, by name."""
+
+
+def algorithm_named(name: str) -> Algorithm:
+    """Look an algorithm up by its name.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"pdq"``; upper case is accepted.
+
+    Raises
+    ------
+    HashFormatError
+        If no algorithm has that name; the message lists those that exist.
+    """
+    found = ALGORITHMS.get(name.lower()) if isinstance(name, str) else None
+    if found is None:
+        # the name is not repeated: a hash in the wrong column would end up in a log
+        raise HashFormatError(f"that is not a known algorithm; choose one of: {', '.join(ALGORITHMS)}")
+    return found
+
+
+def ceil_sqrt(value: int) -> int:
+    """Square root rounded up, exact for integers of any size."""
+    root = math.isqrt(value)
+    return root + (root * root < value)
