@@ -1,7 +1,8 @@
 """Crops against a list of PDQ hashes: recall by edit, cost by number of views, evidence between unrelated pictures.
 
 Pictures are synthetic photographs; the list holds the hashes of others in their eight turns. Run with
-``python benchmarks/crops.py --pictures 100 --references 20 --unrelated 1000``; about ten minutes on one core.
+``python -m benchmarks.crops --pictures 100 --references 20 --unrelated 1000 --json FILE``; about ten minutes on one
+core.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from hashmatch.views.crops import CropSearch, guided_index
 from hashmatch.views.small import small_luma
 from hashmatch.views.uncrop import Grid
 
-RESULTS = Path(__file__).parent / "results"
 HASHER = PDQHasher()
 SIZES = ((384, 512), (512, 384), (448, 448))
 REFERENCE_SEED, TARGET_SEED, UNRELATED_SEED = 1_000_000, 6_000_000, 4_000_000
@@ -130,7 +130,11 @@ def main() -> None:
     parser.add_argument("--unrelated", type=int, default=0)
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--codes", type=Path, help="file the hashes of the list are kept in between runs (.npy)")
+    parser.add_argument("--json", type=Path, help="write all results here")
+    parser.add_argument("--quick", action="store_true", help="few pictures, a small list: does it run?")
     options = parser.parse_args()
+    if options.quick:
+        options.pictures, options.references, options.unrelated, options.entries = 2, 0, 2, 5_000
     if options.codes and options.codes.exists():
         codes = np.load(options.codes)
     else:
@@ -138,13 +142,17 @@ def main() -> None:
         if options.codes:
             np.save(options.codes, codes)
     padding = max(0, options.entries - len(codes) - options.pictures)
-    path = RESULTS / "crops.json"
-    kept = json.loads(path.read_text()) if path.exists() else {}
-    kept |= {"date": datetime.now(UTC).date().isoformat(), "recall": recall(codes, options.pictures, padding)}
-    kept["cost"] = costs(codes, padding)
+    result: dict[str, Any] = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "recall": recall(codes, options.pictures, padding),
+        "cost": costs(codes, padding),
+    }
     if options.unrelated:
-        kept["unrelated"] = unrelated(codes, options.unrelated)
-    path.write_text(json.dumps(kept, indent=1) + "\n")
+        result["unrelated"] = unrelated(codes, options.unrelated)
+    text = json.dumps(result, indent=1) + "\n"
+    print(text)
+    if options.json:
+        options.json.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -14,11 +14,12 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.runner import ROOT, machine, markdown_table, save
+from benchmarks.runner import machine, markdown_table, save
 from hashmatch.hashers.base import Pixels
 from hashmatch.hashers.pdq import PDQHasher
 from hashmatch.hashes import HashValue, distance
@@ -182,19 +183,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--pictures", type=int, default=32, help="pictures of each kind that are framed")
     parser.add_argument("--unframed", type=int, default=300, help="pictures of each kind that are not")
+    parser.add_argument("--json", type=Path, help="write all results here")
+    parser.add_argument("--markdown", type=Path, help="write the tables here")
+    parser.add_argument("--quick", action="store_true", help="one picture of each kind: does it run?")
     options = parser.parse_args()
+    framed, unframed = (1, 1) if options.quick else (options.pictures, options.unframed)
     np.seterr(all="raise", under="ignore")
     result = {
         "machine": machine(),
         "seed": SEED,
-        "pictures": options.pictures,
+        "pictures": framed,
         "costs": costs(),
-        "recall": recall(options.pictures),
-        "needless": needless(options.unframed),
+        "recall": recall(framed),
+        "needless": needless(unframed),
     }
-    folder = ROOT / "benchmarks" / "results"
-    save(folder / "trims.json", json.dumps(result, indent=1) + "\n")
-    save(folder / "trims.md", report(result))
+    print(report(result))
+    if options.json:
+        save(options.json, json.dumps(result) + "\n")
+    if options.markdown:
+        save(options.markdown, report(result))
 
 
 if __name__ == "__main__":
