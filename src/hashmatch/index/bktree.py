@@ -108,6 +108,7 @@ class TreeCore:
         self._code_cost += costs.node * len(tree.node_slot) / max(space.count(codes), 1)
         self._depth = _mean_depth(tree, space.max_distance + 1)
         self._levels_cost = costs.level * max(self._depth - 1, 0.0)
+        self._root_mass = _root_mass(tree, space.max_distance + 1)
 
     @classmethod
     def build(cls, space: Space, packed: Packed, leaf_size: int, costs: Costs) -> TreeCore:
@@ -134,7 +135,11 @@ class TreeCore:
         """Search a few queries; the rows found are slots."""
         if not len(self._tree.node_slot):
             return scan_all(self._space, self._codes, queries, np.arange(k), radius)
-        pivots, edges, owners, hopeless = self._descend(queries, k, radius)
+        hopeless = self._hopeless(queries, k, radius)
+        given_up, asked = hopeless.nonzero()[0], (~hopeless).nonzero()[0]
+        if not len(asked):
+            return scan_all(self._space, self._codes, queries, given_up, radius)
+        pivots, edges, owners = self._descend(queries, asked, radius)
         starts = self._tree.edge_start.take(edges).astype(np.int64)
         lengths = self._tree.edge_end.take(edges) - starts
         totals = np.bincount(owners, weights=lengths, minlength=k)
@@ -152,19 +157,14 @@ class TreeCore:
         return join_found([pivots, scanned, *compared])
 
     def _descend(
-        self, queries: Packed, k: int, radius: int
-    ) -> tuple[Found, NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-        """Walk down level by level.
-
-        Gives the hits among pivots, the edges to leaves with their queries, and which queries were given up at the
-        root: where it prunes so little that, pruning alike on every level, the leaves would cost more than a scan.
-        """
+        self, queries: Packed, asked: NDArray[np.int64], radius: int
+    ) -> tuple[Found, NDArray[np.int64], NDArray[np.int64]]:
+        """Walk down level by level; gives the hits among pivots, and the edges to leaves with their queries."""
         tree, span = self._tree, self._space.max_distance + 1
-        owners, nodes = np.arange(k), np.zeros(k, dtype=np.int64)
+        owners, nodes = asked, np.zeros(len(asked), dtype=np.int64)
         pivots: list[Found] = []
         leaf_edges: list[NDArray[np.int64]] = []
         leaf_owners: list[NDArray[np.int64]] = []
-        hopeless = np.zeros(k, dtype=np.bool_)
         while len(nodes):
             slots = tree.node_slot.take(nodes).astype(np.int64)
             distances = self._space.at(self._codes, slots, queries, owners)
@@ -175,9 +175,6 @@ class TreeCore:
             pivots.append(
                 Found(owners.take(near), slots.take(near), distances.take(near), 2 * len(nodes), len(nodes), 0)
             )
-            if len(pivots) == 1:
-                hopeless = self._hopeless(low, high)
-                high = np.where(hopeless, low, high)
             edges = kernels.expand_ranges(low, high - low)
             owners = owners.repeat(high - low)
             child = tree.edge_node.take(edges)
@@ -186,12 +183,14 @@ class TreeCore:
             leaf_owners.append(owners[is_leaf])
             inner = ~is_leaf
             owners, nodes = owners[inner], child[inner].astype(np.int64)
-        return join_found(pivots), np.concatenate(leaf_edges), np.concatenate(leaf_owners), hopeless
+        return join_found(pivots), np.concatenate(leaf_edges), np.concatenate(leaf_owners)
 
-    def _hopeless(self, low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Judge queries by their edges ``low`` to ``high - 1`` of the root."""
-        ends = np.concatenate([self._tree.edge_start[:1], self._tree.edge_end])
-        share = (ends.take(high).astype(np.float64) - ends.take(low)) / self.n
+    def _hopeless(self, queries: Packed, k: int, radius: int) -> NDArray[np.bool_]:
+        """Tell at the root which queries, pruned alike on every level, would cost more in leaves than by a scan."""
+        root, span = self._tree.node_slot[:1].astype(np.int64), self._space.max_distance + 1
+        distances = self._space.at(self._codes, root.repeat(k), queries, np.arange(k))
+        low, high = np.maximum(distances - radius, 0), np.minimum(distances + radius + 1, span)
+        share = (self._root_mass.take(high) - self._root_mass.take(low)) / self.n
         expected: NDArray[np.float64] = self._levels_cost + self._code_cost * self.n * share**self._depth
         return expected > self._scan_cost
 
@@ -245,6 +244,14 @@ class TreeCore:
         reached = np.concatenate([tree.node_slot, kernels.expand_ranges(starts[~inner], (ends - starts)[~inner])])
         if len(tree.node_slot) and not np.array_equal(np.sort(reached), np.arange(self.n)):
             raise ValueError("a slot is not reached exactly once")
+
+
+def _root_mass(tree: Tree, span: int) -> NDArray[np.float64]:
+    """Count the codes under the root's edges of less than each distance, 0 to ``span``."""
+    edges = ((tree.edge_key >= 0) & (tree.edge_key < span)).nonzero()[0]
+    lengths = tree.edge_end.take(edges).astype(np.float64) - tree.edge_start.take(edges)
+    mass = np.bincount(tree.edge_key.take(edges), weights=lengths, minlength=span)
+    return np.concatenate([[0.0], np.cumsum(mass)])
 
 
 def _mean_depth(tree: Tree, span: int) -> float:
