@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.runner import ROOT
 
-BENCHMARKS = ("hashing", "lookup", "robustness", "strangers", "synthetic_ladder", "planner_costs")
+BENCHMARKS = ("hashing", "lookup", "robustness", "strangers", "synthetic_ladder", "planner_costs", "trims", "crops")
 
 
 def main() -> None:

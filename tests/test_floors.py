@@ -21,6 +21,7 @@ FLOORS = {
     "hashers": 4,
     "synthetic": 4,
     "policy": 4,
+    "views": 4.5,
     "lists": 5,
     "profiles": 5,
     "matching": 6,

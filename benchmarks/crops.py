@@ -1,0 +1,159 @@
+"""Crops against a list of PDQ hashes: recall by edit, cost by number of views, evidence between unrelated pictures.
+
+Pictures are synthetic photographs; the list holds the hashes of others in their eight turns. Run with
+``python -m benchmarks.crops --pictures 100 --references 20 --unrelated 1000 --json FILE``; about ten minutes on one
+core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashmatch.hashers.base import Pixels
+from hashmatch.hashers.pdq import PDQHasher
+from hashmatch.synthetic import edits, picture
+from hashmatch.views.crops import CropSearch, guided_index
+from hashmatch.views.small import small_luma
+from hashmatch.views.uncrop import Grid
+
+HASHER = PDQHasher()
+SIZES = ((384, 512), (512, 384), (448, 448))
+REFERENCE_SEED, TARGET_SEED, UNRELATED_SEED = 1_000_000, 6_000_000, 4_000_000
+ROWS: dict[str, tuple[tuple[float, float, float, float] | None, float]] = {
+    "5 % off one side": ((0.05, 0, 0, 0), 99),
+    "10 % off one side": ((0.1, 0, 0, 0), 97),
+    "20 % off one side": ((0.2, 0, 0, 0), 85),
+    "2.5 % off every side": ((0.025,) * 4, 99),
+    "5 % off every side": ((0.05,) * 4, 95),
+    "10 % off every side": ((0.1,) * 4, 75),
+    "each side its own share up to 10 %": (None, 92),
+}
+LEVELS = (45.0, 62.0, 80.0, 98.0)
+GRIDS = {
+    "coarse": Grid(both=(0, 50, 100), one=(160, 210)),
+    "thorough": CropSearch().grid,
+    "fine": Grid(both=(0, 25, 50, 75, 100), one=(125, 150, 180, 210)),
+}
+
+
+def code_of(pixels: Pixels) -> npt.NDArray[np.uint8]:
+    """Hash as bytes."""
+    return np.frombuffer(HASHER.hash_pixels(pixels)[0].data, np.uint8)
+
+
+def references(blocks: int) -> npt.NDArray[np.uint8]:
+    """Hashes of 1000 synthetic photographs a block, each in its eight turns."""
+    codes = []
+    for block in range(blocks):
+        for seed in range(REFERENCE_SEED + 2000 * block, REFERENCE_SEED + 2000 * block + 1000):
+            turns = HASHER.hash_turns(picture("photo", seed))
+            codes += [value.data for value, quality in turns.values() if quality >= 50]
+    return np.frombuffer(b"".join(codes), np.uint8).reshape(-1, 32)
+
+
+def cut(pixels: Pixels, row: tuple[float, ...] | None, number: int, rng: np.random.Generator) -> Pixels:
+    """Crop by a row of the table; one-sided crops take the four sides in turn."""
+    shares = tuple(rng.uniform(0, 0.1, 4)) if row is None else row
+    if row is not None and sum(share > 0 for share in row) == 1:
+        shares = tuple(np.roll(row, number % 4))
+    left, top, right, bottom = (float(share) for share in shares)
+    return edits.crop_sides(pixels, left=left, top=top, right=right, bottom=bottom)
+
+
+def recall(codes: npt.NDArray[np.uint8], pictures: int, padding: int) -> dict[str, Any]:
+    """Find cropped photographs; random codes fill the list up to its size."""
+    rng = np.random.default_rng(3)
+    whole = [picture("photo", TARGET_SEED + i, SIZES[i % 3]) for i in range(pictures)]
+    filled = rng.integers(0, 256, (padding, 32), dtype=np.uint8)
+    listed = np.concatenate([np.stack([code_of(p) for p in whole]), codes, filled])
+    index, search, table = guided_index(listed), CropSearch(min_evidence=0.0), {}
+    for name, (row, goal) in ROWS.items():
+        evidence, plain, millis, other = [], [], [], []
+        for number, pixels in enumerate(whole):
+            query = cut(pixels, row, number, rng)
+            start = time.perf_counter()
+            found = search.search(small_luma(query), index)
+            millis.append(1000 * (time.perf_counter() - start))
+            evidence.append(max([item.evidence for item in found if item.position == number], default=-1.0))
+            other.append(max([item.evidence for item in found if item.position != number], default=-1.0))
+            plain.append(int(np.bitwise_count(code_of(query) ^ listed[number]).sum()))
+        table[name] = {
+            "goal": goal,
+            "recall": {level: 100 * float(np.mean(np.array(evidence) >= level)) for level in LEVELS},
+            "most_evidence_of_another_entry": max(other),
+            "pdq_31": 100 * float(np.mean(np.array(plain) <= 31)),
+            "ms_median": float(np.median(millis)),
+            "ms_largest": max(millis),
+        }
+    return {"pictures": pictures, "entries": len(listed), "of_pictures": len(codes) + pictures, "rows": table}
+
+
+def costs(codes: npt.NDArray[np.uint8], padding: int) -> dict[str, Any]:
+    """Time one search by number of views, on one picture of a megapixel that is not listed."""
+    filled = np.random.default_rng(4).integers(0, 256, (padding, 32), dtype=np.uint8)
+    index, small = guided_index(np.concatenate([codes, filled])), small_luma(picture("photo", 5, (1000, 1000)))
+    table = {}
+    for name, grid in GRIDS.items():
+        search, times = CropSearch(grid=grid), []
+        for _ in range(6):
+            start = time.perf_counter()
+            search.search(small, index)
+            times.append(1000 * (time.perf_counter() - start))
+        table[name] = {"views": len(grid), "ms": float(np.median(times[1:]))}
+    return table
+
+
+def unrelated(codes: npt.NDArray[np.uint8], queries: int) -> dict[str, Any]:
+    """Most evidence that unrelated photographs reach."""
+    index, search = guided_index(codes), CropSearch(min_evidence=0.0)
+    most = []
+    for seed in range(UNRELATED_SEED, UNRELATED_SEED + queries):
+        found = search.search(small_luma(picture("photo", seed)), index)
+        most.append(found[0].evidence if found else 0.0)
+    over = {level: int(np.count_nonzero(np.array(most) >= level)) for level in LEVELS}
+    return {"queries": queries, "entries": len(codes), "over": over, "largest": max(most)}
+
+
+def main() -> None:
+    """Run and keep the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=int, default=100)
+    parser.add_argument("--references", type=int, default=20, help="thousands of photographs in the list")
+    parser.add_argument("--unrelated", type=int, default=0)
+    parser.add_argument("--entries", type=int, default=1_000_000)
+    parser.add_argument("--codes", type=Path, help="file the hashes of the list are kept in between runs (.npy)")
+    parser.add_argument("--json", type=Path, help="write all results here")
+    parser.add_argument("--quick", action="store_true", help="few pictures, a small list: does it run?")
+    options = parser.parse_args()
+    if options.quick:
+        options.pictures, options.references, options.unrelated, options.entries = 2, 0, 2, 5_000
+    if options.codes and options.codes.exists():
+        codes = np.load(options.codes)
+    else:
+        codes = references(options.references)
+        if options.codes:
+            np.save(options.codes, codes)
+    padding = max(0, options.entries - len(codes) - options.pictures)
+    result: dict[str, Any] = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "recall": recall(codes, options.pictures, padding),
+        "cost": costs(codes, padding),
+    }
+    if options.unrelated:
+        result["unrelated"] = unrelated(codes, options.unrelated)
+    text = json.dumps(result, indent=1) + "\n"
+    print(text)
+    if options.json:
+        options.json.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

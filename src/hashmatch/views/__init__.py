@@ -1,0 +1,1 @@
+"""Other ways of looking at a query: trimmed of borders, uncropped, turned."""

@@ -1,0 +1,214 @@
+"""Uncropped views, their score, the climb and the search; judged by padding pixels and by looking at every entry."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from hashmatch.hashers.pdq import PDQHasher
+from hashmatch.hashers.pdq_float32 import COSINES
+from hashmatch.index.guided import GuidedIndex
+from hashmatch.synthetic import edits, picture
+from hashmatch.views.climb import climb, kept, score_at
+from hashmatch.views.crops import CropSearch, guided_index
+from hashmatch.views.small import SMALL_SIDE, small_luma
+from hashmatch.views.soft import ALIGNED, certainties, flat_bits, score
+from hashmatch.views.uncrop import Grid, axis_matrix, unseen_share, view_coefficients
+
+HASHER = PDQHasher()
+
+
+def code_of(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Hash as bytes."""
+    return np.frombuffer(HASHER.hash_pixels(pixels)[0].data, np.uint8)
+
+
+@pytest.fixture(scope="module")
+def photos() -> list[npt.NDArray[np.uint8]]:
+    """Make a few photographs of two shapes."""
+    return [picture("photo", seed, [(256, 320), (320, 240)][seed % 2]) for seed in range(9100, 9112)]
+
+
+@pytest.fixture(scope="module")
+def index(photos: list[npt.NDArray[np.uint8]]) -> GuidedIndex:
+    """List the photographs' hashes among random ones."""
+    random = np.random.default_rng(1).integers(0, 256, (20_000, 32), dtype=np.uint8)
+    return guided_index(np.concatenate([np.stack([code_of(p) for p in photos]), random]))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 500), (128, 128), (131, 77, 3), (700, 513, 3)])
+def test_small_luma_keeps_a_constant(shape: tuple[int, ...]) -> None:
+    """Weights add up to 1, so a flat picture of any shape stays flat."""
+    small = small_luma(np.full(shape, 93, np.uint8))
+    assert small.shape == (SMALL_SIDE, SMALL_SIDE)
+    assert np.allclose(small, 93, atol=1e-3)
+
+
+def test_small_luma_is_the_mean_over_exact_cells() -> None:
+    """A cell is the mean of a picture blown up so far that cells hold whole pixels."""
+    pixels = np.random.default_rng(2).integers(0, 256, (96, 512), dtype=np.uint8)
+    # lags of 0.375 and 1 px; 96 rows blown up 16-fold put every border on a whole row
+    tall = np.pad(np.repeat(pixels, 16, axis=0)[6:], ((0, 6), (0, 0)), mode="edge")
+    wide = np.pad(tall[:, 1:].astype(float), ((0, 0), (0, 1)), mode="edge")
+    expected = wide.reshape(SMALL_SIDE, 12, SMALL_SIDE, 4).mean(axis=(1, 3))
+    assert np.allclose(small_luma(pixels)[:-1, :-1], expected[:-1, :-1], atol=1e-3)
+
+
+def test_whole_view_is_near_pdq(photos: list[npt.NDArray[np.uint8]]) -> None:
+    """The view of no cut differs from PDQ of the pixels in few bits."""
+    drifts = []
+    for pixels in photos:
+        coefficients = view_coefficients(small_luma(pixels), [(0, 0)], [(0, 0)])
+        odds = certainties(coefficients, unseen_share([(0, 0)], [(0, 0)]), ALIGNED)[0, 0]
+        drifts.append(np.count_nonzero((odds > 0) != flat_bits(code_of(pixels))))
+    assert np.mean(drifts) <= 8
+    assert max(drifts) <= 20
+
+
+def test_axis_matrix_of_constant_is_zero() -> None:
+    """A constant side, padded by any cut, has no coefficient but the one PDQ leaves out."""
+    for cut in ((0, 0), (100, 0), (33, 210), (-20, 300)):
+        assert np.allclose(axis_matrix(*cut).sum(axis=1), 0, atol=1e-4)
+
+
+def test_axis_matrix_places_the_seen_part() -> None:
+    """A narrow bump at a share of the cut side gives the cosines at its place in the whole side."""
+    before, after = 100, 200
+    bump = np.zeros(SMALL_SIDE, np.float32)
+    bump[60:68] = 1
+    place = before / 1000 + 0.7 * 0.5
+    got = axis_matrix(before, after) @ (bump - bump.mean())
+    assert np.corrcoef(got[:4], np.cos(np.pi * np.arange(1, 5) * place))[0, 1] > 0.97
+    assert COSINES.shape == (16, 64)
+
+
+def test_axis_matrix_refuses_cuts_out_of_range() -> None:
+    """A cut beyond the range is an error, not a silent other view."""
+    with pytest.raises(ValueError, match="thousandths"):
+        axis_matrix(301, 0)
+
+
+def test_views_of_a_grid_equal_single_views(photos: list[npt.NDArray[np.uint8]]) -> None:
+    """Batching changes nothing."""
+    small, cuts = small_luma(photos[0]), Grid(both=(0, 50), one=(200,)).axis_cuts
+    together = view_coefficients(small, cuts, cuts)
+    for row, down in enumerate(cuts):
+        for column, across in enumerate(cuts):
+            alone = axis_matrix(*down) @ small @ axis_matrix(*across).T
+            assert np.allclose(together[row, column], alone, atol=1e-2)
+
+
+def test_more_cut_off_is_less_seen() -> None:
+    """The share that was not seen grows with the cut and stays between 0 and 1."""
+    shares = [unseen_share([(cut, 0)], [(0, cut)]).mean() for cut in range(0, 301, 20)]
+    assert shares[0] == 0
+    assert all(a < b for a, b in pairwise(shares))
+    assert shares[-1] < 1
+
+
+def test_score_counts_for_and_against() -> None:
+    """A hash scores highest where every bit is the query's, lowest where none is, and nothing where nothing is sure."""
+    odds = np.linspace(-5, 5, 256, dtype=np.float32)
+    best = score(odds, odds > 0, ALIGNED)
+    assert best > 0 > score(odds, odds <= 0, ALIGNED)
+    one_off = (odds > 0) ^ (np.arange(256) == 0)
+    assert best > score(odds, one_off, ALIGNED)
+    assert score(np.zeros(256, np.float32), odds > 0, ALIGNED) == pytest.approx(0, abs=1e-3)
+
+
+def test_flat_bits_invert_the_published_order() -> None:
+    """The last bit of the published form is the coefficient of index 0."""
+    code = np.zeros(32, np.uint8)
+    code[-1] = 1
+    assert flat_bits(code).nonzero()[0].tolist() == [0]
+
+
+def test_climb_never_ends_below_its_start(photos: list[npt.NDArray[np.uint8]]) -> None:
+    """Nor does it go further than its bounds."""
+    for number, pixels in enumerate(photos[:4]):
+        small = small_luma(edits.crop_sides(pixels, left=0.08, bottom=0.05))
+        for bits in (flat_bits(code_of(pixels)), flat_bits(code_of(photos[number + 4]))):
+            start = score_at(small, bits[None], (66, 0), (0, 66))[0]
+            fit = climb(small, bits, (66, 0), (0, 66))
+            assert fit.score >= start.score - 1e-3
+            moves = np.abs(np.subtract(fit.columns + fit.rows, (66, 0, 0, 66)))
+            assert moves.max() <= 24
+            assert kept(fit.columns) * kept(fit.rows) >= 0.6
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [{"left": 0.05}, {"bottom": 0.1}, {"left": 0.05, "top": 0.05, "right": 0.05, "bottom": 0.05}, {"top": 0.02}],
+)
+def test_cropped_photographs_are_found(
+    cut: dict[str, float], photos: list[npt.NDArray[np.uint8]], index: GuidedIndex
+) -> None:
+    """Nearly every cropped photograph leads to its whole, with cuts near the true ones, and to nothing else."""
+    found = [CropSearch().search(small_luma(edits.crop_sides(pixels, **cut)), index) for pixels in photos]
+    hits = [items[0] for number, items in enumerate(found) if [item.position for item in items] == [number]]
+    assert len(hits) >= len(photos) - 1
+    assert all(not items or items[0].position < len(photos) for items in found)
+    true = [1000 * cut.get(side, 0) for side in ("left", "right", "top", "bottom")]
+    errors = [np.abs(np.subtract(hit.fit.columns + hit.fit.rows, true)).max() for hit in hits]
+    assert np.median(errors) <= 15
+
+
+def test_every_copy_in_a_list_is_found(photos: list[npt.NDArray[np.uint8]]) -> None:
+    """Copies are no rivals of one another, and more copies than are climbed are reported too."""
+    codes = np.repeat(code_of(photos[0])[None], 30, axis=0)
+    found = CropSearch().search(small_luma(edits.crop_sides(photos[0], left=0.05)), guided_index(codes))
+    assert sorted(item.position for item in found) == list(range(30))
+
+
+def test_plain_pictures_match_nothing(index: GuidedIndex) -> None:
+    """Flat, 1 pixel wide and ramped pictures lead to no entry."""
+    ramp = np.add.outer(np.arange(200), np.arange(150)).astype(np.uint8)
+    for pixels in (np.full((100, 100), 7, np.uint8), np.zeros((50, 1), np.uint8), np.arange(200)[None] * 1.0, ramp):
+        assert CropSearch().search(small_luma(pixels), index) == []
+
+
+def test_an_empty_list_has_no_answer(photos: list[npt.NDArray[np.uint8]]) -> None:
+    """No entries, nothing found."""
+    assert CropSearch().search(small_luma(photos[0]), guided_index(np.empty((0, 32), np.uint8))) == []
+
+
+def test_search_is_repeatable(photos: list[npt.NDArray[np.uint8]], index: GuidedIndex) -> None:
+    """The same query gives the same answer."""
+    small = small_luma(edits.crop_sides(photos[3], right=0.1))
+    assert CropSearch().search(small, index) == CropSearch().search(small, index)
+
+
+def test_guided_index_finds_by_each_group() -> None:
+    """A probe with an entry's own key finds all entries with that key, as a look at every entry does."""
+    codes = np.random.default_rng(5).integers(0, 4, (3000, 16), dtype=np.uint8)
+    index = GuidedIndex(codes, range(127, -1, -1), 4)
+    bits = np.unpackbits(codes, axis=1)
+    for group in range(4):
+        keys = bits[:, index.groups[group]] @ (1 << np.arange(index.key_bits))
+        rows, positions = index.probe(group, keys[:20], 10**6)
+        for row in range(20):
+            assert positions[rows == row].tolist() == (keys == keys[row]).nonzero()[0].tolist()
+
+
+def test_guided_index_stops_at_the_limit() -> None:
+    """A list of copies gives no more entries than asked for, and whole buckets only."""
+    index = GuidedIndex(np.zeros((500, 32), np.uint8), range(256), 2)
+    assert len(index.probe(0, np.zeros(3, np.int64), 1200)[1]) == 1000
+    assert len(index.probe(0, np.zeros(1, np.int64), 499)[1]) == 0
+
+
+def test_options_are_checked() -> None:
+    """Options out of range are refused."""
+    with pytest.raises(ValueError, match="flips"):
+        CropSearch(flips=11)
+    with pytest.raises(ValueError, match="max_probes"):
+        CropSearch(max_probes=0)
+    with pytest.raises(ValueError, match="grid"):
+        Grid(both=(), one=())
+    with pytest.raises(ValueError, match="groups"):
+        GuidedIndex(np.zeros((5, 8), np.uint8), range(10), 3)
+    with pytest.raises(ValueError, match="32 bytes"):
+        guided_index(np.zeros((5, 8), np.uint8))
