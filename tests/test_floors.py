@@ -14,10 +14,12 @@ FLOORS = {
     "_version": -1,
     "errors": 0,
     "algorithms": 0.5,
+    "view": 0.5,
     "hashes": 1,
     "kernels": 2,
     "picture": 3,
     "index": 3,
+    "keypoints": 3.5,
     "hashers": 4,
     "synthetic": 4,
     "policy": 4,
@@ -30,7 +32,7 @@ FLOORS = {
     "": 10,
     "__main__": 11,
 }
-INDEPENDENT = [{"hashers", "index"}, {"hashers", "synthetic"}, {"picture", "index"}]
+INDEPENDENT = [{"hashers", "index"}, {"keypoints", "index"}, {"hashers", "synthetic"}, {"picture", "index"}]
 PILLOW_ROOM = "picture"
 FILES = sorted(ROOT.rglob("*.py"))
 

@@ -11,24 +11,35 @@ from hypothesis import strategies as st
 
 from hashmatch.algorithms import ALGORITHMS, Metric, algorithm_named
 from hashmatch.errors import AlgorithmMismatchError, HashFormatError
-from hashmatch.hashes import Background, Fingerprint, HashValue, Turn, View, ViewHash, distance
+from hashmatch.hashes import Fingerprint, HashValue, ViewHash, distance
+from hashmatch.view import Background, Margins, Shrink, Turn, View
 
 HAMMING = sorted(name for name, a in ALGORITHMS.items() if a.metric is Metric.HAMMING)
 
 
 @st.composite
 def hash_values(draw: st.DrawFn, algorithm: str | None = None) -> HashValue:
-    """Any hash of any algorithm."""
+    """Any hash of any algorithm, long enough for its digits not to stand in a message by chance."""
     name = draw(st.sampled_from(sorted(ALGORITHMS))) if algorithm is None else algorithm
-    n_bytes = ALGORITHMS[name].n_bytes
-    return HashValue(name, draw(st.binary(min_size=n_bytes, max_size=n_bytes)))
+    least, most = ALGORITHMS[name].n_bytes or 12, ALGORITHMS[name].n_bytes or 64
+    return HashValue(name, draw(st.binary(min_size=least, max_size=most)))
 
 
-views = st.builds(
+margins = st.builds(Margins.of, st.tuples(*[st.integers(-20, 400)] * 4))
+plain_views = st.builds(
     View,
     frame=st.integers(0, 2**32 - 1),
     background=st.sampled_from(Background),
     turn=st.sampled_from(Turn),
+)
+views = plain_views | st.builds(
+    View,
+    frame=st.integers(0, 2**32 - 1),
+    trim=margins,
+    turn=st.sampled_from(Turn),
+    tilt=st.integers(-4500, 4500).map(lambda hundredths: hundredths / 100),
+    cut=margins,
+    shrink=st.sampled_from(Shrink),
 )
 view_hashes = st.builds(ViewHash, value=hash_values(), quality=st.none() | st.integers(0, 100), view=views)
 
@@ -205,6 +216,28 @@ def test_spoilt_fingerprint_is_refused_or_another(items: list[ViewHash], data: s
     assert read.to_bytes() == changed
 
 
+@given(st.lists(st.builds(ViewHash, value=hash_values(), view=plain_views), max_size=3))
+def test_plain_fingerprints_keep_the_first_form(items: list[ViewHash]) -> None:
+    """What form 1 can say is written in form 1, so that older software reads it, and form 2 of it is refused."""
+    form = Fingerprint(tuple(items)).to_bytes()
+    assert form[:4] == b"HMF\x01"
+    with pytest.raises(HashFormatError):
+        Fingerprint.from_bytes(b"HMF\x02" + form[4:])
+
+
+def test_keypoint_records_have_any_length_and_no_distance() -> None:
+    """A record has 1 to 4096 bytes, its byte form knows how many, and two are never compared by a distance."""
+    value = HashValue("keypoint", b"\x01" * 300)
+    assert value.n_bits == 2400
+    for length in (0, 4097):
+        with pytest.raises(HashFormatError, match="1 to 4096 bytes"):
+            HashValue("keypoint", bytes(length))
+    with pytest.raises(HashFormatError, match="2 to 8192 hexadecimal digits"):
+        HashValue.parse("keypoint:abc")
+    with pytest.raises(AlgorithmMismatchError, match="no distance"):
+        distance(value, value)
+
+
 def test_fingerprint_claiming_many_views_is_refused_at_once() -> None:
     """A count that the bytes cannot hold is refused without allocating for it."""
     with pytest.raises(HashFormatError, match="cut short"):
@@ -225,8 +258,19 @@ def test_view_says_itself_in_words() -> None:
     """A view's text names all that was done, and nothing for the plain look."""
     assert str(View()) == "original"
     assert str(View(frame=3, background=Background.BLACK, turn=Turn.ROTATE_90)) == "frame 3, on black, rotated 90"
+    framed = View(trim=Margins(top=125, bottom=125), turn=Turn.MIRROR, tilt=-2, cut=Margins(left=90))
+    assert str(framed) == (
+        "without a border of 12.5 % top, 12.5 % bottom, mirrored, turned back by -2 degrees, as if cut off by 9 % left"
+    )
+    assert str(View(shrink=Shrink.THUMBNAIL_512)) == "shrunk to 512"
     with pytest.raises(ValueError, match="frame"):
         View(frame=-1)
+    with pytest.raises(ValueError, match="tilt"):
+        View(tilt=46)
+    with pytest.raises(ValueError, match="whole side"):
+        Margins(left=600, right=400)
+    with pytest.raises(ValueError, match="thousandths"):
+        Margins(top=1000)
     with pytest.raises(ValueError, match="quality"):
         ViewHash(value=HashValue("md5", bytes(16)), quality=101)
 

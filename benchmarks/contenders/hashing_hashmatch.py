@@ -8,7 +8,7 @@ from typing import Any
 
 from hashmatch.hashers import ClassicHasher, PDQHasher
 from hashmatch.hashers.facade import hash_image
-from hashmatch.hashes import Turn
+from hashmatch.view import Turn
 
 NAME = "hashmatch"
 _PDQ = PDQHasher()

@@ -15,15 +15,17 @@ __all__ = ["ALGORITHMS", "Algorithm", "Metric", "algorithm_named", "ceil_sqrt"]
 
 
 class Metric(Enum):
-    """How two hashes of one algorithm are compared; each is an integer metric (triangle inequality holds).
+    """How two hashes of one algorithm are compared; each but the last is an integer metric (triangle inequality holds).
 
     ``HAMMING``: number of differing bits. ``EUCLIDEAN``: Euclidean distance between the bytes, rounded up, so
     that a radius r accepts exactly the pairs whose squared distance is at most r². ``EXACT``: 0 when equal, else 1.
+    ``ALIGNMENT`` is none: the two are laid over each other and judged by what agrees.
     """
 
     HAMMING = "hamming"
     EUCLIDEAN = "euclidean"
     EXACT = "exact"
+    ALIGNMENT = "alignment"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,29 +37,41 @@ class Algorithm:
     name : str
         Lower-case name, as in ``pdq:<hex>``.
     n_bits : int
-        Length of a hash, bits; a multiple of 8.
+        Length of a hash, bits; a multiple of 8. 0 where hashes are of any length up to ``max_bytes``.
     metric : Metric
         How two values are compared.
     version : int
         Grows when any output of hashmatch's own computation changes; 0 where hashmatch only stores values.
+    max_bytes : int
+        Greatest length of a hash, bytes; by default that of ``n_bits``.
     """
 
     name: str
     n_bits: int
     metric: Metric
     version: int
+    max_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "max_bytes", self.max_bytes or self.n_bits // 8)
 
     @property
     def n_bytes(self) -> int:
-        """Length of a hash, bytes."""
+        """Length of a hash, bytes; 0 where it varies."""
         return self.n_bits // 8
+
+    def fits(self, n_bytes: int) -> bool:
+        """Whether a hash may have so many bytes."""
+        return n_bytes == self.n_bytes if self.n_bits else 0 < n_bytes <= self.max_bytes
 
     @property
     def max_distance(self) -> int:
-        """Largest distance two values can have."""
+        """Largest distance two values can have; 0 where there is none."""
         if self.metric is Metric.HAMMING:
             return self.n_bits
-        return 1 if self.metric is Metric.EXACT else ceil_sqrt(255 * 255 * self.n_bytes)
+        if self.metric is Metric.EUCLIDEAN:
+            return ceil_sqrt(255 * 255 * self.n_bytes)
+        return int(self.metric is Metric.EXACT)
 
 
 def _table(*algorithms: Algorithm) -> Mapping[str, Algorithm]:
@@ -75,6 +89,7 @@ ALGORITHMS: Final[Mapping[str, Algorithm]] = _table(
     Algorithm(name="sha1", n_bits=160, metric=Metric.EXACT, version=1),
     Algorithm(name="sha256", n_bits=256, metric=Metric.EXACT, version=1),
     Algorithm(name="photodna", n_bits=1152, metric=Metric.EUCLIDEAN, version=0),
+    Algorithm(name="keypoint", n_bits=0, metric=Metric.ALIGNMENT, version=1, max_bytes=4096),
 )
 """Every algorithm whose hashes can be stored and matched, by name."""
 

@@ -1,4 +1,4 @@
-"""Values: `HashValue`, `View`, `Fingerprint` and the distance between two hashes.
+"""Values: `HashValue`, `Fingerprint` and the distance between two hashes.
 
 Bit and byte order, stated once: ``data[0]`` is the first byte of the published hexadecimal form and its most
 significant bit is bit 0 of the hash. So ``pdq:8000…`` has exactly bit 0 set, and a packed code of an index is
@@ -10,27 +10,31 @@ Standard library only: matching hash against hash needs no image code.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, replace
 from typing import Final
 
 from hashmatch.algorithms import ALGORITHMS, Algorithm, Metric, algorithm_named, ceil_sqrt
 from hashmatch.errors import AlgorithmMismatchError, HashFormatError
+from hashmatch.view import PLAIN_VIEW, Background, Margins, Shrink, Turn, View
 
 __all__ = [
-    "Background",
     "Fingerprint",
     "HashValue",
-    "Turn",
-    "View",
     "ViewHash",
     "distance",
 ]
 
 _VALUE_FORM: Final = 1
-_FINGERPRINT_MAGIC: Final = b"HMF\x01"
+_PLAIN_FORM: Final = b"HMF\x01"
+_VIEW_FORM: Final = b"HMF\x02"
 _NO_QUALITY: Final = 255
-_MAX_FRAME: Final = 2**32 - 1
+_TILTS: Final = 100
+_PLAIN: Final = struct.Struct("<IBBB")
+_MORE: Final = struct.Struct("<B9h")
+_LENGTH: Final = struct.Struct("<H")
+_TURNS: Final = tuple(Turn)
+_BACKGROUNDS: Final = tuple(Background)
+_SHRINKS: Final = tuple(Shrink)
 
 
 @dataclass(frozen=True, slots=True, order=True, repr=False)
@@ -44,7 +48,7 @@ class HashValue:
     algorithm : str
         A name of `ALGORITHMS`.
     data : bytes
-        ``n_bits // 8`` bytes, in the order of the published hexadecimal form.
+        ``n_bits // 8`` bytes, in the order of the published hexadecimal form; 1 to 4096 for ``keypoint``.
 
     Raises
     ------
@@ -69,9 +73,9 @@ class HashValue:
         algorithm = algorithm_named(self.algorithm)
         if not isinstance(self.data, bytes):
             raise HashFormatError(f"a {algorithm.name} hash is made from bytes, not {type(self.data).__name__}")
-        if len(self.data) != algorithm.n_bytes:
+        if not algorithm.fits(len(self.data)):
             raise HashFormatError(
-                f"a {algorithm.name} hash has {algorithm.n_bytes} bytes, not {len(self.data)}"
+                f"a {algorithm.name} hash has {_lengths(algorithm, 1)} bytes, not {len(self.data)}"
                 + _other_length_hint(algorithm, 8 * len(self.data))
             )
         object.__setattr__(self, "algorithm", algorithm.name)
@@ -101,9 +105,9 @@ class HashValue:
         found = algorithm_named(name if colon else str(algorithm))
         if algorithm is not None and found.name != algorithm_named(algorithm).name:
             raise HashFormatError(f"the text is a {found.name} hash, not a {algorithm_named(algorithm).name} hash")
-        if len(digits) != 2 * found.n_bytes:
+        if len(digits) % 2 or not found.fits(len(digits) // 2):
             raise HashFormatError(
-                f"a {found.name} hash has {2 * found.n_bytes} hexadecimal digits, not {len(digits)}"
+                f"a {found.name} hash has {_lengths(found, 2)} hexadecimal digits, not {len(digits)}"
                 + _other_length_hint(found, 4 * len(digits))
             )
         bad = next((i for i, c in enumerate(digits) if c not in "0123456789abcdefABCDEF"), None)
@@ -127,9 +131,13 @@ class HashValue:
         return f"<HashValue {self.algorithm}, {self.n_bits} bits>"
 
     def to_bytes(self) -> bytes:
-        """Byte form, version 1: version byte, length of the name, name in ASCII, data."""
+        """Byte form, version 1: version byte, length of the name, name in ASCII, data.
+
+        Where hashes are of any length, the data's length (uint16, little-endian) stands before it.
+        """
         name = self.algorithm.encode("ascii")
-        return bytes((_VALUE_FORM, len(name))) + name + self.data
+        length = b"" if ALGORITHMS[self.algorithm].n_bits else _LENGTH.pack(len(self.data))
+        return bytes((_VALUE_FORM, len(name))) + name + length + self.data
 
     @classmethod
     def from_bytes(cls, data: bytes) -> HashValue:
@@ -143,17 +151,25 @@ class HashValue:
         if len(data) < 2 or data[0] != _VALUE_FORM:
             raise HashFormatError("these bytes are not a hash in byte form 1")
         end = 2 + data[1]
-        value = cls(_ascii(data[2:end]), bytes(data[end:]))
+        name = _ascii(data[2:end])
+        value = cls(name, bytes(data[end if algorithm_named(name).n_bits else end + _LENGTH.size :]))
         if value.to_bytes() != bytes(data):
-            raise HashFormatError("the name of the algorithm is not written as byte form 1 writes it")
+            raise HashFormatError("the name or the length of the hash is not written as byte form 1 writes it")
         return value
+
+
+def _lengths(algorithm: Algorithm, a_byte: int) -> str:
+    """Lengths a hash may have, in units of which a byte has ``a_byte``, for an error message."""
+    if algorithm.n_bits:
+        return str(a_byte * algorithm.n_bytes)
+    return f"{a_byte} to {a_byte * algorithm.max_bytes}"
 
 
 def _other_length_hint(algorithm: Algorithm, n_bits: int) -> str:
     """Name the algorithm of the same family that has ``n_bits``, for an error message."""
     family = algorithm.name.partition("-")[0]
     for other in ALGORITHMS.values():
-        if other.name.partition("-")[0] == family and other.n_bits == n_bits:
+        if other.name.partition("-")[0] == family and other.n_bits == n_bits > 0:
             return f"; for {n_bits} bits the algorithm is {other.name!r}"
     return ""
 
@@ -182,7 +198,7 @@ def distance(a: HashValue, b: HashValue) -> int:
     Raises
     ------
     AlgorithmMismatchError
-        If the algorithms differ.
+        If the algorithms differ, or have no distance: ``keypoint`` records are laid over each other by a `Matcher`.
     TypeError
         If one is not a `HashValue`.
 
@@ -195,73 +211,13 @@ def distance(a: HashValue, b: HashValue) -> int:
     if a.algorithm != b.algorithm:
         raise AlgorithmMismatchError(f"a {a.algorithm} hash cannot be compared with a {b.algorithm} hash")
     metric = ALGORITHMS[a.algorithm].metric
+    if metric is Metric.ALIGNMENT:
+        raise AlgorithmMismatchError(f"{a.algorithm} records have no distance; Matcher.match_hash compares them")
     if metric is Metric.HAMMING:
         return (int.from_bytes(a.data) ^ int.from_bytes(b.data)).bit_count()
     if metric is Metric.EXACT:
         return int(a.data != b.data)
     return ceil_sqrt(sum((x - y) ** 2 for x, y in zip(a.data, b.data, strict=True)))
-
-
-class Turn(Enum):
-    """The eight turns of a picture: what was done to the query before it was hashed.
-
-    On an array of rows: ``ROTATE_90`` is ``numpy.rot90(x)`` (a quarter to the left), ``MIRROR`` swaps left and
-    right, ``FLIP`` swaps top and bottom, ``TRANSPOSE`` swaps rows and columns, ``TRANSVERSE`` does so along the other
-    diagonal. The member's position is part of the byte form of a `Fingerprint`.
-    """
-
-    NONE = "none"
-    ROTATE_90 = "rotated 90"
-    ROTATE_180 = "rotated 180"
-    ROTATE_270 = "rotated 270"
-    MIRROR = "mirrored"
-    FLIP = "flipped"
-    TRANSPOSE = "transposed"
-    TRANSVERSE = "transversed"
-
-
-class Background(Enum):
-    """The colour that transparent pixels were composited on."""
-
-    WHITE = "white"
-    BLACK = "black"
-
-
-_TURNS: Final = tuple(Turn)
-_BACKGROUNDS: Final = tuple(Background)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """One way of looking at a picture; ``str`` says it in words.
-
-    Parameters
-    ----------
-    frame : int
-        Position of the frame in a multi-frame file, from 0.
-    background : Background
-        What transparency was composited on.
-    turn : Turn
-        What was done to the picture before hashing.
-    """
-
-    frame: int = 0
-    background: Background = Background.WHITE
-    turn: Turn = Turn.NONE
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.frame <= _MAX_FRAME:
-            raise ValueError(f"frame must be 0 to {_MAX_FRAME}, not {self.frame}")
-
-    def __str__(self) -> str:
-        parts = []
-        if self.frame:
-            parts.append(f"frame {self.frame}")
-        if self.background is not Background.WHITE:
-            parts.append(f"on {self.background.value}")
-        if self.turn is not Turn.NONE:
-            parts.append(self.turn.value)
-        return ", ".join(parts) or "original"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,7 +236,7 @@ class ViewHash:
 
     value: HashValue
     quality: int | None = None
-    view: View = View()
+    view: View = PLAIN_VIEW
 
     def __post_init__(self) -> None:
         if not isinstance(self.value, HashValue):
@@ -319,19 +275,17 @@ class Fingerprint:
         return next((item.quality for item in self.view_hashes if item.quality is not None), None)
 
     def to_bytes(self) -> bytes:
-        """Byte form, version 1; see `from_bytes`."""
-        parts = [_FINGERPRINT_MAGIC, struct.pack("<I", len(self.view_hashes))]
+        """Byte form; see `from_bytes`."""
+        plain = all(item.view == item.view.plain for item in self.view_hashes)
+        parts = [_PLAIN_FORM if plain else _VIEW_FORM, struct.pack("<I", len(self.view_hashes))]
         for item in self.view_hashes:
             view, value = item.view, item.value.to_bytes()
             quality = _NO_QUALITY if item.quality is None else item.quality
-            header = (
-                view.frame,
-                _BACKGROUNDS.index(view.background),
-                _TURNS.index(view.turn),
-                quality,
-                len(value),
-            )
-            parts += [struct.pack("<IBBBH", *header), value]
+            parts.append(_PLAIN.pack(view.frame, _BACKGROUNDS.index(view.background), _TURNS.index(view.turn), quality))
+            if not plain:
+                tilt = round(view.tilt * _TILTS)
+                parts.append(_MORE.pack(_SHRINKS.index(view.shrink), tilt, *view.trim.shares, *view.cut.shares))
+            parts += [_LENGTH.pack(len(value)), value]
         return b"".join(parts)
 
     @classmethod
@@ -341,8 +295,10 @@ class Fingerprint:
         Parameters
         ----------
         data : bytes
-            Magic ``HMF`` and version 1, count (uint32), then per view: frame (uint32), background, turn, quality
-            (a byte each; 255 is no quality), length (uint16) and byte form of the hash. Little-endian.
+            Magic ``HMF``, form 1 or 2 (a byte), count (uint32), then per view: frame (uint32), background, turn,
+            quality (a byte each; 255 is no quality); in form 2 shrink (a byte), tilt in hundredths of a degree and
+            the shares of trim and cut in thousandths, left, top, right, bottom (nine int16); in both the length
+            (uint16) and the byte form of the hash. Little-endian. Form 2 is written only where a view needs it.
 
         Raises
         ------
@@ -351,14 +307,22 @@ class Fingerprint:
         """
         view_hashes = []
         try:
-            if bytes(data[:4]) != _FINGERPRINT_MAGIC:
-                raise HashFormatError("these bytes are not a fingerprint in byte form 1")
+            form = bytes(data[:4])
+            if form not in (_PLAIN_FORM, _VIEW_FORM):
+                raise HashFormatError("these bytes are not a fingerprint in byte form 1 or 2")
             (count,) = struct.unpack_from("<I", data, 4)
             at = 8
             for _ in range(count):
-                frame, background, turn, quality, length = struct.unpack_from("<IBBBH", data, at)
-                at += 9
+                frame, background, turn, quality = _PLAIN.unpack_from(data, at)
+                at += _PLAIN.size
                 view = View(frame=frame, background=_BACKGROUNDS[background], turn=_TURNS[turn])
+                if form == _VIEW_FORM:
+                    shrink, tilt, *shares = _MORE.unpack_from(data, at)
+                    at += _MORE.size
+                    trim, cut = Margins.of(shares[:4]), Margins.of(shares[4:])
+                    view = replace(view, shrink=_SHRINKS[shrink], tilt=tilt / _TILTS, trim=trim, cut=cut)
+                (length,) = _LENGTH.unpack_from(data, at)
+                at += _LENGTH.size
                 value = HashValue.from_bytes(data[at : at + length])
                 view_hashes.append(
                     ViewHash(value=value, quality=None if quality == _NO_QUALITY else quality, view=view)
@@ -372,4 +336,7 @@ class Fingerprint:
             raise HashFormatError(f"the fingerprint holds an impossible value: {error}") from error
         if at != len(data):
             raise HashFormatError("the fingerprint has bytes left over after its last view")
-        return cls(tuple(view_hashes))
+        found = cls(tuple(view_hashes))
+        if found.to_bytes()[:4] != form:
+            raise HashFormatError("the fingerprint is in byte form 2, but none of its views needs it")
+        return found

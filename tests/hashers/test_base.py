@@ -11,7 +11,8 @@ from hashmatch.algorithms import ALGORITHMS
 from hashmatch.errors import HashFormatError
 from hashmatch.hashers import CLASSIC_ALGORITHMS, ClassicHasher, Hasher, PDQHasher
 from hashmatch.hashers.base import refuse_opaque, turned
-from hashmatch.hashes import HashValue, Turn
+from hashmatch.hashes import HashValue
+from hashmatch.view import Turn
 
 HASHERS: tuple[Hasher, ...] = (PDQHasher(), *(ClassicHasher(name) for name in CLASSIC_ALGORITHMS))
 

@@ -13,7 +13,7 @@ from PIL import Image
 from hashmatch.errors import HashFormatError
 from hashmatch.hashers import CLASSIC_ALGORITHMS, ClassicHasher
 from hashmatch.hashers.base import turned
-from hashmatch.hashes import Turn
+from hashmatch.view import Turn
 from pixel_kinds import random_pixels
 
 FUNCTIONS = {

@@ -26,7 +26,8 @@ from hashmatch.hashers.pdq_float32 import (
     quality_float32,
 )
 from hashmatch.hashers.tent import box_width, sample_positions, windows_of
-from hashmatch.hashes import HashValue, Turn, distance
+from hashmatch.hashes import HashValue, distance
+from hashmatch.view import Turn
 from pixel_kinds import make_pixels, random_pixels
 
 HASHER = PDQHasher()

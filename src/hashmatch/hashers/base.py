@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from hashmatch.algorithms import Algorithm
 from hashmatch.errors import HashFormatError
-from hashmatch.hashes import HashValue, Turn
+from hashmatch.hashes import HashValue
+from hashmatch.view import Turn
 
 __all__ = ["Hasher", "Pixels", "check_pixels", "refuse_opaque", "turned"]
 

@@ -12,8 +12,9 @@ import numpy.typing as npt
 from hashmatch.algorithms import algorithm_named
 from hashmatch.errors import HashFormatError
 from hashmatch.hashers.base import Pixels, check_pixels, refuse_opaque, turned
-from hashmatch.hashes import HashValue, Turn
+from hashmatch.hashes import HashValue
 from hashmatch.picture.encode import to_pil
+from hashmatch.view import Turn
 
 __all__ = ["CLASSIC_ALGORITHMS", "ClassicHasher"]
 

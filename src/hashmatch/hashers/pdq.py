@@ -18,7 +18,8 @@ import numpy.typing as npt
 from hashmatch.hashers.base import Pixels, check_pixels
 from hashmatch.hashers.pdq_float32 import COSINES, coefficients_float32, downsample_float32, quality_float32
 from hashmatch.hashers.tent import SIDE, row_sums, windows_of
-from hashmatch.hashes import HashValue, Turn
+from hashmatch.hashes import HashValue
+from hashmatch.view import Turn
 
 __all__ = ["PDQHasher"]
 

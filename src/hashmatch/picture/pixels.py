@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashmatch.errors import UnreadableImageError
-from hashmatch.hashes import Background, View
+from hashmatch.view import Background, View
 
 __all__ = ["Planes", "Raster", "high_byte", "look_up", "planes_of_array", "rasters_of", "stretch", "upright"]
 
