@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
+import uuid
 from pathlib import Path
 
 import numpy as np
 
 from hashmatch.algorithms import ALGORITHMS
 from hashmatch.hashes import HashValue
+from hashmatch.keypoints.points import Keypoints
+from hashmatch.keypoints.record import Record
 from hashmatch.lists import Entry, ReferenceList
+from hashmatch.lists.records import State, store_state
+from hashmatch.lists.tables import create_tables
 
 
 def made_up(number: int, algorithm: str = "pdq") -> HashValue:
     """Make the hash of this number; other numbers give other hashes."""
     rng = np.random.default_rng([number, ALGORITHMS[algorithm].n_bits])
+    if algorithm == "keypoint":
+        return made_up_record(number, n_points=3 + number % 5)
     return HashValue(algorithm, rng.bytes(ALGORITHMS[algorithm].n_bytes))
+
+
+def made_up_record(number: int, n_points: int = 190, n_field: int = 20) -> HashValue:
+    """Make the keypoint record of this number: points anywhere, with random codes; 3,834 bytes by default."""
+    rng = np.random.default_rng([number, n_points, n_field])
+    x, y = rng.uniform(0, 512, (2, n_points)).astype(np.float32)
+    sigma = rng.uniform(1, 30, n_points).astype(np.float32)
+    angle = rng.uniform(0, 6.28, n_points).astype(np.float32)
+    codes = rng.integers(0, 256, (n_points, 16), dtype=np.uint8)
+    record = Record(Keypoints(512.0, 512.0, x, y, sigma, angle, codes), rng.bytes(n_field), None)
+    return HashValue("keypoint", record.to_bytes())
 
 
 def made_up_entries(count: int, first: int = 0) -> list[Entry]:
@@ -24,15 +43,27 @@ def made_up_entries(count: int, first: int = 0) -> list[Entry]:
     return [Entry.of(f"entry-{i}", hashes=[made_up(i)]) for i in range(first, first + count)]
 
 
-def small_list(path: Path) -> None:
-    """Make a list that has something in every table."""
+def small_list(path: Path, *, records: bool = True) -> None:
+    """Make a list that has something in every table; but for that of the records if so asked."""
     with ReferenceList.create(path, name="small") as ref:
         for i in range(12):
             hashes = [made_up(i), made_up(i, "md5"), made_up(i, "dhash")]
             ref.add(f"entry-{i}", hashes=hashes, source="one", labels={"class": "A1"}, quality=50 + i)
         ref.add("entry-3", hashes=[made_up(3), made_up(99, "photodna")], source="two", labels={"level": "x"})
+        if records:
+            ref.add_many(Entry.of(f"entry-{i}", hashes=[made_up(i, "keypoint")], source="one") for i in range(2, 9))
+            ref.add("entry-4", hashes=[made_up(4, "keypoint"), made_up(14, "keypoint")], source="two", quality=30)
         ref.withdraw("entry-5", source="one")
         ref.withdraw("entry-3", source="one")
+
+
+def version_1_list(path: Path, name: str = "old") -> None:
+    """Make an empty list of format version 1, as hashmatch made them before there were keypoint records."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN")
+        create_tables(connection, 1)
+        store_state(connection, State(uuid.uuid4().bytes, name, 0, 0, 1, 1, 0, 0))
+        connection.execute("COMMIT")
 
 
 def content(path: Path, check: str = "full") -> object:
@@ -45,11 +76,19 @@ def content(path: Path, check: str = "full") -> object:
         }
         changes = ref.changes_since(3)
         assert changes is not None
+        records = {
+            name: [
+                (list(block), block.hash_ids.tolist(), block.entry_keys.tolist(), block.quality.tolist())
+                for block in stream
+            ]
+            for name, stream in snapshot.records.items()
+        }
         return (
             ref.info(),
             [(entry, entry.key) for entry in ref],
-            (snapshot.list_id, snapshot.version, snapshot.n_entries, arrays),
+            (snapshot.list_id, snapshot.version, snapshot.n_entries, arrays, records),
             {name: rows.hash_ids.tolist() for name, rows in changes.added.items()},
+            {name: [block.hash_ids.tolist() for block in stream] for name, stream in changes.records.items()},
             {name: rows.tolist() for name, rows in changes.withdrawn.items()},
         )
 

@@ -1,8 +1,12 @@
-"""Make list-v1.hashmatch: python tests/golden/make_list.py OUT. The file in this folder is never made again."""
+"""Make list-v2.hashmatch: python tests/golden/make_list.py OUT. The files in this folder are never made again.
+
+list-v1.hashmatch was made by the same script, without `make_2`, when format version 1 was new.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import struct
 import sys
 
 from hashmatch.algorithms import ALGORITHMS
@@ -14,6 +18,12 @@ def golden_hash(number: int, algorithm: str) -> HashValue:
     """Stretch a digest of the number to the length of a hash."""
     n_bytes = ALGORITHMS[algorithm].n_bytes
     return HashValue(algorithm, hashlib.shake_128(f"{algorithm} {number}".encode()).digest(n_bytes))
+
+
+def golden_record(number: int, n_points: int) -> HashValue:
+    """Stretch a digest of the number to a keypoint record."""
+    data = hashlib.shake_128(f"keypoint {number}".encode()).digest(20 * n_points)
+    return HashValue("keypoint", struct.pack("<BBHHf4s", 1, 0, n_points, 0, 512.0, bytes(4)) + data)
 
 
 CLASSIC = ("ahash", "dhash", "phash", "whash")
@@ -40,5 +50,23 @@ def make(path: str) -> None:
         ref.relabel("entry-5", source="hotline", labels={})
 
 
+def make_2(path: str) -> None:
+    """Write the golden list of format version 2."""
+    with ReferenceList.create(path, name="golden, version 2") as ref:
+        ref.add_many(
+            Entry.of(
+                f"entry-{i}", hashes=[golden_hash(i, "pdq"), golden_record(i, 3 * i + 5)], source="hotline", quality=i
+            )
+            for i in range(8)
+        )
+        ref.add("entry-3", hashes=[golden_record(3, 14), golden_record(30, 150)], source="警察", labels={"class": "A1"})
+        ref.add(
+            "every algorithm", hashes=[*(golden_hash(100, name) for name in GOLDEN_ALGORITHMS), golden_record(9, 5)]
+        )
+        ref.withdraw("entry-3", source="hotline")
+        ref.withdraw("entry-4", source="hotline")
+        ref.add("entry-5", hashes=[golden_record(5, 20)], source="hotline", quality=77)
+
+
 if __name__ == "__main__":
-    make(sys.argv[1])
+    make_2(sys.argv[1])

@@ -27,7 +27,7 @@ from hashmatch.lists.formats import (
     read_text,
 )
 from hashmatch.lists.formats.base import decoded_lines
-from list_makers import made_up
+from list_makers import made_up, made_up_record
 
 PDQ = [made_up(i).hex() for i in range(20)]
 SIMPLE = ColumnMapping(hashes={"pdq": "pdq"}, entry_id="id")
@@ -86,6 +86,44 @@ def test_photodna_as_hex_and_base64() -> None:
     forms = [value.hex(), value.hex().upper(), base64.b64encode(value.data).decode()]
     assert hashes_of(text("\n".join(forms), "photodna")) == [value] * 3
     assert lines_of(text(forms[2][:-1] + "\n" + forms[2][:-1] + "!", "photodna")) == [-1, -2]
+
+
+def test_keypoint_records_as_hex() -> None:
+    """Records of any length are read from text and tables, with their other hashes; a malformed one is refused."""
+    long, short = made_up_record(1, 200, 80), made_up_record(2, 3)
+    assert len(long.hex()) > 8_000
+    bad = [long.hex()[:-2], long.hex() + "00", "07" + long.hex()[2:], short.hex()[:-1], "00" * 50, "00" * 4097, ""]
+    lines = [f"keypoint:{long.hex()}", f"KEYPOINT:{short.hex().upper()}", *(f"keypoint:{digits}" for digits in bad)]
+    rows = text("\n".join(lines))
+    assert lines_of(rows) == [1, 2, -3, -4, -5, -6, -7, -8, -9]
+    assert hashes_of(rows) == [long, short]
+    mapping = ColumnMapping(hashes={"points": "keypoint", "pdq": "pdq"}, entry_id="id")
+    data = "\n".join(
+        [
+            "id;points;pdq",
+            f"a-1;{long.hex()};{PDQ[1]}",
+            f'a-2;"{short.hex()}";',
+            f"a-3;;{PDQ[3]}",
+            *(f"a-4;{digits};{PDQ[4]}" for digits in bad[:-1]),
+        ]
+    )
+    rows = table(data, mapping)
+    assert lines_of(rows) == [2, 3, 4, -5, -6, -7, -8, -9, -10]
+    good = [row.entry for row in rows if isinstance(row, Row)]
+    assert good[0] == Entry.of("a-1", hashes=[long, made_up(1)])
+    assert good[1] == Entry.of("a-2", hashes=[short])
+    assert all("column points: " in row.reason for row in rows if isinstance(row, Refused))
+
+
+def test_records_are_imported_as_other_hashes(ref: ReferenceList) -> None:
+    """An import of records counts every row, and a second changes nothing."""
+    data = "\n".join(str(made_up_record(i, 4)) for i in (1, 2, 1)).encode() + b"\nkeypoint:0102\n"
+    report = import_into(ref, read_text(io.BytesIO(data)))
+    assert (report.accepted, report.new_entries, report.duplicates, report.refused_count) == (2, 2, 1, 1)
+    again = import_into(ref, read_text(io.BytesIO(data)))
+    assert (again.accepted, again.duplicates, again.version) == (0, 3, 1)
+    assert {entry.entry_id for entry in ref} == {default_entry_id(made_up_record(i, 4)) for i in (1, 2)}
+    assert ref.verify().hashes == {"keypoint": 2}
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 
 from hashmatch.lists import Entry, ReferenceList
 
+CONTENT = "9-ea622fca102e6693"
 GOLDEN = Path(__file__).parent.parent / "golden"
 
 
@@ -56,14 +57,44 @@ def test_format_version_1_can_be_written(maker: ModuleType, tmp_path: Path) -> N
         assert ref.add("entry-4", hashes=[maker.golden_hash(4, "pdq")])
         assert ref.withdraw("entry-0", source="hotline")
         assert ref.verify().version == 8
+        assert ref.info().format_version == 1
+        assert ref.add("entry-5", hashes=[maker.golden_record(5, 10)])
+        assert ref.verify().format_version == 2
+    with ReferenceList.open(copy, check="full") as ref:
+        assert [len(block) for block in ref.snapshot().records["keypoint"]] == [1]
+        assert len(ref) == 20
+
+
+def test_format_version_2_is_read(maker: ModuleType) -> None:
+    """The list made when format version 2 was new verifies and holds what was put in, the records too."""
+    with ReferenceList.open(GOLDEN / "list-v2.hashmatch", check="full") as ref:
+        info = ref.info()
+        assert (ref.name, ref.version, len(ref), info.format_version) == ("golden, version 2", 6, 8, 2)
+        for i in (0, 1, 2, 6, 7):
+            hashes = [maker.golden_hash(i, "pdq"), maker.golden_record(i, 3 * i + 5)]
+            assert ref.get(f"entry-{i}") == Entry.of(f"entry-{i}", hashes=hashes, source="hotline", quality=i)
+        hashes = [maker.golden_record(3, 14), maker.golden_record(30, 150)]
+        assert ref.get("entry-3") == Entry.of("entry-3", hashes=hashes, source="警察", labels={"class": "A1"})
+        every = [*(maker.golden_hash(100, name) for name in maker.GOLDEN_ALGORITHMS), maker.golden_record(9, 5)]
+        assert ref.get("every algorithm") == Entry.of("every algorithm", hashes=every)
+        stream = ref.snapshot().records["keypoint"]
+        (block,) = stream
+        assert block.hash_ids.tolist() == [2, 4, 6, 14, 16, 17, 18, 32, 33]
+        assert block.quality.tolist() == [0, 1, 2, 6, 7, -1, -1, -1, 77]
+        expected = [(0, 5), (1, 8), (2, 11), (6, 23), (7, 26), (3, 14), (30, 150), (9, 5), (5, 20)]
+        assert list(block) == [maker.golden_record(*numbers).data for numbers in expected]
+        assert stream.content == CONTENT
+        changes = ref.changes_since(3)
+        assert changes is not None
+        gone = {name: rows.tolist() for name, rows in changes.withdrawn.items()}
+        assert gone == {"pdq": [7, 9], "keypoint": [8, 10, 12]}
+        assert [block.hash_ids.tolist() for block in changes.records["keypoint"]] == [[33]]
 
 
 def test_the_script_makes_the_golden_list(maker: ModuleType, tmp_path: Path) -> None:
     """A list made by the script today has the content of the golden one."""
-    maker.make(tmp_path / "list.hashmatch")
-    with (
-        ReferenceList.open(tmp_path / "list.hashmatch") as new,
-        ReferenceList.open(GOLDEN / "list-v1.hashmatch") as old,
-    ):
-        assert list(new) == list(old)
-        assert new.version == old.version
+    for make, golden in ((maker.make, "list-v1.hashmatch"), (maker.make_2, "list-v2.hashmatch")):
+        make(tmp_path / golden)
+        with ReferenceList.open(tmp_path / golden) as new, ReferenceList.open(GOLDEN / golden) as old:
+            assert list(new) == list(old)
+            assert new.version == old.version

@@ -18,7 +18,7 @@ from hashmatch.errors import HashFormatError, HashmatchError, ReferenceListError
 from hashmatch.hashes import Fingerprint, HashValue, ViewHash
 from hashmatch.lists import Entry, ListedHash, Listing, ReferenceList
 from hashmatch.lists.formats import ColumnMapping, Row, import_into, read_table, read_text
-from list_makers import made_up, side_files
+from list_makers import made_up, made_up_record, side_files
 
 
 def pictures() -> dict[str, object]:
@@ -56,6 +56,10 @@ def calls(ref: ReferenceList, picture: object) -> list[Callable[[], object]]:
         lambda: ref.add("entry", fingerprint=Fingerprint((ViewHash(value=p),))),  # type: ignore[arg-type]
         lambda: ref.add("entry", hashes=[HashValue("pdq", p)]),  # type: ignore[arg-type]
         lambda: ref.add("entry", hashes=[HashValue.parse(p, algorithm="pdq")]),  # type: ignore[arg-type]
+        lambda: ref.add("entry", hashes=[HashValue("keypoint", p)]),  # type: ignore[arg-type]
+        lambda: ref.add("entry", hashes=[HashValue("keypoint", p[:4096])]),  # type: ignore[index]
+        lambda: ref.add("entry", hashes=[HashValue.parse(p[:8192], algorithm="keypoint")]),  # type: ignore[index]
+        lambda: ref.add_many([Entry("e", (Listing("s", (ListedHash(HashValue("keypoint", p[:900])),)),))]),  # type: ignore[index]
         lambda: ref.add("entry", hashes=[good], source=p),  # type: ignore[arg-type]
         lambda: ref.add("entry", hashes=[good], labels=p),  # type: ignore[arg-type]
         lambda: ref.add("entry", hashes=[good], labels={"picture": p}),  # type: ignore[dict-item]
@@ -109,6 +113,9 @@ def test_no_pixel_gets_into_a_list(tmp_path: Path) -> None:
             import_into(ref, read_table(io.BytesIO(table), ColumnMapping(hashes={"hash": "pdq"})))
             import_into(ref, read_text(io.BytesIO(data), "pdq"))
             import_into(ref, read_text(io.BytesIO(data.hex().encode()), "pdq"))
+            pieces = [data[at : at + 4096] for at in range(0, len(data), 4096)]
+            lines = b"\n".join(b"keypoint:" + piece.hex().encode() for piece in pieces)
+            assert import_into(ref, read_text(io.BytesIO(lines))).refused_count == len(pieces)
         # the log is read by another process's copy: closing a descriptor of ours would drop SQLite's locks
         files = {item.name for item in tmp_path.iterdir()}
         assert files == {path.name, *side_files(path)}
@@ -144,17 +151,20 @@ def test_no_call_accepts_a_picture_silently(tmp_path: Path) -> None:
 
 
 CANARY = "c0ffee11" * 8
+CANARY_RECORD = HashValue("keypoint", made_up_record(1, 2, 0).data[:-32] + bytes.fromhex(CANARY))
 
 
 def test_no_hash_in_a_repr(tmp_path: Path) -> None:
     """No repr or str of what a list hands out shows a hash."""
     value = HashValue.parse(CANARY, algorithm="pdq")
     with ReferenceList.create(tmp_path / "list", name="canary") as ref:
-        ref.add("entry-1", hashes=[value, made_up(1)], source="s", labels={"a": "b"})
+        ref.add("entry-1", hashes=[value, made_up(1), CANARY_RECORD], source="s", labels={"a": "b"})
         ref.withdraw("entry-1", source="t")
+        stream = ref.snapshot().records["keypoint"]
         entry = ref.get("entry-1")
         shown = [ref, entry, list(ref), ref.info(), ref.snapshot(), ref.snapshot().rows["pdq"], ref.changes_since(0)]
         assert entry is not None
+        shown += [stream, *stream, [CANARY_RECORD], ref.snapshot().records]
         shown += [entry.listings, entry.listings[0].hashes, Row(1, entry)]
         assert str(tmp_path) not in repr(ref)
     for thing in shown:
@@ -171,6 +181,8 @@ def test_no_hash_in_a_repr(tmp_path: Path) -> None:
         lambda ref: ref.add(CANARY * 9, hashes=[made_up(1)]),
         lambda ref: ref.add("entry", hashes=CANARY),
         lambda ref: ref.add("entry", hashes=[CANARY]),
+        lambda ref: ref.add("entry", hashes=[HashValue("keypoint", bytes.fromhex(CANARY))]),
+        lambda ref: ref.add("entry", hashes=[HashValue("keypoint", CANARY_RECORD.data + b"x")]),
         lambda ref: ref.add("entry", hashes=[made_up(1)], source=CANARY * 2),
         lambda ref: ref.add("entry", hashes=[made_up(1)], labels={CANARY * 2: "x"}),
         lambda ref: ref.add("entry", hashes=[made_up(1)], labels={"x": CANARY * 9}),
@@ -193,7 +205,18 @@ def test_no_hash_in_an_error(tmp_path: Path, call: Callable[[ReferenceList], obj
 
 @pytest.mark.parametrize(
     "line",
-    [CANARY[:-1], CANARY + "0", CANARY[:-1] + "g", f"{CANARY}:x", f"x:{CANARY}", f"md5:{CANARY}", f"pdq:{CANARY}:"],
+    [
+        f"keypoint:{CANARY}",
+        f"keypoint:{CANARY_RECORD.hex()}00",
+        f"keypoint:{CANARY * 130}",
+        CANARY[:-1],
+        CANARY + "0",
+        CANARY[:-1] + "g",
+        f"{CANARY}:x",
+        f"x:{CANARY}",
+        f"md5:{CANARY}",
+        f"pdq:{CANARY}:",
+    ],
 )
 def test_no_hash_in_a_reason(line: str) -> None:
     """The reason for which a line is refused does not show the line."""

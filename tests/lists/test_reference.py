@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from hashmatch.errors import ReferenceListError
-from hashmatch.hashes import Fingerprint, Turn, View, ViewHash
+from hashmatch.hashes import Fingerprint, HashValue, ViewHash
 from hashmatch.lists import AddCounts, Entry, ListedHash, Listing, ReferenceList
+from hashmatch.view import Turn, View
 from list_makers import made_up, made_up_entries, side_files
 
 
@@ -364,6 +365,12 @@ NUMBERS = st.lists(st.integers(0, 5), min_size=1, max_size=3)
 LABELS = st.dictionaries(st.sampled_from(["class", "kind"]), st.sampled_from(["A", "B"]))
 QUALITY = st.sampled_from([None, 10, 90])
 
+
+def numbered(number: int) -> HashValue:
+    """Make the hash of this number: of two algorithms, one of them of varying length."""
+    return made_up(number, "keypoint" if number % 3 == 2 else "pdq")
+
+
 Model = dict[str, dict[str, tuple[dict[int, int | None], dict[str, str]]]]
 
 
@@ -398,13 +405,14 @@ class ListMachine(RuleBasedStateMachine):
     def note(self, changed: bool) -> None:
         """Remember which rows this version has."""
         self.version += changed
-        rows = self.ref.snapshot().rows
-        self.history[self.version] = set(rows["pdq"].hash_ids.tolist()) if rows else set()
+        snapshot = self.ref.snapshot()
+        blocks = [*snapshot.rows.values(), *(block for stream in snapshot.records.values() for block in stream)]
+        self.history[self.version] = {row for block in blocks for row in block.hash_ids.tolist()}
 
     @rule(entry=IDS, source=SOURCES, numbers=NUMBERS, labels=LABELS, quality=QUALITY)
     def add(self, entry: str, source: str, numbers: list[int], labels: dict[str, str], quality: int | None) -> None:
         """Add one entry."""
-        hashes = [made_up(number) for number in numbers]
+        hashes = [numbered(number) for number in numbers]
         changed = self.add_to_model(entry, source, numbers, labels, quality)
         assert self.ref.add(entry, hashes=hashes, source=source, labels=labels, quality=quality) == changed
         self.note(changed)
@@ -416,7 +424,7 @@ class ListMachine(RuleBasedStateMachine):
             self.add_to_model(entry, source, numbers, labels, None) for entry, source, numbers, labels in entries
         ]
         made = [
-            Entry.of(entry, hashes=map(made_up, numbers), source=source, labels=labels)
+            Entry.of(entry, hashes=map(numbered, numbers), source=source, labels=labels)
             for entry, source, numbers, labels in entries
         ]
         assert self.ref.add_many(made).unchanged == changed.count(False)
@@ -475,7 +483,7 @@ class ListMachine(RuleBasedStateMachine):
         }
         expected = {
             entry: {
-                source: ({made_up(n): q for n, q in hashes.items()}, labels)
+                source: ({numbered(n): q for n, q in hashes.items()}, labels)
                 for source, (hashes, labels) in listings.items()
             }
             for entry, listings in self.model.items()
@@ -486,13 +494,18 @@ class ListMachine(RuleBasedStateMachine):
     @invariant()
     def same_rows(self) -> None:
         """Compare the rows of the snapshot with the model."""
-        rows = self.ref.snapshot().rows.get("pdq")
-        found = (
-            [] if rows is None else list(zip(rows.codes, rows.entry_keys.tolist(), rows.quality.tolist(), strict=True))
-        )
+        snapshot = self.ref.snapshot()
+        found = [
+            (bytes(code), key, quality)
+            for rows in snapshot.rows.values()
+            for code, key, quality in zip(rows.codes, rows.entry_keys.tolist(), rows.quality.tolist(), strict=True)
+        ]
+        for stream in snapshot.records.values():
+            for rows in stream.blocks(4):
+                found += zip(rows, rows.entry_keys.tolist(), rows.quality.tolist(), strict=True)
         names = {entry.key: entry.entry_id for entry in self.ref}
-        assert sorted((names[key], code.tobytes(), quality) for code, key, quality in found) == sorted(
-            (entry, made_up(number).data, -1 if quality is None else quality)
+        assert sorted((names[key], code, quality) for code, key, quality in found) == sorted(
+            (entry, numbered(number).data, -1 if quality is None else quality)
             for entry, listings in self.model.items()
             for hashes, _ in listings.values()
             for number, quality in hashes.items()
@@ -505,9 +518,11 @@ class ListMachine(RuleBasedStateMachine):
         for version, before in self.history.items():
             changes = self.ref.changes_since(version)
             assert changes is not None
-            added = {row for rows in changes.added.values() for row in rows.hash_ids.tolist()}
+            blocks = [*changes.added.values(), *(block for stream in changes.records.values() for block in stream)]
+            added = {row for rows in blocks for row in rows.hash_ids.tolist()}
             gone = [row for rows in changes.withdrawn.values() for row in rows.tolist()]
-            assert (added, gone) == (now - before, sorted(before - now))
+            assert (added, sorted(gone)) == (now - before, sorted(before - now))
+            assert all(np.all(np.diff(rows) > 0) for rows in changes.withdrawn.values())
         if 0 not in self.history:
             assert self.ref.changes_since(0) is None
 

@@ -20,17 +20,20 @@ import pytest
 
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists import ReferenceList
-from list_makers import content, made_up, made_up_entries, side_files
+from list_makers import content, made_up, made_up_entries, side_files, version_1_list
 
 WRITE_FOR_EVER = """
 import sys
+sys.path.insert(0, sys.argv[2])
 from hashmatch.hashes import HashValue
 from hashmatch.lists import Entry, ReferenceList
+from list_makers import made_up_record
 
 with ReferenceList.open(sys.argv[1], writable=True) as ref:
     first = len(ref)
     for i in range(first, first + 100_000):
         hashes = [HashValue("pdq", (i * 7 + j).to_bytes(32, "big")) for j in range(3)]
+        hashes += [made_up_record(i)] if i % 5 == 4 else []
         if i % 50 == 7:
             ref.add_many([Entry.of(f"entry-{i}", hashes=hashes)] + [
                 Entry.of(f"many-{i}-{j}", hashes=hashes) for j in range(300)
@@ -43,13 +46,13 @@ with ReferenceList.open(sys.argv[1], writable=True) as ref:
 
 
 def test_a_killed_writer_loses_nothing_that_was_committed(tmp_path: Path) -> None:
-    """Killed at random moments, a list keeps every entry whose add had returned, and verifies."""
+    """Killed at random moments, a list that began as version 1 keeps every entry whose add had returned."""
     path = tmp_path / "list.hashmatch"
-    ReferenceList.create(path, name="killed").close()
+    version_1_list(path)
     rng = random.Random(1)
     done = -1
     for _ in range(5):
-        command = [sys.executable, "-c", WRITE_FOR_EVER, str(path)]
+        command = [sys.executable, "-c", WRITE_FOR_EVER, str(path), str(Path(__file__).parents[1])]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
             assert writer.stdout is not None
             said = writer.stdout.readline()
@@ -65,6 +68,9 @@ def test_a_killed_writer_loses_nothing_that_was_committed(tmp_path: Path) -> Non
             ref.withdraw_many([f"many-{i}-{j}" for i in range(done + 2) for j in range(300) if i % 50 == 7])
             done = len(ref) - 1
         assert not side_files(path)
+    with ReferenceList.open(path) as ref:
+        assert ref.info().format_version == 2
+        assert ref.info().hashes["keypoint"] > 0
 
 
 def test_two_readers_beside_one_writer(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from hashmatch.lists.editor import AddCounts
 from hashmatch.lists.entry import LOCAL, Entry, ListedHash, Listing
 from hashmatch.lists.reference import ListInfo, ReferenceList
 from hashmatch.lists.snapshot import Changes, HashRows, Snapshot
+from hashmatch.lists.streams import RecordRows, RecordStream
 
 __all__ = [
     "LOCAL",
@@ -14,6 +15,8 @@ __all__ = [
     "ListInfo",
     "ListedHash",
     "Listing",
+    "RecordRows",
+    "RecordStream",
     "ReferenceList",
     "Snapshot",
 ]

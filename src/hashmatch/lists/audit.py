@@ -8,10 +8,13 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
+from hashmatch.lists.history import check_history
 from hashmatch.lists.records import State, load_records
 from hashmatch.lists.schema import check_pages, damaged
 from hashmatch.lists.seals import signed
-from hashmatch.lists.snapshot import check_history, read_snapshot
+from hashmatch.lists.snapshot import read_hashes
+from hashmatch.lists.streams import check_records
+from hashmatch.lists.tables import RECORD_NUMBERS
 
 __all__ = ["verify_all"]
 
@@ -27,13 +30,16 @@ def verify_all(connection: sqlite3.Connection, state: State) -> None:
         If anything is not as it was written.
     """
     check_pages(connection, full=True)
-    read_snapshot(connection, state, None)
+    read_hashes(connection, state, None)
+    if state.has_records:
+        for number in RECORD_NUMBERS:
+            check_records(connection, state, number)
     check_history(connection, state, state.history_from)
     listed = dict.fromkeys(state.names(), 0)
     n_entries = n_hashes = n_labels = seal_sum = last = last_row = 0
     while keys := _next_keys(connection, last):
         last = keys[-1]
-        for record in load_records(connection, state.uuid, "key", keys):
+        for record in load_records(connection, state, "key", keys):
             owners = {key[0] for key in record.hashes}
             if not owners <= listed.keys() or not owners >= {owner for owner, _ in record.labels}:
                 raise damaged()

@@ -12,9 +12,12 @@ from itertools import islice
 from typing import Final, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hashmatch.errors import ReferenceListError
-from hashmatch.lists.entry import Entry, Listing
+from hashmatch.lists.admission import check_record
+from hashmatch.lists.entry import Entry, Listing, check_counts
+from hashmatch.lists.history import change_seal
 from hashmatch.lists.records import (
     HashKey,
     Record,
@@ -26,9 +29,8 @@ from hashmatch.lists.records import (
     record_seal,
     store_state,
 )
-from hashmatch.lists.schema import ALGORITHM_NUMBERS
-from hashmatch.lists.seals import marks_of_rows, signed, sum_of_marks
-from hashmatch.lists.snapshot import change_seal
+from hashmatch.lists.seals import mark_of_record, marks_of_rows, signed, sum_of_marks
+from hashmatch.lists.tables import ALGORITHM_NUMBERS, RECORD_NUMBERS, format_version, table_of, upgrade_tables
 
 __all__ = ["AddCounts", "Editor", "blocks_of"]
 
@@ -36,6 +38,7 @@ _BLOCK: Final = 5_000
 _MAX_SOURCES: Final = 4_096
 
 T = TypeVar("T")
+_NewRow = tuple[int, Record, HashKey]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +162,7 @@ class Editor:
 
     def _load(self, entry_ids: Sequence[str]) -> _Work:
         wanted = list(dict.fromkeys(entry_ids))
-        found = load_records(self._connection, self.state.uuid, "entry_id", wanted)
+        found = load_records(self._connection, self.state, "entry_id", wanted)
         return _Work({record.entry_id: record for record in found})
 
     def _listed(self, work: _Work, entry_id: str, source: str) -> tuple[Record | None, int]:
@@ -195,12 +198,18 @@ class Editor:
                 if item.quality is None or item.quality == stored.quality:
                     continue
                 self._remove_hash(work, record, key)
+            else:
+                check_record(item.value)
             record.hashes[key] = Stored(self.state.next_hash, item.quality, 0)
             work.new_rows[self.state.next_hash] = (record, key)
             self.state.next_hash += 1
             changed = True
         if listing.labels:
             changed |= self._set_labels(work, record, number, dict(listing.labels))
+        if changed:
+            owned = [key for key in record.hashes if key[0] == number]
+            n_records = sum(key[1] in RECORD_NUMBERS for key in owned)
+            check_counts(len(owned), n_records, sum(owner == number for owner, _ in record.labels))
         return changed
 
     def _source(self, name: str) -> Source:
@@ -233,13 +242,16 @@ class Editor:
         self._changed = True
         connection, state = self._connection, self.state
         if work.gone_rows:
-            connection.executemany("DELETE FROM hash WHERE id = ?", [(row,) for row in work.gone_rows])
+            by_table: dict[str, list[tuple[int]]] = {}
             for row, (algorithm, mark) in work.gone_rows.items():
+                by_table.setdefault(table_of(algorithm), []).append((row,))
                 tally = state.tallies[algorithm]
                 tally.n_hashes -= 1
                 tally.mark_sum = signed(tally.mark_sum - mark)
                 if row < self._first_hash:
                     self._withdrawn.append((row, algorithm))
+            for table, rows in by_table.items():
+                connection.executemany(f"DELETE FROM {table} WHERE id = ?", rows)  # noqa: S608
         self._write_hashes(work)
         connection.executemany("DELETE FROM label WHERE entry = ? AND source = ? AND name = ?", list(work.gone_labels))
         connection.executemany(
@@ -267,19 +279,19 @@ class Editor:
         state.seal_sum = signed(seal_sum)
 
     def _write_hashes(self, work: _Work) -> None:
-        by_algorithm: dict[int, list[tuple[int, Record, HashKey]]] = {}
+        by_algorithm: dict[int, list[_NewRow]] = {}
         for row, (record, key) in work.new_rows.items():
             by_algorithm.setdefault(key[1], []).append((row, record, key))
         for algorithm, items in by_algorithm.items():
-            ids = np.array([row for row, _, _ in items], np.int64)
-            entries = np.array([record.key for _, record, _ in items], np.int64)
-            sources = np.array([key[0] for _, _, key in items], np.int64)
             qualities = [record.hashes[key].quality for _, record, key in items]
-            codes = np.frombuffer(b"".join([key[2] for _, _, key in items]), np.uint8).reshape(len(items), -1)
-            quality = np.array([-1 if q is None else q for q in qualities], np.int16)
-            marks = marks_of_rows(self.state.uuid, algorithm, ids, entries, sources, quality, codes)
+            if algorithm in RECORD_NUMBERS:
+                self._make_room_for_records()
+                marks = self._marks_of_records(items, qualities)
+            else:
+                marks = self._marks_of_hashes(items, qualities)
             self._connection.executemany(
-                "INSERT INTO hash (id, entry, source, algorithm, quality, code, mark) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT INTO {table_of(algorithm)} (id, entry, source, algorithm, quality, code, mark)"  # noqa: S608
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [
                     (row, record.key, key[0], algorithm, q, key[2], mark)
                     for (row, record, key), q, mark in zip(items, qualities, marks.tolist(), strict=True)
@@ -288,3 +300,24 @@ class Editor:
             tally = self.state.tallies.setdefault(algorithm, Tally(0, 0))
             tally.n_hashes += len(items)
             tally.mark_sum = signed(tally.mark_sum + sum_of_marks(marks))
+
+    def _make_room_for_records(self) -> None:
+        """Bring a file of format version 1 to version 2, within this transaction."""
+        if not self.state.has_records:
+            upgrade_tables(self._connection)
+            self.state.format_version = format_version(self._connection)
+
+    def _marks_of_records(self, items: list[_NewRow], qualities: list[int | None]) -> NDArray[np.int64]:
+        marks = [
+            mark_of_record(self.state.uuid, key[1], row, record.key, key[0], quality, key[2])
+            for (row, record, key), quality in zip(items, qualities, strict=True)
+        ]
+        return np.array(marks, np.int64)
+
+    def _marks_of_hashes(self, items: list[_NewRow], qualities: list[int | None]) -> NDArray[np.int64]:
+        ids = np.array([row for row, _, _ in items], np.int64)
+        entries = np.array([record.key for _, record, _ in items], np.int64)
+        sources = np.array([key[0] for _, _, key in items], np.int64)
+        codes = np.frombuffer(b"".join([key[2] for _, _, key in items]), np.uint8).reshape(len(items), -1)
+        quality = np.array([-1 if q is None else q for q in qualities], np.int16)
+        return marks_of_rows(self.state.uuid, items[0][2][1], ids, entries, sources, quality, codes)

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+from hashmatch.algorithms import ALGORITHMS
 from hashmatch.errors import ReferenceListError
-from hashmatch.hashes import Fingerprint, HashValue, Turn
+from hashmatch.hashes import Fingerprint, HashValue
+from hashmatch.view import Turn
 
 __all__ = ["LOCAL", "Entry", "ListedHash", "Listing"]
 
@@ -26,6 +28,7 @@ MAX_LABEL_NAME: Final = 64
 MAX_LABEL_VALUE: Final = 256
 MAX_LABELS: Final = 64
 MAX_HASHES: Final = 65_536
+MAX_RECORDS: Final = 4_096
 
 _NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -65,6 +68,32 @@ def checked_labels(labels: Mapping[str, str]) -> Mapping[str, str]:
     )
 
 
+def is_record(value: HashValue) -> bool:
+    """Whether the hash is of an algorithm whose hashes vary in length."""
+    return ALGORITHMS[value.algorithm].n_bits == 0
+
+
+def check_counts(n_hashes: int, n_records: int, n_labels: int = 0) -> None:
+    """Check how much one source says of one entry.
+
+    Parameters
+    ----------
+    n_hashes, n_records, n_labels : int
+        All its hashes, those of them that `is_record` is true for, its labels.
+
+    Raises
+    ------
+    ReferenceListError
+        If it is nothing, or more than a list holds.
+    """
+    if not 1 <= n_hashes <= MAX_HASHES:
+        raise ReferenceListError(f"a source lists an entry with 1 to {MAX_HASHES} hashes, not {n_hashes}")
+    if n_records > MAX_RECORDS:
+        raise ReferenceListError(f"a source lists an entry with at most {MAX_RECORDS} keypoint records")
+    if n_labels > MAX_LABELS:
+        raise ReferenceListError(f"a source gives an entry at most {MAX_LABELS} labels")
+
+
 @dataclass(frozen=True, slots=True)
 class ListedHash:
     """One hash of an entry.
@@ -96,7 +125,7 @@ class Listing:
     source : str
         Who lists it, 1 to 64 printable characters.
     hashes : tuple of ListedHash
-        At least one.
+        At least one; at most 65,536, of which 4,096 of an algorithm whose hashes vary in length (``keypoint``).
     labels : mapping of str to str
         The source's own labels, at most 64; names up to 64 and values up to 256 printable characters.
     """
@@ -108,11 +137,10 @@ class Listing:
     def __post_init__(self) -> None:
         checked_text(self.source, "the source", MAX_SOURCE)
         hashes = tuple(self.hashes)
-        if not 1 <= len(hashes) <= MAX_HASHES:
-            raise ReferenceListError(f"a source lists an entry with 1 to {MAX_HASHES} hashes, not {len(hashes)}")
         for item in hashes:
             if not isinstance(item, ListedHash):
                 raise TypeError(f"a listing holds ListedHash, not {type(item).__name__}")
+        check_counts(len(hashes), sum(is_record(item.value) for item in hashes))
         object.__setattr__(self, "hashes", hashes)
         if self.labels is not _NO_LABELS:
             object.__setattr__(self, "labels", checked_labels(self.labels))

@@ -9,13 +9,15 @@ import sqlite3
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from hashmatch.errors import ReferenceListError
 from hashmatch.hashes import HashValue
 from hashmatch.lists.entry import Entry, ListedHash, Listing
-from hashmatch.lists.schema import ALGORITHM_NAMES, damaged
+from hashmatch.lists.schema import damaged
 from hashmatch.lists.seals import seal
+from hashmatch.lists.tables import ALGORITHM_NAMES, FORMAT_VERSION, format_version
 
 __all__ = ["Record", "State", "Stored", "load_records", "load_state", "record_seal", "store_state", "to_entry"]
 
@@ -43,7 +45,7 @@ class Tally:
 
 @dataclass(slots=True)
 class State:
-    """The counters of a list; changed within a write transaction only."""
+    """The counters of a list, and the format version of its file; changed within a write transaction only."""
 
     uuid: bytes
     name: str
@@ -55,6 +57,12 @@ class State:
     seal_sum: int
     tallies: dict[int, Tally] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+    @property
+    def has_records(self) -> bool:
+        """Whether the file has a table of records; version 1 has none."""
+        return self.format_version > 1
 
     def names(self) -> dict[int, str]:
         """Names of the sources by number."""
@@ -112,6 +120,7 @@ def load_state(connection: sqlite3.Connection) -> State:
         state.tallies = {algorithm: Tally(n, total) for algorithm, n, total in tallies}
         sources = connection.execute("SELECT name, id, n_entries FROM source")
         state.sources = {name: Source(number, n) for name, number, n in sources}
+        state.format_version = format_version(connection)
         sound = state.seal() == row[-1]
     except (TypeError, ValueError, AttributeError, struct.error):
         raise damaged() from None
@@ -164,7 +173,7 @@ def record_seal(uuid: bytes, record: Record) -> int:
 
 
 def load_records(
-    connection: sqlite3.Connection, uuid: bytes, column: str, values: Sequence[str] | Sequence[int]
+    connection: sqlite3.Connection, state: State, column: str, values: Sequence[str] | Sequence[int]
 ) -> Iterator[Record]:
     """Read entries with their hashes and labels, in order of their keys within blocks of 500 values.
 
@@ -172,8 +181,8 @@ def load_records(
     ----------
     connection : sqlite3.Connection
         Within a transaction.
-    uuid : bytes
-        16 bytes, the list's.
+    state : State
+        As it was read within that transaction.
     column : str
         ``"entry_id"`` or ``"key"``.
     values : sequence
@@ -188,24 +197,27 @@ def load_records(
         block = values[start : start + _IDS_A_QUERY]
         where = f"WHERE {column} IN ({','.join('?' * len(block))})"
         heads = connection.execute(f"SELECT key, entry_id, seal FROM entry {where} ORDER BY key", block).fetchall()  # noqa: S608
-        yield from _complete(connection, uuid, heads)
+        yield from _complete(connection, state, heads)
 
 
-def _complete(connection: sqlite3.Connection, uuid: bytes, heads: list[tuple[int, str, int]]) -> Iterator[Record]:
+def _complete(connection: sqlite3.Connection, state: State, heads: list[tuple[int, str, int]]) -> Iterator[Record]:
     if not heads:
         return
     keys = [head[0] for head in heads]
     among = f"WHERE entry IN ({','.join('?' * len(keys))})"
     records = {key: Record(key, entry_id, seal) for key, entry_id, seal in heads}
     columns = "entry, source, algorithm, code, id, quality, mark"
-    rows = connection.execute(f"SELECT {columns} FROM hash {among} ORDER BY id", keys)  # noqa: S608
+    rows = connection.execute(f"SELECT {columns} FROM hash {among} ORDER BY id", keys).fetchall()  # noqa: S608
+    if state.has_records:
+        longer = connection.execute(f"SELECT {columns} FROM record {among}", keys).fetchall()  # noqa: S608
+        rows = sorted(rows + longer, key=itemgetter(4)) if longer else rows
     for entry, source, algorithm, code, row, quality, mark in rows:
         records[entry].hashes[source, algorithm, code] = Stored(row, quality, mark)
     for entry, source, name, value in connection.execute(f"SELECT * FROM label {among}", keys):  # noqa: S608
         records[entry].labels[source, name] = value
     for record in records.values():
         try:
-            sound = record_seal(uuid, record) == record.seal
+            sound = record_seal(state.uuid, record) == record.seal
         except (TypeError, ValueError, AttributeError, struct.error):
             raise damaged() from None
         if not sound or not record.hashes:

@@ -1,9 +1,7 @@
-"""The list file: its tables, how it is opened safely, and what its errors mean.
+"""The list file: how it is opened safely, how it is checked, and what its errors mean.
 
-Floor: lists. Format version 1. The tables have room for hashes, labels and numbers and for nothing else: hash columns
-accept exactly the lengths of their algorithm, text columns are short, every column one type. (STRICT tables would say
-the last more briefly, but need SQLite 3.37; Enterprise Linux 9 has 3.34.) A file whose schema is not this text to the
-letter is refused, so no foreign trigger or view is ever run.
+Floor: lists. A file whose schema is not that of `tables` to the letter is refused, so no foreign trigger or view is
+ever run.
 """
 
 from __future__ import annotations
@@ -19,111 +17,22 @@ from pathlib import Path
 from typing import Final
 
 from hashmatch.errors import ReferenceListError
+from hashmatch.lists.tables import APPLICATION_ID, FORMAT_VERSION, FORMAT_VERSIONS, expected_schema, format_version
 
 __all__ = [
-    "ALGORITHM_NAMES",
-    "ALGORITHM_NUMBERS",
-    "FORMAT_VERSION",
     "check_file",
     "check_length",
     "check_pages",
     "check_structure",
     "connect",
-    "create_tables",
     "damaged",
     "leave_wal",
     "translated_errors",
     "use_wal",
 ]
 
-APPLICATION_ID: Final = 0x484D4C54
-FORMAT_VERSION: Final = 1
 _SQLITE_FLOOR: Final = (3, 31, 0)
 _LONGEST_VALUE: Final = 65_536
-_LARGEST_NUMBER: Final = 2**63 - 1
-
-ALGORITHM_NUMBERS: Final = {
-    "pdq": 1,
-    "ahash": 2,
-    "dhash": 3,
-    "phash": 4,
-    "whash": 5,
-    "ahash-256": 6,
-    "dhash-256": 7,
-    "phash-256": 8,
-    "whash-256": 9,
-    "md5": 10,
-    "sha1": 11,
-    "sha256": 12,
-    "photodna": 13,
-}
-"""Numbers of the algorithms in format version 1; a further algorithm needs a further format version."""
-
-ALGORITHM_NAMES: Final = {number: name for name, number in ALGORITHM_NUMBERS.items()}
-
-_TABLES: Final = (
-    """CREATE TABLE state (
-  id INTEGER PRIMARY KEY CHECK (id = 1),
-  uuid BLOB NOT NULL CHECK (typeof(uuid) = 'blob' AND length(uuid) = 16),
-  name TEXT NOT NULL CHECK (typeof(name) = 'text' AND length(name) BETWEEN 1 AND 256),
-  version INTEGER NOT NULL CHECK (typeof(version) = 'integer' AND version >= 0),
-  history_from INTEGER NOT NULL CHECK (typeof(history_from) = 'integer' AND history_from BETWEEN 0 AND version),
-  next_entry INTEGER NOT NULL CHECK (typeof(next_entry) = 'integer' AND next_entry >= 1),
-  next_hash INTEGER NOT NULL CHECK (typeof(next_hash) = 'integer' AND next_hash >= 1),
-  n_entries INTEGER NOT NULL CHECK (typeof(n_entries) = 'integer' AND n_entries >= 0),
-  seal_sum INTEGER NOT NULL CHECK (typeof(seal_sum) = 'integer'),
-  seal INTEGER NOT NULL CHECK (typeof(seal) = 'integer')
-)""",
-    """CREATE TABLE tally (
-  algorithm INTEGER PRIMARY KEY CHECK (algorithm BETWEEN 1 AND 13),
-  n_hashes INTEGER NOT NULL CHECK (typeof(n_hashes) = 'integer' AND n_hashes >= 0),
-  mark_sum INTEGER NOT NULL CHECK (typeof(mark_sum) = 'integer')
-)""",
-    """CREATE TABLE source (
-  id INTEGER PRIMARY KEY CHECK (id BETWEEN 1 AND 4096),
-  name TEXT NOT NULL UNIQUE CHECK (typeof(name) = 'text' AND length(name) BETWEEN 1 AND 64),
-  n_entries INTEGER NOT NULL CHECK (typeof(n_entries) = 'integer' AND n_entries >= 0)
-)""",
-    """CREATE TABLE entry (
-  key INTEGER PRIMARY KEY,
-  entry_id TEXT NOT NULL UNIQUE CHECK (typeof(entry_id) = 'text' AND length(entry_id) BETWEEN 1 AND 256),
-  seal INTEGER NOT NULL CHECK (typeof(seal) = 'integer')
-)""",
-    """CREATE TABLE hash (
-  id INTEGER PRIMARY KEY,
-  entry INTEGER NOT NULL CHECK (typeof(entry) = 'integer'),
-  source INTEGER NOT NULL CHECK (typeof(source) = 'integer'),
-  algorithm INTEGER NOT NULL,
-  quality INTEGER CHECK (quality IS NULL OR typeof(quality) = 'integer' AND quality BETWEEN 0 AND 100),
-  code BLOB NOT NULL CHECK (typeof(code) = 'blob' AND length(code) = CASE
-    WHEN algorithm IN (1, 6, 7, 8, 9, 12) THEN 32
-    WHEN algorithm IN (2, 3, 4, 5) THEN 8
-    WHEN algorithm = 10 THEN 16
-    WHEN algorithm = 11 THEN 20
-    WHEN algorithm = 13 THEN 144
-    ELSE -1 END),
-  mark INTEGER NOT NULL CHECK (typeof(mark) = 'integer')
-)""",
-    "CREATE INDEX hash_of_entry ON hash (entry)",
-    """CREATE TABLE label (
-  entry INTEGER NOT NULL CHECK (typeof(entry) = 'integer'),
-  source INTEGER NOT NULL CHECK (typeof(source) = 'integer'),
-  name TEXT NOT NULL CHECK (typeof(name) = 'text' AND length(name) BETWEEN 1 AND 64),
-  value TEXT NOT NULL CHECK (typeof(value) = 'text' AND length(value) BETWEEN 1 AND 256),
-  PRIMARY KEY (entry, source, name)
-) WITHOUT ROWID""",
-    """CREATE TABLE change (
-  version INTEGER PRIMARY KEY,
-  next_hash INTEGER NOT NULL CHECK (typeof(next_hash) = 'integer'),
-  seal INTEGER NOT NULL CHECK (typeof(seal) = 'integer')
-)""",
-    """CREATE TABLE withdrawn (
-  version INTEGER NOT NULL CHECK (typeof(version) = 'integer'),
-  hash INTEGER NOT NULL CHECK (typeof(hash) = 'integer'),
-  algorithm INTEGER NOT NULL CHECK (typeof(algorithm) = 'integer'),
-  PRIMARY KEY (version, hash)
-) WITHOUT ROWID""",
-)
 
 _DAMAGED: Final = (
     "the list file is damaged: replace it by a sound copy, or build it again from its sources "
@@ -263,16 +172,8 @@ def _connect(uri: str, writable: bool, timeout: float) -> sqlite3.Connection:
     return connection
 
 
-def create_tables(connection: sqlite3.Connection) -> None:
-    """Write the empty tables and the marks of the format into a new file, within the caller's transaction."""
-    for statement in _TABLES:
-        connection.execute(statement)
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
-
-
 def check_structure(connection: sqlite3.Connection) -> None:
-    """Check that the file is a list of this format version with exactly its tables.
+    """Check that the file is a list of a format version this hashmatch reads, with exactly its tables.
 
     Raises
     ------
@@ -285,19 +186,19 @@ def check_structure(connection: sqlite3.Connection) -> None:
     """
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise ReferenceListError("this is not a hashmatch list, or its first page is damaged")
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    version = format_version(connection)
     if version > FORMAT_VERSION:
         raise ReferenceListError(
-            f"the list has format version {version} and this hashmatch reads version {FORMAT_VERSION}: "
-            "update hashmatch, or ask for the list in the older format"
+            f"the list has format version {version} and this hashmatch reads versions up to {FORMAT_VERSION}: "
+            "update hashmatch, or ask for the list in an older format"
         )
-    if version != FORMAT_VERSION:
+    if version not in FORMAT_VERSIONS:
         raise ReferenceListError(
-            f"the list has format version {version}, which never existed (this hashmatch reads {FORMAT_VERSION}): "
-            "the file is damaged or not a hashmatch list"
+            f"the list has format version {version}, which never existed (this hashmatch reads versions up to "
+            f"{FORMAT_VERSION}): the file is damaged or not a hashmatch list"
         )
     found = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchmany(100)
-    if sorted(map(repr, found)) != _expected_schema():
+    if sorted(map(repr, found)) != expected_schema(version):
         raise ReferenceListError(
             "the list file has tables, views, triggers or indexes that no hashmatch made: it is damaged or was "
             "changed by another program; replace it by a sound copy"
@@ -321,12 +222,6 @@ def check_length(connection: sqlite3.Connection, path: Path) -> None:
     (pages,), (size,) = (connection.execute(f"PRAGMA {what}").fetchone() for what in ("page_count", "page_size"))
     if os.stat(path).st_size != pages * size:
         raise damaged()
-
-
-def _expected_schema() -> list[str]:
-    with contextlib.closing(sqlite3.connect(":memory:")) as model:
-        create_tables(model)
-        return sorted(map(repr, model.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")))
 
 
 def check_pages(connection: sqlite3.Connection, *, full: bool) -> None:

@@ -3,8 +3,9 @@
 Floor: lists. Three kinds, all 64 bits and seeded with the list's uuid:
 
 ``mark`` of a hash row, computed for whole arrays at once, so that a snapshot of a million rows is checked in
-milliseconds; ``seal`` of an entry, over all that is stored of it; seal of the state, over the counters. The marks and
-the seals are also summed modulo 2**64 in the state, in any order, so that a missing row shows.
+milliseconds; that of a row whose hash varies in length is a seal of the row. ``seal`` of an entry, over all that is
+stored of it; seal of the state, over the counters. The marks and the seals are also summed modulo 2**64 in the state,
+in any order, so that a missing row shows.
 
 They find decay and accidents. They do not find a forger, who can compute them too.
 """
@@ -12,13 +13,15 @@ They find decay and accidents. They do not find a forger, who can compute them t
 from __future__ import annotations
 
 import hashlib
+import struct
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["marks_of_rows", "seal", "signed", "sum_of_marks"]
+__all__ = ["mark_of_record", "marks_of_rows", "seal", "signed", "sum_of_marks"]
 
+_RECORD_HEAD: Final = struct.Struct("<qqhBhH")
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1: Final = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2: Final = np.uint64(0x94D049BB133111EB)
@@ -87,6 +90,26 @@ def marks_of_rows(
         np.multiply(acc, _MIX_2, out=acc)
         np.bitwise_xor(acc, np.right_shift(acc, _S31, out=scratch), out=acc)
     return acc.view(np.int64)
+
+
+def mark_of_record(
+    uuid: bytes, algorithm: int, row: int, entry: int, source: int, quality: int | None, code: bytes
+) -> int:
+    """Compute the mark of a row whose hash varies in length: the seal of all its columns.
+
+    Parameters
+    ----------
+    uuid : bytes
+        16 bytes, the list's.
+    algorithm, row, entry, source : int
+        Columns of the row.
+    quality : int or None
+        0 to 100.
+    code : bytes
+        The hash, up to 65,535 bytes.
+    """
+    head = _RECORD_HEAD.pack(row, entry, source, algorithm, -1 if quality is None else quality, len(code))
+    return seal(uuid, head + code)
 
 
 def sum_of_marks(marks: NDArray[np.int64]) -> int:

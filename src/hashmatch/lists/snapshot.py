@@ -1,12 +1,13 @@
 """What an index is built from: `Snapshot` of a whole list, and `Changes` since a version.
 
-Floor: lists. Arrays are read in one read transaction, checked row by row against their marks, and read-only.
+Floor: lists. Arrays are read in one read transaction, checked row by row against their marks, and read-only. Hashes of
+varying length are too many bytes for that: they come as streams, see `streams`.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,9 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashmatch.algorithms import ALGORITHMS
+from hashmatch.lists.history import check_history
 from hashmatch.lists.records import State
-from hashmatch.lists.schema import ALGORITHM_NAMES, ALGORITHM_NUMBERS, damaged
-from hashmatch.lists.seals import marks_of_rows, seal, signed, sum_of_marks
+from hashmatch.lists.schema import damaged
+from hashmatch.lists.seals import marks_of_rows, signed, sum_of_marks
+from hashmatch.lists.streams import Reading, RecordStream, count_records
+from hashmatch.lists.tables import ALGORITHM_NAMES, ALGORITHM_NUMBERS, RECORD_NUMBERS
 
 __all__ = ["Changes", "HashRows", "Snapshot"]
 
@@ -74,6 +78,8 @@ class Snapshot:
         Entries of that version.
     rows : mapping of str to HashRows
         By algorithm; algorithms without a row are left out.
+    records : mapping of str to RecordStream
+        The rows of algorithms whose hashes vary in length (``keypoint``), to be read in blocks.
     """
 
     list_id: str
@@ -81,9 +87,11 @@ class Snapshot:
     version: int
     n_entries: int
     rows: Mapping[str, HashRows]
+    records: Mapping[str, RecordStream]
 
     def __repr__(self) -> str:
-        return f"<Snapshot of {self.name!r}, version {self.version}, hashes: {sum(map(len, self.rows.values()))}>"
+        n_rows = sum(map(len, self.rows.values())) + sum(map(len, self.records.values()))
+        return f"<Snapshot of {self.name!r}, version {self.version}, hashes: {n_rows}>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -99,7 +107,9 @@ class Changes:
     added : mapping of str to HashRows
         Rows of ``version`` that ``since`` did not have, by algorithm.
     withdrawn : mapping of str to (n,) int64 array
-        Numbers of rows, ascending, that ``since`` had and ``version`` has no longer, by algorithm.
+        Numbers of rows, ascending, that ``since`` had and ``version`` has no longer, by algorithm, records included.
+    records : mapping of str to RecordStream
+        Rows added of algorithms whose hashes vary in length, to be read in blocks.
     """
 
     since: int
@@ -107,36 +117,59 @@ class Changes:
     n_entries: int
     added: Mapping[str, HashRows]
     withdrawn: Mapping[str, NDArray[np.int64]]
+    records: Mapping[str, RecordStream]
 
     def __repr__(self) -> str:
-        added, gone = sum(map(len, self.added.values())), sum(map(len, self.withdrawn.values()))
+        added = sum(map(len, self.added.values())) + sum(map(len, self.records.values()))
+        gone = sum(map(len, self.withdrawn.values()))
         return f"<Changes of versions {self.since} to {self.version}, added: {added}, withdrawn: {gone}>"
 
 
-def read_snapshot(connection: sqlite3.Connection, state: State, algorithms: Iterable[str] | None) -> Snapshot:
-    """Read all rows of the algorithms (None: of all) within the caller's read transaction.
+def read_snapshot(
+    connection: sqlite3.Connection, state: State, algorithms: Iterable[str] | None, reading: Reading
+) -> Snapshot:
+    """Read all rows of the algorithms (None: of all) within the caller's read transaction; records as streams.
 
     Raises
     ------
     ReferenceListError
         If a row is missing, surplus or not what was written.
     """
-    numbers = sorted(state.tallies) if algorithms is None else sorted(ALGORITHM_NUMBERS[name] for name in algorithms)
+    numbers = None if algorithms is None else {ALGORITHM_NUMBERS[name] for name in algorithms}
+    return Snapshot(
+        list_id=state.uuid.hex(),
+        name=state.name,
+        version=state.version,
+        n_entries=state.n_entries,
+        rows=read_hashes(connection, state, numbers),
+        records={
+            ALGORITHM_NAMES[number]: RecordStream(state, number, 1, tally.n_hashes, tally.mark_sum, reading)
+            for number, tally in sorted(state.tallies.items())
+            if number in RECORD_NUMBERS and tally.n_hashes and (numbers is None or number in numbers)
+        },
+    )
+
+
+def read_hashes(connection: sqlite3.Connection, state: State, numbers: Set[int] | None) -> dict[str, HashRows]:
+    """Read all rows of the algorithms of these numbers (None: of all), those of varying length left out.
+
+    Raises
+    ------
+    ReferenceListError
+        If a row is missing, surplus or not what was written.
+    """
     rows = {}
-    for number in numbers:
-        tally = state.tallies.get(number)
-        if tally is None or tally.n_hashes == 0:
+    for number, tally in sorted(state.tallies.items()):
+        if number in RECORD_NUMBERS or tally.n_hashes == 0 or (numbers is not None and number not in numbers):
             continue
         found, mark_sum = _read_rows(connection, state, number, 1)
         if len(found) != tally.n_hashes or mark_sum != tally.mark_sum:
             raise damaged()
         rows[found.algorithm] = found
-    return Snapshot(
-        list_id=state.uuid.hex(), name=state.name, version=state.version, n_entries=state.n_entries, rows=rows
-    )
+    return rows
 
 
-def read_changes(connection: sqlite3.Connection, state: State, since: int) -> Changes | None:
+def read_changes(connection: sqlite3.Connection, state: State, since: int, reading: Reading) -> Changes | None:
     """Read what changed since a version within the caller's read transaction; None if it cannot be told.
 
     Raises
@@ -147,59 +180,22 @@ def read_changes(connection: sqlite3.Connection, state: State, since: int) -> Ch
     if not state.history_from <= since <= state.version:
         return None
     first_new, withdrawn = check_history(connection, state, since)
-    added = {}
+    added, records = {}, {}
     for number in sorted(state.tallies):
+        if number in RECORD_NUMBERS:
+            n_rows = count_records(connection, number, first_new)
+            if n_rows:
+                records[ALGORITHM_NAMES[number]] = RecordStream(state, number, first_new, n_rows, None, reading)
+            continue
         found, _ = _read_rows(connection, state, number, first_new)
         if len(found):
             added[found.algorithm] = found
     gone = {ALGORITHM_NAMES[number]: np.array(sorted(rows), np.int64) for number, rows in sorted(withdrawn.items())}
     for array in gone.values():
         array.setflags(write=False)
-    return Changes(since=since, version=state.version, n_entries=state.n_entries, added=added, withdrawn=gone)
-
-
-def check_history(connection: sqlite3.Connection, state: State, since: int) -> tuple[int, dict[int, list[int]]]:
-    """Read and check the history after a version.
-
-    Returns
-    -------
-    tuple of int and dict
-        First row number that ``since`` did not have, and by number of the algorithm the rows of ``since`` that were
-        withdrawn.
-
-    Raises
-    ------
-    ReferenceListError
-        If a version is missing or its line is not what was written.
-    """
-    steps = connection.execute(
-        "SELECT version, next_hash, seal FROM change WHERE version > ? ORDER BY version", (since,)
-    ).fetchall()
-    if [step[0] for step in steps] != list(range(since + 1, state.version + 1)):
-        raise damaged()
-    first_new = steps[0][1] if steps else state.next_hash
-    by_version: dict[int, list[tuple[int, int]]] = {}
-    for version, row, algorithm in connection.execute(
-        "SELECT version, hash, algorithm FROM withdrawn WHERE version > ? ORDER BY version, hash", (since,)
-    ):
-        by_version.setdefault(version, []).append((row, algorithm))
-    withdrawn: dict[int, list[int]] = {}
-    for version, next_hash, expected in steps:
-        rows = by_version.pop(version, [])
-        if change_seal(state.uuid, version, next_hash, rows) != expected:
-            raise damaged()
-        for row, algorithm in rows:
-            if row < first_new:
-                withdrawn.setdefault(algorithm, []).append(row)
-    if by_version:
-        raise damaged()
-    return first_new, withdrawn
-
-
-def change_seal(uuid: bytes, version: int, next_hash: int, withdrawn: Iterable[tuple[int, int]]) -> int:
-    """Check value of one version's line in the history; ``withdrawn`` holds row and algorithm in ascending order."""
-    text = ";".join(f"{row},{algorithm}" for row, algorithm in withdrawn)
-    return seal(uuid, f"{version};{next_hash};{text}".encode())
+    return Changes(
+        since=since, version=state.version, n_entries=state.n_entries, added=added, withdrawn=gone, records=records
+    )
 
 
 def _read_rows(connection: sqlite3.Connection, state: State, number: int, first: int) -> tuple[HashRows, int]:

@@ -21,6 +21,7 @@ from typing import BinaryIO, Final
 from hashmatch.algorithms import ALGORITHMS, Metric
 from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.hashes import HashValue
+from hashmatch.lists.admission import check_record
 from hashmatch.lists.editor import AddCounts, blocks_of
 from hashmatch.lists.entry import Entry
 from hashmatch.lists.reference import ReferenceList
@@ -199,8 +200,9 @@ def parse_cell(text: str, algorithm: str | None) -> HashValue:
     Raises
     ------
     HashFormatError
-        If it is no hash of that algorithm, or one that would match what it should not: the digest of an empty file,
-        or a perceptual hash of only zeros or only ones. The message never shows the text.
+        If it is no hash of that algorithm, no well-formed record where it is a ``keypoint``, or one that would match
+        what it should not: the digest of an empty file, or a perceptual hash of only zeros or only ones. The message
+        never shows the text.
     """
     text = text.strip()
     name, colon, _ = text.partition(":")
@@ -215,6 +217,7 @@ def parse_cell(text: str, algorithm: str | None) -> HashValue:
             raise HashFormatError(f"this is the {value.algorithm} digest of an empty file")
     elif value.data.count(value.data[0]) == len(value.data) and value.data[0] in (0, 255):
         raise HashFormatError(f"a {value.algorithm} hash of one repeated bit comes from no picture worth matching")
+    check_record(value)
     return value
 
 
