@@ -7,7 +7,17 @@ import sys
 
 from benchmarks.runner import ROOT
 
-BENCHMARKS = ("hashing", "lookup", "robustness", "strangers", "synthetic_ladder", "planner_costs", "trims", "crops")
+BENCHMARKS = (
+    "hashing",
+    "lookup",
+    "robustness",
+    "keypoints",
+    "strangers",
+    "synthetic_ladder",
+    "planner_costs",
+    "trims",
+    "crops",
+)
 
 
 def main() -> None:

@@ -27,14 +27,18 @@ def made_up(number: int, algorithm: str = "pdq") -> HashValue:
     return HashValue(algorithm, rng.bytes(ALGORITHMS[algorithm].n_bytes))
 
 
-def made_up_record(number: int, n_points: int = 190, n_field: int = 20) -> HashValue:
-    """Make the keypoint record of this number: points anywhere, with random codes; 3,834 bytes by default."""
-    rng = np.random.default_rng([number, n_points, n_field])
+def made_up_record(number: int, n_points: int = 190, side: int = 9) -> HashValue:
+    """Make the keypoint record of this number: points anywhere, random codes, a field of ``side`` x ``side`` cells.
+
+    It has 3,834 bytes by default; without cells there is no field.
+    """
+    rng = np.random.default_rng([number, n_points, side])
     x, y = rng.uniform(0, 512, (2, n_points)).astype(np.float32)
     sigma = rng.uniform(1, 30, n_points).astype(np.float32)
     angle = rng.uniform(0, 6.28, n_points).astype(np.float32)
     codes = rng.integers(0, 256, (n_points, 16), dtype=np.uint8)
-    record = Record(Keypoints(512.0, 512.0, x, y, sigma, angle, codes), rng.bytes(n_field), None)
+    field = bytes((side, side)) + rng.bytes((2 * side * (side - 1) + 7) // 8) if side else b""
+    record = Record(Keypoints(512.0, 512.0, x, y, sigma, angle, codes), field, None)
     return HashValue("keypoint", record.to_bytes())
 
 

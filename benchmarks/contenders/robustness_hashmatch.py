@@ -47,9 +47,12 @@ def _method(algorithm: str, views: int) -> Method:
         threshold=rule.threshold,
         min_quality=rule.min_quality,
         views=views,
+        fillers=algorithm,
+        curve=views == 1,
     )
 
 
 METHODS = [_method("pdq", 1), _method("pdq", 8), _method("phash", 1), _method("phash", 8)]
 EDITS: list[str] | None = None
 PICTURES: int | None = None
+PICTURES_ELSEWHERE: int | None = 60

@@ -6,12 +6,17 @@ Imports no image code: a service that only matches hashes never loads a decoder.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from hashmatch.algorithms import Algorithm, Metric, algorithm_named
 from hashmatch.errors import PolicyError
 from hashmatch.picture.policy import DecodePolicy
+from hashmatch.view import Turn
 
-__all__ = ["MatchPolicy", "Rule"]
+__all__ = ["CropRule", "KeypointRule", "MatchPolicy", "Rule"]
+
+
+_KEY_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,8 @@ class Rule:
 
     def __post_init__(self) -> None:
         algorithm = algorithm_named(self.algorithm)
+        if algorithm.metric is Metric.ALIGNMENT:
+            raise PolicyError(f"{algorithm.name} has no threshold: give the policy a KeypointRule as keypoints=")
         object.__setattr__(self, "algorithm", algorithm.name)
         largest = 0 if algorithm.metric is Metric.EXACT else algorithm.max_distance - 1
         for name, value, limit in (("threshold", self.threshold, largest), ("min_quality", self.min_quality, 100)):
@@ -60,6 +67,74 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CropRule:
+    """When a PDQ entry counts as the picture that the query was cut from; see ``docs/crops.md``.
+
+    Parameters
+    ----------
+    min_evidence : float
+        Least evidence, nats, inclusive. ``docs/budget.md`` says what it spends.
+    turns : tuple of Turn
+        Turns of the query in which crops are looked for; each spends false reports and time of its own.
+    min_quality : int
+        Least PDQ quality of the query, inclusive, 0 to 100.
+
+    Raises
+    ------
+    PolicyError
+        If a number is out of its range.
+    """
+
+    min_evidence: float
+    turns: tuple[Turn, ...] = (Turn.NONE, Turn.MIRROR)
+    min_quality: int = 50
+
+    def __post_init__(self) -> None:
+        _check_number("min_evidence of the crop rule", self.min_evidence, 0.0, 1000.0)
+        _check_quality("crop", self.min_quality)
+        object.__setattr__(self, "turns", tuple(dict.fromkeys(self.turns)))
+        if not self.turns or not all(isinstance(turn, Turn) for turn in self.turns):
+            raise PolicyError("turns of the crop rule must be one or more of Turn")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeypointRule:
+    """When a keypoint record counts as the picture that the query shows a part of; see ``docs/keypoint.md``.
+
+    Parameters
+    ----------
+    max_chance : float
+        Largest chance that an unrelated pair agrees as well, as its decimal logarithm: -8 is one in a hundred
+        million pairs.
+    key : bytes or None
+        Secret key that the list's records were made with, 16 bytes or more; ``repr`` does not show it.
+
+    Raises
+    ------
+    PolicyError
+        If a value is out of its range.
+    """
+
+    max_chance: float
+    key: bytes | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        _check_number("max_chance of the keypoint rule", self.max_chance, -300.0, 0.0)
+        if self.key is not None and (not isinstance(self.key, bytes) or len(self.key) < _KEY_BYTES):
+            raise PolicyError(f"key of the keypoint rule must be {_KEY_BYTES} bytes or more")
+
+
+def _check_number(what: str, value: float, least: float, most: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise PolicyError(f"{what} must be a number from {least:g} to {most:g}")
+
+
+def _check_quality(rule: str, value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 100:
+        raise PolicyError(f"min_quality of the {rule} rule must be an integer from 0 to 100")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MatchPolicy:
     """How a `Matcher` looks at a picture and what it reports.
 
@@ -73,10 +148,23 @@ class MatchPolicy:
         One for each algorithm that is searched; digests are always tried first, whatever the order here.
     turns : bool
         Whether the query is also looked at in the seven other turns (quarter turns and mirror images).
+    trims : bool
+        Whether it is also looked at without borders, letterboxes, caption bands and the bars of a phone's screen.
+    rotations : bool
+        Whether it is also looked at turned back by a few degrees; PDQ only.
+    shrinks : bool
+        Whether it is also shrunk first as other producers of lists do; PDQ only.
+    crops : CropRule or None
+        When a PDQ entry counts as the picture that the query was cut from; None looks for no crops.
+    keypoints : KeypointRule or None
+        When a keypoint record counts as a match; None compares none.
     stop_at_digest : bool
         Whether a picture whose digest is on a list is reported without being decoded.
     max_matches : int
         Most matches in one report, 1 or more; the nearest are kept and the report says how many there were.
+    max_false_reports : float or None
+        Most false reports expected for one unrelated photograph against the lists that are opened; a policy that
+        spends more is refused. None refuses nothing.
     decode : DecodePolicy
         Formats and limits for the picture's bytes.
 
@@ -89,8 +177,14 @@ class MatchPolicy:
     name: str
     rules: tuple[Rule, ...]
     turns: bool = False
+    trims: bool = False
+    rotations: bool = False
+    shrinks: bool = False
+    crops: CropRule | None = None
+    keypoints: KeypointRule | None = None
     stop_at_digest: bool = False
     max_matches: int = 100
+    max_false_reports: float | None = None
     decode: DecodePolicy = field(default_factory=DecodePolicy)
 
     def __post_init__(self) -> None:
@@ -99,14 +193,23 @@ class MatchPolicy:
         rules = tuple(self.rules)
         if not all(isinstance(rule, Rule) for rule in rules):
             raise PolicyError("rules must be a tuple of Rule")
-        if not isinstance(self.turns, bool) or not isinstance(self.stop_at_digest, bool):
-            raise PolicyError("turns and stop_at_digest must be True or False")
+        for name in ("turns", "trims", "rotations", "shrinks", "stop_at_digest"):
+            if not isinstance(getattr(self, name), bool):
+                raise PolicyError(f"{name} must be True or False")
+        if not isinstance(self.crops, CropRule | None):
+            raise PolicyError("crops must be a CropRule or None")
+        if not isinstance(self.keypoints, KeypointRule | None):
+            raise PolicyError("keypoints must be a KeypointRule or None")
+        if self.max_false_reports is not None:
+            _check_number("max_false_reports", self.max_false_reports, 0.0, 1.0)
         if not isinstance(self.decode, DecodePolicy):
             raise PolicyError("decode must be a DecodePolicy")
         rules = tuple(sorted(rules, key=lambda rule: not rule.is_digest))
         object.__setattr__(self, "rules", rules)
-        if not rules:
+        if not rules and self.keypoints is None:
             raise PolicyError("a policy needs at least one rule")
+        if self.rule_for("pdq") is None and (self.rotations or self.shrinks or self.crops):
+            raise PolicyError("rotations, shrinks and crops are of PDQ: the policy needs a rule for it")
         if len({rule.algorithm for rule in rules}) < len(rules):
             raise PolicyError("a policy takes one rule for each algorithm")
         if isinstance(self.max_matches, bool) or not isinstance(self.max_matches, int) or self.max_matches < 1:

@@ -1,6 +1,7 @@
 """Named, frozen match policies, each with the source of its numbers.
 
-``FAST`` looks at the picture as it is; ``STANDARD`` also at its seven other turns. Derive your own with
+``FAST`` looks at the picture as it is; ``STANDARD`` also at its seven other turns and inside its borders; ``THOROUGH``
+also for what it may have been cut from. Derive your own with
 ``dataclasses.replace(profiles.STANDARD, name="mine", ...)``: a policy's name stands in every report.
 """
 
@@ -9,9 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from hashmatch.policy import MatchPolicy, Rule
+from hashmatch.policy import CropRule, KeypointRule, MatchPolicy, Rule
 
-__all__ = ["FAST", "RULES", "STANDARD"]
+__all__ = ["FAST", "RULES", "STANDARD", "THOROUGH"]
 
 RULES: Final = (
     Rule(algorithm="md5", threshold=0),
@@ -37,5 +38,15 @@ RULES: Final = (
 FAST: Final = MatchPolicy(name="fast", rules=RULES, turns=False, stop_at_digest=True)
 """One view of the picture; a known file is reported by its digest alone, without being decoded."""
 
-STANDARD: Final = replace(FAST, name="standard", turns=True, stop_at_digest=False)
-"""The eight turns of the picture, every algorithm a list holds; the default."""
+STANDARD: Final = replace(FAST, name="standard", turns=True, trims=True, stop_at_digest=False)
+"""The eight turns of the picture, with and without borders, bars and caption bands; the default."""
+
+THOROUGH: Final = replace(
+    STANDARD,
+    name="thorough",
+    rotations=True,
+    shrinks=True,
+    crops=CropRule(min_evidence=90.0),
+    keypoints=KeypointRule(max_chance=-6.0),
+)
+"""STANDARD, and also: turned back by a few degrees, as a crop of the picture behind a PDQ entry, and by keypoints."""

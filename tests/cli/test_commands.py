@@ -19,6 +19,7 @@ from hashmatch import ReferenceList, __version__, hash_image
 from hashmatch.cli.app import app
 from hashmatch.picture.encode import encode
 from hashmatch.synthetic import picture
+from list_makers import made_up_record
 
 PHOTO = picture("photo", 11, size=(160, 200))
 OTHER = picture("photo", 12, size=(160, 200))
@@ -170,6 +171,25 @@ def test_list_life(tmp_path: Path, folder: Path) -> None:
     assert run("list", "withdraw", path, "e-2", "--source", "iwf")[0] == 0
     assert json.loads(run("list", "info", path, "--json")[1])["entries"] == 1
     assert "photo.png" not in path.read_bytes().decode("latin-1")
+
+
+def test_keypoint_records_in_a_list(tmp_path: Path) -> None:
+    """A record is added and imported as hex and counted; one that is malformed changes nothing and is not shown."""
+    path, text = tmp_path / "new.hashmatch", tmp_path / "in.txt"
+    run("list", "create", path)
+    assert run("list", "add", path, made_up_record(1), "--id", "e-1")[0] == 0
+    code, out, err = run("list", "add", path, "pdq:" + "0f" * 32, f"{made_up_record(2)}00")
+    assert code == 2
+    assert "no keypoint record" in err
+    assert made_up_record(2).hex()[:16] not in out + err
+    text.write_text(f"{made_up_record(2)}\n{made_up_record(3, 5)}\n{made_up_record(4)}ff\n")
+    code, out, err = run("list", "import", path, text)
+    assert "3 rows: 2 accepted (2 new entries), 0 duplicate, 1 refused" in out
+    assert "line 3:" in err
+    assert made_up_record(4).hex()[:16] not in out + err
+    found = json.loads(run("list", "info", path, "--json")[1])
+    assert (found["format_version"], found["entries"], found["hashes"]) == (2, 3, {"keypoint": 3})
+    assert run("list", "verify", path)[0] == 0
 
 
 def test_list_add_is_all_or_none(tmp_path: Path, folder: Path) -> None:

@@ -90,7 +90,7 @@ def test_photodna_as_hex_and_base64() -> None:
 
 def test_keypoint_records_as_hex() -> None:
     """Records of any length are read from text and tables, with their other hashes; a malformed one is refused."""
-    long, short = made_up_record(1, 200, 80), made_up_record(2, 3)
+    long, short = made_up_record(1, 200, 18), made_up_record(2, 3)
     assert len(long.hex()) > 8_000
     bad = [long.hex()[:-2], long.hex() + "00", "07" + long.hex()[2:], short.hex()[:-1], "00" * 50, "00" * 4097, ""]
     lines = [f"keypoint:{long.hex()}", f"KEYPOINT:{short.hex().upper()}", *(f"keypoint:{digits}" for digits in bad)]

@@ -151,7 +151,7 @@ def test_no_call_accepts_a_picture_silently(tmp_path: Path) -> None:
 
 
 CANARY = "c0ffee11" * 8
-CANARY_RECORD = HashValue("keypoint", made_up_record(1, 2, 0).data[:-32] + bytes.fromhex(CANARY))
+CANARY_RECORD = HashValue("keypoint", made_up_record(1, 2, side=0).data[:-32] + bytes.fromhex(CANARY))
 
 
 def test_no_hash_in_a_repr(tmp_path: Path) -> None:

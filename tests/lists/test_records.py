@@ -322,7 +322,7 @@ def test_what_a_source_says_of_an_entry_is_bounded_by_merging_too(
     ref.add("entry-2", hashes=many)
     with pytest.raises(ReferenceListError, match="1 to 40 hashes, not 41"):
         ref.add("entry-2", hashes=[made_up(1)])
-    small = made_up_record(1, 0, 20).data[:-4]
+    small = made_up_record(1, 0, 9).data[:-4]
     records = [HashValue("keypoint", small + struct.pack("<I", i)) for i in range(20)]
     ref.add("entry-3", hashes=records)
     with pytest.raises(ReferenceListError, match="20 keypoint records"):
@@ -335,7 +335,7 @@ def test_what_a_source_says_of_an_entry_is_bounded_by_merging_too(
 
 def test_withdrawn_records_leave_the_file(ref: ReferenceList) -> None:
     """After the writer has closed, nothing of a withdrawn record is in the file, also where it took two pages."""
-    canaries = [made_up_record(7), made_up_record(8, 200, 80)]
+    canaries = [made_up_record(7), made_up_record(8, 200, 18)]
     ref.add_many(record_entries(20))
     ref.add("canary", hashes=canaries, source="s")
     ref.withdraw("canary", source="s")

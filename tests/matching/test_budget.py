@@ -9,27 +9,47 @@ from hashmatch.matching.budget import PHOTO_TAIL, SCREENSHOT_TAIL, EvidenceTail,
 
 
 @pytest.mark.parametrize("tail", [PHOTO_TAIL, SCREENSHOT_TAIL])
-def test_measured_levels_give_the_measured_share(tail: EvidenceTail) -> None:
-    """At a level and size that were measured, the expectation is the count over the queries."""
+def test_measured_levels_give_at_least_the_measured_share(tail: EvidenceTail) -> None:
+    """At a level and size that were measured, no less is expected than was seen, and the bound lies above it."""
     for level, count in tail.over:
-        spent = crop_false_reports(level, tail.entries, tail)
-        assert spent.per_picture == pytest.approx(count / tail.queries)
-        assert spent.upper > spent.per_picture
-        assert not spent.is_extrapolated
+        if level >= tail.thinned[0][0] and level <= tail.base[0]:
+            spent = crop_false_reports(level, tail.entries, tail)
+            assert spent.per_picture >= count / tail.queries
+            assert spent.upper > spent.per_picture
+            assert not spent.is_extrapolated
+
+
+@pytest.mark.parametrize("tail", [PHOTO_TAIL, SCREENSHOT_TAIL])
+def test_base_is_the_highest_level_of_ten_or_more(tail: EvidenceTail) -> None:
+    """The tail is drawn out from a count that is not chance alone."""
+    assert tail.base in tail.over
+    assert tail.base[1] >= 10
+    assert all(count < 10 for level, count in tail.over if level > tail.base[0])
 
 
 def test_spending_grows_with_the_list_and_falls_with_the_evidence() -> None:
-    """More entries cost more, more evidence costs less, and both are extrapolations beyond the sample."""
-    base = crop_false_reports(62, 1_000_000)
-    assert crop_false_reports(62, 2_000_000).per_picture == pytest.approx(2 * base.per_picture)
-    assert crop_false_reports(80, 1_000_000).per_picture < base.per_picture
+    """More entries or turns cost more, more evidence costs less, and beyond the sample all is extrapolated."""
+    base = crop_false_reports(60, 10_000_000)
+    assert crop_false_reports(60, 20_000_000).per_picture == pytest.approx(2 * base.per_picture)
+    assert crop_false_reports(60, 1_250_000, turns=8) == base
+    assert crop_false_reports(80, 10_000_000).per_picture < base.per_picture
     assert base.is_extrapolated
     assert base.per_day(1e6) == pytest.approx(1e6 * base.per_picture)
 
 
-def test_upper_bound_of_two_events() -> None:
-    """Two events in n bound the rate by 6.30 / n."""
-    assert crop_false_reports(50, PHOTO_TAIL.entries).upper * PHOTO_TAIL.queries == pytest.approx(6.30, rel=0.01)
+def test_a_small_list_is_charged_the_worst_size() -> None:
+    """A list of a hundredth of the measured size has fewer rivals, and spends as much as any up to that size."""
+    small, full = crop_false_reports(60, 1_600), crop_false_reports(60, PHOTO_TAIL.entries)
+    assert small.per_picture == full.per_picture == PHOTO_TAIL.thinned[4][1]
+    assert crop_false_reports(60, 0).per_picture == 0
+
+
+def test_upper_bound_of_ten_events() -> None:
+    """Ten events in n bound the rate by 16.96 / n."""
+    level, count = PHOTO_TAIL.base
+    spent = crop_false_reports(level, 100 * PHOTO_TAIL.entries)
+    assert count == 10
+    assert spent.upper * PHOTO_TAIL.queries / 100 == pytest.approx(16.96, rel=0.01)
 
 
 def test_overspending_is_refused_with_the_figure() -> None:
@@ -46,3 +66,5 @@ def test_outside_what_was_measured_is_refused() -> None:
         crop_false_reports(5, 1000)
     with pytest.raises(ValueError, match="entries"):
         crop_false_reports(50, -1)
+    with pytest.raises(ValueError, match="turns"):
+        crop_false_reports(50, 1, turns=9)

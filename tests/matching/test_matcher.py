@@ -20,11 +20,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from hashmatch import Matcher, Outcome, ReferenceList, fingerprint, hash_image, profiles
 from hashmatch.errors import PolicyError, ReferenceListError
-from hashmatch.hashes import Fingerprint, HashValue, Turn, View, ViewHash, distance
+from hashmatch.hashes import Fingerprint, HashValue, ViewHash, distance
 from hashmatch.matching import layer
 from hashmatch.picture.encode import encode
 from hashmatch.policy import MatchPolicy, Rule
 from hashmatch.synthetic import picture
+from hashmatch.view import Turn, View
 
 PHOTO = picture("photo", 1, size=(180, 240))
 OTHER = picture("photo", 2, size=(180, 240))

@@ -12,9 +12,10 @@ from hashmatch.hashers.pdq import PDQHasher
 from hashmatch.hashers.pdq_float32 import COSINES
 from hashmatch.index.guided import GuidedIndex
 from hashmatch.synthetic import edits, picture
+from hashmatch.view import Turn
 from hashmatch.views.climb import climb, kept, score_at
 from hashmatch.views.crops import CropSearch, guided_index
-from hashmatch.views.small import SMALL_SIDE, small_luma
+from hashmatch.views.small import SMALL_SIDE, small_luma, turn_small
 from hashmatch.views.soft import ALIGNED, certainties, flat_bits, score
 from hashmatch.views.uncrop import Grid, axis_matrix, unseen_share, view_coefficients
 
@@ -163,6 +164,79 @@ def test_every_copy_in_a_list_is_found(photos: list[npt.NDArray[np.uint8]]) -> N
     assert sorted(item.position for item in found) == list(range(30))
 
 
+def test_a_withdrawn_entry_is_as_if_it_had_never_been_listed(photos: list[npt.NDArray[np.uint8]]) -> None:
+    """It is not found, and it is no rival of another entry."""
+    small = small_luma(edits.crop_sides(photos[0], left=0.16))
+    near = photos[0], edits.crop_sides(photos[0], left=0.08), *photos[1:]
+    codes = np.stack([code_of(pixels) for pixels in near])
+    search, index, gone = CropSearch(min_evidence=0.0), guided_index(codes), np.zeros(len(codes), np.bool_)
+    both = {item.position: item.evidence for item in search.search(small, index)}
+    assert {0, 1} <= both.keys()
+    gone[1] = True
+    left = search.search(small, index, withdrawn=gone)
+    alone = search.search(small, guided_index(np.delete(codes, 1, axis=0)))
+    assert [item.evidence for item in left] == [item.evidence for item in alone]
+    assert left[0].position == 0
+    assert left[0].evidence == pytest.approx(both[0] + search.rival_cost * np.log(2), abs=1e-3)
+    assert search.search(small, index, withdrawn=np.ones(len(codes), np.bool_)) == []
+
+
+def test_rivals_of_a_long_list_count_in_proportion(photos: list[npt.NDArray[np.uint8]]) -> None:
+    """In twice as many entries as count in full, a rival takes half of itself."""
+    small = small_luma(edits.crop_sides(photos[0], left=0.16))
+    index = guided_index(np.stack([code_of(photos[0]), code_of(edits.crop_sides(photos[0], left=0.08))]))
+    full, half, none = (
+        CropSearch(min_evidence=0.0, full_rivals=size, rival_cost=cost).search(small, index)[0].evidence
+        for size, cost in ((2, 12.0), (1, 12.0), (2, 0.0))
+    )
+    assert none - full == pytest.approx(12 * np.log(2), abs=1e-3)
+    assert none - half == pytest.approx(12 * np.log(1.5), abs=1e-3)
+
+
+@pytest.mark.parametrize("turn", list(Turn))
+def test_turned_small_is_the_small_of_the_turned(turn: Turn) -> None:
+    """Where every cell is one pixel and half of it, turning pixels and turning cells give PDQ nearly the same."""
+    pixels = picture("photo", 9200, (512, 512)).astype(np.float32).mean(axis=2)
+    turned = turn_small(pixels[:, :], turn)
+    assert turned.flags.c_contiguous
+    expected = {
+        Turn.NONE: pixels,
+        Turn.ROTATE_90: np.rot90(pixels),
+        Turn.ROTATE_180: np.rot90(pixels, 2),
+        Turn.ROTATE_270: np.rot90(pixels, 3),
+        Turn.MIRROR: np.fliplr(pixels),
+        Turn.FLIP: np.flipud(pixels),
+        Turn.TRANSPOSE: pixels.swapaxes(0, 1),
+        Turn.TRANSVERSE: np.rot90(pixels.swapaxes(0, 1), 2),
+    }[turn]
+    assert np.array_equal(turned, expected)
+    assert np.abs(turn_small(small_luma(pixels), turn) - small_luma(expected)).mean() < 6
+
+
+def test_crops_of_turned_pictures_are_found(photos: list[npt.NDArray[np.uint8]], index: GuidedIndex) -> None:
+    """A search of all turns finds crops in any, says how the query was turned, and gives cuts of the turned picture."""
+    search = CropSearch(turns=tuple(Turn))
+    cropped = {
+        Turn.MIRROR: np.fliplr(edits.crop_sides(photos[0], left=0.1)),
+        Turn.ROTATE_90: np.rot90(edits.crop_sides(photos[1], left=0.1), -1),
+        Turn.TRANSPOSE: edits.crop_sides(photos[2], left=0.1).swapaxes(0, 1),
+    }
+    for number, (turn, query) in enumerate(cropped.items()):
+        small = small_luma(np.ascontiguousarray(query))
+        best = search.search(small, index)[0]
+        assert (best.position, best.turn) == (number, turn)
+        assert best.distance == best.fit.distance <= 60
+        assert abs(best.fit.columns[0] - 100) <= 20
+        assert CropSearch().search(small, index) == []
+
+
+@pytest.mark.parametrize("kind", ["low-texture", "document"])
+def test_plain_kinds_do_not_match_photographs(kind: str, index: GuidedIndex) -> None:
+    """Nor does a picture with little in it, in any turn."""
+    for seed in range(9300, 9303):
+        assert CropSearch(turns=tuple(Turn)).search(small_luma(picture(kind, seed, (256, 256))), index) == []
+
+
 def test_plain_pictures_match_nothing(index: GuidedIndex) -> None:
     """Flat, 1 pixel wide and ramped pictures lead to no entry."""
     ramp = np.add.outer(np.arange(200), np.arange(150)).astype(np.uint8)
@@ -206,6 +280,10 @@ def test_options_are_checked() -> None:
         CropSearch(flips=11)
     with pytest.raises(ValueError, match="max_probes"):
         CropSearch(max_probes=0)
+    with pytest.raises(ValueError, match="turn"):
+        CropSearch(turns=())
+    with pytest.raises(ValueError, match="min_rival"):
+        CropSearch(min_start=-30.0)
     with pytest.raises(ValueError, match="grid"):
         Grid(both=(), one=())
     with pytest.raises(ValueError, match="groups"):

@@ -49,7 +49,7 @@ def test_a_frame_is_found_again(pictures: list[Pixels], fill: Any, share: float)
         target = HASHER.hash_pixels(pixels)[0]
         for edit in (edits.border, edits.letterbox):
             missed += nearest(edits.jpeg(edit(pixels, share, fill), 75), target) > 31
-    assert missed <= (2 if fill == "blurred" else 0)
+    assert missed <= (1 if fill == "blurred" else 0)
 
 
 def test_a_plain_frame_is_found_to_the_pixel(pictures: list[Pixels]) -> None:
@@ -73,6 +73,55 @@ def test_one_side_alone_is_trimmed(pictures: list[Pixels], side: int) -> None:
         expected[side] = 60 / (len(pixels) + 60)
         assert shares == pytest.approx(expected, abs=0.004)
         assert trim.kind == "plain"
+
+
+def test_borders_as_wide_as_unseen_ones_are_told_from_the_content(pictures: list[Pixels]) -> None:
+    """A frame whose fourth side meets content of its own colour is closed where the other three sides have it."""
+    for pixels in pictures[:3]:
+        height, width = pixels.shape[:2]
+        dark = pixels.copy()
+        dark[:, -20:] = 0
+        framed = np.pad(dark, ((30, 30), (30, 30), (0, 0)))
+        boxes = [trim.box for trim in find_trims(framed)]
+        assert (30, 30, width + 30, height + 30) in boxes or (30, 30, width + 10, height + 30) in boxes
+
+
+@pytest.mark.parametrize("fill", ["gradient", "blurred"])
+def test_smooth_borders_at_the_sides_alone_are_found(pictures: list[Pixels], fill: Any) -> None:
+    """Smooth borders at the left and right alone, as on a video, are cut off within two pixels."""
+    for pixels in pictures:
+        height, width = pixels.shape[:2]
+        framed = edits.transpose(edits.letterbox(edits.transpose(pixels), 0.25, fill))
+        box = (round(0.25 * width), 0, round(0.25 * width) + width, height)
+        assert min(box_error(trim, box) for trim in find_trims(framed)) <= 2
+
+
+@pytest.mark.parametrize("quality", [75, 50])
+@pytest.mark.parametrize("swing", [6.0, 15.0])
+def test_blocks_of_jpeg_are_no_seams(quality: int, swing: float) -> None:
+    """A soft picture of JPEG quality 50 or more is not trimmed at its blocks."""
+    ramp = np.add.outer(np.linspace(40.0, 200.0, 256), np.linspace(0.0, 40.0, 256))
+    soft = np.repeat((ramp + swing * np.sin(ramp / 9.0))[:, :, None], 3, axis=2).astype(np.uint8)
+    assert find_trims(edits.jpeg(soft, quality)) == ()
+
+
+def test_a_box_of_one_colour_is_refused() -> None:
+    """What is left inside a border is no trim if it is plain."""
+    pixels = np.zeros((200, 200, 3), np.uint8)
+    pixels[40:160, 40:160] = 180
+    assert find_trims(pixels) == ()
+    pixels[60:140:4, 60:140] = 20
+    assert find_trims(pixels)[0].box == (40, 40, 160, 160)
+
+
+def test_trims_differ_by_more_than_a_pixel(pictures: list[Pixels]) -> None:
+    """No two trims are so near each other that their hashes would be the same, and a second call gives the same."""
+    for pixels in (*pictures, *(picture(kind, 8520) for kind in ("comic", "screenshot", "card"))):
+        framed = edits.border(pixels, 0.08, "blurred")
+        trims = find_trims(framed, most=6)
+        assert all(max(abs(a - b) for a, b in zip(x.box, y.box, strict=True)) > 1 for x, y in combinations(trims, 2))
+        assert find_trims(framed, most=6) == trims
+        assert find_trims(framed, most=2) == trims[:2]
 
 
 def test_layers_are_peeled_one_by_one(pictures: list[Pixels]) -> None:

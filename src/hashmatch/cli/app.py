@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from hashmatch._version import __version__
+from hashmatch.cli.budget import budget
 from hashmatch.cli.console import OUT, fail
 from hashmatch.cli.demo import demo
 from hashmatch.cli.lists import list_app
@@ -58,6 +59,7 @@ app.command("demo")(demo)
 app.command("hash")(hash_pictures)
 app.command("match")(match)
 app.command("scan")(scan_folders)
+app.command("budget")(budget)
 app.add_typer(list_app, name="list")
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from enum import IntEnum
+from pathlib import Path
 from typing import Any, Final
 
 import typer
@@ -17,6 +18,7 @@ from rich.text import Text
 from hashmatch import profiles
 from hashmatch.errors import HashFormatError, HashmatchError
 from hashmatch.hashes import HashValue
+from hashmatch.keypoints.record import checked_key
 from hashmatch.matching import MatchReport, Outcome
 from hashmatch.policy import MatchPolicy, Rule
 from hashmatch.scan import ScanSummary
@@ -31,6 +33,7 @@ __all__ = [
     "hash_from",
     "labels_from",
     "outcome_text",
+    "key_from",
     "policy_from",
     "safe",
 ]
@@ -66,7 +69,7 @@ OUT: Final = _Console()
 ERRORS: Final = _Console(stderr=True)
 """Standard error: messages and progress."""
 
-POLICIES: Final = {policy.name: policy for policy in (profiles.FAST, profiles.STANDARD)}
+POLICIES: Final = {policy.name: policy for policy in (profiles.FAST, profiles.STANDARD, profiles.THOROUGH)}
 _STYLES: Final = {
     Outcome.MATCH: "bold red",
     Outcome.NO_MATCH: "green",
@@ -156,7 +159,24 @@ def labels_from(pairs: Iterable[str]) -> dict[str, str]:
     return labels
 
 
-def policy_from(name: str, thresholds: Iterable[str]) -> MatchPolicy:
+def key_from(path: Path | None) -> bytes | None:
+    """Read the secret key of keypoint records from its file; None where no file is named.
+
+    Raises
+    ------
+    typer.BadParameter
+        If the file holds no key.
+    """
+    if path is None:
+        return None
+    key = path.read_bytes()
+    try:
+        return checked_key(key)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def policy_from(name: str, thresholds: Iterable[str], key_file: Path | None = None) -> MatchPolicy:
     """Make the policy that the options describe.
 
     Parameters
@@ -165,6 +185,8 @@ def policy_from(name: str, thresholds: Iterable[str]) -> MatchPolicy:
         Name of a preset.
     thresholds : iterable of str
         ``ALGORITHM=DISTANCE`` for each threshold that differs from the preset.
+    key_file : Path, optional
+        File with the secret key of keypoint records.
 
     Raises
     ------
@@ -186,4 +208,8 @@ def policy_from(name: str, thresholds: Iterable[str]) -> MatchPolicy:
         rules = tuple(new if rule is old else rule for rule in policy.rules)
         # the name stands in every report, so it says what was changed
         policy = replace(policy, name=f"{policy.name}, {new.algorithm}={new.threshold}", rules=rules)
+    if key_file is not None:
+        if policy.keypoints is None:
+            raise typer.BadParameter(f"--key-file is for keypoint records, which {name} does not compare; try thorough")
+        policy = replace(policy, keypoints=replace(policy.keypoints, key=key_from(key_file)))
     return policy

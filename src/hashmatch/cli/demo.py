@@ -56,12 +56,10 @@ class _Row:
     def count(self, expected: str | None, report: MatchReport) -> None:
         """Add one file: found when its own entry matched, false for every other entry that did."""
         self.files += 1
-        for match in report.matches:
-            if match.entry_id == expected:
-                self.found += 1
-                self.distances.append(match.distance)
-            else:
-                self.false += 1
+        own = [match for match in report.matches if match.entry_id == expected]
+        self.found += bool(own)
+        self.false += len({match.entry_id for match in report.matches} - {expected})
+        self.distances += [match.distance for match in own if match.distance is not None]
 
 
 def demo(

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from hashmatch.cli.console import OUT, Exit, emit, fail, hash_from, labels_from, safe
+from hashmatch.cli.console import OUT, Exit, emit, fail, hash_from, key_from, labels_from, safe
 from hashmatch.cli.importing import import_file
 from hashmatch.errors import HashFormatError, ImageError
 from hashmatch.hashes import Fingerprint, ViewHash
@@ -57,13 +57,17 @@ def add(
     min_quality: Annotated[
         int, typer.Option("--min-quality", min=0, max=100, help="Refuse plainer pictures: they match each other.")
     ] = 50,
+    key_file: Annotated[
+        Path | None, typer.Option("--key-file", help="File with a secret key for keypoint records.")
+    ] = None,
 ) -> None:
     """Add the hashes of pictures, or hashes themselves. All or none: a picture that cannot be hashed stops it.
 
     Pictures are hashed and forgotten; neither pixels nor file names are kept.
     """
     labels = labels_from(label or ())
-    found = [_fingerprint(text, tuple(algorithm or ("pdq",)), min_quality) for text in sources]
+    names, key = tuple(algorithm or ("pdq",)), key_from(key_file)
+    found = [_fingerprint(text, names, min_quality, key) for text in sources]
     entries = [
         Entry.of(entry_id or default_entry_id(item.hashes[0]), fingerprint=item, source=source, labels=labels)
         for item in found
@@ -74,14 +78,14 @@ def add(
     OUT.print(line, highlight=False)
 
 
-def _fingerprint(text: str, algorithms: tuple[str, ...], min_quality: int) -> Fingerprint:
+def _fingerprint(text: str, algorithms: tuple[str, ...], min_quality: int, key: bytes | None) -> Fingerprint:
     from hashmatch.hashers.facade import fingerprint
 
     value = hash_from(text)
     if value is not None:
         return Fingerprint((ViewHash(value=value),))
     try:
-        found = fingerprint(text, algorithms)
+        found = fingerprint(text, algorithms, keypoint_key=key)
     except HashFormatError as error:
         raise typer.BadParameter(str(error)) from error
     except ImageError as error:

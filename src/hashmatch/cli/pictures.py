@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hashmatch.algorithms import algorithm_named
-from hashmatch.cli.console import OUT, Exit, emit, fail, safe
+from hashmatch.cli.console import OUT, Exit, emit, fail, key_from, safe
 from hashmatch.errors import HashFormatError, ImageError
 from hashmatch.hashers.facade import fingerprint
 
@@ -21,13 +21,16 @@ def hash_pictures(
         list[str] | None,
         typer.Option("--algorithm", "-a", help="Algorithm; may be given several times. [default: pdq]"),
     ] = None,
+    key_file: Annotated[
+        Path | None, typer.Option("--key-file", help="File with a secret key for keypoint records.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Print the hashes of pictures, with their quality from 0 to 100.
 
     Exit code: 0 when every picture was hashed, 2 when one could not be.
     """
-    names = algorithm or ["pdq"]
+    names, key = algorithm or ["pdq"], key_from(key_file)
     try:
         for name in names:
             algorithm_named(name)
@@ -36,7 +39,7 @@ def hash_pictures(
     failed = False
     for path in pictures:
         try:
-            found = fingerprint(path, names)
+            found = fingerprint(path, names, keypoint_key=key)
         except ImageError as error:
             failed = True
             if as_json:

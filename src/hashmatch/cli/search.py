@@ -30,7 +30,9 @@ from hashmatch.scan import ScanItem, ScanSummary, iter_files, scan
 __all__ = ["match", "scan_folders"]
 
 _Lists = Annotated[list[Path], typer.Option("--list", "-l", help="List file; may be given several times.")]
-_Policy = Annotated[str, typer.Option("--policy", "-p", help="fast (one view) or standard (all eight turns).")]
+_Policy = Annotated[
+    str, typer.Option("--policy", "-p", help="fast (one view), standard (turns, borders) or thorough (also crops).")
+]
 _Threshold = Annotated[
     list[str] | None,
     typer.Option("--threshold", "-t", help="ALGORITHM=DISTANCE, inclusive; may be given several times."),
@@ -38,6 +40,9 @@ _Threshold = Annotated[
 _Folder = Annotated[
     Path | None,
     typer.Option("--index-folder", help="Keep indexes in this existing folder: later starts are sooner."),
+]
+_KeyFile = Annotated[
+    Path | None, typer.Option("--key-file", help="File with the secret key that keypoint records were made with.")
 ]
 _Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
@@ -50,6 +55,7 @@ def match(
     policy: _Policy = "standard",
     threshold: _Threshold = None,
     index_folder: _Folder = None,
+    key_file: _KeyFile = None,
     as_json: _Json = False,
 ) -> None:
     """Match pictures or hashes against lists and explain each match.
@@ -58,7 +64,7 @@ def match(
     undecidable.
     """
     summary = ScanSummary()
-    opened = Matcher.open(*lists, policy=policy_from(policy, threshold or ()), index_folder=index_folder)
+    opened = Matcher.open(*lists, policy=policy_from(policy, threshold or (), key_file), index_folder=index_folder)
     with opened as matcher:
         for source in sources:
             report = _report_for(matcher, source)
@@ -79,6 +85,7 @@ def scan_folders(
     policy: _Policy = "standard",
     threshold: _Threshold = None,
     index_folder: _Folder = None,
+    key_file: _KeyFile = None,
     workers: Annotated[int, typer.Option("--workers", "-w", min=1, max=256, help="Threads.")] = 1,
     show_all: Annotated[bool, typer.Option("--all", help="Show every file, not only matches and doubts.")] = False,
     as_json: _Json = False,
@@ -94,7 +101,7 @@ def scan_folders(
     summary = ScanSummary()
     problems: list[OSError] = []
     interrupted = False
-    opened = Matcher.open(*lists, policy=policy_from(policy, threshold or ()), index_folder=index_folder)
+    opened = Matcher.open(*lists, policy=policy_from(policy, threshold or (), key_file), index_folder=index_folder)
     with opened as matcher:
         paths = list(iter_files(roots, on_error=problems.append))
         items = scan(matcher, paths, workers=workers)
@@ -152,6 +159,10 @@ def _answer(source: str, report: MatchReport, *, as_json: bool) -> None:
     OUT.print(Text.assemble(outcome_text(report), f"  {safe(source)}"), soft_wrap=True)
     for item in report.matches:
         near = f"distance {item.distance} of at most {item.threshold}" if item.threshold else "equal"
+        if item.evidence is not None:
+            near = f"evidence {item.evidence:.0f} of at least {item.min_evidence:.0f}, distance {item.distance}"
+        if item.placement is not None:
+            near = str(item.placement)
         labels = "".join(f", {name}={value}" for name, value in item.labels.items())
         line = (
             f"    entry {item.entry_id} of list {item.list_name} version {item.list_version}: "

@@ -16,13 +16,14 @@ from hashmatch.hashers.base import Hasher, refuse_opaque
 from hashmatch.hashers.classic import ClassicHasher
 from hashmatch.hashers.digest import digest
 from hashmatch.hashers.pdq import PDQHasher
-from hashmatch.hashes import Fingerprint, HashValue, Turn, View, ViewHash
+from hashmatch.hashes import Fingerprint, HashValue, ViewHash
 from hashmatch.picture import DecodePolicy, iter_rasters, read_source
+from hashmatch.view import Turn, View
 
 if TYPE_CHECKING:
     from hashmatch.picture import ImageSource
 
-__all__ = ["PICTURE_HASHERS", "fingerprint", "hash_image", "iter_view_hashes"]
+__all__ = ["PICTURE_HASHERS", "fingerprint", "hash_image", "hash_view", "iter_view_hashes"]
 
 _PDQ: Final[Hasher] = PDQHasher()
 
@@ -39,7 +40,13 @@ PICTURE_HASHERS: Final[Mapping[str, Hasher]] = MappingProxyType(
 """The hasher of every algorithm that is computed from pixels."""
 
 
-def hash_image(source: ImageSource, algorithm: str = "pdq", *, decode: DecodePolicy | None = None) -> HashValue:
+def hash_image(
+    source: ImageSource,
+    algorithm: str = "pdq",
+    *,
+    decode: DecodePolicy | None = None,
+    keypoint_key: bytes | None = None,
+) -> HashValue:
     """Hash one picture by one algorithm.
 
     Parameters
@@ -47,9 +54,12 @@ def hash_image(source: ImageSource, algorithm: str = "pdq", *, decode: DecodePol
     source : bytes, path, binary file, PIL image or array
         The picture. Arrays are (H, W, 3) or (H, W), uint8 or float from 0 to 255.
     algorithm : str
-        Name of an algorithm that can be computed: ``pdq``, a classic hash, or a digest of the file's bytes.
+        Name of an algorithm that can be computed: ``pdq``, a classic hash, ``keypoint``, or a digest of the file's
+        bytes.
     decode : DecodePolicy, optional
         Formats and limits.
+    keypoint_key : bytes, optional
+        Secret key of ``keypoint`` records that stay within one organisation; see ``docs/privacy.md``.
 
     Returns
     -------
@@ -69,7 +79,7 @@ def hash_image(source: ImageSource, algorithm: str = "pdq", *, decode: DecodePol
     Cost: the decode, and for PDQ about a fifth of it more.
     """
     first = replace(DecodePolicy() if decode is None else decode, frames="first")
-    return fingerprint(source, (algorithm,), decode=first).view_hashes[0].value
+    return fingerprint(source, (algorithm,), decode=first, keypoint_key=keypoint_key).view_hashes[0].value
 
 
 def fingerprint(
@@ -78,6 +88,7 @@ def fingerprint(
     *,
     turns: bool = False,
     decode: DecodePolicy | None = None,
+    keypoint_key: bytes | None = None,
 ) -> Fingerprint:
     """Compute several hashes of one picture.
 
@@ -88,9 +99,12 @@ def fingerprint(
     algorithms : iterable of str
         Algorithms that can be computed, each taken once.
     turns : bool
-        Whether the seven other turns are hashed too: for queries, a list takes upright pictures only.
+        Whether the seven other turns are hashed too: for queries, a list takes upright pictures only. Keypoint
+        records need no turns.
     decode : DecodePolicy, optional
         Formats and limits, and whether every frame is hashed.
+    keypoint_key : bytes, optional
+        Secret key of ``keypoint`` records; see ``docs/privacy.md``.
 
     Returns
     -------
@@ -123,21 +137,26 @@ def fingerprint(
         view_hashes += [ViewHash(value=digest(data, name)) for name in digest_names]
         opened = data
     if picture_names:
-        view_hashes += iter_view_hashes(opened, picture_names, turns=turns, decode=policy)
+        view_hashes += iter_view_hashes(opened, picture_names, turns=turns, decode=policy, keypoint_key=keypoint_key)
     return Fingerprint(tuple(view_hashes))
 
 
 def iter_view_hashes(
-    source: ImageSource, algorithms: tuple[str, ...], *, turns: bool, decode: DecodePolicy
+    source: ImageSource,
+    algorithms: tuple[str, ...],
+    *,
+    turns: bool,
+    decode: DecodePolicy,
+    keypoint_key: bytes | None = None,
 ) -> Iterator[ViewHash]:
     """Hash one view after the other, so that those before a broken frame are not lost.
 
     Parameters
     ----------
-    source, turns, decode
+    source, turns, decode, keypoint_key
         As for `fingerprint`.
     algorithms : tuple of str
-        Names of `PICTURE_HASHERS`.
+        Names of `PICTURE_HASHERS`, and ``keypoint``.
 
     Yields
     ------
@@ -146,7 +165,7 @@ def iter_view_hashes(
     """
     try:
         for raster in iter_rasters(source, decode):
-            yield from _hash_view(raster.pixels, raster.view, algorithms, turns=turns)
+            yield from hash_view(raster.pixels, raster.view, algorithms, turns=turns, keypoint_key=keypoint_key)
     except MemoryError:
         failure = ImageTooLargeError(
             "there is not enough memory to hash the picture; a DecodePolicy with a smaller max_pixels refuses it",
@@ -164,15 +183,45 @@ def _check_computable(names: tuple[str, ...], picture_names: tuple[str, ...]) ->
         refuse_opaque(algorithm_named(name))
 
 
-def _hash_view(pixels: Any, view: View, names: tuple[str, ...], *, turns: bool) -> Iterator[ViewHash]:
-    """Hash one raster by every algorithm; PDQ's quality stands for all, since the others measure none."""
+def hash_view(
+    pixels: Any, view: View, names: tuple[str, ...], *, turns: bool, keypoint_key: bytes | None = None
+) -> Iterator[ViewHash]:
+    """Hash pixels by every algorithm; PDQ's quality stands for all, since the others measure none.
+
+    Parameters
+    ----------
+    pixels : (H, W, 3) or (H, W) array
+        What is to be hashed.
+    view : View
+        How it was come by.
+    names : tuple of str
+        Names of `PICTURE_HASHERS`, and ``keypoint``.
+    turns : bool
+        Whether the seven other turns are hashed too.
+    keypoint_key : bytes, optional
+        Secret key of ``keypoint`` records.
+
+    Yields
+    ------
+    ViewHash
+        For each algorithm the upright hash, then the turns.
+    """
 
     def hashed_by(hasher: Hasher) -> Mapping[Turn, tuple[HashValue, int | None]]:
         return hasher.hash_turns(pixels) if turns else {Turn.NONE: hasher.hash_pixels(pixels)}
 
     by_pdq = hashed_by(_PDQ)
     for name in names:
+        if name == "keypoint":
+            yield ViewHash(value=_keypoint_record(pixels, keypoint_key), quality=by_pdq[Turn.NONE][1], view=view)
+            continue
         hashed = by_pdq if name == "pdq" else hashed_by(PICTURE_HASHERS[name])
         for turn, (value, _) in hashed.items():
-            turned = View(frame=view.frame, background=view.background, turn=turn)
-            yield ViewHash(value=value, quality=by_pdq[turn][1], view=turned)
+            yield ViewHash(value=value, quality=by_pdq[turn][1], view=replace(view, turn=turn))
+
+
+def _keypoint_record(pixels: Any, key: bytes | None) -> HashValue:
+    # it needs SciPy, which nobody pays for who does not ask for it
+    from hashmatch.hashers.keypoint import KeypointHasher
+
+    return KeypointHasher(key=key).hash_pixels(pixels)[0]

@@ -1,9 +1,12 @@
-"""Exact search of packed codes within a radius. Never imports image code; see ``docs/indexes.md``."""
+"""Search of packed codes and of local descriptors. Never imports image code; see ``docs/indexes.md``."""
 
 from hashmatch.index.base import Explanation, Index, SearchStats
 from hashmatch.index.bktree import BKTree
 from hashmatch.index.costs import Costs
 from hashmatch.index.exact import ExactIndex
+from hashmatch.index.keypoint import KeypointIndex
+from hashmatch.index.keypoint_query import Candidate, KeypointSearch
+from hashmatch.index.keypoint_votes import pack_geometry
 from hashmatch.index.linear import LinearIndex
 from hashmatch.index.loading import load_index
 from hashmatch.index.multi import MultiIndex
@@ -11,15 +14,19 @@ from hashmatch.index.planner import Plan, build_index, plan_index
 
 __all__ = [
     "BKTree",
+    "Candidate",
     "Costs",
     "ExactIndex",
     "Explanation",
     "Index",
+    "KeypointIndex",
+    "KeypointSearch",
     "LinearIndex",
     "MultiIndex",
     "Plan",
     "SearchStats",
     "build_index",
     "load_index",
+    "pack_geometry",
     "plan_index",
 ]

@@ -1,7 +1,9 @@
 """How many false reports a crop search spends, from measured evidence between unrelated pictures.
 
-What was measured is kept with its sample. Beyond it the tail is taken to fall exponentially at the slowest rate seen,
-and in proportion to the size of the list; both are extrapolations, and `FalseReports.is_extrapolated` says so.
+What was measured is kept with its sample. Beyond it the tail is taken to fall exponentially, and in proportion to the
+size of the list; both are extrapolations, and `FalseReports.is_extrapolated` says so. A list smaller than the measured
+one does not spend less in proportion: it has fewer entries to fit by chance, but fewer rivals that give the chance
+away. So it is charged what the worst size would spend, by the measured list thinned out at random.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from typing import Final
 from hashmatch.errors import PolicyError
 
 __all__ = ["PHOTO_TAIL", "SCREENSHOT_TAIL", "EvidenceTail", "FalseReports", "check_crop_budget", "crop_false_reports"]
+
+_ENOUGH: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,22 +30,43 @@ class EvidenceTail:
     over : tuple of (float, int)
         Evidence, nats, and how many of the queries reached it; ascending.
     fall : float
-        Nats over which the count falls to 1/e; the slowest between two of the levels.
+        Nats over which the count falls to 1/e: mean excess of the largest.
+    thinned : tuple of (float, float)
+        Evidence, nats, and false reports per picture at the worst size of a list of at most ``entries``; ascending.
+    thinned_fall : float
+        Nats over which those fall to 1/e; the slowest mean over 30 nats.
     """
 
     queries: int
     entries: int
     over: tuple[tuple[float, int], ...]
     fall: float
+    thinned: tuple[tuple[float, float], ...]
+    thinned_fall: float
+
+    @property
+    def base(self) -> tuple[float, int]:
+        """Highest level that at least ten of the queries reached, from which the tail is drawn out."""
+        return max((item for item in self.over if item[1] >= _ENOUGH), default=self.over[0])
 
 
 PHOTO_TAIL: Final = EvidenceTail(
-    queries=2_995, entries=159_904, over=((20.0, 23), (30.0, 8), (40.0, 2), (50.0, 2)), fall=9.5
+    queries=19_952,
+    entries=159_904,
+    over=((10.0, 119), (15.0, 61), (20.0, 19), (25.0, 10), (30.0, 6), (35.0, 4), (40.0, 2), (45.0, 2)),
+    fall=7.1,
+    thinned=((20.0, 2.9e-3), (30.0, 8.9e-4), (40.0, 2.6e-4), (50.0, 7.5e-5), (60.0, 2.2e-5), (70.0, 6.1e-6)),
+    thinned_fall=8.5,
 )
 """Synthetic photographs not tuned on, against 20,000 others in eight turns; ``benchmarks/results/crops.json``."""
 
 SCREENSHOT_TAIL: Final = EvidenceTail(
-    queries=2_182, entries=96_000, over=((20.0, 139), (30.0, 60), (40.0, 14), (50.0, 4)), fall=11.9
+    queries=1_000,
+    entries=96_000,
+    over=((10.0, 128), (20.0, 55), (30.0, 31), (40.0, 12), (50.0, 6), (60.0, 2)),
+    fall=12.8,
+    thinned=((20.0, 9.0e-2), (30.0, 4.1e-2), (40.0, 1.6e-2), (50.0, 7.0e-3), (60.0, 2.9e-3), (70.0, 1.2e-3)),
+    thinned_fall=11.7,
 )
 """Synthetic screenshots, the worst of the template-heavy kinds, against 12,000 pictures of four such kinds."""
 
@@ -69,7 +94,9 @@ class FalseReports:
         return self.per_picture * pictures
 
 
-def crop_false_reports(min_evidence: float, n_entries: int, tail: EvidenceTail = PHOTO_TAIL) -> FalseReports:
+def crop_false_reports(
+    min_evidence: float, n_entries: int, tail: EvidenceTail = PHOTO_TAIL, *, turns: int = 1
+) -> FalseReports:
     """Say what a crop search spends.
 
     Parameters
@@ -80,36 +107,47 @@ def crop_false_reports(min_evidence: float, n_entries: int, tail: EvidenceTail =
         Size of the list, 0 or more.
     tail : EvidenceTail
         Measured on the kind of picture in question.
+    turns : int
+        Turns of the query that are searched, 1 to 8.
 
     Returns
     -------
     FalseReports
-        For one unrelated picture.
+        For one unrelated picture. What a list of the measured size or more spends by the tail, in proportion to its
+        size, and never less than a thinned list would.
 
     Raises
     ------
     ValueError
-        If the evidence is below what was measured, or the size negative.
+        If the evidence is below what was measured, the size negative, or the turns out of range.
     """
     if n_entries < 0:
         raise ValueError(f"a list has 0 or more entries, not {n_entries}")
-    levels = [item for item in tail.over if item[0] <= min_evidence]
-    if not levels:
-        raise ValueError(f"evidence was measured from {tail.over[0][0]:g} nats on, not from {min_evidence:g}")
-    level, count = levels[-1]
-    share = math.exp((level - min_evidence) / tail.fall) * n_entries / tail.entries / tail.queries
-    beyond = min_evidence > tail.over[-1][0] or n_entries > tail.entries
-    return FalseReports(per_picture=count * share, upper=_upper(count) * share, is_extrapolated=beyond)
+    if not 1 <= turns <= 8:
+        raise ValueError(f"a picture has 1 to 8 turns, not {turns}")
+    lowest = max(tail.over[0][0], tail.thinned[0][0])
+    if min_evidence < lowest:
+        raise ValueError(f"evidence was measured from {lowest:g} nats on, not from {min_evidence:g}")
+    compared = n_entries * turns
+    if not compared:
+        return FalseReports(per_picture=0.0, upper=0.0, is_extrapolated=False)
+    level, count = max(item for item in tail.over if item[0] <= min(min_evidence, tail.base[0]))
+    share = math.exp((level - min_evidence) / tail.fall) * max(1.0, compared / tail.entries) / tail.queries
+    rate, upper = count * share, _upper(count) * share
+    level, worst = max(item for item in tail.thinned if item[0] <= min_evidence)
+    worst *= math.exp((level - min_evidence) / tail.thinned_fall)
+    beyond = min_evidence > tail.base[0] or compared > tail.entries
+    return FalseReports(per_picture=max(rate, worst), upper=max(upper, worst * upper / rate), is_extrapolated=beyond)
 
 
 def check_crop_budget(
-    min_evidence: float, n_entries: int, allowed: float, tail: EvidenceTail = PHOTO_TAIL
+    min_evidence: float, n_entries: int, allowed: float, tail: EvidenceTail = PHOTO_TAIL, *, turns: int = 1
 ) -> FalseReports:
     """Refuse a crop search that spends too much.
 
     Parameters
     ----------
-    min_evidence, n_entries, tail
+    min_evidence, n_entries, tail, turns
         As for `crop_false_reports`.
     allowed : float
         Most false reports per unrelated picture.
@@ -119,7 +157,7 @@ def check_crop_budget(
     PolicyError
         If more is to be expected; the message has the figure.
     """
-    spent = crop_false_reports(min_evidence, n_entries, tail)
+    spent = crop_false_reports(min_evidence, n_entries, tail, turns=turns)
     if spent.per_picture > allowed:
         raise PolicyError(
             f"a least evidence of {min_evidence:g} nats spends {spent.per_picture:.1e} false reports per picture "

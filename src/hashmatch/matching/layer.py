@@ -11,7 +11,7 @@ import hashlib
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,11 @@ from hashmatch.algorithms import Algorithm
 from hashmatch.errors import IndexFormatError
 from hashmatch.index import Index, build_index, load_index
 from hashmatch.lists import HashRows
+
+if TYPE_CHECKING:
+    from hashmatch.index.guided import GuidedIndex
+    from hashmatch.views.crops import CropSearch, Found
+    from hashmatch.views.small import Floats
 
 __all__ = ["Layer"]
 
@@ -31,10 +36,11 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One index and the rows that its positions stand for."""
+    """One index, the rows that its positions stand for, and the same hashes filed for crop searches where asked."""
 
     index: Index
     rows: HashRows
+    guided: GuidedIndex | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,9 @@ class Layer:
     withdrawn: Ints
 
     @classmethod
-    def build(cls, algorithm: Algorithm, rows: HashRows, radius: int, file: Path | None = None) -> Layer:
+    def build(
+        cls, algorithm: Algorithm, rows: HashRows, radius: int, file: Path | None = None, *, crops: bool = False
+    ) -> Layer:
         """Index all hashes of one algorithm in a list.
 
         Parameters
@@ -76,6 +84,8 @@ class Layer:
         file : Path, optional
             Where the index is kept between runs: taken from there, memory-mapped, when it was made from just these
             hashes; else built, written there and mapped.
+        crops : bool
+            Whether crops are searched too; for PDQ.
 
         Raises
         ------
@@ -83,7 +93,8 @@ class Layer:
             If the file cannot be written.
         """
         index = _build(algorithm, rows, radius) if file is None else _kept(file, algorithm, rows, radius)
-        return cls(algorithm, radius, _Part(index, rows), None, np.empty(0, np.int64))
+        base = _Part(index, rows, _guided(rows) if crops else None)
+        return cls(algorithm, radius, base, None, np.empty(0, np.int64))
 
     def __len__(self) -> int:
         later = 0 if self.recent is None else len(self.recent.index)
@@ -115,6 +126,31 @@ class Layer:
             found += zip(rows.tolist(), part.rows.entry_keys[positions].tolist(), distances.tolist(), strict=True)
         return found
 
+    def search_crops(self, small: Floats, search: CropSearch) -> list[tuple[Found, int, bytes]]:
+        """Find live hashes of pictures that the query may have been cut from.
+
+        Parameters
+        ----------
+        small : (128, 128) float32 array
+            The query, from `hashmatch.views.small.small_luma`.
+        search : CropSearch
+            How to search.
+
+        Returns
+        -------
+        list of (found, key, code)
+            What was found, key of the entry, and the entry's hash. Empty where the layer was built without crops.
+        """
+        found: list[tuple[Found, int, bytes]] = []
+        for part in (self.base, self.recent):
+            if part is None or part.guided is None:
+                continue
+            gone = np.isin(part.rows.hash_ids, self.withdrawn) if self.withdrawn.size else None
+            for item in search.search(small, part.guided, withdrawn=gone):
+                key, code = part.rows.entry_keys[item.position], part.rows.codes[item.position]
+                found.append((item, int(key), code.tobytes()))
+        return found
+
     def updated(self, added: HashRows | None, withdrawn: Ints) -> Layer | None:
         """Make the layer of a later version.
 
@@ -140,7 +176,7 @@ class Layer:
 
     def _recent_with(self, added: HashRows) -> _Part:
         if self.recent is None:
-            return _part(self.algorithm, added, self.radius)
+            return self._part(added)
         old = self.recent.rows
         # the small index is made anew, never changed: another thread may be searching it
         rows = HashRows(
@@ -150,11 +186,18 @@ class Layer:
             entry_keys=np.concatenate((old.entry_keys, added.entry_keys)),
             quality=np.concatenate((old.quality, added.quality)),
         )
-        return _part(self.algorithm, rows, self.radius)
+        return self._part(rows)
+
+    def _part(self, rows: HashRows) -> _Part:
+        crops = self.base.guided is not None
+        return _Part(_build(self.algorithm, rows, self.radius), rows, _guided(rows) if crops else None)
 
 
-def _part(algorithm: Algorithm, rows: HashRows, radius: int) -> _Part:
-    return _Part(_build(algorithm, rows, radius), rows)
+def _guided(rows: HashRows) -> GuidedIndex:
+    # only a policy that looks for crops loads the code for them
+    from hashmatch.views.crops import guided_index
+
+    return guided_index(rows.codes)
 
 
 def _build(algorithm: Algorithm, rows: HashRows, radius: int) -> Index:

@@ -14,15 +14,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
-from hashmatch._version import __version__
 from hashmatch.errors import ImageError, PolicyError, ReferenceListError
 from hashmatch.hashes import Fingerprint, HashValue, ViewHash
 from hashmatch.lists import ReferenceList
-from hashmatch.matching.report import ComparedList, MatchReport, Outcome
+from hashmatch.matching.answer import answer
+from hashmatch.matching.query import Query, read_pixels, read_records
+from hashmatch.matching.report import MatchReport, Outcome
 from hashmatch.matching.snapshot import ListSnapshot
-from hashmatch.policy import MatchPolicy, Rule
+from hashmatch.policy import MatchPolicy
 from hashmatch.profiles import STANDARD
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Matcher"]
 
-_SOFTWARE: Final = f"hashmatch {__version__}"
 _LOOKAHEAD: Final = 4
 
 
@@ -207,36 +205,18 @@ class Matcher:
         try:
             data = read_source(source, self._policy.decode)
         except ImageError as error:
-            return self._answer(snapshots, (), failure=error.reason)
+            return answer(snapshots, Query(failure=error.reason), self._policy)
         digests: tuple[ViewHash, ...] = ()
         if data is not None:
             source = data
             digests = tuple(ViewHash(value=digest(data, rule.algorithm)) for rule in rules if rule.is_digest)
         if digests and self._policy.stop_at_digest:
-            report = self._answer(snapshots, digests)
+            report = answer(snapshots, Query(hashes=digests), self._policy)
             if report.outcome is Outcome.MATCH:
                 return report
-        return self._match_pixels(source, digests, rules, snapshots)
-
-    def _match_pixels(
-        self,
-        source: ImageSource,
-        digests: tuple[ViewHash, ...],
-        rules: list[Rule],
-        snapshots: tuple[ListSnapshot, ...],
-    ) -> MatchReport:
-        from hashmatch.hashers.facade import PICTURE_HASHERS, iter_view_hashes
-
-        # a picture is decoded even where the lists hold no hash of pixels: an unreadable one is never "no match"
-        names = tuple(rule.algorithm for rule in rules if rule.algorithm in PICTURE_HASHERS) or ("pdq",)
-        found = list(digests)
-        failure = None
-        try:
-            for item in iter_view_hashes(source, names, turns=self._policy.turns, decode=self._policy.decode):
-                found.append(item)  # noqa: PERF402 - what came before an error must stay
-        except ImageError as error:
-            failure = error.reason  # frames before the broken one are searched all the same
-        return self._answer(snapshots, tuple(found), failure=failure)
+        held = {name for item in snapshots for name in item.sizes}
+        query = read_pixels(source, digests, held, self._policy)
+        return answer(snapshots, query, self._policy)
 
     def match_many(self, sources: Iterable[ImageSource], *, workers: int = 1) -> Iterator[MatchReport]:
         """Look many pictures up, in order.
@@ -305,95 +285,18 @@ class Matcher:
         ------
         PolicyError
             If the policy has no rule for any of its algorithms.
+        HashFormatError
+            If it holds a keypoint record that is none.
         TypeError
             If it is not a `Fingerprint`.
         """
         if not isinstance(fingerprint, Fingerprint):
             raise TypeError(f"match_fingerprint takes a Fingerprint, not {type(fingerprint).__name__}")
         known = tuple(item for item in fingerprint.view_hashes if self._policy.rule_for(item.value.algorithm))
-        if not known:
+        records = tuple(item for item in fingerprint.view_hashes if item.value.algorithm == "keypoint")
+        if self._policy.keypoints is None:
+            records = ()
+        if not known and not records:
             raise PolicyError(f"policy {self._policy.name!r} has no rule for any hash of this fingerprint")
-        return self._answer(self._open_snapshots(), known)
-
-    def _searchable(self, item: ViewHash) -> bool:
-        rule = self._policy.rule_for(item.value.algorithm)
-        return rule is not None and (item.quality is None or item.quality >= rule.min_quality)
-
-    def _hits(
-        self, snapshots: tuple[ListSnapshot, ...], view_hashes: tuple[ViewHash, ...]
-    ) -> list[tuple[ListSnapshot, Rule, int, ViewHash]]:
-        """Search all lists; the best view for each list, entry and algorithm, the nearest first."""
-        best: dict[tuple[int, str, int], tuple[int, int, ViewHash]] = {}
-        for number, snapshot in enumerate(snapshots):
-            for rule in self._policy.rules:
-                layer = snapshot.layers.get(rule.algorithm)
-                queries = [q for q in view_hashes if q.value.algorithm == rule.algorithm and self._searchable(q)]
-                if layer is None or not queries:
-                    continue
-                codes = np.frombuffer(b"".join(q.value.data for q in queries), np.uint8).reshape(len(queries), -1)
-                for row, key, found in layer.search(codes, rule.threshold):
-                    slot = (number, rule.algorithm, key)
-                    # views come plainest first, so that the plainest wins a tie
-                    if slot not in best or (found, row) < best[slot][:2]:
-                        best[slot] = (found, row, queries[row])
-        rules = {rule.algorithm: (place, rule) for place, rule in enumerate(self._policy.rules)}
-
-        def nearness(slot: tuple[int, str, int]) -> tuple[bool, float, int, int, int]:
-            place, rule = rules[slot[1]]
-            return (not rule.is_digest, best[slot][0] / max(1, rule.threshold), place, slot[0], slot[2])
-
-        return [
-            (snapshots[n], rules[name][1], key, best[n, name, key][2]) for n, name, key in sorted(best, key=nearness)
-        ]
-
-    def _answer(
-        self, snapshots: tuple[ListSnapshot, ...], view_hashes: tuple[ViewHash, ...], *, failure: str | None = None
-    ) -> MatchReport:
-        """Turn hits into the report: the one place where the outcome is decided."""
-        hits = self._hits(snapshots, view_hashes)
-        # explaining reads the list, so it stops at the bound however many near duplicates a list holds
-        matches, n_gone = [], 0
-        for snapshot, rule, key, query in hits:
-            match = snapshot.explained(rule, key, query)
-            n_gone += match is None
-            if match is not None:
-                matches.append(match)
-                if len(matches) == self._policy.max_matches:
-                    break
-        searched = {item.value.algorithm for item in view_hashes if self._searchable(item)}
-        lists = tuple(item.compared(searched) for item in snapshots)
-        reason = failure or self._gap(snapshots, view_hashes, searched, lists)
-        outcome = Outcome.NO_MATCH
-        if matches:
-            outcome = Outcome.MATCH
-        elif failure is not None:
-            outcome = Outcome.UNREADABLE
-        elif reason is not None:
-            outcome = Outcome.UNDECIDABLE
-        qualities = [item.quality for item in view_hashes if item.quality is not None]
-        return MatchReport(
-            outcome=outcome,
-            matches=tuple(matches),
-            n_matches=len(hits) - n_gone,
-            reason=reason,
-            lists=lists,
-            quality=max(qualities, default=None),
-            policy=self._policy.name,
-            software=_SOFTWARE,
-        )
-
-    def _gap(
-        self,
-        snapshots: tuple[ListSnapshot, ...],
-        view_hashes: tuple[ViewHash, ...],
-        searched: set[str],
-        lists: tuple[ComparedList, ...],
-    ) -> str | None:
-        """Say why "nothing was near" would claim more than was compared; None where it would not."""
-        held = {name for item in snapshots for name, layer in item.layers.items() if len(layer)}
-        perceptual = {item.value.algorithm for item in view_hashes if item.quality is not None} & held
-        if perceptual and not perceptual & searched:
-            return "too-plain"
-        if any(item.n_entries for item in snapshots) and not any(item.compared for item in lists):
-            return "nothing-to-compare"
-        return None
+        query = Query(hashes=known, keypoints=read_records(records, self._policy))
+        return answer(self._open_snapshots(), query, self._policy)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from hashmatch.hashes import View
+from hashmatch.view import View
 
-__all__ = ["ComparedList", "Match", "MatchReport", "Outcome"]
+__all__ = ["ComparedList", "Match", "MatchReport", "Outcome", "Placement"]
 
 
 class Outcome(Enum):
@@ -24,6 +24,66 @@ class Outcome(Enum):
     NO_MATCH = "no match"
     UNDECIDABLE = "undecidable"
     UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """How the query lies on the entry's picture, told by keypoints.
+
+    Parameters
+    ----------
+    crop : tuple of float
+        Left, top, right and bottom of what the query shows, as shares of the entry's picture, 0 to 1.
+    overlap : float
+        Share of the entry's picture that the query shows, 0 to 1.
+    scale : float
+        How much larger the query shows it than it is, both resampled to one area; below 1 it is smaller.
+    angle : float
+        Degrees the query is turned anticlockwise against the entry's picture, -180 to 180; mirrored first.
+    mirrored : bool
+        Whether the query is mirrored.
+    inliers : int
+        Points that lie where they should.
+    agreement : float
+        Share of the compared signs of the record's field that agree, 0 to 1.
+    n_compared : int
+        Signs compared.
+    chance : float
+        Decimal logarithm of the chance that an unrelated pair agrees as well.
+    """
+
+    crop: tuple[float, float, float, float]
+    overlap: float
+    scale: float
+    angle: float
+    mirrored: bool
+    inliers: int
+    agreement: float
+    n_compared: int
+    chance: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "crop": dict(zip(("left", "top", "right", "bottom"), self.crop, strict=True)),
+            "overlap": self.overlap,
+            "scale": self.scale,
+            "angle": self.angle,
+            "mirrored": self.mirrored,
+            "inliers": self.inliers,
+            "agreement": self.agreement,
+            "n_compared": self.n_compared,
+            "chance": self.chance,
+        }
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        parts = [f"shows {self.overlap:.0%} of it", f"{self.inliers} points", f"{self.agreement:.0%} of signs agree"]
+        if abs(self.angle) >= 1:
+            parts.append(f"turned by {self.angle:.0f} degrees")
+        if self.mirrored:
+            parts.append("mirrored")
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,14 +104,21 @@ class Match:
         Each source that stands behind the entry, with the labels it gave.
     algorithm : str
         Algorithm of the two hashes.
-    distance : int
-        Distance between them, in the algorithm's unit (bits for perceptual hashes).
-    threshold : int
-        Largest distance that counted, same unit.
+    distance : int or None
+        Distance between them in that view, in the algorithm's unit (bits for perceptual hashes); None for keypoint
+        records, which have none.
+    threshold : int or None
+        Largest distance that counted, same unit; None where not the distance but the evidence decided.
     quality : int or None
         Quality of the query's hash, 0 to 100; None where it is not measured.
     view : View
         How the query was looked at: ``str(match.view)`` says it in words.
+    evidence : float or None
+        For crops: how much more likely the two hashes are if the query was cut from the entry's picture, nats.
+    min_evidence : float or None
+        Least evidence that counted.
+    placement : Placement or None
+        For keypoint records: how the query lies on the entry's picture.
     """
 
     list_name: str
@@ -60,10 +127,13 @@ class Match:
     entry_id: str
     sources: Mapping[str, Mapping[str, str]]
     algorithm: str
-    distance: int
-    threshold: int
+    distance: int | None
+    threshold: int | None
     quality: int | None
     view: View
+    evidence: float | None = None
+    min_evidence: float | None = None
+    placement: Placement | None = None
 
     @property
     def labels(self) -> dict[str, str]:
@@ -86,13 +156,11 @@ class Match:
             "algorithm": self.algorithm,
             "distance": self.distance,
             "threshold": self.threshold,
+            "evidence": self.evidence,
+            "min_evidence": self.min_evidence,
+            "placement": None if self.placement is None else self.placement.to_dict(),
             "quality": self.quality,
-            "view": {
-                "text": str(self.view),
-                "frame": self.view.frame,
-                "background": self.view.background.value,
-                "turn": self.view.turn.value,
-            },
+            "view": self.view.to_dict(),
         }
 
 
@@ -144,7 +212,7 @@ class MatchReport:
         The answer.
     matches : tuple of Match
         Best comparison for each list, entry and algorithm: digests first, then by distance relative to the
-        threshold.
+        threshold, then crops by their evidence, then keypoint records by their chance.
     n_matches : int
         How many there were before the policy's ``max_matches`` cut them.
     reason : str or None

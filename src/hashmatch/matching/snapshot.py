@@ -7,18 +7,24 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from hashmatch.algorithms import ALGORITHMS
 from hashmatch.errors import ReferenceListError
-from hashmatch.hashes import ViewHash, distance
 from hashmatch.lists import Changes, ReferenceList
 from hashmatch.matching.layer import Layer
-from hashmatch.matching.report import ComparedList, Match
-from hashmatch.policy import MatchPolicy, Rule
+from hashmatch.matching.report import ComparedList
+from hashmatch.policy import KeypointRule, MatchPolicy
+
+if TYPE_CHECKING:
+    from hashmatch.lists import RecordStream
+    from hashmatch.matching.keypoints import KeypointLayer
 
 __all__ = ["ListSnapshot"]
+
+RECORD_ALGORITHMS: Final = {name for name, algorithm in ALGORITHMS.items() if not algorithm.n_bits}
 
 
 class _Use:
@@ -41,6 +47,8 @@ class ListSnapshot:
         Entries at that version.
     layers : mapping of str to Layer
         Searchable hashes, by algorithm; those that the policy has a rule for.
+    keypoints : KeypointLayer or None
+        Searchable keypoint records, if the list has any and the policy has a rule for them.
     unsearched : mapping of str to int
         Hashes of algorithms that the policy has no rule for.
     index_folder : Path or None
@@ -55,6 +63,7 @@ class ListSnapshot:
     version: int
     n_entries: int
     layers: Mapping[str, Layer]
+    keypoints: KeypointLayer | None
     unsearched: Mapping[str, int]
     index_folder: Path | None
     list_id: str
@@ -71,24 +80,34 @@ class ListSnapshot:
         """
         whole = reference.snapshot()
         layers, unsearched = {}, {}
-        for name, rows in whole.rows.items():
-            rule = policy.rule_for(name)
-            if rule is None:
-                unsearched[name] = len(rows)
-            else:
-                file = None if index_folder is None else index_folder / f"{whole.list_id}.{name}.index"
-                try:
-                    layers[name] = Layer.build(ALGORITHMS[name], rows, rule.threshold, file)
-                except OSError as error:
-                    raise ReferenceListError(
-                        f"the index folder cannot be used: {error.strerror or 'input/output error'};"
-                        " name an existing folder that can be written"
-                    ) from error
+        try:
+            for name, rows in whole.rows.items():
+                rule = policy.rule_for(name)
+                if rule is None:
+                    unsearched[name] = len(rows)
+                    continue
+                file = _index_file(index_folder, whole.list_id, name)
+                crops = name == "pdq" and policy.crops is not None
+                layers[name] = Layer.build(ALGORITHMS[name], rows, rule.threshold, file, crops=crops)
+            keypoints = None
+            for name, records in whole.records.items():
+                if policy.keypoints is None:
+                    unsearched[name] = len(records)
+                else:
+                    keypoints = _build_keypoints(
+                        policy.keypoints, records, _index_file(index_folder, whole.list_id, name)
+                    )
+        except OSError as error:
+            raise ReferenceListError(
+                f"the index folder cannot be used: {error.strerror or 'input/output error'};"
+                " name an existing folder that can be written"
+            ) from error
         return cls(
             reference=reference,
             version=whole.version,
             n_entries=whole.n_entries,
             layers=MappingProxyType(layers),
+            keypoints=keypoints,
             unsearched=MappingProxyType(unsearched),
             index_folder=index_folder,
             list_id=whole.list_id,
@@ -125,7 +144,17 @@ class ListSnapshot:
 
     def _with(self, changes: Changes, policy: MatchPolicy) -> ListSnapshot | None:
         layers, unsearched = dict(self.layers), dict(self.unsearched)
-        for name in sorted(changes.added.keys() | changes.withdrawn.keys()):
+        keypoints = self.keypoints
+        for name in sorted(changes.records.keys() | changes.withdrawn.keys() & RECORD_ALGORITHMS):
+            records, gone = changes.records.get(name), changes.withdrawn.get(name, np.empty(0, np.int64))
+            if policy.keypoints is None:
+                more = 0 if records is None else len(records)
+                unsearched[name] = unsearched.get(name, 0) + more - gone.size
+                continue
+            keypoints = None if keypoints is None else keypoints.updated(records, gone)
+            if keypoints is None:
+                return None
+        for name in sorted(changes.added.keys() | changes.withdrawn.keys() - RECORD_ALGORITHMS):
             rows, gone = changes.added.get(name), changes.withdrawn.get(name, np.empty(0, np.int64))
             rule = policy.rule_for(name)
             if rule is None:
@@ -134,7 +163,8 @@ class ListSnapshot:
                 continue
             if name not in layers:
                 if rows is not None:
-                    layers[name] = Layer.build(ALGORITHMS[name], rows, rule.threshold)
+                    crops = name == "pdq" and policy.crops is not None
+                    layers[name] = Layer.build(ALGORITHMS[name], rows, rule.threshold, crops=crops)
                 continue
             updated = layers[name].updated(rows, gone)
             if updated is None:
@@ -145,38 +175,42 @@ class ListSnapshot:
             version=changes.version,
             n_entries=changes.n_entries,
             layers=MappingProxyType(layers),
+            keypoints=keypoints,
             unsearched=MappingProxyType(unsearched),
         )
 
-    def explained(self, rule: Rule, key: int, query: ViewHash) -> Match | None:
-        """Explain one hit from what the list says now; None when the hash was withdrawn since it was indexed."""
-        entry = self.reference.entry_by_key(key)
-        values = () if entry is None else (value for value in entry.hashes if value.algorithm == rule.algorithm)
-        nearest = min((distance(query.value, value) for value in values), default=None)
-        if entry is None or nearest is None or nearest > rule.threshold:
-            return None
-        return Match(
-            list_name=self.reference.name,
-            list_id=self.list_id,
-            list_version=self.version,
-            entry_id=entry.entry_id,
-            sources=entry.labels,
-            algorithm=rule.algorithm,
-            distance=nearest,
-            threshold=rule.threshold,
-            quality=query.quality,
-            view=query.view,
-        )
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Hashes that can be searched, by algorithm."""
+        sizes = {name: len(layer) for name, layer in self.layers.items() if len(layer)}
+        if self.keypoints is not None and len(self.keypoints):
+            sizes["keypoint"] = len(self.keypoints)
+        return sizes
 
     def compared(self, searched: Set[str]) -> ComparedList:
         """Say what of the list a picture was compared with, by the algorithms that were searched."""
-        sizes = {name: len(layer) for name, layer in self.layers.items() if len(layer)}
+        left_out = {name: n for name, n in self.unsearched.items() if n}
+        if self.keypoints is not None and self.keypoints.n_foreign:
+            left_out["keypoint"] = self.keypoints.n_foreign
+        for name, n in self.sizes.items():
+            if name not in searched:
+                left_out[name] = left_out.get(name, 0) + n
         return ComparedList(
             name=self.reference.name,
             list_id=self.list_id,
             version=self.version,
             n_entries=self.n_entries,
-            compared={name: n for name, n in sizes.items() if name in searched},
-            not_compared={name: n for name, n in sizes.items() if name not in searched}
-            | {name: n for name, n in self.unsearched.items() if n},
+            compared={name: n for name, n in self.sizes.items() if name in searched},
+            not_compared=left_out,
         )
+
+
+def _index_file(folder: Path | None, list_id: str, name: str) -> Path | None:
+    return None if folder is None else folder / f"{list_id}.{name}.index"
+
+
+def _build_keypoints(rule: KeypointRule, records: RecordStream, file: Path | None) -> KeypointLayer:
+    """Index keypoint records; only a policy that searches them loads the code for it."""
+    from hashmatch.matching.keypoints import KeypointLayer
+
+    return KeypointLayer.build(rule, records, file)

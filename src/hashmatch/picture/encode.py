@@ -14,7 +14,19 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["check_pixels", "encode", "jpeg", "map_perspective", "png", "recode", "resize", "rotate", "to_pil", "webp"]
+__all__ = [
+    "check_pixels",
+    "encode",
+    "jpeg",
+    "map_perspective",
+    "png",
+    "recode",
+    "resize",
+    "rotate",
+    "thumbnail",
+    "to_pil",
+    "webp",
+]
 
 Pixels = npt.NDArray[np.uint8]
 Filter = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
@@ -162,6 +174,21 @@ def resize(pixels: Pixels, size: tuple[int, int], *, filter: Filter = "lanczos")
     if height < 1 or width < 1:
         raise ValueError(f"size must be at least 1 x 1 px, not {height} x {width}")
     return np.array(to_pil(pixels).resize((int(width), int(height)), _filter(filter)))
+
+
+def thumbnail(pixels: Pixels, side: int) -> Pixels:
+    """Shrink to fit a square, aspect kept, exactly as Pillow's `PIL.Image.Image.thumbnail` does by itself.
+
+    Parameters
+    ----------
+    pixels : (H, W, 3) uint8 array
+        RGB; returned as it is where it fits already.
+    side : int
+        Side of the square, px, at least 1.
+    """
+    shrunk = to_pil(pixels)
+    shrunk.thumbnail((side, side))
+    return np.array(shrunk)
 
 
 def rotate(pixels: Pixels, degrees: float, *, fill: tuple[int, int, int] = (0, 0, 0)) -> Pixels:

@@ -76,8 +76,8 @@ class Edge:
     first, last : int
         The content begins in one of these lines.
     strength : float
-        For a border of one colour the share of the line along which content begins, at most 1; for a smooth one, how
-        many times stronger the step is than those outside.
+        Share of the line along which content begins, or, for a smooth border, along which the step stands out from
+        those outside; 0 to 1.
     kind : str
         ``"plain"``, ``"gradient"``, ``"blurred"`` or ``"band"``.
     colour : (n,) array, optional
@@ -164,7 +164,7 @@ def central(lines: Values) -> Values:
     return lines[..., int(_ENDS * length) : length - int(_ENDS * length)]
 
 
-def colour_edge(lines: Values, cell: int, *, bands: bool) -> Edge | None:
+def colour_edge(lines: Values, cell: int, *, bands: bool, near: int | None = None) -> Edge | None:
     """Find the end of a border of one colour.
 
     Parameters
@@ -175,6 +175,8 @@ def colour_edge(lines: Values, cell: int, *, bands: bool) -> Edge | None:
         Thickness of a line, px.
     bands : bool
         Whether text and signs may stand on the border; it may then reach deeper.
+    near : int, optional
+        Look only at this line and the two beside it.
 
     Returns
     -------
@@ -202,6 +204,9 @@ def colour_edge(lines: Values, cell: int, *, bands: bool) -> Edge | None:
     best: tuple[float, float] | None = None
     for tolerance in tolerances[spread > _CALM :]:
         rise = _rise(away, change, tolerance, deepest, None if bands else -(-_JPEG_REACH // cell) + 2)
+        if near is not None:
+            rise[: max(0, near - 1)] = 0.0
+            rise[near + 2 :] = 0.0
         strength = float(rise.max())
         if strength >= _FAINTEST and (best is None or strength > best[0] + 0.1):
             best, depth = (strength, tolerance), int((rise >= _NEAR_BEST * strength).argmax())

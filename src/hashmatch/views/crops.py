@@ -1,13 +1,18 @@
 """Search a list of PDQ hashes for the picture that a query was cut from.
 
 Every view of a grid proposes entries: the likeliest keys of its surest bits are looked up in a `GuidedIndex`, what is
-found is compared in all bits, and the best of it is climbed to its best cut. The score there decides.
+found is compared in all bits, and the best of it is climbed to its best cut.
+
+The score there supposes that bits are independent of one another. Those of natural pictures are not: one large shape
+decides many at once, so that unrelated pictures of the kind score far above chance. How far is measured on the query
+itself and in the list at hand: the entries that it also resembles a little, its rivals, say how common it is, and take
+from the score. No constant of synthetic pictures says what is common.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
 
@@ -15,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hashmatch.index.guided import GuidedIndex
+from hashmatch.view import Turn
 from hashmatch.views.climb import Fit, climb, score_at
-from hashmatch.views.small import Floats
+from hashmatch.views.small import Floats, turn_small
 from hashmatch.views.soft import COARSE, certainties, flat_bits, score
 from hashmatch.views.uncrop import THOROUGH_GRID, AxisCut, Grid, unseen_share, view_coefficients
 
@@ -39,11 +45,19 @@ class Found:
         Where it fits best, and how well.
     evidence : float
         The score, less what the query's rivals take from it; nats.
+    turn : Turn
+        How the query was turned before it was fitted; the cuts are those of the turned picture.
     """
 
     position: int
     fit: Fit
     evidence: float
+    turn: Turn = Turn.NONE
+
+    @property
+    def distance(self) -> int:
+        """Differing bits between the entry and the fitted view, 0 to 256."""
+        return self.fit.distance
 
 
 def guided_index(codes: npt.NDArray[np.uint8]) -> GuidedIndex:
@@ -71,13 +85,20 @@ class CropSearch:
     ----------
     grid : Grid
         Cuts that are tried.
+    turns : tuple of Turn
+        How the query is turned before it is searched; each costs a search, and `max_climbs` is for all together.
     min_evidence : float
         Least evidence reported, nats, inclusive; ``docs/crops.md`` says what it spends.
     rival_cost : float
-        Evidence is the score less this times log(1 + rivals), nats. A rival is another entry that would have been
-        climbed and is no near copy of the entry itself: a picture of one large shape resembles many entries.
+        Evidence is the score less this times log(1 + rivals), nats. A rival is another entry of at least
+        ``min_rival`` that is no near copy of the entry itself (more than 62 bits from it).
+    full_rivals : int
+        Entries, times turns, up to which each rival counts in full; of more, in proportion, so that a longer list is
+        not of itself a commoner one. The default is the size that was measured.
+    min_rival : float
+        Least score at the grid's view for an entry to count as a rival, nats.
     min_start : float
-        Least score at the grid's view for an entry to be climbed, nats.
+        Least score at the grid's view for an entry to be climbed, nats; at least ``min_rival``.
     max_start_distance : int
         Largest distance at the grid's view for an entry to be scored, bits.
     flips : int
@@ -91,8 +112,11 @@ class CropSearch:
     """
 
     grid: Grid = field(default=THOROUGH_GRID)
-    min_evidence: float = 62.0
-    rival_cost: float = 16.0
+    turns: tuple[Turn, ...] = (Turn.NONE,)
+    min_evidence: float = 86.0
+    rival_cost: float = 12.0
+    full_rivals: int = 160_000
+    min_rival: float = -20.0
     min_start: float = 0.0
     max_start_distance: int = 92
     flips: int = 8
@@ -103,11 +127,18 @@ class CropSearch:
     def __post_init__(self) -> None:
         if not 0 <= self.flips <= 10:
             raise ValueError(f"flips must be 0 to 10, not {self.flips}")
-        for name in ("max_probes", "max_compared", "max_climbs"):
+        object.__setattr__(self, "turns", tuple(dict.fromkeys(self.turns)))
+        if not self.turns:
+            raise ValueError("a search looks at one turn of the query or more")
+        if self.rival_cost < 0 or self.min_start < self.min_rival:
+            raise ValueError("rival_cost is 0 or more, and min_start at least min_rival")
+        for name in ("full_rivals", "max_probes", "max_compared", "max_climbs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more")
 
-    def search(self, small: Floats, index: GuidedIndex) -> list[Found]:
+    def search(
+        self, small: Floats, index: GuidedIndex, *, withdrawn: npt.NDArray[np.bool_] | None = None
+    ) -> list[Found]:
         """Find the entries that fit the query uncropped.
 
         Parameters
@@ -116,6 +147,8 @@ class CropSearch:
             The query, from `hashmatch.views.small.small_luma`.
         index : GuidedIndex
             From `guided_index`.
+        withdrawn : (n,) bool array, optional
+            Entries that are no longer of the list: never found, and no rivals.
 
         Returns
         -------
@@ -130,42 +163,63 @@ class CropSearch:
         if not len(index):
             return []
         cuts = self.grid.axis_cuts
-        positions, views, _ = self.candidates(small, index)
-        found: dict[int, Fit] = {}
+        turned = [turn_small(small, turn) for turn in self.turns]
+        positions, views, starts, turns = self._all_candidates(turned, index, withdrawn)
         bits = flat_bits(np.ascontiguousarray(index.words[positions]).view(np.uint8))
-        ended: set[tuple[AxisCut, AxisCut]] = set()
-        for place in range(min(self.max_climbs, len(positions))):
+        able = int(np.count_nonzero(starts >= self.min_start))
+        found: dict[int, Found] = {}
+        ended: set[tuple[int, AxisCut, AxisCut]] = set()
+        for place in range(min(self.max_climbs, able)):
             row, column = divmod(int(views[place]), len(cuts))
-            fit = climb(small, bits[place], cuts[column], cuts[row])
-            _keep_better(found, int(positions[place]), fit)
+            turn = int(turns[place])
+            fit = climb(turned[turn], bits[place], cuts[column], cuts[row])
+            self._keep_better(found, place, turn, fit)
             if fit.score >= self.min_evidence:
-                ended.add((fit.columns, fit.rows))
-        for columns, rows in sorted(ended):
-            for position, fit in zip(positions.tolist(), score_at(small, bits, columns, rows), strict=True):
-                _keep_better(found, position, fit)
+                ended.add((turn, fit.columns, fit.rows))
+        for turn, columns, rows in sorted(ended):
+            for place, fit in enumerate(score_at(turned[turn], bits[:able], columns, rows)):
+                self._keep_better(found, place, turn, fit)
+        listed = len(index) - (0 if withdrawn is None else int(np.count_nonzero(withdrawn)))
+        weight = min(1.0, self.full_rivals / (max(1, listed) * len(self.turns)))
         kept = []
-        for place, position in enumerate(positions.tolist()):
-            if position in found and found[position].score >= self.min_evidence:
-                rivals = np.count_nonzero(np.count_nonzero(bits != bits[place], axis=1) > _NEAR_COPY)
-                evidence = found[position].score - self.rival_cost * math.log1p(rivals)
-                if evidence >= self.min_evidence:
-                    kept.append(Found(position=position, fit=found[position], evidence=evidence))
+        for place, item in found.items():
+            rivals = np.count_nonzero(np.count_nonzero(bits != bits[place], axis=1) > _NEAR_COPY)
+            evidence = item.fit.score - self.rival_cost * math.log1p(weight * rivals)
+            if evidence >= self.min_evidence:
+                kept.append(replace(item, position=int(positions[place]), evidence=evidence))
         return sorted(kept, key=lambda item: (-item.evidence, item.position))
 
+    def _keep_better(self, found: dict[int, Found], place: int, turn: int, fit: Fit) -> None:
+        """Keep the best fit of each candidate that can still reach the least evidence."""
+        if fit.score >= self.min_evidence and (place not in found or fit.score > found[place].fit.score):
+            found[place] = Found(position=place, fit=fit, evidence=fit.score, turn=self.turns[turn])
+
+    def _all_candidates(
+        self, turned: list[Floats], index: GuidedIndex, withdrawn: npt.NDArray[np.bool_] | None
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats, npt.NDArray[np.int64]]:
+        """Candidates of every turn, each entry once, the best start first; the last array says of which turn."""
+        parts = [self.candidates(small, index, withdrawn=withdrawn) for small in turned]
+        positions, views, starts = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        turns = np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])
+        order = np.lexsort((turns, positions, -starts))
+        _, first = np.unique(positions[order], return_index=True)
+        order = order[np.sort(first)]
+        return positions[order], views[order], starts[order], turns[order]
+
     def candidates(
-        self, small: Floats, index: GuidedIndex
+        self, small: Floats, index: GuidedIndex, *, withdrawn: npt.NDArray[np.bool_] | None = None
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
-        """Propose entries by the views of the grid.
+        """Propose entries by the views of the grid, and their rivals; of one turn.
 
         Parameters
         ----------
-        small, index
+        small, index, withdrawn
             As for `search`.
 
         Returns
         -------
         positions : (c,) int64 array
-            Each entry once, the best start first.
+            Each entry once, the best start first; those of at least ``min_rival``.
         views : (c,) int64 array
             The view it starts from: row of the grid times its columns plus column.
         starts : (c,) float32 array
@@ -174,6 +228,9 @@ class CropSearch:
         cuts = self.grid.axis_cuts
         odds = certainties(view_coefficients(small, cuts, cuts), unseen_share(cuts, cuts), COARSE).reshape(-1, 256)
         views, positions = self._probed(odds, index)
+        if withdrawn is not None:
+            listed = (~withdrawn[positions]).nonzero()[0]
+            views, positions = views[listed], positions[listed]
         words = np.packbits((odds > 0)[:, ::-1], axis=1).view("<u8")
         differing = words.take(views, axis=0) ^ index.words.take(positions, axis=0)
         distances = np.bitwise_count(differing).sum(axis=1, dtype=np.int32)
@@ -186,7 +243,7 @@ class CropSearch:
         bits = flat_bits(np.ascontiguousarray(index.words[positions]).view(np.uint8))
         starts = score(odds[views], bits, COARSE)
         order = np.lexsort((views, positions, -starts))
-        order = order[starts[order] >= self.min_start]
+        order = order[starts[order] >= self.min_rival]
         _, first = np.unique(positions[order], return_index=True)
         order = order[np.sort(first)]
         return positions[order], views[order], starts[order]
@@ -221,11 +278,6 @@ class CropSearch:
             found_views.append(view.take(rows))
             found_positions.append(positions)
         return np.concatenate(found_views), np.concatenate(found_positions)
-
-
-def _keep_better(found: dict[int, Fit], position: int, fit: Fit) -> None:
-    if position not in found or fit.score > found[position].score:
-        found[position] = fit
 
 
 @lru_cache(maxsize=16)

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hashmatch.hashers.base import Pixels, check_pixels
+from hashmatch.view import Turn
 
-__all__ = ["SMALL_SIDE", "Floats", "small_luma"]
+__all__ = ["SMALL_SIDE", "Floats", "small_luma", "turn_small"]
 
 SMALL_SIDE: Final = 128
 _LUMA: Final = np.array((0.299, 0.587, 0.114), np.float32)
@@ -49,6 +50,34 @@ def small_luma(pixels: Pixels) -> Floats:
     luma: Floats = np.matmul(grey, _LUMA) if grey.shape[2] == 3 else grey[..., 0]
     small: Floats = np.matmul(luma, _column_weights(width))
     return small
+
+
+def turn_small(small: Floats, turn: Turn) -> Floats:
+    """Turn a small picture as `hashmatch.view.Turn` says.
+
+    Parameters
+    ----------
+    small : (128, 128) float32 array
+        From `small_luma`.
+    turn : Turn
+        What is done to it.
+
+    Returns
+    -------
+    (128, 128) float32 array
+        Contiguous; the small picture of the turned pixels, but for up to two pixels of them by which the cells lie off.
+    """
+    turns: dict[Turn, Floats] = {
+        Turn.NONE: small,
+        Turn.ROTATE_90: np.rot90(small),
+        Turn.ROTATE_180: small[::-1, ::-1],
+        Turn.ROTATE_270: np.rot90(small, 3),
+        Turn.MIRROR: small[:, ::-1],
+        Turn.FLIP: small[::-1],
+        Turn.TRANSPOSE: small.T,
+        Turn.TRANSVERSE: small[::-1, ::-1].T,
+    }
+    return np.ascontiguousarray(turns[turn])
 
 
 def _row_means(pixels: Pixels) -> Floats:

@@ -1,0 +1,315 @@
+"""Rotations turned back, producers' pre-shrinks, and tails between unrelated pictures: ``python -m benchmarks.views``.
+
+Rotations: recall at 31 bits of pictures rotated by 1, 2, 4 and random degrees, in three frames. Shrinks: how far lists
+made by other front ends lie from the plain hash and from the shrunk views. Tails (``--tails``, about half an hour):
+pairs of unrelated pictures within a distance, by kind of view. Tune on seeds from 7,500,000.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import runner
+from hashmatch import profiles
+from hashmatch.hashers.base import Pixels
+from hashmatch.hashers.facade import PICTURE_HASHERS
+from hashmatch.hashers.pdq import PDQHasher
+from hashmatch.index import LinearIndex
+from hashmatch.picture import encode
+from hashmatch.synthetic import edits, picture
+from hashmatch.views.rotations import turned_back
+from hashmatch.views.shrinks import shrunk_views, squashed
+from hashmatch.views.trims import find_trims
+
+HASHER = PDQHasher()
+SEED, QUERY_SEED = 7_600_000, 7_800_000
+SIZES = ((320, 320), (288, 384), (384, 288), (270, 400), (480, 640))
+LARGE = ((600, 800), (900, 1200), (1500, 2000), (2250, 3000))
+TAIL_SIZES = ((144, 192), (192, 144), (168, 168))
+GROUPS = {
+    "photo-like": ("photo", "portrait", "low-texture"),
+    "template-heavy": ("document", "screenshot", "meme", "comic", "card"),
+}
+FARTHEST = {"photo-like": 66, "template-heavy": 58}
+RADIUS = 31
+
+
+def code_of(pixels: Pixels) -> np.ndarray:
+    """Hash as bytes."""
+    return np.frombuffer(HASHER.hash_pixels(pixels)[0].data, np.uint8)
+
+
+def distance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Differing bits."""
+    return np.bitwise_count(one ^ other).sum(axis=-1, dtype=np.int64)
+
+
+def rotated(pixels: Pixels, degrees: float, frame: str) -> Pixels:
+    """Rotate in one of the three frames."""
+    if frame == "cut":
+        return edits.rotate(pixels, degrees, corners="cut")
+    turned = edits.rotate(pixels, degrees)
+    if frame == "grown":
+        return turned
+    height, width = pixels.shape[:2]
+    y, x = (turned.shape[0] - height) // 2, (turned.shape[1] - width) // 2
+    return turned[y : y + height, x : x + width]
+
+
+def rotations(kind: str, count: int, seed: int) -> list[dict[str, Any]]:
+    """Recall of rotated pictures, plain and with the views."""
+    rng = np.random.default_rng(seed)
+    pictures = [picture(kind, seed + i, SIZES[i % len(SIZES)]) for i in range(count)]
+    listed = [code_of(pixels) for pixels in pictures]
+    anywhere = rng.uniform(-5.25, 5.25, count).tolist()
+    angles = {f"{degrees} degrees": [degrees * (-1) ** i for i in range(count)] for degrees in (1, 2, 4)}
+    angles["random, to 5.25 degrees"] = anywhere
+    saved: Callable[[Pixels], Pixels] = lambda pixels: edits.jpeg(edits.resize(pixels, 0.7), 50)  # noqa: E731
+    rows = []
+    for frame in ("grown", "kept", "cut"):
+        for name, turns in angles.items():
+            rows.append(_rotation_row(f"{frame}, {name}", pictures, listed, turns, frame, None))
+        rows.append(_rotation_row(f"{frame}, random, resize, JPEG 50", pictures, listed, anywhere, frame, saved))
+    return rows
+
+
+def _rotation_row(
+    name: str,
+    pictures: list[Pixels],
+    listed: list[np.ndarray],
+    turns: list[float],
+    frame: str,
+    after: Callable[[Pixels], Pixels] | None,
+) -> dict[str, Any]:
+    plain, best, views, seconds = [], [], [], []
+    for pixels, code, degrees in zip(pictures, listed, turns, strict=True):
+        query = rotated(pixels, degrees, frame)
+        query = query if after is None else after(query)
+        plain.append(int(distance(code_of(query), code)))
+        start = time.process_time()
+        found = turned_back(query)
+        seconds.append(time.process_time() - start)
+        best.append(min(plain[-1], int(distance(found.codes, code).min())))
+        views.append(len(found))
+    return {
+        "edit": name,
+        "plain": float(np.mean(np.array(plain) <= RADIUS)),
+        "recall": float(np.mean(np.array(best) <= RADIUS)),
+        "median": float(np.median(best)),
+        "views": float(np.mean(views)),
+        "cpu_ms": 1000 * float(np.median(seconds)),
+    }
+
+
+def shrinks(kind: str, count: int, seed: int) -> list[dict[str, Any]]:
+    """How far lists of other front ends lie, and what the views win, after saving and resizing."""
+    fronts: dict[str, Callable[[Pixels], Pixels]] = {
+        "512 x 512, nearest as CImg": squashed,
+        "512 x 512, nearest as Pillow": lambda pixels: encode.resize(pixels, (512, 512), filter="nearest"),
+        "512 x 512, bilinear": lambda pixels: encode.resize(pixels, (512, 512), filter="bilinear"),
+        "512 x 512, bicubic": lambda pixels: encode.resize(pixels, (512, 512), filter="bicubic"),
+        "thumbnail 512": lambda pixels: encode.thumbnail(pixels, 512),
+    }
+    changes: dict[str, Callable[[Pixels], Pixels]] = {
+        "unchanged": lambda pixels: pixels,
+        "JPEG 50": lambda pixels: edits.jpeg(pixels, 50),
+        "resize 90 %, JPEG 75": lambda pixels: edits.jpeg(edits.resize(pixels, 0.9), 75),
+    }
+    found: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
+    for number in range(count):
+        pixels = picture(kind, seed + number, LARGE[min(3, number * 4 // count)])
+        listed = {name: code_of(front(pixels)) for name, front in fronts.items()}
+        for change, edit in changes.items():
+            query = edit(pixels)
+            plain = code_of(query)
+            views = [np.frombuffer(view.value.data, np.uint8) for view in shrunk_views(query)]
+            for name, code in listed.items():
+                apart = [int(distance(view, code)) for view in views]
+                whole = int(distance(plain, code))
+                found.setdefault((name, change), []).append((whole, min(apart), min(whole, *apart)))
+    return [
+        {
+            "list": name,
+            "edit": change,
+            "plain_median": float(np.median([row[0] for row in rows])),
+            "view_median": float(np.median([row[1] for row in rows])),
+            "plain": float(np.mean([row[0] <= RADIUS for row in rows])),
+            "recall": float(np.mean([row[2] <= RADIUS for row in rows])),
+        }
+        for (name, change), rows in found.items()
+    ]
+
+
+def unrelated(group: str, count: int, seed: int) -> Iterator[tuple[Pixels, str]]:
+    """Make so many pictures of quality 50 or more, with their kinds."""
+    kinds, number, made = GROUPS[group], 0, 0
+    while made < count:
+        kind = kinds[number % len(kinds)]
+        pixels = picture(kind, seed + number, TAIL_SIZES[number // len(kinds) % 3])
+        number += 1
+        if HASHER.hash_pixels(pixels)[1] >= 50:
+            made += 1
+            yield pixels, kind
+
+
+def tails(group: str, queries: int, entries: int) -> dict[str, Any]:
+    """Count pairs of queries and listed pictures by the least distance over the views of each kind."""
+    listed = np.stack([code_of(pixels) for pixels, _ in unrelated(group, entries, SEED)])
+    views: dict[str, list[np.ndarray]] = {}
+    rows: dict[str, list[int]] = {}
+    asked: dict[str, int] = {}
+    for number, (pixels, kind) in enumerate(unrelated(group, queries, QUERY_SEED)):
+        part = "template" if group == "template-heavy" else "low-texture" if kind == "low-texture" else "photo"
+        asked[part] = asked.get(part, 0) + 1
+        turned = [np.frombuffer(value.data, np.uint8) for value, _ in HASHER.hash_turns(pixels).values()]
+        back = turned_back(pixels)
+        trims = [HASHER.hash_pixels(trim.crop(pixels)) for trim in find_trims(pixels)]
+        for name, codes in {
+            "plain": turned[:1],
+            "turns": turned[1:],
+            "trims": [np.frombuffer(value.data, np.uint8) for value, quality in trims if quality >= 50],
+            "rotations": [code for code, quality in zip(back.codes, back.qualities, strict=True) if quality >= 50],
+        }.items():
+            views.setdefault(f"{part}|{name}", []).extend(codes)
+            rows.setdefault(f"{part}|{name}", []).extend([number] * len(codes))
+    index, radius = LinearIndex.build(listed), FARTHEST[group]
+    out: dict[str, Any] = {}
+    for name, codes in views.items():
+        counts = np.zeros(radius + 1, np.int64)
+        of = np.array(rows[name])
+        borders = [0, *(np.flatnonzero(np.diff(of)) + 1)[::50].tolist(), len(codes)]
+        for low, high in pairwise(borders):
+            if low == high:
+                continue
+            view, position, apart = index.search_batch(np.stack(codes[low:high]), radius)
+            pair = of[low:high][view] * len(listed) + position
+            order = np.lexsort((apart, pair))
+            _, first = np.unique(pair[order], return_index=True)
+            counts += np.bincount(np.asarray(apart)[order][first], minlength=radius + 1)
+        own = asked[name.partition("|")[0]]
+        out[name] = {
+            "queries": own,
+            "entries": len(listed),
+            "views": len(codes) / own,
+            "pairs": counts.cumsum().tolist(),
+        }
+    return out
+
+
+def classic_tails(group: str, queries: int, entries: int) -> dict[str, Any]:
+    """Count pairs by distance for the other algorithms: as they are, and the nearest of the seven other turns."""
+    rules = {rule.algorithm: rule.threshold for rule in profiles.RULES if rule.algorithm in PICTURE_HASHERS}
+    del rules["pdq"]
+    listed: dict[str, list[bytes]] = {name: [] for name in rules}
+    for pixels, _ in unrelated(group, entries, SEED):
+        for name in rules:
+            listed[name].append(PICTURE_HASHERS[name].hash_pixels(pixels)[0].data)
+    codes = {name: np.frombuffer(b"".join(items), np.uint8).reshape(len(items), -1) for name, items in listed.items()}
+    out: dict[str, Any] = {}
+    for pixels, kind in unrelated(group, queries, QUERY_SEED):
+        part = "template" if group == "template-heavy" else "low-texture" if kind == "low-texture" else "photo"
+        for name, threshold in rules.items():
+            asked = [np.frombuffer(v.data, np.uint8) for v, _ in PICTURE_HASHERS[name].hash_turns(pixels).values()]
+            apart = [distance(code, codes[name]) for code in asked]
+            for views, nearest in (("plain", apart[0]), ("turns", np.min(apart[1:], axis=0))):
+                blank = {"queries": 0, "entries": len(codes[name]), "pairs": np.zeros(threshold + 25, np.int64)}
+                found = out.setdefault(f"{name}|{part}|{views}", blank)
+                found["queries"] += 1
+                found["pairs"] += np.bincount(nearest[nearest < threshold + 25], minlength=threshold + 25)
+    for found in out.values():
+        found["pairs"] = found["pairs"].cumsum().tolist()
+    return out
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """Write the tables."""
+    parts = []
+    for kind, rows in results.get("rotations", {}).items():
+        header = [f"{kind}, rotated", "plain", "turned back", "median distance", "views", "CPU ms"]
+        body = [
+            [
+                r["edit"],
+                f"{r['plain']:.0%}",
+                f"{r['recall']:.0%}",
+                f"{r['median']:g}",
+                f"{r['views']:.0f}",
+                f"{r['cpu_ms']:.1f}",
+            ]
+            for r in rows
+        ]
+        parts.append(runner.markdown_table(header, body))
+    for kind, rows in results.get("shrinks", {}).items():
+        header = [f"{kind}, list made by", "edit", "plain median", "best view median", "plain recall", "with views"]
+        body = [
+            [
+                r["list"],
+                r["edit"],
+                f"{r['plain_median']:g}",
+                f"{r['view_median']:g}",
+                f"{r['plain']:.0%}",
+                f"{r['recall']:.0%}",
+            ]
+            for r in rows
+        ]
+        parts.append(runner.markdown_table(header, body))
+    if "tails" in results:
+        at = (20, 25, 31, 37, 43, 46, 49, 52, 55, 58, 61, 64)
+        header = ["pairs within", "queries", "entries", "views", *(str(radius) for radius in at)]
+        body = [
+            [name.replace("|", ", "), f"{found['queries']:,}", f"{found['entries']:,}", f"{found['views']:.2f}"]
+            + [f"{found['pairs'][radius]:,}" if radius < len(found["pairs"]) else "" for radius in at]
+            for name, found in results["tails"].items()
+        ]
+        parts.append(runner.markdown_table(header, body))
+    return "\n\n".join(parts)
+
+
+def main() -> None:
+    """Measure, print the tables and write the files asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=int, default=100, help="rotated pictures of a kind")
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--tails", action="store_true", help="measure tails too")
+    parser.add_argument("--queries", type=int, default=20_000)
+    parser.add_argument("--entries", type=int, default=100_000)
+    parser.add_argument("--json", type=Path, help="write all results here; tables it has and this run has not are kept")
+    parser.add_argument("--markdown", type=Path, help="write the tables here")
+    parser.add_argument("--quick", action="store_true", help="few pictures: does it run?")
+    args = parser.parse_args()
+    count, queries, entries = (2, 6, 12) if args.quick else (args.pictures, args.queries, args.entries)
+    results: dict[str, Any] = {}
+    if args.json and args.json.exists():
+        results = json.loads(args.json.read_text(encoding="utf-8"))
+    results |= {"machine": runner.machine(), "seed": args.seed, "pictures": count}
+    results["rotations"] = {kind: rotations(kind, count, args.seed) for kind in ("photo", "document")}
+    results["shrinks"] = {kind: shrinks(kind, max(1, count // 5), args.seed) for kind in ("photo", "document")}
+    if args.tails or args.quick:
+        results["tails"] = {k: v for group in GROUPS for k, v in tails(group, queries, entries).items()}
+        results["classic"] = {
+            k: v for group in GROUPS for k, v in classic_tails(group, queries // 10, entries // 5).items()
+        }
+    text = (
+        "## Views\n\n"
+        + ", ".join(f"{name}: {value}" for name, value in results["machine"].items())
+        + f"; seed {args.seed}, {count} pictures a kind ({max(1, count // 5)} for shrinks).\n"
+        + "Command: `python -m benchmarks.views --tails`. All pictures are synthetic; times are CPU time.\n\n"
+        + markdown(results)
+        + "\n"
+    )
+    print(text)
+    if args.json:
+        runner.save(args.json, json.dumps(results) + "\n")
+    if args.markdown:
+        runner.save(args.markdown, text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""The scale space of a normal frame: octaves of ever more blurred luma.
+
+Blurs are sums of shifted arrays in float32 in a fixed order: the same bytes on every processor with IEEE arithmetic.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["LEVELS", "SIGMA0", "Octave", "octaves"]
+
+SIGMA0: Final = 1.6
+LEVELS: Final = 2
+_OCTAVES: Final = 4
+_SMALLEST: Final = 20
+_REACH: Final = 3.0
+_FINE: Final = 1.6
+
+Luma = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Octave:
+    """One octave.
+
+    Parameters
+    ----------
+    step : int
+        Distance of its samples, px of the frame; sample (i, j) is that at (i * step, j * step) of the frame.
+    levels : (LEVELS + 3, h, w) float32 array
+        Luma with the blur ``SIGMA0 * step * 2 ** (i / LEVELS)`` in level i.
+    """
+
+    step: int
+    levels: Luma
+
+
+def octaves(luma: Luma, blur: float) -> list[Octave]:
+    """Blur a picture into octaves.
+
+    Parameters
+    ----------
+    luma : (h, w) float32 array
+        The normal frame.
+    blur : float
+        What blur it has already, px.
+
+    Returns
+    -------
+    list of Octave
+        At most four; none where a side is under 20 px.
+    """
+    found: list[Octave] = []
+    current, has = luma, blur
+    for number in range(_OCTAVES):
+        if min(current.shape) < _SMALLEST:
+            break
+        levels = np.empty((LEVELS + 3, *current.shape), np.float32)
+        for i in range(LEVELS + 3):
+            want = SIGMA0 * 2 ** (i / LEVELS)
+            missing = math.sqrt(max(want * want - has * has, 0.0))
+            _blur(current, missing, has, levels[i])
+            current, has = levels[i], max(want, has)
+        found.append(Octave(2**number, levels))
+        current, has = np.ascontiguousarray(levels[LEVELS][::2, ::2]), max(SIGMA0, blur / 2 ** (number + 1))
+    return found
+
+
+@lru_cache(maxsize=64)
+def _taps(sigma: float, step: int) -> tuple[np.float32, ...]:
+    """Weights of a Gaussian at 0, step, 2 step, ..., of sum 1 with both sides."""
+    reach = max(1, math.ceil(_REACH * sigma / step))
+    weights = [math.exp(-0.5 * (i * step / sigma) ** 2) for i in range(reach + 1)]
+    total = weights[0] + 2 * sum(weights[1:])
+    return tuple(np.float32(weight / total) for weight in weights)
+
+
+def _blur(luma: Luma, sigma: float, has: float, out: Luma) -> None:
+    """Blur both ways by ``sigma``; what is blurred by ``has`` already is sampled more coarsely."""
+    if sigma < 0.1:
+        out[:] = luma
+        return
+    step = max(1, int(has / _FINE + 0.01))
+    taps = _taps(sigma, step)
+    reach = (len(taps) - 1) * step
+    height, width = luma.shape
+    padded = np.pad(luma, ((reach, reach), (0, 0)), mode="symmetric")
+    spare = np.empty_like(luma)
+    rows = np.empty((height, width + 2 * reach), np.float32)
+    middle = rows[:, reach : reach + width]
+    np.multiply(luma, taps[0], out=middle)
+    for i, weight in enumerate(taps[1:], start=1):
+        np.add(padded[reach - i * step : reach - i * step + height], padded[reach + i * step :][:height], out=spare)
+        np.multiply(spare, weight, out=spare)
+        np.add(middle, spare, out=middle)
+    sides = np.pad(middle, ((0, 0), (reach, reach)), mode="symmetric")
+    np.multiply(middle, taps[0], out=out)
+    for i, weight in enumerate(taps[1:], start=1):
+        left, right = reach - i * step, reach + i * step
+        np.add(sides[:, left : left + width], sides[:, right : right + width], out=spare)
+        np.multiply(spare, weight, out=spare)
+        np.add(out, spare, out=out)

@@ -1,0 +1,78 @@
+"""From a query to its report: the one place where the outcome is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from hashmatch._version import __version__
+from hashmatch.matching.hits import find_hits
+from hashmatch.matching.report import ComparedList, MatchReport, Outcome
+
+if TYPE_CHECKING:
+    from hashmatch.matching.query import Query
+    from hashmatch.matching.snapshot import ListSnapshot
+    from hashmatch.policy import MatchPolicy
+
+__all__ = ["answer"]
+
+_SOFTWARE: Final = f"hashmatch {__version__}"
+
+
+def answer(snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPolicy) -> MatchReport:
+    """Search all lists and report.
+
+    Parameters
+    ----------
+    snapshots : sequence of ListSnapshot
+        The lists.
+    query : Query
+        What is searched with, and why the picture could not be read to its end where it could not.
+    policy : MatchPolicy
+        What counts as a match.
+    """
+    hits = find_hits(snapshots, query, policy)
+    # explaining reads the list, so it stops at the bound however many near duplicates a list holds
+    matches, n_gone = [], 0
+    for hit in hits:
+        match = hit.explained()
+        n_gone += match is None
+        if match is not None:
+            matches.append(match)
+            if len(matches) == policy.max_matches:
+                break
+    searched = query.searched(policy)
+    lists = tuple(item.compared(searched) for item in snapshots)
+    reason = query.failure or _gap(snapshots, query, searched, lists)
+    outcome = Outcome.NO_MATCH
+    if matches:
+        outcome = Outcome.MATCH
+    elif query.failure is not None:
+        outcome = Outcome.UNREADABLE
+    elif reason is not None:
+        outcome = Outcome.UNDECIDABLE
+    qualities = [item.quality for item in query.hashes if item.quality is not None]
+    return MatchReport(
+        outcome=outcome,
+        matches=tuple(matches),
+        n_matches=len(hits) - n_gone,
+        reason=reason,
+        lists=lists,
+        quality=max(qualities, default=None),
+        policy=policy.name,
+        software=_SOFTWARE,
+    )
+
+
+def _gap(
+    snapshots: Sequence[ListSnapshot], query: Query, searched: set[str], lists: tuple[ComparedList, ...]
+) -> str | None:
+    """Say why "nothing was near" would claim more than was compared; None where it would not."""
+    held = {name for item in snapshots for name in item.sizes}
+    measured = {item.value.algorithm for item in query.hashes if item.quality is not None}
+    perceptual = (measured | ({"keypoint"} if query.keypoints else set())) & held
+    if perceptual and not perceptual & searched:
+        return "too-plain"
+    if any(item.n_entries for item in snapshots) and not any(item.compared for item in lists):
+        return "nothing-to-compare"
+    return None

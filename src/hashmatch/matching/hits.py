@@ -1,0 +1,263 @@
+"""Hits: what the indexes answer for one query, and how each is explained from what the list says now."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from hashmatch.hashes import HashValue, ViewHash, distance
+from hashmatch.keypoints.geometry import Pairs
+from hashmatch.keypoints.record import Record
+from hashmatch.matching.report import Match, Placement
+from hashmatch.policy import CropRule, KeypointRule, MatchPolicy, Rule
+from hashmatch.view import Margins, View
+
+if TYPE_CHECKING:
+    from hashmatch.keypoints.points import Keypoints
+    from hashmatch.keypoints.verify import Alignment
+    from hashmatch.matching.keypoints import KeypointLayer
+    from hashmatch.matching.query import Query
+    from hashmatch.matching.snapshot import ListSnapshot
+    from hashmatch.views.crops import Found
+    from hashmatch.views.looks import CropLook, KeypointLook
+
+__all__ = ["Hit", "find_hits"]
+
+Order = tuple[int, float, int]
+
+
+class Hit(Protocol):
+    """An entry of a list that may match."""
+
+    @property
+    def snapshot(self) -> ListSnapshot:
+        """The list."""
+
+    @property
+    def algorithm(self) -> str:
+        """Algorithm of the entry's hash."""
+
+    @property
+    def key(self) -> int:
+        """Key of the entry in the list."""
+
+    @property
+    def order(self) -> Order:
+        """What stands before what: digests, plain comparisons by distance, crops by evidence, keypoints by chance."""
+
+    def explained(self) -> Match | None:
+        """Explain the hit; None when the hash was withdrawn since it was indexed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainHit:
+    """An entry within the threshold of one hash of the query."""
+
+    snapshot: ListSnapshot
+    rule: Rule
+    place: int
+    key: int
+    query: ViewHash
+    distance: int
+
+    @property
+    def algorithm(self) -> str:
+        """Algorithm of both hashes."""
+        return self.rule.algorithm
+
+    @property
+    def order(self) -> Order:
+        """Digests first, then by distance relative to the threshold."""
+        return int(not self.rule.is_digest), self.distance / max(1, self.rule.threshold), self.place
+
+    def explained(self) -> Match | None:
+        """Explain the hit by the entry's nearest hash."""
+        entry = self.snapshot.reference.entry_by_key(self.key)
+        values = () if entry is None else (value for value in entry.hashes if value.algorithm == self.algorithm)
+        nearest = min((distance(self.query.value, value) for value in values), default=None)
+        if entry is None or nearest is None or nearest > self.rule.threshold:
+            return None
+        return Match(
+            list_name=self.snapshot.reference.name,
+            list_id=self.snapshot.list_id,
+            list_version=self.snapshot.version,
+            entry_id=entry.entry_id,
+            sources=entry.labels,
+            algorithm=self.algorithm,
+            distance=nearest,
+            threshold=self.rule.threshold,
+            quality=self.query.quality,
+            view=self.query.view,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CropHit:
+    """An entry that the query seems to have been cut from."""
+
+    snapshot: ListSnapshot
+    rule: CropRule
+    key: int
+    value: HashValue
+    look: CropLook
+    found: Found
+
+    @property
+    def algorithm(self) -> str:
+        """Algorithm of the entry's hash."""
+        return self.value.algorithm
+
+    @property
+    def order(self) -> Order:
+        """After the plain comparisons, the most evidence first."""
+        return 2, -self.found.evidence, 0
+
+    def explained(self) -> Match | None:
+        """Explain the hit by the cut that fits best."""
+        entry = self.snapshot.reference.entry_by_key(self.key)
+        if entry is None or self.value not in entry.hashes:
+            return None
+        return Match(
+            list_name=self.snapshot.reference.name,
+            list_id=self.snapshot.list_id,
+            list_version=self.snapshot.version,
+            entry_id=entry.entry_id,
+            sources=entry.labels,
+            algorithm=self.algorithm,
+            distance=self.found.distance,
+            threshold=None,
+            quality=self.look.quality,
+            view=_cut_view(self.look.view, self.found),
+            evidence=self.found.evidence,
+            min_evidence=self.rule.min_evidence,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeypointHit:
+    """An entry of whose picture the query shows a part."""
+
+    snapshot: ListSnapshot
+    key: int
+    hash_id: int
+    view: View
+    alignment: Alignment
+
+    @property
+    def algorithm(self) -> str:
+        """Algorithm of the entry's record."""
+        return "keypoint"
+
+    @property
+    def order(self) -> Order:
+        """After the crops, the least likely to be chance first."""
+        return 3, self.alignment.chance, 0
+
+    def explained(self) -> Match | None:
+        """Explain the hit by where the query lies on the entry's picture."""
+        entry = self.snapshot.reference.entry_by_key(self.key)
+        if entry is None or self.snapshot.reference.record(self.hash_id) is None:
+            return None
+        found = self.alignment
+        return Match(
+            list_name=self.snapshot.reference.name,
+            list_id=self.snapshot.list_id,
+            list_version=self.snapshot.version,
+            entry_id=entry.entry_id,
+            sources=entry.labels,
+            algorithm=self.algorithm,
+            distance=None,
+            threshold=None,
+            quality=None,
+            view=self.view,
+            placement=Placement(
+                crop=found.crop_box,
+                overlap=found.overlap,
+                scale=1 / found.transform.scale,
+                angle=math.degrees(found.transform.angle),
+                mirrored=found.transform.mirrored,
+                inliers=found.inliers,
+                agreement=found.agreement,
+                n_compared=round(found.bits),
+                chance=found.chance,
+            ),
+        )
+
+
+def find_hits(snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPolicy) -> list[Hit]:
+    """Search all lists: the best hit for each list, entry and algorithm, in the order of the report."""
+    best: dict[tuple[int, str, int], Hit] = {}
+    for number, snapshot in enumerate(snapshots):
+        # views come plainest first, so that the plainest wins a tie
+        for hit in _hits_in(snapshot, query, policy):
+            slot = number, hit.algorithm, hit.key
+            if slot not in best or hit.order < best[slot].order:
+                best[slot] = hit
+    return [best[slot] for slot in sorted(best, key=lambda slot: (best[slot].order, slot[0], slot[2]))]
+
+
+def _hits_in(snapshot: ListSnapshot, query: Query, policy: MatchPolicy) -> Iterator[Hit]:
+    yield from _plain_hits(snapshot, query.searched_hashes(policy), policy)
+    if policy.crops is not None and query.crops:
+        yield from _crop_hits(snapshot, query.crops, policy.crops)
+    if policy.keypoints is not None and snapshot.keypoints is not None:
+        for look in query.keypoints:
+            yield from _keypoint_hits(snapshot, snapshot.keypoints, look, policy.keypoints)
+
+
+def _plain_hits(snapshot: ListSnapshot, hashes: tuple[ViewHash, ...], policy: MatchPolicy) -> Iterator[PlainHit]:
+    for place, rule in enumerate(policy.rules):
+        layer = snapshot.layers.get(rule.algorithm)
+        queries = [item for item in hashes if item.value.algorithm == rule.algorithm]
+        if layer is None or not queries:
+            continue
+        codes = np.frombuffer(b"".join(item.value.data for item in queries), np.uint8).reshape(len(queries), -1)
+        for row, key, found in sorted(layer.search(codes, rule.threshold)):
+            yield PlainHit(snapshot=snapshot, rule=rule, place=place, key=key, query=queries[row], distance=found)
+
+
+def _crop_hits(snapshot: ListSnapshot, looks: tuple[CropLook, ...], rule: CropRule) -> Iterator[CropHit]:
+    from hashmatch.views.crops import CropSearch
+
+    layer = snapshot.layers.get("pdq")
+    if layer is None:
+        return
+    search = CropSearch(min_evidence=rule.min_evidence, turns=rule.turns)
+    for look in looks:
+        for found, key, code in layer.search_crops(look.small, search):
+            value = HashValue("pdq", code)
+            yield CropHit(snapshot=snapshot, rule=rule, key=key, value=value, look=look, found=found)
+
+
+def _keypoint_hits(
+    snapshot: ListSnapshot, layer: KeypointLayer, look: KeypointLook, rule: KeypointRule
+) -> Iterator[KeypointHit]:
+    from hashmatch.keypoints.verify import Judge
+
+    rows: list[tuple[int, int]] = []
+    cases: list[tuple[Keypoints, bytes, Pairs]] = []
+    for hash_id, key, candidate in layer.candidates(look):
+        value = snapshot.reference.record(hash_id)
+        if value is None:
+            continue
+        record = Record.from_bytes(value.data)
+        mirrored = np.full(len(candidate.query_points), candidate.mirrored)
+        pairs = Pairs(
+            candidate.query_points, candidate.reference_points, candidate.distances.astype(np.int64), mirrored
+        )
+        rows.append((hash_id, key))
+        cases.append((record.points, record.field, pairs))
+    judge = Judge(look.points, look.luma, field=look.field)
+    for (hash_id, key), found in zip(rows, judge.verify_many(cases), strict=True):
+        if found is not None and found.accepted and found.chance <= rule.max_chance:
+            yield KeypointHit(snapshot=snapshot, key=key, hash_id=hash_id, view=look.view, alignment=found)
+
+
+def _cut_view(view: View, found: Found) -> View:
+    """View of the query with the cut that was found: shares of the entry's picture."""
+    (left, right), (top, bottom) = found.fit.columns, found.fit.rows
+    return replace(view, turn=found.turn, cut=Margins(left=left, top=top, right=right, bottom=bottom))

@@ -1,0 +1,250 @@
+"""The keypoint records of one list, searchable: candidates from an index, each judged by laying it over the query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hashmatch.errors import IndexFormatError
+from hashmatch.index import KeypointIndex, pack_geometry
+from hashmatch.keypoints.points import CODE_BYTES, Keypoints
+from hashmatch.keypoints.record import Record, key_check
+
+if TYPE_CHECKING:
+    from hashmatch.index import Candidate
+    from hashmatch.lists import RecordStream
+    from hashmatch.policy import KeypointRule
+    from hashmatch.views.looks import KeypointLook
+
+__all__ = ["KeypointLayer"]
+
+_REBUILD_SHARE: Final = 0.1
+_REBUILD_FLOOR: Final = 1024
+_ALGORITHM: Final = "keypoint"
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class _Gathered:
+    """Points of many records, one after the other, and the rows they come from."""
+
+    codes: NDArray[np.uint8]
+    places: NDArray[np.uint8]
+    counts: Ints
+    hash_ids: Ints
+    entry_keys: Ints
+    n_foreign: int
+
+
+_NOTHING: Final = _Gathered(
+    codes=np.empty((0, CODE_BYTES), np.uint8),
+    places=np.empty((0, 4), np.uint8),
+    counts=np.empty(0, np.int64),
+    hash_ids=np.empty(0, np.int64),
+    entry_keys=np.empty(0, np.int64),
+    n_foreign=0,
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """One index, the rows that its entries stand for, and for recent records what it was built from."""
+
+    index: KeypointIndex
+    hash_ids: Ints
+    entry_keys: Ints
+    n_foreign: int
+    gathered: _Gathered | None = None
+
+    def live(self, withdrawn: Ints) -> NDArray[np.bool_] | None:
+        """Entries that are still listed; None where all are."""
+        return ~np.isin(self.hash_ids, withdrawn) if withdrawn.size else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeypointLayer:
+    """All keypoint records of one version of a list that were made with the policy's key; immutable.
+
+    Parameters
+    ----------
+    rule : KeypointRule
+        The policy's rule; records made with another key, or with one where it has none, are left out.
+    base, recent : _Part, _Part or None
+        The large index, and the records added since it was built.
+    withdrawn : (w,) int64 array
+        Numbers of rows that are still in one of the indexes and must not be reported, sorted.
+    """
+
+    rule: KeypointRule
+    base: _Part
+    recent: _Part | None
+    withdrawn: Ints
+
+    @classmethod
+    def build(cls, rule: KeypointRule, records: RecordStream, file: Path | None = None) -> KeypointLayer:
+        """Index all keypoint records of a list.
+
+        Parameters
+        ----------
+        rule : KeypointRule
+            The policy's rule.
+        records : RecordStream
+            All records of the list.
+        file : Path, optional
+            Where the index is kept between runs: taken from there, memory-mapped, when it was made from just these
+            records; else built, written there and mapped.
+
+        Raises
+        ------
+        ReferenceListError
+            If the list cannot be read.
+        OSError
+            If the file cannot be written.
+
+        Notes
+        -----
+        Cost: ``docs/indexes.md`` has time and memory by the size of the list.
+        """
+        base = _part(rule, records) if file is None else _kept(file, rule, records)
+        # the index keeps the arrays it needs
+        return cls(rule, replace(base, gathered=None), None, np.empty(0, np.int64))
+
+    def __len__(self) -> int:
+        """Count the records that are searched."""
+        parts = (self.base, self.recent)
+        return sum(len(part.hash_ids) - part.n_foreign for part in parts if part is not None) - self.withdrawn.size
+
+    @property
+    def n_foreign(self) -> int:
+        """Records that were made with another key and are not searched."""
+        return self.base.n_foreign + (0 if self.recent is None else self.recent.n_foreign)
+
+    def candidates(self, look: KeypointLook) -> Iterator[tuple[int, int, Candidate]]:
+        """Propose live entries of which the query may show a part.
+
+        Parameters
+        ----------
+        look : KeypointLook
+            The query.
+
+        Yields
+        ------
+        (hash_id, key, candidate)
+            Number of the record's row, key of its entry, and which points agree.
+        """
+        points, mirrored = look.points, look.mirrored
+        if points.margins is None:
+            raise ValueError("keypoints of a query carry margins")
+        places = pack_geometry(points.x, points.y, points.sigma, points.angle)
+        for part in (self.base, self.recent):
+            if part is None or not part.index.n_points:
+                continue
+            found = part.index.search(
+                points.codes,
+                points.margins,
+                places,
+                mirrored_codes=mirrored.codes,
+                live=part.live(self.withdrawn),
+            )
+            for item in found:
+                yield int(part.hash_ids[item.entry]), int(part.entry_keys[item.entry]), item
+
+    def updated(self, added: RecordStream | None, withdrawn: Ints) -> KeypointLayer | None:
+        """Make the layer of a later version.
+
+        Parameters
+        ----------
+        added : RecordStream or None
+            Records that came since.
+        withdrawn : (w,) int64 array
+            Numbers of rows that went since.
+
+        Returns
+        -------
+        KeypointLayer or None
+            None when so much has changed that building anew is the better way.
+        """
+        gone = np.union1d(self.withdrawn, withdrawn)
+        later = (0 if added is None else len(added)) + (0 if self.recent is None else len(self.recent.hash_ids))
+        if later + gone.size > max(_REBUILD_FLOOR, _REBUILD_SHARE * len(self.base.hash_ids)):
+            return None
+        recent = self.recent
+        if added is not None and len(added):
+            # the small index is made anew, never changed: another thread may be searching it
+            recent = _part(self.rule, added, None if recent is None else recent.gathered)
+        return replace(self, recent=recent, withdrawn=gone)
+
+
+def _part(rule: KeypointRule, records: RecordStream, before: _Gathered | None = None) -> _Part:
+    """Index records, after those that were gathered before."""
+    gathered = _gather(rule, records, before)
+    index = KeypointIndex.build(
+        gathered.codes,
+        np.repeat(np.arange(len(gathered.counts)), gathered.counts),
+        gathered.places,
+        n_entries=len(gathered.counts),
+    )
+    return _Part(index, gathered.hash_ids, gathered.entry_keys, gathered.n_foreign, gathered)
+
+
+def _gather(rule: KeypointRule, records: RecordStream, before: _Gathered | None) -> _Gathered:
+    key_id = None if rule.key is None else key_check(rule.key)
+    parts = [_NOTHING if before is None else before]
+    for block in records:
+        read = [Record.from_bytes(data) for data in block]
+        points = [record.points if record.key_id == key_id else _none() for record in read]
+        parts.append(
+            _Gathered(
+                codes=np.concatenate([item.codes for item in points]),
+                places=_places(points),
+                counts=np.array([len(item) for item in points], np.int64),
+                hash_ids=block.hash_ids,
+                entry_keys=block.entry_keys,
+                n_foreign=sum(record.key_id != key_id for record in read),
+            )
+        )
+    names = ("codes", "places", "counts", "hash_ids", "entry_keys")
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return _Gathered(**arrays, n_foreign=sum(part.n_foreign for part in parts))
+
+
+def _places(points: list[Keypoints]) -> NDArray[np.uint8]:
+    return pack_geometry(*(np.concatenate([getattr(p, name) for p in points]) for name in ("x", "y", "sigma", "angle")))
+
+
+def _none() -> Keypoints:
+    none = np.empty(0, np.float32)
+    return Keypoints(1.0, 1.0, none, none, none, none, np.empty((0, CODE_BYTES), np.uint8))
+
+
+def _kept(file: Path, rule: KeypointRule, records: RecordStream) -> _Part:
+    """Take the index from its file, or make the file where it is missing, damaged or of other records."""
+    key_id = "" if rule.key is None else key_check(rule.key).hex()
+    tag = {"algorithm": _ALGORITHM, "content": f"{records.list_id} {records.content}", "key": key_id}
+    found = _fitting(file, tag, records)
+    if found is not None:
+        return found
+    built = _part(rule, records)
+    built.index.save(file, tag=tag | {"foreign": str(built.n_foreign)})
+    # another process may have written its own index, of other records, over this one by now
+    return _fitting(file, tag, records) or built
+
+
+def _fitting(file: Path, tag: dict[str, str], records: RecordStream) -> _Part | None:
+    """Load the index from its file; None where it is missing, damaged or of other records."""
+    with suppress(FileNotFoundError, IndexFormatError):
+        index = KeypointIndex.load(file)
+        foreign = index.tag.get("foreign", "")
+        if {**index.tag} == tag | {"foreign": foreign} and foreign.isdigit():
+            hash_ids, entry_keys = records.rows()
+            # rows withdrawn while this was read: what remains no longer says which entry is which
+            if len(hash_ids) == len(index):
+                return _Part(index, hash_ids, entry_keys, int(foreign))
+    return None

@@ -1,0 +1,103 @@
+"""`Query`: all that is searched with for one picture; and how it is read from a source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from hashmatch.errors import ImageError
+from hashmatch.hashes import ViewHash
+
+if TYPE_CHECKING:
+    from hashmatch.picture import ImageSource
+    from hashmatch.policy import MatchPolicy
+    from hashmatch.views.looks import CropLook, KeypointLook
+
+__all__ = ["Query", "read_pixels"]
+
+_FEWEST_POINTS: Final = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Query:
+    """What one picture is searched with; never kept.
+
+    Parameters
+    ----------
+    hashes : tuple of ViewHash
+        Digests and hashes of views, the plainest first.
+    crops : tuple of CropLook
+        What crops are searched with.
+    keypoints : tuple of KeypointLook
+        What keypoint records are searched with.
+    failure : str or None
+        Why the picture could not be read to its end.
+    """
+
+    hashes: tuple[ViewHash, ...] = ()
+    crops: tuple[CropLook, ...] = ()
+    keypoints: tuple[KeypointLook, ...] = ()
+    failure: str | None = None
+
+    def searched(self, policy: MatchPolicy) -> set[str]:
+        """Algorithms that are searched with."""
+        found = {item.value.algorithm for item in self.searched_hashes(policy)}
+        return found | {"keypoint"} if any(len(look.points) >= _FEWEST_POINTS for look in self.keypoints) else found
+
+    def searched_hashes(self, policy: MatchPolicy) -> tuple[ViewHash, ...]:
+        """Hashes that are good enough to be searched with."""
+        return tuple(item for item in self.hashes if _good_enough(item, policy))
+
+
+def _good_enough(item: ViewHash, policy: MatchPolicy) -> bool:
+    rule = policy.rule_for(item.value.algorithm)
+    return rule is not None and (item.quality is None or item.quality >= rule.min_quality)
+
+
+def read_pixels(source: ImageSource, digests: tuple[ViewHash, ...], held: set[str], policy: MatchPolicy) -> Query:
+    """Look at a picture in every way that the policy asks for and the lists can answer.
+
+    Parameters
+    ----------
+    source : bytes, path, binary file, PIL image or array
+        The picture.
+    digests : tuple of ViewHash
+        Its digests, which go first.
+    held : set of str
+        Algorithms that the lists hold and the policy searches.
+    policy : MatchPolicy
+        Which views are tried.
+    """
+    from hashmatch.hashers.facade import PICTURE_HASHERS
+    from hashmatch.views.looks import iter_looks
+
+    # a picture is decoded even where the lists hold no hash of pixels: an unreadable one is never "no match"
+    names = tuple(rule.algorithm for rule in policy.rules if rule.algorithm in held & PICTURE_HASHERS.keys())
+    looks, failure = [], None
+    try:
+        for look in iter_looks(source, names or ("pdq",), policy, keypoints="keypoint" in held):
+            looks.append(look)  # noqa: PERF402 - what came before an error must stay
+    except ImageError as error:
+        failure = error.reason  # frames before the broken one are searched all the same
+    return Query(
+        hashes=digests + tuple(item for look in looks for item in look.hashes),
+        crops=tuple(item for look in looks for item in look.crops),
+        keypoints=tuple(look.keypoints for look in looks if look.keypoints is not None),
+        failure=failure,
+    )
+
+
+def read_records(records: tuple[ViewHash, ...], policy: MatchPolicy) -> tuple[KeypointLook, ...]:
+    """Take stored keypoint records for a query; those of another key than the policy's are left out.
+
+    Raises
+    ------
+    HashFormatError
+        If the bytes of one are no record.
+    """
+    if not records or policy.keypoints is None:
+        return ()
+    from hashmatch.views.looks import record_look
+
+    looks = (record_look(item.value.data, policy.keypoints.key, item.view) for item in records)
+    return tuple(look for look in looks if look is not None)

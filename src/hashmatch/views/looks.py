@@ -1,0 +1,201 @@
+"""Looks: everything of a query that is searched with, raster by raster, as a policy asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from hashmatch.errors import ImageTooLargeError
+from hashmatch.hashers.facade import hash_view
+from hashmatch.hashes import HashValue, ViewHash
+from hashmatch.keypoints.describe import mirrored
+from hashmatch.keypoints.points import CODE_BITS, Keypoints
+from hashmatch.keypoints.record import Record, key_check
+from hashmatch.picture import Raster, iter_rasters
+from hashmatch.view import Margins, Shrink, View
+from hashmatch.views.rotations import turned_back
+from hashmatch.views.shrinks import ShrinkKind, shrunk_views
+from hashmatch.views.small import Floats, small_luma
+from hashmatch.views.trims import Trim, find_trims
+
+if TYPE_CHECKING:
+    from hashmatch.picture import ImageSource
+    from hashmatch.policy import MatchPolicy
+
+__all__ = ["CropLook", "KeypointLook", "Look", "iter_looks", "record_look"]
+
+_TRIMS_SEARCHED_FOR_CROPS: Final = 1
+_SHRINKS: Final[dict[ShrinkKind, Shrink]] = {
+    "squash-512": Shrink.SQUASH_512,
+    "thumbnail-512": Shrink.THUMBNAIL_512,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class CropLook:
+    """What a crop search starts from; never kept.
+
+    Parameters
+    ----------
+    view : View
+        How the picture was looked at.
+    small : (128, 128) float32 array
+        From `hashmatch.views.small.small_luma`.
+    quality : int
+        PDQ's quality of the view, 0 to 100.
+    """
+
+    view: View
+    small: Floats
+    quality: int
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class KeypointLook:
+    """What keypoint records are searched with; never kept.
+
+    Parameters
+    ----------
+    view : View
+        How the picture was looked at.
+    points, mirrored : Keypoints
+        Points of the picture, and of its mirror image.
+    luma : (h, w) float32 array or None
+        The normal frame the points lie in; None where the query is itself only a record.
+    field : bytes
+        What a record has in place of the luma.
+    """
+
+    view: View
+    points: Keypoints
+    mirrored: Keypoints
+    luma: Floats | None
+    field: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Look:
+    """One raster of a query in all its views; never kept.
+
+    Parameters
+    ----------
+    hashes : tuple of ViewHash
+        Hashes of the views, the plainest first.
+    crops : tuple of CropLook
+        What crops are searched with.
+    keypoints : KeypointLook or None
+        What keypoint records are searched with.
+    """
+
+    hashes: tuple[ViewHash, ...]
+    crops: tuple[CropLook, ...] = ()
+    keypoints: KeypointLook | None = None
+
+
+def iter_looks(
+    source: ImageSource, algorithms: tuple[str, ...], policy: MatchPolicy, *, keypoints: bool = False
+) -> Iterator[Look]:
+    """Look at one raster after the other, so that those before a broken frame are not lost.
+
+    Parameters
+    ----------
+    source : bytes, path, binary file, PIL image or array
+        The query.
+    algorithms : tuple of str
+        Names of `hashmatch.hashers.facade.PICTURE_HASHERS`.
+    policy : MatchPolicy
+        Which views are tried.
+    keypoints : bool
+        Whether keypoint records are searched, if the policy has a rule for them.
+
+    Yields
+    ------
+    Look
+        One for each raster.
+
+    Raises
+    ------
+    ImageError
+        If the source cannot be read or is over a limit; raised where the frame stands.
+    """
+    try:
+        for raster in iter_rasters(source, policy.decode):
+            yield _look(raster, algorithms, policy, keypoints=keypoints)
+    except MemoryError:
+        failure = ImageTooLargeError(
+            "there is not enough memory to hash the picture; a DecodePolicy with a smaller max_pixels refuses it",
+            reason="out-of-memory",
+        )
+    else:
+        return
+    raise failure
+
+
+def record_look(data: bytes, key: bytes | None, view: View) -> KeypointLook | None:
+    """Look at a stored record in place of a picture; None if it was made with another key.
+
+    Raises
+    ------
+    HashFormatError
+        If the bytes are no record.
+    """
+    record = Record.from_bytes(data)
+    if record.key_id != (None if key is None else key_check(key)):
+        return None
+    # what is stored does not say how sure a bit is
+    points = replace(record.points, margins=np.ones((len(record.points), CODE_BITS), np.float32))
+    return KeypointLook(view=view, points=points, mirrored=mirrored(points), luma=None, field=record.field)
+
+
+def _look(raster: Raster, algorithms: tuple[str, ...], policy: MatchPolicy, *, keypoints: bool) -> Look:
+    trims = find_trims(raster.pixels) if policy.trims else ()
+    hashes = list(hash_view(raster.pixels, raster.view, algorithms, turns=policy.turns))
+    starts = [(raster.pixels, raster.view, _pdq_quality(hashes))]
+    for trim in trims:
+        pixels, view = trim.crop(raster.pixels), replace(raster.view, trim=_margins(trim))
+        trimmed = list(hash_view(pixels, view, algorithms, turns=policy.turns))
+        starts.append((pixels, view, _pdq_quality(trimmed)))
+        hashes += trimmed
+    if policy.rotations and "pdq" in algorithms:
+        hashes += _turned_back(raster)
+    if policy.shrinks and "pdq" in algorithms:
+        for shrunk in shrunk_views(raster.pixels):
+            view = replace(raster.view, shrink=_SHRINKS[shrunk.kind])
+            hashes.append(ViewHash(value=shrunk.value, quality=shrunk.quality, view=view))
+    crops: list[CropLook] = []
+    rule = policy.crops
+    if rule is not None and "pdq" in algorithms:
+        crops += (
+            CropLook(view=view, small=small_luma(pixels), quality=quality)
+            for pixels, view, quality in starts[: 1 + _TRIMS_SEARCHED_FOR_CROPS]
+            if quality >= rule.min_quality
+        )
+    found = _keypoints(raster, policy.keypoints.key) if keypoints and policy.keypoints is not None else None
+    return Look(hashes=tuple(hashes), crops=tuple(crops), keypoints=found)
+
+
+def _keypoints(raster: Raster, key: bytes | None) -> KeypointLook:
+    # it needs SciPy, which nobody pays for whose lists hold no records
+    from hashmatch.hashers.keypoint import KeypointHasher
+
+    luma, points = KeypointHasher(key=key).query(raster.pixels)
+    return KeypointLook(view=raster.view, points=points, mirrored=mirrored(points), luma=luma)
+
+
+def _turned_back(raster: Raster) -> Iterator[ViewHash]:
+    views = turned_back(raster.pixels)
+    for code, angle, quality in zip(views.codes, views.angles, views.qualities, strict=True):
+        value = HashValue("pdq", code.tobytes())
+        yield ViewHash(value=value, quality=quality, view=replace(raster.view, tilt=angle))
+
+
+def _margins(trim: Trim) -> Margins:
+    # rounded down, or two sides of a very long picture could add up to the whole
+    return Margins.of([int(1000 * share) for share in (trim.left, trim.top, trim.right, trim.bottom)])
+
+
+def _pdq_quality(hashes: list[ViewHash]) -> int:
+    return hashes[0].quality or 0

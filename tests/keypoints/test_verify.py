@@ -1,0 +1,183 @@
+"""The judge: copies accepted, others refused, hostile records harmless."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hashmatch.keypoints.describe import extract, mirrored
+from hashmatch.keypoints.field import make_field
+from hashmatch.keypoints.frame import normal_luma
+from hashmatch.keypoints.geometry import Pairs
+from hashmatch.keypoints.points import Keypoints
+from hashmatch.keypoints.record import Record
+from hashmatch.keypoints.verify import ACCEPTED_CHANCE, Judge
+from hashmatch.synthetic import edits, picture, same_template
+
+
+def _pairs(query, reference, radius=26):
+    parts = []
+    for points, flag in ((query, False), (mirrored(query), True)):
+        distance = np.bitwise_count(points.codes[:, None] ^ reference.codes[None]).sum(axis=2, dtype=np.int64)
+        i, j = np.nonzero(distance <= radius)
+        parts.append((i, j, distance[i, j], np.full(len(i), flag)))
+    return Pairs(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _record(pixels):
+    luma = normal_luma(pixels)
+    made = Record(extract(luma, 170, margins=False), make_field(luma), None)
+    return Record.from_bytes(made.to_bytes())
+
+
+def _verify(record, pixels):
+    luma = normal_luma(pixels)
+    points = extract(luma, 800, margins=False)
+    return Judge(points, luma).verify(record.points, record.field, _pairs(points, record.points))
+
+
+@pytest.fixture(scope="module")
+def photo():
+    """Make the reference's picture."""
+    return picture("photo", 7_400_020, (600, 800))
+
+
+@pytest.fixture(scope="module")
+def record(photo):
+    """Make the record of it as a list keeps it."""
+    return _record(photo)
+
+
+RNG = np.random.default_rng
+COPIES = {
+    "quarter": (lambda p: edits.crop_sides(p, left=0.2, top=0.3, right=0.3, bottom=0.2), 0.25, False),
+    "turned": (lambda p: edits.rotate(p, 37), 1.0, False),
+    "mirrored half": (lambda p: edits.crop_area(edits.mirror(p), 0.5, 0.5, 0.5), 0.5, True),
+    "collage": (lambda p: edits.collage(p, 2, 2, RNG(1)), 1.0, False),
+    "bordered": (lambda p: edits.border(p, 0.5, "gradient"), 1.0, False),
+    "covered": (lambda p: edits.black_bar(p, 0.2, RNG(2)), 1.0, False),
+    "phone": (lambda p: edits.phone_screenshot(p, 480), 1.0, False),
+    "squashed": (lambda p: edits.squash(p, 0.8), 1.0, False),
+}
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_copies_are_accepted_with_their_place(photo, record, name):
+    """Each copy is accepted, and says how much of the reference it shows and whether it is mirrored."""
+    edit, overlap, flipped = COPIES[name]
+    found = _verify(record, edit(photo))
+    assert found.accepted
+    assert found.chance <= ACCEPTED_CHANCE
+    assert found.overlap == pytest.approx(overlap, abs=0.05)
+    assert found.transform.mirrored == flipped
+
+
+def test_crop_box_is_the_crop(photo, record):
+    """The crop box of a crop is where it was cut, within 1.5 % of the sides."""
+    found = _verify(record, edits.crop_sides(photo, left=0.2, top=0.3, right=0.3, bottom=0.2))
+    assert found.crop_box == pytest.approx((0.2, 0.3, 0.7, 0.8), abs=0.015)
+
+
+def test_other_pictures_are_refused(record):
+    """No unrelated picture of any kind is accepted."""
+    for kind in ("photo", "portrait", "document", "comic"):
+        found = _verify(record, picture(kind, 7_400_021, (500, 600)))
+        assert found is None or not found.accepted
+
+
+@pytest.mark.parametrize("kind", ["document", "card"])
+def test_geometry_alone_is_no_proof(kind):
+    """Another filling of the same template shares points in their places and is refused all the same."""
+    first = same_template(kind, 7_400_030, 7_401_000, (640, 700))
+    other = same_template(kind, 7_400_030, 7_401_001, (640, 700))
+    record = _record(first)
+    assert _verify(record, first).accepted
+    found = _verify(record, other)
+    assert found is None or not found.accepted
+
+
+def test_foreign_field_refuses_the_same_points(photo, record):
+    """With all points in place but the field of another picture, the answer is no."""
+    foreign = make_field(normal_luma(picture("photo", 7_400_022, (600, 800))))
+    luma = normal_luma(photo)
+    points = extract(luma, 800, margins=False)
+    found = Judge(points, luma).verify(record.points, foreign, _pairs(points, record.points))
+    assert found.votes > 50
+    assert not found.accepted
+
+
+def test_unreadable_field_is_never_accepted(photo, record):
+    """A reference without a field that can be read gives no alignment."""
+    luma = normal_luma(photo)
+    points = extract(luma, 300, margins=False)
+    judge = Judge(points, luma)
+    for field in (b"", b"\x05", b"\xff" * 200):
+        assert judge.verify(record.points, field, _pairs(points, record.points)) is None
+
+
+def test_a_record_as_query(photo, record):
+    """A query that is only a record is accepted for the same picture and for no other; without a field never."""
+    query = _record(edits.jpeg(photo, 50))
+    pairs = _pairs(query.points, record.points)
+    assert Judge(query.points, None, field=query.field).verify(record.points, record.field, pairs).accepted
+    assert Judge(query.points, None).verify(record.points, record.field, pairs) is None
+    foreign = make_field(normal_luma(picture("photo", 7_400_023, (600, 800))))
+    assert not Judge(query.points, None, field=foreign).verify(record.points, record.field, pairs).accepted
+
+
+def test_no_points_and_no_pairs(record):
+    """A query without points, and a candidate without pairs, give nothing."""
+    none = np.empty(0, np.float32)
+    empty = Keypoints(512.0, 512.0, none, none, none, none, np.empty((0, 16), np.uint8))
+    luma = np.zeros((512, 512), np.float32)
+    nothing = Pairs(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0, np.bool_))
+    assert Judge(empty, luma).verify(record.points, record.field, nothing) is None
+    assert Judge(record.points, luma).verify(record.points, record.field, nothing) is None
+    assert Judge(record.points, luma).verify_many([]) == []
+
+
+def test_many_are_as_one_by_one(photo, record):
+    """Candidates judged together get what each gets alone."""
+    luma = normal_luma(photo)
+    points = extract(luma, 500, margins=False)
+    judge = Judge(points, luma)
+    records = [_record(picture("photo", seed, (300, 400))) for seed in (7_400_024, 7_400_025)] + [record]
+    candidates = [(r.points, r.field, _pairs(points, r.points, 30)) for r in records]
+    together = judge.verify_many(candidates)
+    alone = [judge.verify(*candidate) for candidate in candidates]
+    assert [a and (a.chance, a.accepted, a.votes) for a in together] == [
+        a and (a.chance, a.accepted, a.votes) for a in alone
+    ]
+
+
+@pytest.mark.parametrize("width", [1.0, 3.0, 512.0, 262144.0])
+def test_hostile_records_are_harmless(width):
+    """Random words and any frame that a record may hold neither raise nor warn, nor are they accepted."""
+    rng = np.random.default_rng(7_300_040)
+    luma = normal_luma(picture("photo", 7_400_026, (300, 300)))
+    query = extract(luma, 200, margins=False)
+    judge = Judge(query, luma)
+    none = np.empty(0, np.float32)
+    for _ in range(4):
+        head = Record(
+            Keypoints(width, 512.0**2 / width, none, none, none, none, np.empty((0, 16), np.uint8)), b"", None
+        )
+        data = bytearray(head.to_bytes())
+        data[2:4] = (150).to_bytes(2, "little")
+        words = rng.integers(0, 256, 150 * 20, np.uint8)
+        words[: 150 * 4] &= rng.choice(np.array([0, 255], np.uint8), 1)[0]
+        record = Record.from_bytes(bytes(data) + words.tobytes())
+        for columns, rows in ((1, 1), (255, 5), (36, 36), (1, 255)):
+            steps = (columns - 1) * rows + columns * (rows - 1)
+            field = bytes((columns, rows)) + np.packbits(rng.random(steps) < 0.5).tobytes()
+            pairs = Pairs(
+                rng.integers(0, len(query), 400),
+                rng.integers(0, 150, 400),
+                rng.integers(0, 27, 400),
+                rng.random(400) < 0.5,
+            )
+            found = judge.verify(record.points, field, pairs)
+            assert found is None or not found.accepted
+            own = Judge(record.points, None, field=field)
+            swapped = Pairs(pairs.reference, pairs.query, pairs.distance, pairs.mirrored)
+            own.verify(query, make_field(luma), swapped)

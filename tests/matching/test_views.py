@@ -1,0 +1,148 @@
+"""Laws of the views that a policy asks for: borders, crops, what a match says of them, and how a list's changes show."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hashmatch import Matcher, Outcome, ReferenceList, hash_image, profiles
+from hashmatch.errors import PolicyError
+from hashmatch.policy import CropRule, KeypointRule, MatchPolicy, Rule
+from hashmatch.synthetic import edits, picture
+from hashmatch.view import Turn
+
+PHOTOS = [picture("photo", seed, size=(288, 384)) for seed in range(40, 52)]
+
+
+@pytest.fixture
+def photos_list(tmp_path: Path) -> Path:
+    """Make a list of PDQ hashes of a few photos."""
+    path = tmp_path / "list.hashmatch"
+    with ReferenceList.create(path, name="demo") as ref:
+        for number, photo in enumerate(PHOTOS):
+            ref.add(f"photo-{number}", hashes=[hash_image(photo)], source="ncmec")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("framed", "says"),
+    [
+        (lambda photo: edits.border(photo, 0.12), "without a border of"),
+        (lambda photo: edits.border(photo, 0.2, "white"), "without a border of"),
+        (lambda photo: edits.border(photo, 0.12)[:, ::-1], "mirrored"),
+    ],
+)
+def test_standard_sees_inside_borders(photos_list: Path, framed: object, says: str) -> None:
+    """A picture in a border matches by STANDARD, the match says what was taken off, and FAST does not find it."""
+    query = np.ascontiguousarray(framed(PHOTOS[3]))  # type: ignore[operator]
+    with Matcher.open(photos_list) as matcher:
+        report = matcher.match(query)
+    assert [match.entry_id for match in report.matches] == ["photo-3"]
+    (match,) = report.matches
+    assert says in str(match.view)
+    assert match.view.trim
+    assert (match.threshold, match.evidence) == (31, None)
+    with Matcher.open(photos_list, policy=profiles.FAST) as matcher:
+        assert matcher.match(query).outcome is Outcome.NO_MATCH
+
+
+def test_thorough_finds_crops_and_says_what_was_cut(photos_list: Path) -> None:
+    """A crop matches by THOROUGH with its evidence and its cut in the entry's picture; STANDARD does not find it."""
+    query = edits.crop_sides(PHOTOS[5], left=0.1)
+    with Matcher.open(photos_list) as matcher:
+        assert matcher.match(query).outcome is Outcome.NO_MATCH
+    with Matcher.open(photos_list, policy=profiles.THOROUGH) as matcher:
+        report = matcher.match(query)
+    (match,) = report.matches
+    assert (match.entry_id, match.algorithm, match.threshold) == ("photo-5", "pdq", None)
+    assert match.evidence is not None
+    assert match.min_evidence is not None
+    assert match.evidence >= match.min_evidence
+    assert abs(match.view.cut.left - 100) <= 15
+    assert max(map(abs, match.view.cut.shares[1:])) <= 25
+    assert "as if cut off by" in str(match.view)
+    record = json.loads(json.dumps(report.to_dict()))["matches"][0]
+    assert record["evidence"] == match.evidence
+    assert record["view"]["cut"]["left"] == match.view.cut.left / 1000
+
+
+@pytest.mark.parametrize("turn", [Turn.MIRROR, Turn.ROTATE_90])
+def test_thorough_finds_turned_crops(photos_list: Path, turn: Turn) -> None:
+    """A crop that was turned is found too, and the match says both."""
+    query = edits.crop_sides(PHOTOS[7], top=0.06, right=0.05)
+    turned: NDArray[np.uint8] = np.rot90(query) if turn is Turn.ROTATE_90 else query[:, ::-1]
+    rule = CropRule(min_evidence=97.0, turns=tuple(Turn))
+    with Matcher.open(photos_list, policy=replace(profiles.THOROUGH, crops=rule)) as matcher:
+        (match,) = matcher.match(np.ascontiguousarray(turned)).matches
+    assert match.entry_id == "photo-7"
+    assert match.view.turn in {Turn.MIRROR, Turn.ROTATE_270}
+    rule = CropRule(min_evidence=97.0, turns=(Turn.NONE,))
+    with Matcher.open(photos_list, policy=replace(profiles.THOROUGH, crops=rule)) as matcher:
+        assert matcher.match(np.ascontiguousarray(turned)).outcome is Outcome.NO_MATCH
+
+
+def test_a_whole_picture_is_matched_by_its_distance(photos_list: Path) -> None:
+    """An entry that is within the threshold is reported once, by its distance, not by evidence."""
+    with Matcher.open(photos_list, policy=profiles.THOROUGH) as matcher:
+        (match,) = matcher.match(PHOTOS[2]).matches
+    assert (match.entry_id, match.distance, match.evidence) == ("photo-2", 0, None)
+    assert str(match.view) == "original"
+
+
+def test_crops_follow_the_list(photos_list: Path) -> None:
+    """A crop of a withdrawn picture is no longer found after a reload, one of an added picture is."""
+    added = picture("photo", 60, size=(288, 384))
+    gone, new = (edits.crop_sides(photo, bottom=0.08) for photo in (PHOTOS[1], added))
+    with Matcher.open(photos_list, policy=profiles.THOROUGH) as matcher:
+        assert matcher.match(gone).outcome is Outcome.MATCH
+        assert matcher.match(new).outcome is Outcome.NO_MATCH
+        with ReferenceList.open(photos_list, writable=True) as ref:
+            ref.withdraw("photo-1", source="ncmec")
+            ref.add("added", hashes=[hash_image(added)])
+        # what is withdrawn between two reloads is not reported either
+        assert matcher.match(gone).outcome is Outcome.NO_MATCH
+        assert matcher.reload()
+        assert matcher.match(gone).outcome is Outcome.NO_MATCH
+        assert [match.entry_id for match in matcher.match(new).matches] == ["added"]
+
+
+@pytest.mark.parametrize("shape", ["flat", "gradient", "bars", "disc"])
+def test_plain_pictures_match_nothing_in_any_view(tmp_path: Path, shape: str) -> None:
+    """Flat pictures, gradients and single shapes match no entry, even where others like them are listed."""
+    y, x = np.mgrid[0:200, 0:260] / 200
+    shades = {
+        "flat": (np.full_like(x, 0.5), np.full_like(x, 0.2)),
+        "gradient": (x / 2, (x + y) / 3),
+        "bars": ((x > 0.6) * 0.8, (y > 0.3) * 0.7),
+        "disc": (((x - 0.6) ** 2 + (y - 0.5) ** 2 < 0.1) * 0.9, ((x - 0.5) ** 2 + (y - 0.6) ** 2 < 0.2) * 0.9),
+    }[shape]
+    listed, query = (np.repeat((255 * shade).astype(np.uint8)[..., None], 3, axis=2) for shade in shades)
+    path = tmp_path / "list.hashmatch"
+    with ReferenceList.create(path, name="plain") as ref:
+        ref.add("plain", hashes=[hash_image(listed)])
+    with Matcher.open(path, policy=profiles.THOROUGH) as matcher:
+        assert not matcher.match(query).matches
+
+
+def test_rules_of_views_are_checked() -> None:
+    """Numbers out of range, rules of another kind and views that need PDQ without it are refused."""
+    only_phash = (Rule(algorithm="phash", threshold=4),)
+    for wrong in ({"rotations": True}, {"shrinks": True}, {"crops": CropRule(min_evidence=80)}):
+        with pytest.raises(PolicyError, match="PDQ"):
+            MatchPolicy(name="x", rules=only_phash, **wrong)  # type: ignore[arg-type]
+    for bad in ({"trims": 1}, {"crops": 62.0}, {"keypoints": True}, {"max_false_reports": 2}):
+        with pytest.raises(PolicyError):
+            replace(profiles.STANDARD, **bad)  # type: ignore[arg-type]
+    for evidence in (-1, True, float("nan")):
+        with pytest.raises(PolicyError, match="min_evidence"):
+            CropRule(min_evidence=evidence)
+    with pytest.raises(PolicyError, match="KeypointRule"):
+        Rule(algorithm="keypoint", threshold=1)
+    with pytest.raises(PolicyError, match="key"):
+        KeypointRule(max_chance=-8, key=b"short")
+    assert "secret" not in repr(KeypointRule(max_chance=-8, key=b"secret of 16 byte"))
