@@ -17,6 +17,8 @@ BENCHMARKS = (
     "planner_costs",
     "trims",
     "crops",
+    "views",
+    "privacy",
 )
 
 

@@ -1,4 +1,4 @@
-"""Laws of the views that a policy asks for: borders, crops, what a match says of them, and how a list's changes show."""
+"""Laws of the views that a policy asks for: borders, crops, what a match says of them, changes of the list."""
 
 from __future__ import annotations
 
@@ -146,3 +146,12 @@ def test_rules_of_views_are_checked() -> None:
     with pytest.raises(PolicyError, match="key"):
         KeypointRule(max_chance=-8, key=b"short")
     assert "secret" not in repr(KeypointRule(max_chance=-8, key=b"secret of 16 byte"))
+
+
+def test_a_policy_that_overspends_is_refused(photos_list: Path) -> None:
+    """A matcher is not opened where the policy is expected to make more false reports than it allows itself."""
+    modest = replace(profiles.FAST, max_false_reports=1e-3)
+    with Matcher.open(photos_list, policy=modest) as matcher:
+        assert matcher.match(PHOTOS[0]).outcome is Outcome.MATCH
+    with pytest.raises(PolicyError, match="false reports per picture"):
+        Matcher.open(photos_list, policy=replace(profiles.THOROUGH, max_false_reports=0.0))

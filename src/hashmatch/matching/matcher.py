@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -21,6 +21,7 @@ from hashmatch.matching.answer import answer
 from hashmatch.matching.query import Query, read_pixels, read_records
 from hashmatch.matching.report import MatchReport, Outcome
 from hashmatch.matching.snapshot import ListSnapshot
+from hashmatch.matching.tails import check_budget
 from hashmatch.policy import MatchPolicy
 from hashmatch.profiles import STANDARD
 
@@ -66,6 +67,11 @@ class Matcher:
         self._closed = False
         self._reloading = threading.Lock()
         self._snapshots = tuple(ListSnapshot.of(reference, policy, index_folder) for reference in lists)
+        if policy.max_false_reports is not None:
+            sizes = Counter[str]()
+            for item in self._snapshots:
+                sizes.update(item.sizes)
+            check_budget(policy, sizes, policy.max_false_reports)
 
     @classmethod
     def open(
@@ -92,6 +98,9 @@ class Matcher:
         ReferenceListError
             If a file is missing, is not a list of a version this software reads, or is corrupt; if no path or one list
             twice is given; if the index folder does not exist or cannot be written.
+        PolicyError
+            If the policy sets ``max_false_reports`` and spends more against these lists; later versions of them are
+            not held against it.
 
         Notes
         -----
