@@ -19,6 +19,7 @@ BENCHMARKS = (
     "crops",
     "views",
     "privacy",
+    "policies",
 )
 
 

@@ -13,5 +13,5 @@ if _MAKE is None:
 NAME = "OpenCV AKAZE"
 version = _features.version
 PAIRED = _features.paired(_MAKE, cv2.NORM_HAMMING)
-PICTURES: int | None = 60
-STRANGERS = 60
+PICTURES: int | None = 24
+STRANGERS = 30

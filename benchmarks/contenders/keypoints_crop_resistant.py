@@ -28,5 +28,5 @@ PAIRED = Paired(
     n_bytes=lambda item: sum(part.hash.size // 8 for part in item.segment_hashes),
     least=1.0,
 )
-PICTURES: int | None = 12
-STRANGERS = 30
+PICTURES: int | None = 10
+STRANGERS = 20

@@ -9,5 +9,5 @@ from benchmarks.contenders import _features
 NAME = "OpenCV ORB"
 version = _features.version
 PAIRED = _features.paired(lambda: cv2.ORB_create(nfeatures=_features.FEATURES), cv2.NORM_HAMMING)
-PICTURES: int | None = 60
-STRANGERS = 60
+PICTURES: int | None = 24
+STRANGERS = 30

@@ -9,5 +9,5 @@ from benchmarks.contenders import _features
 NAME = "OpenCV SIFT"
 version = _features.version
 PAIRED = _features.paired(lambda: cv2.SIFT_create(nfeatures=_features.FEATURES), cv2.NORM_L2)
-PICTURES: int | None = 60
-STRANGERS = 60
+PICTURES: int | None = 24
+STRANGERS = 30

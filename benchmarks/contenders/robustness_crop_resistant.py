@@ -65,5 +65,5 @@ EDITS: list[str] | None = [
     "border black 10%",
     "border white 25%",
 ]
-PICTURES: int | None = 20
+PICTURES: int | None = 4
 STRANGERS = 6

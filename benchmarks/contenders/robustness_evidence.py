@@ -42,6 +42,6 @@ SEARCHED = [
     )
 ]
 EDITS: list[str] | None = list(CURVE_EDITS)
-PICTURES: int | None = 100
+PICTURES: int | None = 40
 PICTURES_ELSEWHERE: int | None = None
 STRANGERS = 50

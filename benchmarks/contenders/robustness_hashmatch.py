@@ -55,4 +55,4 @@ def _method(algorithm: str, views: int) -> Method:
 METHODS = [_method("pdq", 1), _method("pdq", 8), _method("phash", 1), _method("phash", 8)]
 EDITS: list[str] | None = None
 PICTURES: int | None = None
-PICTURES_ELSEWHERE: int | None = 60
+PICTURES_ELSEWHERE: int | None = 20

@@ -34,4 +34,4 @@ METHODS = [
 ]
 EDITS: list[str] | None = None
 PICTURES: int | None = None
-PICTURES_ELSEWHERE: int | None = 40
+PICTURES_ELSEWHERE: int | None = 20

@@ -17,6 +17,7 @@ __all__ = ["CropRule", "KeypointRule", "MatchPolicy", "Rule"]
 
 
 _KEY_BYTES: Final = 16
+_MAX_CHANCE: Final = -6.0  # the judge of keypoints accepts nothing above it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,9 +93,10 @@ class CropRule:
     def __post_init__(self) -> None:
         _check_number("min_evidence of the crop rule", self.min_evidence, 0.0, 1000.0)
         _check_quality("crop", self.min_quality)
-        object.__setattr__(self, "turns", tuple(dict.fromkeys(self.turns)))
-        if not self.turns or not all(isinstance(turn, Turn) for turn in self.turns):
-            raise PolicyError("turns of the crop rule must be one or more of Turn")
+        turns = self.turns if isinstance(self.turns, tuple) else ()
+        if not turns or not all(isinstance(turn, Turn) for turn in turns):
+            raise PolicyError("turns of the crop rule must be a tuple of one or more of Turn")
+        object.__setattr__(self, "turns", tuple(dict.fromkeys(turns)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +106,8 @@ class KeypointRule:
     Parameters
     ----------
     max_chance : float
-        Largest chance that an unrelated pair agrees as well, as its decimal logarithm: -8 is one in a hundred
-        million pairs.
+        Largest chance that an unrelated pair agrees as well, as its decimal logarithm, -300 to -6: -8 is one in a
+        hundred million pairs. Small shared parts, and queries that are themselves records, need less in any case.
     key : bytes or None
         Secret key that the list's records were made with, 16 bytes or more; ``repr`` does not show it.
 
@@ -119,7 +121,7 @@ class KeypointRule:
     key: bytes | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        _check_number("max_chance of the keypoint rule", self.max_chance, -300.0, 0.0)
+        _check_number("max_chance of the keypoint rule", self.max_chance, -300.0, _MAX_CHANCE)
         if self.key is not None and (not isinstance(self.key, bytes) or len(self.key) < _KEY_BYTES):
             raise PolicyError(f"key of the keypoint rule must be {_KEY_BYTES} bytes or more")
 

@@ -330,13 +330,15 @@ def test_demo_finds_what_it_hides(tmp_path: Path) -> None:
     code, out, _ = run("demo", "--pictures", "4", "--folder", kept, "--json")
     assert code == 0
     rows = {row["edit"]: row for row in map(json.loads, out.splitlines())}
-    assert rows["the same picture"]["found"] == rows["the same picture"]["files"] == 4
-    assert rows["mirrored"]["found"] == 4
+    assert rows["the same picture"]["files"] == 4
+    assert rows["mirrored"]["found"] == {"standard": 4, "thorough": 4}
+    assert rows["3/4 of the area cut away"]["found"]["standard"] == 0
+    assert rows["3/4 of the area cut away"]["found"]["thorough"] >= 3
     assert all(row["false"] == 0 for row in rows.values())
     assert {path.suffix for path in (kept / "originals").iterdir()} == {".jpg", ".png", ".webp"}
     assert run("demo", "--folder", kept)[0] == 2
     code, out, _ = run("demo", "--pictures", "1")
-    assert "recall" in out
+    assert "thorough" in out
 
 
 def test_a_hash_longer_than_a_file_name_is_a_hash(folder: Path) -> None:

@@ -487,3 +487,14 @@ def test_killed_while_it_becomes_version_2(old: Path, tmp_path: Path) -> None:
         if not killed:
             break
     assert n_killed > 10
+
+
+def test_verify_finds_what_is_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes that a forged writer put in as a record, with every mark right, are found by `verify`."""
+    path = tmp_path / "list.hashmatch"
+    with monkeypatch.context() as patch:
+        patch.setattr("hashmatch.lists.editor.check_record", lambda _: None)
+        with ReferenceList.create(path, name="forged") as ref:
+            ref.add("entry-1", hashes=[HashValue("keypoint", b"\x07" * 99)])
+    with ReferenceList.open(path) as ref, pytest.raises(ReferenceListError, match="damaged"):
+        ref.verify()

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from hashmatch import Fingerprint, HashValue, Matcher, Outcome, ReferenceList, fingerprint, hash_image, profiles
-from hashmatch.errors import HashFormatError, PolicyError
+from hashmatch.errors import HashFormatError, PolicyError, ReferenceListError
 from hashmatch.hashes import ViewHash
+from hashmatch.keypoints.verify import ACCEPTED_CHANCE
+from hashmatch.lists import editor
 from hashmatch.matching import keypoints as room
+from hashmatch.matching.query import Query, read_pixels, read_records
 from hashmatch.policy import KeypointRule
 from hashmatch.synthetic import edits, picture
 
@@ -62,6 +65,19 @@ def test_any_rotation_is_found(records_list: Path, degrees: int) -> None:
     assert match.entry_id == "photo-4"
     assert match.placement is not None
     assert abs(abs(match.placement.angle) - degrees) < 2
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_mirrored_picture_is_said_to_be_turned_first(records_list: Path, mirrored: bool) -> None:
+    """The entry's picture, turned by the angle and mirrored then where that is said, lies as the query does."""
+    query = np.rot90(PHOTOS[1])
+    query = query[:, ::-1] if mirrored else query
+    with Matcher.open(records_list, policy=ONLY_KEYPOINTS) as matcher:
+        (match,) = matcher.match(np.ascontiguousarray(query)).matches
+    assert match.placement is not None
+    assert match.placement.mirrored is mirrored
+    assert abs(match.placement.angle - 90) < 1
+    assert str(match.placement).endswith("turned by 90 degrees, then mirrored" if mirrored else "turned by 90 degrees")
 
 
 def test_unrelated_pictures_do_not_match(records_list: Path) -> None:
@@ -135,6 +151,58 @@ def test_records_follow_the_list(records_list: Path, monkeypatch: pytest.MonkeyP
             assert matcher.match(PHOTOS[5]).lists[0].compared == {"keypoint": len(PHOTOS) + number}
 
 
+def test_records_that_cannot_be_searched_are_counted(tmp_path: Path) -> None:
+    """Records of another key and records without points count as not compared, until they are withdrawn."""
+    flat = hash_image(np.full((200, 200, 3), 90, np.uint8), "keypoint")
+    path = tmp_path / "list.hashmatch"
+    with ReferenceList.create(path, name="demo") as ref:
+        for number, photo in enumerate(PHOTOS[:2]):
+            ref.add(f"keyed-{number}", hashes=[hash_image(photo, "keypoint", keypoint_key=KEY)], source="a")
+        ref.add("flat", hashes=[flat], source="a")
+    with Matcher.open(path, policy=ONLY_KEYPOINTS, index_folder=tmp_path) as matcher:
+        expected: list[tuple[dict[str, int], dict[str, int]]] = [
+            ({}, {"keypoint": 3}),
+            ({}, {"keypoint": 2}),
+            ({}, {"keypoint": 1}),
+            ({}, {}),
+        ]
+        for step, gone in enumerate(("", "keyed-0", "flat", "keyed-1")):
+            if gone:
+                with ReferenceList.open(path, writable=True) as ref:
+                    ref.withdraw(gone, source="a")
+                assert matcher.reload()
+            with Matcher.open(path, policy=ONLY_KEYPOINTS, index_folder=tmp_path) as anew:
+                for found in (matcher.match(PHOTOS[0]), anew.match(PHOTOS[0])):
+                    assert (found.lists[0].compared, found.lists[0].not_compared) == expected[step]
+                    assert found.outcome is (Outcome.UNDECIDABLE if step < 3 else Outcome.NO_MATCH)
+
+
+def test_forged_records_are_an_error_of_the_list(records_list: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list file that holds other bytes as a record is refused as a list, and an open matcher answers as before."""
+    with Matcher.open(records_list, policy=ONLY_KEYPOINTS) as matcher:
+        with monkeypatch.context() as patch, ReferenceList.open(records_list, writable=True) as ref:
+            patch.setattr(editor, "check_record", lambda _: None)
+            ref.add("forged", hashes=[HashValue("keypoint", b"\x07" * 99)])
+        with pytest.raises(ReferenceListError, match="no keypoint record"):
+            matcher.reload()
+        assert matcher.match(PHOTOS[0]).outcome is Outcome.MATCH
+    with pytest.raises(ReferenceListError, match="no keypoint record"):
+        Matcher.open(records_list, policy=ONLY_KEYPOINTS)
+
+
+def test_lists_of_records_alone_cost_no_other_views() -> None:
+    """Where no list holds a hash of pixels, the picture is hashed once, to know whether it is plain."""
+    looked = read_pixels(edits.border(PHOTOS[0], 0.1), (), {"keypoint"}, profiles.THOROUGH)
+    assert (len(looked.hashes), len(looked.crops), len(looked.keypoints)) == (1, 0, 1)
+
+
+def test_a_chance_that_nothing_reaches_is_refused() -> None:
+    """The largest chance of a rule is the judge's own: a larger one would be taken and not followed."""
+    assert KeypointRule(max_chance=ACCEPTED_CHANCE).max_chance == ACCEPTED_CHANCE
+    with pytest.raises(PolicyError, match="max_chance"):
+        KeypointRule(max_chance=ACCEPTED_CHANCE + 0.1)
+
+
 def test_index_files_are_used_again(records_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With an index folder the second start builds nothing, a damaged file is made anew, and answers are the same."""
     crop = PHOTOS[3][60:300, 90:410]
@@ -172,9 +240,35 @@ def test_the_key_is_not_shown(records_list: Path) -> None:
     assert not any("secret" in text for text in texts)
 
 
+def test_what_is_searched_with_is_not_shown() -> None:
+    """The repr of a query shows neither pixels nor bytes of a record."""
+    looked = read_pixels(PHOTOS[0], (), {"pdq", "keypoint"}, profiles.THOROUGH)
+    stored = Query(keypoints=read_records((ViewHash(value=RECORDS[0]),), profiles.THOROUGH))
+    assert len(looked.crops) == len(looked.keypoints) == len(stored.keypoints) == 1
+    for query in (looked, stored):
+        assert "array" not in repr(query)
+        assert "b'" not in repr(query)
+        assert 'b"' not in repr(query)
+
+
 def test_fingerprints_carry_records() -> None:
     """A fingerprint holds the record beside the hashes, and survives its byte form."""
     whole = fingerprint(PHOTOS[0], ("pdq", "keypoint"))
     assert whole.hashes == (hash_image(PHOTOS[0]), RECORDS[0])
     assert Fingerprint.from_bytes(whole.to_bytes()) == whole
     assert all(isinstance(item, ViewHash) for item in whole.view_hashes)
+
+
+def test_a_key_costs_no_recall(tmp_path: Path) -> None:
+    """Quarters of pictures are found as often with a key as without one."""
+    found = {}
+    for name, key in (("open", None), ("keyed", KEY)):
+        path = tmp_path / f"{name}.hashmatch"
+        with ReferenceList.create(path, name=name) as ref:
+            for number, photo in enumerate(PHOTOS):
+                ref.add(f"photo-{number}", hashes=[hash_image(photo, "keypoint", keypoint_key=key)])
+        policy = replace(ONLY_KEYPOINTS, keypoints=KeypointRule(max_chance=-6.0, key=key))
+        with Matcher.open(path, policy=policy) as matcher:
+            crops = [edits.jpeg(photo[140:350, 180:460], 60) for photo in PHOTOS]
+            found[name] = [[match.entry_id for match in matcher.match(crop).matches] for crop in crops]
+    assert found["open"] == found["keyed"] == [[f"photo-{number}"] for number in range(len(PHOTOS))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,6 +87,46 @@ def test_thorough_finds_turned_crops(photos_list: Path, turn: Turn) -> None:
         assert matcher.match(np.ascontiguousarray(turned)).outcome is Outcome.NO_MATCH
 
 
+_TURNED: dict[Turn, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    Turn.NONE: lambda pixels: pixels,
+    Turn.ROTATE_90: np.rot90,
+    Turn.ROTATE_180: lambda pixels: np.rot90(pixels, 2),
+    Turn.ROTATE_270: lambda pixels: np.rot90(pixels, 3),
+    Turn.MIRROR: np.fliplr,
+    Turn.FLIP: np.flipud,
+    Turn.TRANSPOSE: lambda pixels: pixels.transpose(1, 0, 2),
+    Turn.TRANSVERSE: lambda pixels: pixels[::-1, ::-1].transpose(1, 0, 2),
+}
+
+
+@pytest.mark.parametrize("turn", list(Turn))
+def test_a_view_can_be_followed_step_by_step(photos_list: Path, turn: Turn) -> None:
+    """What is left after the trim, turned as the match says, lies in the entry's picture where the cut says."""
+    crop = PHOTOS[3][20:, 30:]  # 6.9 % of the height from the top, 7.8 % of the width from the left
+    seen = _TURNED[turn](crop)
+    framed = np.full((seen.shape[0] + 60, seen.shape[1] + 20, 3), 0, np.uint8)
+    framed[50:-10, 5:-15] = seen
+    rule = CropRule(min_evidence=80.0, turns=tuple(Turn))
+    policy = replace(
+        profiles.THOROUGH, rotations=False, shrinks=False, crops=rule, keypoints=None, max_false_reports=None
+    )
+    with Matcher.open(photos_list, policy=policy) as matcher:
+        (match,) = matcher.match(framed).matches
+    assert match.entry_id == "photo-3"
+    height, width = framed.shape[:2]
+    left, top, right, bottom = match.view.trim.shares
+    expected = (5000 / width, 50000 / height, 15000 / width, 10000 / height)
+    assert np.allclose((left, top, right, bottom), expected, atol=9)
+    inner = framed[round(top * height / 1000) :, round(left * width / 1000) :]
+    inner = inner[: round(seen.shape[0]), : round(seen.shape[1])]
+    upright = _TURNED[match.view.turn](inner)
+    assert upright.shape == crop.shape
+    assert np.abs(upright.astype(int) - crop).mean() < 12
+    assert abs(match.view.cut.left - 78) <= 12
+    assert abs(match.view.cut.top - 69) <= 20
+    assert max(abs(match.view.cut.right), abs(match.view.cut.bottom)) <= 15
+
+
 def test_a_whole_picture_is_matched_by_its_distance(photos_list: Path) -> None:
     """An entry that is within the threshold is reported once, by its distance, not by evidence."""
     with Matcher.open(photos_list, policy=profiles.THOROUGH) as matcher:
@@ -141,6 +182,10 @@ def test_rules_of_views_are_checked() -> None:
     for evidence in (-1, True, float("nan")):
         with pytest.raises(PolicyError, match="min_evidence"):
             CropRule(min_evidence=evidence)
+    unknown: tuple[object, ...] = ((), True, [Turn.MIRROR], ("mirrored",), ([],))
+    for turns in unknown:
+        with pytest.raises(PolicyError, match="turns of the crop rule"):
+            CropRule(min_evidence=80, turns=turns)  # type: ignore[arg-type]
     with pytest.raises(PolicyError, match="KeypointRule"):
         Rule(algorithm="keypoint", threshold=1)
     with pytest.raises(PolicyError, match="key"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
@@ -28,6 +28,8 @@ from hashmatch.matching import Matcher, MatchReport, Outcome
 from hashmatch.scan import ScanItem, ScanSummary, iter_files, scan
 
 __all__ = ["match", "scan_folders"]
+
+_LONGEST_SOURCE: Final = 4096
 
 _Lists = Annotated[list[Path], typer.Option("--list", "-l", help="List file; may be given several times.")]
 _Policy = Annotated[
@@ -156,7 +158,7 @@ def _answer(source: str, report: MatchReport, *, as_json: bool) -> None:
     if as_json:
         emit({"source": source} | report.to_dict())
         return
-    OUT.print(Text.assemble(outcome_text(report), f"  {safe(source)}"), soft_wrap=True)
+    OUT.print(Text.assemble(outcome_text(report), f"  {safe(_shortened(source))}"), soft_wrap=True)
     for item in report.matches:
         near = f"distance {item.distance} of at most {item.threshold}" if item.threshold else "equal"
         if item.evidence is not None:
@@ -171,6 +173,11 @@ def _answer(source: str, report: MatchReport, *, as_json: bool) -> None:
         OUT.print(Text(safe(line)), soft_wrap=True)
     if report.n_matches > len(report.matches):
         OUT.print(Text(f"    and {report.n_matches - len(report.matches)} more"))
+
+
+def _shortened(source: str) -> str:
+    """Name the source; a record of thousands of digits says no more than its beginning."""
+    return source if len(source) <= _LONGEST_SOURCE else f"{source[:64]}... ({len(source)} characters)"
 
 
 def _show_summary(summary: ScanSummary, *, n_paths: int, n_problems: int, as_json: bool) -> None:

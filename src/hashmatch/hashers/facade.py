@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["PICTURE_HASHERS", "fingerprint", "hash_image", "hash_view", "iter_view_hashes"]
 
 _PDQ: Final[Hasher] = PDQHasher()
+_GUESSING: Final[Hasher] = PDQHasher(exact=False)
 
 PICTURE_HASHERS: Final[Mapping[str, Hasher]] = MappingProxyType(
     {
@@ -97,7 +98,8 @@ def fingerprint(
     source : bytes, path, binary file, PIL image or array
         The picture; digests need bytes, a path or a binary file.
     algorithms : iterable of str
-        Algorithms that can be computed, each taken once.
+        Algorithms that can be computed, each taken once. ``keypoint`` has to be asked for: a record shows about as
+        much as a small grey copy of the picture, see ``docs/privacy.md``.
     turns : bool
         Whether the seven other turns are hashed too: for queries, a list takes upright pictures only. Keypoint
         records need no turns.
@@ -184,7 +186,13 @@ def _check_computable(names: tuple[str, ...], picture_names: tuple[str, ...]) ->
 
 
 def hash_view(
-    pixels: Any, view: View, names: tuple[str, ...], *, turns: bool, keypoint_key: bytes | None = None
+    pixels: Any,
+    view: View,
+    names: tuple[str, ...],
+    *,
+    turns: bool,
+    keypoint_key: bytes | None = None,
+    exact: bool = True,
 ) -> Iterator[ViewHash]:
     """Hash pixels by every algorithm; PDQ's quality stands for all, since the others measure none.
 
@@ -200,6 +208,8 @@ def hash_view(
         Whether the seven other turns are hashed too.
     keypoint_key : bytes, optional
         Secret key of ``keypoint`` records.
+    exact : bool
+        Whether PDQ is the reference's to the bit, see `PDQHasher`.
 
     Yields
     ------
@@ -210,7 +220,7 @@ def hash_view(
     def hashed_by(hasher: Hasher) -> Mapping[Turn, tuple[HashValue, int | None]]:
         return hasher.hash_turns(pixels) if turns else {Turn.NONE: hasher.hash_pixels(pixels)}
 
-    by_pdq = hashed_by(_PDQ)
+    by_pdq = hashed_by(_PDQ if exact else _GUESSING)
     for name in names:
         if name == "keypoint":
             yield ViewHash(value=_keypoint_record(pixels, keypoint_key), quality=by_pdq[Turn.NONE][1], view=view)

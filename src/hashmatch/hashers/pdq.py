@@ -53,6 +53,12 @@ _Values = npt.NDArray[np.floating[Any]]
 class PDQHasher:
     """PDQ hashes, bit for bit those of the reference (`pdqhash` on x86-64) fed with the same RGB array.
 
+    Parameters
+    ----------
+    exact : bool
+        Whether the reference's arithmetic is repeated where its rounding noise decides. Without it a bit or two near
+        the median may differ there: for views of a query that are guesses anyway, never for a list.
+
     Notes
     -----
     Cost: one pass over the pixels, about 1 ns each, in one thread. Where the reference's rounding noise decides (plain,
@@ -67,7 +73,10 @@ class PDQHasher:
     (<HashValue pdq, 256 bits>, 100)
     """
 
-    __slots__ = ()
+    __slots__ = ("_exact",)
+
+    def __init__(self, *, exact: bool = True) -> None:
+        self._exact = exact
 
     @property
     def algorithm(self) -> str:
@@ -137,15 +146,16 @@ class PDQHasher:
         noise = _noise_factor(*size)
         averages = _averages(pixels, mirrored=every_turn)
         coefficients = {turn: _COSINES64 @ small @ _COSINES64.T for turn, small in averages.items()}
-        value = _clear_value(coefficients[Turn.NONE], 2 * noise * _COEFFICIENT_NOISE)
-        quality = _sure_quality(averages[Turn.NONE], noise * _STEP_NOISE)
+        doubt = 1.0 if self._exact else 0.0
+        value = _clear_value(coefficients[Turn.NONE], doubt * 2 * noise * _COEFFICIENT_NOISE)
+        quality = _sure_quality(averages[Turn.NONE], doubt * noise * _STEP_NOISE)
         if value is None or quality is None:
             value, quality = judge.value(Turn.NONE), judge.quality()
         hashed = {Turn.NONE: (value, quality)}
         for turn in turns[1:]:
             mirrored, swapped = _MIRRORED_THEN_SWAPPED[turn]
             own = coefficients[mirrored].T if swapped else coefficients[mirrored]
-            hashed[turn] = (_clear_value(own, noise * _TIE) or judge.value(turn), quality)
+            hashed[turn] = (_clear_value(own, doubt * noise * _TIE) or judge.value(turn), quality)
         return hashed
 
 
@@ -212,9 +222,9 @@ def _luma(channels: tuple[_Values, ...]) -> npt.NDArray[np.float64]:
 
 
 def _clear_value(coefficients: _Values, gap: float) -> HashValue | None:
-    """Return the hash if the two middle coefficients lie further apart than ``gap``, else None."""
+    """Return the hash if the two middle coefficients lie further apart than ``gap``, or it is 0; else None."""
     below, above = np.partition(coefficients.ravel(), (127, 128))[127:129]
-    return _value(coefficients) if above - below > gap else None
+    return _value(coefficients) if above - below > gap or gap == 0 else None
 
 
 def _sure_quality(small: npt.NDArray[np.float64], noise: float) -> int | None:

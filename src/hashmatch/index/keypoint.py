@@ -144,6 +144,12 @@ class KeypointIndex:
         return len(self._codes)
 
     @property
+    def points_of_entries(self) -> Ints:
+        """Number of codes of each entry, (n_entries,) int64."""
+        starts = self._starts.astype(np.int64)
+        return np.asarray(starts[1:] - starts[:-1], np.int64)
+
+    @property
     def tag(self) -> Mapping[str, str]:
         """The metadata given to `save`, read only; empty for an index that was not loaded."""
         return self._tag

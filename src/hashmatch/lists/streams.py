@@ -18,8 +18,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hashmatch.errors import ReferenceListError
+from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.hashes import HashValue
+from hashmatch.lists.admission import check_record
 from hashmatch.lists.history import check_history
 from hashmatch.lists.records import State, load_state
 from hashmatch.lists.schema import damaged
@@ -237,6 +238,11 @@ def check_records(connection: sqlite3.Connection, state: State, number: int) -> 
         block, mark_sum = _read_block(connection, state, number, last, state.next_hash, ROWS_A_BLOCK)
         if block is None:
             break
+        try:
+            for data in block:
+                check_record(HashValue(block.algorithm, data))
+        except HashFormatError:
+            raise damaged() from None
         n_rows, total, last = n_rows + len(block), total + mark_sum, int(block.hash_ids[-1])
     tally = state.tallies.get(number)
     expected = (0, 0) if tally is None else (tally.n_hashes, tally.mark_sum)

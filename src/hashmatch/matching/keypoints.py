@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hashmatch.errors import IndexFormatError
+from hashmatch.errors import HashFormatError, IndexFormatError, ReferenceListError
 from hashmatch.index import KeypointIndex, pack_geometry
 from hashmatch.keypoints.points import CODE_BYTES, Keypoints
 from hashmatch.keypoints.record import Record, key_check
@@ -31,7 +31,7 @@ _ALGORITHM: Final = "keypoint"
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class _Gathered:
     """Points of many records, one after the other, and the rows they come from."""
 
@@ -40,7 +40,6 @@ class _Gathered:
     counts: Ints
     hash_ids: Ints
     entry_keys: Ints
-    n_foreign: int
 
 
 _NOTHING: Final = _Gathered(
@@ -49,23 +48,35 @@ _NOTHING: Final = _Gathered(
     counts=np.empty(0, np.int64),
     hash_ids=np.empty(0, np.int64),
     entry_keys=np.empty(0, np.int64),
-    n_foreign=0,
 )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """One index, the rows that its entries stand for, and for recent records what it was built from."""
+    """One index, the rows that its entries stand for, which are listed, and for recent records what it was built from.
+
+    ``live`` is None where all are listed; ``n_searched`` and ``n_left_out`` count the listed records with and without
+    points in the index.
+    """
 
     index: KeypointIndex
     hash_ids: Ints
     entry_keys: Ints
-    n_foreign: int
     gathered: _Gathered | None = None
+    live: NDArray[np.bool_] | None = None
+    n_searched: int = field(init=False)
+    n_left_out: int = field(init=False)
 
-    def live(self, withdrawn: Ints) -> NDArray[np.bool_] | None:
-        """Entries that are still listed; None where all are."""
-        return ~np.isin(self.hash_ids, withdrawn) if withdrawn.size else None
+    def __post_init__(self) -> None:
+        filled = self.index.points_of_entries > 0
+        listed = len(filled) if self.live is None else int(np.count_nonzero(self.live))
+        found = int(np.count_nonzero(filled if self.live is None else filled & self.live))
+        object.__setattr__(self, "n_searched", found)
+        object.__setattr__(self, "n_left_out", listed - found)
+
+    def without(self, withdrawn: Ints) -> _Part:
+        """Leave out rows that were withdrawn."""
+        return replace(self, live=~np.isin(self.hash_ids, withdrawn)) if withdrawn.size else self
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +115,7 @@ class KeypointLayer:
         Raises
         ------
         ReferenceListError
-            If the list cannot be read.
+            If the list cannot be read, or holds as a record what is none.
         OSError
             If the file cannot be written.
 
@@ -118,13 +129,12 @@ class KeypointLayer:
 
     def __len__(self) -> int:
         """Count the records that are searched."""
-        parts = (self.base, self.recent)
-        return sum(len(part.hash_ids) - part.n_foreign for part in parts if part is not None) - self.withdrawn.size
+        return self.base.n_searched + (0 if self.recent is None else self.recent.n_searched)
 
     @property
-    def n_foreign(self) -> int:
-        """Records that were made with another key and are not searched."""
-        return self.base.n_foreign + (0 if self.recent is None else self.recent.n_foreign)
+    def n_left_out(self) -> int:
+        """Records that cannot be searched: made with another key, or without a point because their picture is plain."""
+        return self.base.n_left_out + (0 if self.recent is None else self.recent.n_left_out)
 
     def candidates(self, look: KeypointLook) -> Iterator[tuple[int, int, Candidate]]:
         """Propose live entries of which the query may show a part.
@@ -151,7 +161,7 @@ class KeypointLayer:
                 points.margins,
                 places,
                 mirrored_codes=mirrored.codes,
-                live=part.live(self.withdrawn),
+                live=part.live,
             )
             for item in found:
                 yield int(part.hash_ids[item.entry]), int(part.entry_keys[item.entry]), item
@@ -179,7 +189,8 @@ class KeypointLayer:
         if added is not None and len(added):
             # the small index is made anew, never changed: another thread may be searching it
             recent = _part(self.rule, added, None if recent is None else recent.gathered)
-        return replace(self, recent=recent, withdrawn=gone)
+        recent = None if recent is None else recent.without(gone)
+        return replace(self, base=self.base.without(gone), recent=recent, withdrawn=gone)
 
 
 def _part(rule: KeypointRule, records: RecordStream, before: _Gathered | None = None) -> _Part:
@@ -191,14 +202,14 @@ def _part(rule: KeypointRule, records: RecordStream, before: _Gathered | None = 
         gathered.places,
         n_entries=len(gathered.counts),
     )
-    return _Part(index, gathered.hash_ids, gathered.entry_keys, gathered.n_foreign, gathered)
+    return _Part(index, gathered.hash_ids, gathered.entry_keys, gathered)
 
 
 def _gather(rule: KeypointRule, records: RecordStream, before: _Gathered | None) -> _Gathered:
     key_id = None if rule.key is None else key_check(rule.key)
     parts = [_NOTHING if before is None else before]
     for block in records:
-        read = [Record.from_bytes(data) for data in block]
+        read = [_listed(data) for data in block]
         points = [record.points if record.key_id == key_id else _none() for record in read]
         parts.append(
             _Gathered(
@@ -207,12 +218,17 @@ def _gather(rule: KeypointRule, records: RecordStream, before: _Gathered | None)
                 counts=np.array([len(item) for item in points], np.int64),
                 hash_ids=block.hash_ids,
                 entry_keys=block.entry_keys,
-                n_foreign=sum(record.key_id != key_id for record in read),
             )
         )
     names = ("codes", "places", "counts", "hash_ids", "entry_keys")
-    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return _Gathered(**arrays, n_foreign=sum(part.n_foreign for part in parts))
+    return _Gathered(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
+
+def _listed(data: bytes) -> Record:
+    try:
+        return Record.from_bytes(data)
+    except HashFormatError as error:  # no list of this software takes such a record; the file was written by another
+        raise ReferenceListError(f"the list holds bytes that are no keypoint record: {error}") from None
 
 
 def _places(points: list[Keypoints]) -> NDArray[np.uint8]:
@@ -232,7 +248,7 @@ def _kept(file: Path, rule: KeypointRule, records: RecordStream) -> _Part:
     if found is not None:
         return found
     built = _part(rule, records)
-    built.index.save(file, tag=tag | {"foreign": str(built.n_foreign)})
+    built.index.save(file, tag=tag)
     # another process may have written its own index, of other records, over this one by now
     return _fitting(file, tag, records) or built
 
@@ -241,10 +257,9 @@ def _fitting(file: Path, tag: dict[str, str], records: RecordStream) -> _Part | 
     """Load the index from its file; None where it is missing, damaged or of other records."""
     with suppress(FileNotFoundError, IndexFormatError):
         index = KeypointIndex.load(file)
-        foreign = index.tag.get("foreign", "")
-        if {**index.tag} == tag | {"foreign": foreign} and foreign.isdigit():
+        if {**index.tag} == tag:
             hash_ids, entry_keys = records.rows()
             # rows withdrawn while this was read: what remains no longer says which entry is which
             if len(hash_ids) == len(index):
-                return _Part(index, hash_ids, entry_keys, int(foreign))
+                return _Part(index, hash_ids, entry_keys)
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from hashmatch.errors import ImageError
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hashmatch.policy import MatchPolicy
     from hashmatch.views.looks import CropLook, KeypointLook
 
-__all__ = ["Query", "read_pixels"]
+__all__ = ["Query", "read_pixels", "read_records"]
 
 _FEWEST_POINTS: Final = 2
 
@@ -73,6 +73,8 @@ def read_pixels(source: ImageSource, digests: tuple[ViewHash, ...], held: set[st
 
     # a picture is decoded even where the lists hold no hash of pixels: an unreadable one is never "no match"
     names = tuple(rule.algorithm for rule in policy.rules if rule.algorithm in held & PICTURE_HASHERS.keys())
+    if not names:
+        policy = replace(policy, turns=False, trims=False, rotations=False, shrinks=False, crops=None)
     looks, failure = [], None
     try:
         for look in iter_looks(source, names or ("pdq",), policy, keypoints="keypoint" in held):

@@ -15,7 +15,7 @@ __all__ = ["ComparedList", "Match", "MatchReport", "Outcome", "Placement"]
 class Outcome(Enum):
     """The four answers.
 
-    ``MATCH``: at least one entry lies within a threshold. ``NO_MATCH``: everything the lists allow was compared and
+    ``MATCH``: at least one entry is near enough by its rule. ``NO_MATCH``: everything the lists allow was compared and
     nothing was near. ``UNDECIDABLE``: the picture is too plain to hash, or the lists hold nothing this policy can
     compare it with. ``UNREADABLE``: the source could not be decoded.
     """
@@ -33,15 +33,17 @@ class Placement:
     Parameters
     ----------
     crop : tuple of float
-        Left, top, right and bottom of what the query shows, as shares of the entry's picture, 0 to 1.
+        Left, top, right and bottom of the upright box round what the query covers, as shares of the entry's picture,
+        0 to 1. The empty corners of a turned query cover too.
     overlap : float
-        Share of the entry's picture that the query shows, 0 to 1.
+        Share of the entry's picture that the query covers, 0 to 1.
     scale : float
         How much larger the query shows it than it is, both resampled to one area; below 1 it is smaller.
     angle : float
-        Degrees the query is turned anticlockwise against the entry's picture, -180 to 180; mirrored first.
+        Degrees, -180 to 180, that the entry's picture is turned anticlockwise to lie as the query does; where
+        ``mirrored``, it is turned first and mirrored then.
     mirrored : bool
-        Whether the query is mirrored.
+        Whether the query is mirrored left to right.
     inliers : int
         Points that lie where they should.
     agreement : float
@@ -82,7 +84,7 @@ class Placement:
         if abs(self.angle) >= 1:
             parts.append(f"turned by {self.angle:.0f} degrees")
         if self.mirrored:
-            parts.append("mirrored")
+            parts.append("then mirrored" if abs(self.angle) >= 1 else "mirrored")
         return ", ".join(parts)
 
 
@@ -180,7 +182,8 @@ class ComparedList:
         Hashes that the picture was compared with, by algorithm.
     not_compared : mapping of str to int
         Hashes left out, by algorithm: the policy has no rule for them, they cannot be computed from a picture (such
-        as ``photodna``), or the picture was too plain for them.
+        as ``photodna``), the picture was too plain for them, or they are keypoint records that have no points or were
+        made with another key.
     """
 
     name: str
@@ -214,7 +217,9 @@ class MatchReport:
         Best comparison for each list, entry and algorithm: digests first, then by distance relative to the
         threshold, then crops by their evidence, then keypoint records by their chance.
     n_matches : int
-        How many there were before the policy's ``max_matches`` cut them.
+        How many there were before the policy's ``max_matches`` cut them. In lists that hold very
+        many copies of one picture not all are counted: for each frame and list at most 32 keypoint records are judged,
+        and some thousands of crops.
     reason : str or None
         For undecidable and unreadable: a stable word such as ``"too-plain"`` or ``"truncated"``. Beside a match it
         says what kept the picture from being compared in full.

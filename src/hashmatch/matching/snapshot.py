@@ -190,8 +190,8 @@ class ListSnapshot:
     def compared(self, searched: Set[str]) -> ComparedList:
         """Say what of the list a picture was compared with, by the algorithms that were searched."""
         left_out = {name: n for name, n in self.unsearched.items() if n}
-        if self.keypoints is not None and self.keypoints.n_foreign:
-            left_out["keypoint"] = self.keypoints.n_foreign
+        if self.keypoints is not None and self.keypoints.n_left_out:
+            left_out["keypoint"] = self.keypoints.n_left_out
         for name, n in self.sizes.items():
             if name not in searched:
                 left_out[name] = left_out.get(name, 0) + n

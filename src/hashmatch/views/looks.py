@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -49,7 +50,7 @@ class CropLook:
     """
 
     view: View
-    small: Floats
+    small: Floats = dataclasses.field(repr=False)
     quality: int
 
 
@@ -72,8 +73,8 @@ class KeypointLook:
     view: View
     points: Keypoints
     mirrored: Keypoints
-    luma: Floats | None
-    field: bytes = b""
+    luma: Floats | None = dataclasses.field(repr=False)
+    field: bytes = dataclasses.field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -156,7 +157,8 @@ def _look(raster: Raster, algorithms: tuple[str, ...], policy: MatchPolicy, *, k
     starts = [(raster.pixels, raster.view, _pdq_quality(hashes))]
     for trim in trims:
         pixels, view = trim.crop(raster.pixels), replace(raster.view, trim=_margins(trim))
-        trimmed = list(hash_view(pixels, view, algorithms, turns=policy.turns))
+        # where the content lies is a guess: the reference's rounding noise is not worth its price here
+        trimmed = list(hash_view(pixels, view, algorithms, turns=policy.turns, exact=False))
         starts.append((pixels, view, _pdq_quality(trimmed)))
         hashes += trimmed
     if policy.rotations and "pdq" in algorithms:
