@@ -142,3 +142,12 @@ def test_deterministic(photo, luma):
     assert make_field(luma) == make_field(luma.copy())
     one, two = _compare(luma, edits.jpeg(photo, 40)), _compare(luma, edits.jpeg(photo, 40))
     assert (one.score, one.bits, one.overlap) == (two.score, two.bits, two.overlap)
+
+
+def test_a_hopeless_start_is_given_up() -> None:
+    """Where the bits disagree from the start nothing climbs, and what comes back proves nothing."""
+    here, there = (normal_luma(picture("photo", seed, size=(300, 400))) for seed in (31, 32))
+    field = Field.from_bytes(make_field(there))
+    seen = Canvas(here).compare(field, float(there.shape[1]), Transform.similarity(1.0, 0.0, (0.0, 0.0)))
+    assert (seen.bits, seen.score) == (0.0, 0.0)
+    assert seen.agreement < 0.66
