@@ -41,6 +41,13 @@ class _Part:
     index: Index
     rows: HashRows
     guided: GuidedIndex | None = None
+    gone: NDArray[np.bool_] | None = None
+
+    def without(self, withdrawn: Ints) -> _Part:
+        """Mark rows that were withdrawn; only crop searches ask row by row."""
+        if self.guided is None or not withdrawn.size:
+            return self
+        return replace(self, gone=np.isin(self.rows.hash_ids, withdrawn))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +152,7 @@ class Layer:
         for part in (self.base, self.recent):
             if part is None or part.guided is None:
                 continue
-            gone = np.isin(part.rows.hash_ids, self.withdrawn) if self.withdrawn.size else None
-            for item in search.search(small, part.guided, withdrawn=gone):
+            for item in search.search(small, part.guided, withdrawn=part.gone):
                 key, code = part.rows.entry_keys[item.position], part.rows.codes[item.position]
                 found.append((item, int(key), code.tobytes()))
         return found
@@ -172,7 +178,8 @@ class Layer:
         if later + gone.size > max(_REBUILD_FLOOR, _REBUILD_SHARE * len(self.base.index)):
             return None
         recent = self.recent if added is None or not len(codes) else self._recent_with(added)
-        return replace(self, recent=recent, withdrawn=gone)
+        recent = None if recent is None else recent.without(gone)
+        return replace(self, base=self.base.without(gone), recent=recent, withdrawn=gone)
 
     def _recent_with(self, added: HashRows) -> _Part:
         if self.recent is None:
