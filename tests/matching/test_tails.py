@@ -11,7 +11,7 @@ import pytest
 from hashmatch import profiles
 from hashmatch.errors import PolicyError
 from hashmatch.matching.budget import SCREENSHOT_TAIL, crop_false_reports
-from hashmatch.matching.measured import TAILS, DistanceTail, poisson_upper
+from hashmatch.matching.measured import KEYPOINT_PAIRS, TAILS, DistanceTail, poisson_upper
 from hashmatch.matching.tails import budget_of, check_budget, tail_of
 from hashmatch.policy import CropRule, KeypointRule, MatchPolicy, Rule
 from hashmatch.view import Turn
@@ -96,7 +96,9 @@ def test_every_view_spends() -> None:
         kinds = ["plain", "turns", "trims", "rotations", "shrinks", "keypoints"]
         assert [item.views for item in found.items] == kinds
         assert found.total.per_picture == pytest.approx(sum(item.reports.per_picture for item in found.items))
-        assert found.items[-1].reports.per_picture == pytest.approx(1e-6)
+        seen = KEYPOINT_PAIRS[pictures]  # type: ignore[index]
+        assert found.items[-1].reports.per_picture == pytest.approx(1000 * max(1, seen.false) / seen.pairs)
+        assert found.items[-1].reports.upper >= 1000 * max(3, seen.false) / seen.pairs
         assert found.total.upper >= found.total.per_picture > budget_of(PLAIN, {"pdq": 1_000_000}).total.per_picture
         assert not found.unmeasured
 

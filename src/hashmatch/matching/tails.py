@@ -1,7 +1,7 @@
 """What a policy spends: false reports expected for one unrelated picture, view by view, and the check of a budget.
 
 Plain hashes, turns, trims, rotations and shrinks spend by the tails in `hashmatch.matching.measured`, crops by
-`hashmatch.matching.budget`, keypoints by the chance that their rule allows. Views of one picture are not independent,
+`hashmatch.matching.budget`, keypoints by the reports counted there too. Views of one picture are not independent,
 so each kind was measured by itself, as the least distance over its views; their sum is an upper estimate.
 """
 
@@ -15,7 +15,7 @@ from typing import Final
 from hashmatch.algorithms import Metric, algorithm_named
 from hashmatch.errors import PolicyError
 from hashmatch.matching.budget import PHOTO_TAIL, SCREENSHOT_TAIL, FalseReports, crop_false_reports
-from hashmatch.matching.measured import TAILS, DistanceTail, Pictures, Views
+from hashmatch.matching.measured import KEYPOINT_PAIRS, TAILS, DistanceTail, Pictures, Views, poisson_upper
 from hashmatch.policy import CropRule, MatchPolicy, Rule
 
 __all__ = ["Budget", "Spending", "budget_of", "check_budget", "tail_of"]
@@ -125,9 +125,7 @@ def budget_of(policy: MatchPolicy, sizes: Mapping[str, int], pictures: Pictures 
         else:
             items.append(Spending(algorithm="pdq", views="crops", reports=spent))
     if policy.keypoints is not None and held.get(_KEYPOINTS):
-        chance = 10.0**policy.keypoints.max_chance * held[_KEYPOINTS]
-        reports = FalseReports(per_picture=chance, upper=chance, is_extrapolated=True)
-        items.append(Spending(algorithm=_KEYPOINTS, views="keypoints", reports=reports))
+        items.append(Spending(algorithm=_KEYPOINTS, views="keypoints", reports=_keypoints(held[_KEYPOINTS], pictures)))
     return Budget(pictures=pictures, items=tuple(items), unmeasured=tuple(unmeasured))
 
 
@@ -201,6 +199,15 @@ def _crops(rule: CropRule, size: int, pictures: Pictures, *, trims: bool) -> Fal
         return _times(crop_false_reports(rule.min_evidence, size, tail, turns=len(rule.turns)), looks)
     except ValueError:
         return None
+
+
+def _keypoints(size: int, pictures: Pictures) -> FalseReports:
+    """Spent by keypoint records, as counted at the judge's own level, whatever stricter one the rule asks for."""
+    seen = KEYPOINT_PAIRS[pictures]
+    # where none was seen, as much as if one had been
+    each = max(1, seen.false) / seen.pairs
+    upper = poisson_upper(seen.false) / seen.pairs
+    return FalseReports(per_picture=each * size, upper=upper * size, is_extrapolated=size > seen.entries)
 
 
 def _trims(rule: Rule, policy: MatchPolicy, size: int, pictures: Pictures, plain: FalseReports) -> FalseReports:
