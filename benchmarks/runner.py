@@ -18,6 +18,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import environments
+
 ROOT = Path(__file__).resolve().parent.parent
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 
@@ -36,10 +38,15 @@ def run(benchmark: str, contender: str, workload: Mapping[str, Any]) -> dict[str
     -------
     dict
         What ``measure`` gave, with the contender's name and version and the workload; or ``"error"`` with the last
-        line of what went wrong.
+        line of what went wrong; or ``"skipped"`` with the reason, where it is not installed.
     """
+    short = contender.rpartition(".")[2]
+    try:
+        python = environments.python_of(short)
+    except LookupError as reason:
+        return {"contender": short, "workload": dict(workload), "skipped": str(reason)}
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.runner", benchmark, contender],
+        [python, "-m", "benchmarks.runner", benchmark, contender],
         input=json.dumps(dict(workload)),
         capture_output=True,
         text=True,
@@ -49,7 +56,7 @@ def run(benchmark: str, contender: str, workload: Mapping[str, Any]) -> dict[str
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        return {"contender": contender.rpartition(".")[2], "workload": dict(workload), "error": last}
+        return {"contender": short, "workload": dict(workload), "error": last}
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
 

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from typing import Any
 
+from benchmarks.contenders import _hashmatch_index
 from hashmatch.index import MultiIndex
 
 NAME = "hashmatch MultiIndex"
+version = _hashmatch_index.version
 
 
-def version() -> str:
-    """Version of hashmatch."""
-    return metadata.version("hashmatch")
-
-
-class Lookup:
+class Lookup(_hashmatch_index.IndexLookup):
     """Codes to search at one radius."""
 
     def __init__(self, codes: Any, radius: int) -> None:
-        self._index = MultiIndex.build(codes, radius=radius)
-        self._radius = radius
-
-    def search(self, query: Any) -> Any:
-        """Positions near one query."""
-        return self._index.search(query, self._radius)[0]
-
-    def search_batch(self, queries: Any) -> Any:
-        """Rows and positions near many queries."""
-        return self._index.search_batch(queries, self._radius)[:2]
+        super().__init__(MultiIndex.build(codes, radius=radius), radius)

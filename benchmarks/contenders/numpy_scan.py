@@ -19,9 +19,9 @@ class Lookup:
 
     def __init__(self, codes: Any, radius: int) -> None:
         self._codes = np.ascontiguousarray(codes).view(np.uint64)
-        self._radius = radius
+        self.radius = radius
 
     def search(self, query: Any) -> Any:
         """Positions near one query."""
         distances = np.bitwise_count(self._codes ^ query.view(np.uint64)).sum(axis=1, dtype=np.int32)
-        return np.flatnonzero(distances <= self._radius)
+        return np.flatnonzero(distances <= self.radius)

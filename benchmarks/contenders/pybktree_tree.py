@@ -24,9 +24,16 @@ class Lookup:
 
     def __init__(self, codes: Any, radius: int) -> None:
         items = [(int.from_bytes(code.tobytes()), i) for i, code in enumerate(codes)]
+        self._n = len(items)
         self._tree = pybktree.BKTree(_distance, items)
-        self._radius = radius
+        self.radius = radius
 
     def search(self, query: Any) -> Any:
         """Positions near one query."""
-        return [item[1] for _, item in self._tree.find((int.from_bytes(query.tobytes()), -1), self._radius)]
+        return [item[1] for _, item in self._tree.find((int.from_bytes(query.tobytes()), -1), self.radius)]
+
+    def add(self, codes: Any) -> None:
+        """Store more codes."""
+        for code in codes:
+            self._tree.add((int.from_bytes(code.tobytes()), self._n))
+            self._n += 1

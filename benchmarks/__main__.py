@@ -1,0 +1,42 @@
+"""``python -m benchmarks AREA [options]``: run one benchmark; without an area, list them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+AREAS = {
+    "hashing": "pixels and files to hashes, beside pdqhash, imagehash, perception, imagededup, threatexchange",
+    "lookup": "exact search within a radius, beside faiss, usearch, pybktree, imagededup, threatexchange, NumPy",
+    "endtoend": "bytes to verdict, one and many threads, and a folder",
+    "keypoints": "keypoint records: recall, false pairs, time and bytes, beside SIFT, ORB and AKAZE",
+    "robustness": "recall and false matches for every edit, by the profiles, plain hashes and imagehash",
+    "drift": "how far the hashes of other front ends lie from ours",
+    "isolation": "what decoding in a restricted worker costs a folder scan",
+    "policies": "what each policy costs beyond decoding",
+    "crops": "the crop search: recall, cost, evidence between unrelated pictures",
+    "trims": "framed pictures: recall by the boxes found, needless boxes, cost",
+    "views": "small rotations and other producers' shrinks",
+    "strangers": "how near unrelated pictures come, for every algorithm",
+    "privacy": "what a simple inversion gets out of a keypoint record",
+    "synthetic_ladder": "how photo-like the synthetic photos are",
+    "planner_costs": "the costs that the index planner starts from",
+    "environments": "make the contenders' own environments",
+    "smoke": "every benchmark, small",
+}
+
+
+def main() -> None:
+    """Hand the options to the area's own command."""
+    if len(sys.argv) < 2 or sys.argv[1] not in AREAS:
+        width = max(map(len, AREAS))
+        print("python -m benchmarks AREA [options]; each area takes --help\n")
+        print("\n".join(f"  {name:<{width}}  {what}" for name, what in AREAS.items()))
+        sys.exit(0 if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help") else 2)
+    area = sys.argv.pop(1)
+    sys.argv[0] = f"python -m benchmarks {area}"
+    importlib.import_module(f"benchmarks.{area}").main()
+
+
+if __name__ == "__main__":
+    main()

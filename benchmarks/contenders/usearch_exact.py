@@ -1,0 +1,48 @@
+"""usearch: exact search of bit vectors, by count; whatever it gives within the radius is taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import usearch
+from usearch.index import Index, MetricKind, ScalarKind
+
+NAME = "usearch, exact"
+_COUNT = 16
+
+
+def version() -> str:
+    """Version of usearch."""
+    return str(usearch.__version__)
+
+
+class Lookup:
+    """Codes to search at one radius: the 16 nearest, cut at the radius."""
+
+    exact = True
+
+    def __init__(self, codes: Any, radius: int) -> None:
+        self._index = Index(ndim=8 * codes.shape[1], metric=MetricKind.Hamming, dtype=ScalarKind.B1)
+        self._index.add(np.arange(len(codes), dtype=np.uint64), codes, threads=1)
+        self._n = len(codes)
+        self.radius = radius
+
+    def search(self, query: Any) -> Any:
+        """Positions near one query."""
+        found = self._index.search(query, _COUNT, exact=self.exact, threads=1)
+        return np.asarray(found.keys)[np.asarray(found.distances) <= self.radius]
+
+    def add(self, codes: Any) -> None:
+        """Store more codes."""
+        self._index.add(np.arange(self._n, self._n + len(codes), dtype=np.uint64), codes, threads=1)
+        self._n += len(codes)
+
+    def save(self, path: Path) -> None:
+        """Write the index to a file."""
+        self._index.save(str(path))
+
+    def load(self, path: Path) -> None:
+        """Take the index from a file that this process wrote."""
+        self._index = Index.restore(str(path), view=False)
