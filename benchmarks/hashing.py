@@ -1,6 +1,6 @@
 """Hashing: time from pixels and from a file's bytes to a hash, ours beside others, on one thread, with agreement.
 
-Run ``python -m benchmarks.hashing`` from the project's root. Pictures are seeded and photo-like (noise of power
+Run ``python -m benchmarks hashing`` from the project's root. Pictures are seeded and photo-like (noise of power
 falling with frequency, some sensor noise); files are JPEG of quality 90, 4:2:0. Each contender is a fresh process, the
 processes take turns for three rounds. A time is CPU time, so that a busy machine disturbs it little: the median over
 the rounds of the median over the pictures and repeats. Agreement counts the bits
@@ -26,7 +26,18 @@ from PIL import Image
 from benchmarks import runner
 
 SEED = 20_261_123
-CONTENDERS = ("hashing_hashmatch", "hashing_pdqhash", "hashing_imagehash", "hashing_pillow")
+CONTENDERS = (
+    "hashing_hashmatch",
+    "hashing_pdqhash",
+    "hashing_imagehash",
+    "hashing_perception",
+    "hashing_imagededup",
+    "hashing_threatexchange",
+    "hashing_sum",
+    "hashing_pillow",
+)
+FROM_PIXELS_ONLY = ("hashing_imagehash", "hashing_perception", "hashing_imagededup", "hashing_sum")
+FROM_FILES_ONLY = ("hashing_pillow", "hashing_threatexchange")
 # height, width, pictures, repeats of each
 SIZES = ((256, 256, 12, 5), (768, 1024, 6, 3), (3000, 4000, 2, 2))
 
@@ -221,7 +232,7 @@ def main() -> None:
         for height, width, pictures, repeats in SIZES[:1] if args.quick else SIZES:
             for source in ("pixels", "file"):
                 for contender in CONTENDERS:
-                    if (contender, source) in (("hashing_imagehash", "file"), ("hashing_pillow", "pixels")):
+                    if contender in (FROM_PIXELS_ONLY if source == "file" else FROM_FILES_ONLY):
                         continue
                     workload = {
                         "source": source,
@@ -243,15 +254,14 @@ def main() -> None:
         + ", ".join(f"{name}: {value}" for name, value in facts.items())
         + f"; seed {SEED}.\nVersions: "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
-        + ".\nCommand: `python -m benchmarks.hashing`.\nThe eight turns of pdqhash change signs only; those of"
+        + ".\nCommand: `python -m benchmarks hashing`.\nThe eight turns of pdqhash change signs only; those of"
         + " hashmatch are the hashes of the turned pixels\n(docs/pdq.md), so bits of the mirrored picture differ.\n\n"
         + tables(records)
         + "\n"
     )
     print("\n" + text)
-    errors = [line for line in lines if "error" in line]
-    for line in errors:
-        print(f"{line['contender']}: {line['error']}")
+    for line in {line["contender"]: line for line in lines if "error" in line or "skipped" in line}.values():
+        print(f"{line['contender']}: {line.get('error') or 'skipped: ' + line['skipped']}")
     if args.json:
         runner.save(args.json, json.dumps({"machine": facts, "results": records}, indent=1) + "\n")
     if args.markdown:
