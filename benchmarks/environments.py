@@ -33,6 +33,7 @@ OF_CONTENDER: Final[Mapping[str, str]] = MappingProxyType(
         "hashing_imagededup": "imagededup",
         "hashing_perception": "perception",
         "threatexchange_index": "threatexchange",
+        "endtoend_threatexchange": "threatexchange",
         "hashing_threatexchange": "threatexchange",
         "usearch_exact": "usearch",
         "usearch_hnsw": "usearch",

@@ -10,6 +10,7 @@ from benchmarks.runner import ROOT
 BENCHMARKS = (
     "hashing",
     "lookup",
+    "endtoend",
     "robustness",
     "keypoints",
     "strangers",
