@@ -1,7 +1,7 @@
 """PDQ: 256 bits from the signs of 16x16 cosine coefficients against their median.
 
 Blur, decimation and cosine transform are linear and separable, so a hash is four products with small matrices:
-rows by `tent.row_sums`, columns, then 16x64 cosines on both sides. Whatever lies nearer to a decision than the
+the windows of `tent` down and along, then 16x64 cosines on both sides. Whatever lies nearer to a decision than the
 reference's own rounding is settled by `pdq_float32`, so the answer is the reference's at any quality, whatever the
 processor or the BLAS library.
 """
@@ -17,15 +17,15 @@ import numpy.typing as npt
 
 from hashmatch.hashers.base import Pixels, check_pixels
 from hashmatch.hashers.pdq_float32 import COSINES, coefficients_float32, downsample_float32, quality_float32
-from hashmatch.hashers.tent import SIDE, row_sums, windows_of
+from hashmatch.hashers.tent import SIDE, float_averages, taps_of, windows_of
 from hashmatch.hashes import HashValue
+from hashmatch.kernels import pixels as kernels
 from hashmatch.view import Turn
 
 __all__ = ["PDQHasher"]
 
 _MIN_SIDE: Final = 5
-_LUMA: Final = (0.299, 0.587, 0.114)
-_COSINES64: Final = COSINES.astype(np.float64)
+_BY_CELL: Final = np.ascontiguousarray(COSINES.T.astype(np.float64))
 
 # Bounds on what the reference's float32 arithmetic may be off by, at sides up to 4000 px. Largest seen: 0.0043 for a
 # coefficient (0.0095 in pure ramps, whose coefficients tie at zero and are in doubt anyway); for a step between
@@ -145,18 +145,22 @@ class PDQHasher:
             return {turn: (judge.value(turn), judge.quality()) for turn in turns}
         noise = _noise_factor(*size)
         averages = _averages(pixels, mirrored=every_turn)
-        coefficients = {turn: _COSINES64 @ small @ _COSINES64.T for turn, small in averages.items()}
+        coefficients = dict(zip(averages, kernels.transform(np.stack([*averages.values()]), _BY_CELL), strict=True))
         doubt = 1.0 if self._exact else 0.0
-        value = _clear_value(coefficients[Turn.NONE], doubt * 2 * noise * _COEFFICIENT_NOISE)
-        quality = _sure_quality(averages[Turn.NONE], doubt * noise * _STEP_NOISE)
-        if value is None or quality is None:
-            value, quality = judge.value(Turn.NONE), judge.quality()
-        hashed = {Turn.NONE: (value, quality)}
+        own = [coefficients[Turn.NONE]]
         for turn in turns[1:]:
             mirrored, swapped = _MIRRORED_THEN_SWAPPED[turn]
-            own = coefficients[mirrored].T if swapped else coefficients[mirrored]
-            hashed[turn] = (_clear_value(own, doubt * noise * _TIE) or judge.value(turn), quality)
-        return hashed
+            own.append(coefficients[mirrored].T if swapped else coefficients[mirrored])
+        codes, gaps = kernels.decide(np.stack(own))
+        found = [HashValue("pdq", code.tobytes()) for code in codes]
+        is_clear = gaps > doubt * noise * np.array([2 * _COEFFICIENT_NOISE, *([_TIE] * len(turns[1:]))])
+        quality = _sure_quality(averages[Turn.NONE], doubt * noise * _STEP_NOISE)
+        if doubt and (quality is None or not is_clear[0]):
+            found[0], quality = judge.value(Turn.NONE), judge.quality()
+        for number, turn in enumerate(turns[1:], start=1):
+            if doubt and not is_clear[number]:
+                found[number] = judge.value(turn)
+        return {turn: (value, quality or 0) for turn, value in zip(turns, found, strict=True)}
 
 
 class _Judge:
@@ -191,46 +195,32 @@ def _noise_factor(height: int, width: int) -> float:
 
 def _averages(pixels: Pixels, *, mirrored: bool) -> dict[Turn, npt.NDArray[np.float64]]:
     """Average under the tents, to (64, 64) in float64; also of the mirrored, flipped and half-turned pixels."""
-    down = windows_of(pixels.shape[0])
-    luma = _luma(row_sums(pixels)) / down.scale
-    averages = {Turn.NONE: _average_columns(luma)}
-    if mirrored:
-        flipped = luma[::-1] if down.is_symmetric else _luma(row_sums(pixels[::-1])) / down.scale
-        averages[Turn.MIRROR] = _average_columns(luma[:, ::-1])
-        averages[Turn.FLIP] = _average_columns(flipped)
-        averages[Turn.ROTATE_180] = _average_columns(flipped[:, ::-1])
-    return {turn: small[down.cells] for turn, small in averages.items()}
+    upright = _windows_of_width(pixels, flipped=False, mirrored=mirrored)
+    if not mirrored:
+        return {Turn.NONE: upright[0]}
+    is_symmetric = windows_of(len(pixels)).is_symmetric
+    # from below, rows come last first
+    flipped = (
+        [cells[::-1] for cells in upright] if is_symmetric else _windows_of_width(pixels, flipped=True, mirrored=True)
+    )
+    return {Turn.NONE: upright[0], Turn.MIRROR: upright[1], Turn.FLIP: flipped[0], Turn.ROTATE_180: flipped[1]}
 
 
-def _average_columns(luma: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    along = windows_of(luma.shape[1])
-    luma = np.ascontiguousarray(luma)  # matmul leaves BLAS where a step is negative
-    small = np.empty((len(along.starts), len(luma)))
-    for number, (start, stop) in enumerate(zip(along.starts, along.stops, strict=True)):
-        np.matmul(luma[:, start:stop], along.weights[number], out=small[number])
-    small /= along.scale
-    return small[along.cells].T
-
-
-def _luma(channels: tuple[_Values, ...]) -> npt.NDArray[np.float64]:
-    if len(channels) == 1:
-        return channels[0].astype(np.float64)
-    luma = np.multiply(channels[0], _LUMA[0], dtype=np.float64)
-    for weight, values in zip(_LUMA[1:], channels[1:], strict=True):
-        luma += np.multiply(values, weight, dtype=np.float64)
-    return luma
-
-
-def _clear_value(coefficients: _Values, gap: float) -> HashValue | None:
-    """Return the hash if the two middle coefficients lie further apart than ``gap``, or it is 0; else None."""
-    below, above = np.partition(coefficients.ravel(), (127, 128))[127:129]
-    return _value(coefficients) if above - below > gap or gap == 0 else None
+def _windows_of_width(pixels: Pixels, *, flipped: bool, mirrored: bool) -> list[npt.NDArray[np.float64]]:
+    """Averages as seen from the left, and if asked from the right, one pass over the pixels."""
+    height, width = pixels.shape[:2]
+    ends = (False, True) if mirrored and not windows_of(width).is_symmetric else (False,)
+    if pixels.dtype == np.uint8:
+        sets = tuple(taps_of(width, mirrored=end) for end in ends)
+        found = [*kernels.tent_averages(pixels, taps_of(height, mirrored=flipped), sets)]
+    else:
+        found = [float_averages(pixels, mirrored=end, flipped=flipped) for end in ends]
+    return found if len(found) == 2 or not mirrored else [found[0], found[0][:, ::-1]]
 
 
 def _sure_quality(small: npt.NDArray[np.float64], noise: float) -> int | None:
     """Return the quality if it is the same with every step shortened and lengthened by the noise, else None."""
-    steps = np.concatenate([np.abs(np.diff(small, axis=axis)).ravel() for axis in (0, 1)]) * (100 / 255)
-    low, high = (min(100, int((steps + change).astype(np.int64).sum()) // 90) for change in (-noise, noise))
+    low, high = (min(100, total // 90) for total in kernels.step_sums(small, noise))
     return low if low == high else None
 
 

@@ -1,38 +1,27 @@
-"""The blur and decimation of PDQ along one side: 64 weighted windows, and the sums of a picture's rows under them.
+"""The blur and decimation of PDQ along one side: 64 weighted windows, for the kernels and for pixels that are floats.
 
 Two passes of a box filter make a tent, and only 64 of its outputs are kept. So one side of n pixels needs a matrix of
 64 rows with about 2 ceil(n / 128) weights in each, in place of a filter over every pixel. Away from the edges the
-weights are whole numbers over w², and their products with bytes are summed exactly in float32.
+weights are whole numbers over w².
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from hashmatch.hashers.base import Pixels
+from hashmatch.kernels.reference_pixels import SIDE, Taps, box_width, sample_positions
 
-__all__ = ["SIDE", "Windows", "box_width", "row_sums", "sample_positions", "windows_of"]
+__all__ = ["LUMA", "SIDE", "Windows", "box_width", "float_averages", "sample_positions", "taps_of", "windows_of"]
 
-SIDE: Final = 64
-_TOGETHER: Final = 1 << 15  # numbers of neighbouring windows summed by one product; measured
-_MOST_ROWS: Final = 512
-_MOST_NUMBERS: Final = 1 << 20  # held at once
-_EXACT_WIDTH: Final = 256  # 255 * 256**2 < 2**24, the whole numbers that float32 holds
-
-
-def box_width(n: int) -> int:
-    """Width of the box filter along a side of ``n`` pixels, px."""
-    return (n + 2 * SIDE - 1) // (2 * SIDE)
-
-
-def sample_positions(n: int) -> npt.NDArray[np.intp]:
-    """Pixel under the middle of each of the 64 cells of a side of ``n`` pixels: int((i + 0.5) n / 64)."""
-    return (2 * np.arange(SIDE) + 1) * n // (2 * SIDE)
+LUMA: Final = (0.299, 0.587, 0.114)
+_WEIGHT_BITS: Final = 25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,84 +92,83 @@ def windows_of(n: int) -> Windows:
     )
 
 
-class _Block(NamedTuple):
-    """Neighbouring windows as one matrix: number of the first, its first row, (windows, rows) weights."""
+@lru_cache(maxsize=64)
+def taps_of(n: int, *, mirrored: bool = False) -> Taps:
+    """Give the windows of a side as the kernels take them.
 
-    first: int
-    start: int
-    weights: npt.NDArray[np.floating[Any]]
+    Parameters
+    ----------
+    n : int
+        Length of the side, px, at least 1.
+    mirrored : bool
+        Whether they are those of the side seen from its other end, said in places of this one.
 
-
-@lru_cache(maxsize=32)
-def _blocks_of(n: int, most_rows: int, exact: bool) -> tuple[_Block, ...]:
-    """Take as many windows together as span ``most_rows`` rows, at least one: small pictures need few products."""
+    Returns
+    -------
+    Taps
+        The windows of `windows_of`; the weights of those that an edge cuts are rounded to 2⁻²⁵ of the scale, so that
+        sums are exact.
+    """
     windows = windows_of(n)
-    blocks, first = [], 0
-    while first < len(windows.starts):
-        start, last = windows.starts[first], first + 1
-        while last < len(windows.starts) and windows.stops[last] - start <= most_rows:
-            last += 1
-        matrix = np.zeros((last - first, windows.stops[last - 1] - start), np.float32 if exact else np.float64)
-        for number in range(first, last):
-            low, high = windows.starts[number] - start, windows.stops[number] - start
-            matrix[number - first, low:high] = windows.weights[number]
-        blocks.append(_Block(first, start, matrix))
-        first = last
-    return tuple(blocks)
+    parts = [
+        (start, stop, weights)
+        for start, stop, weights in zip(windows.starts, windows.stops, windows.weights, strict=True)
+    ]
+    cells = windows.cells.astype(np.int64)
+    if mirrored:
+        parts = [(n - stop, n - start, weights[::-1]) for start, stop, weights in reversed(parts)]
+        cells = len(parts) - 1 - cells
+    width = box_width(n)
+    tent = np.minimum(np.arange(1, 2 * width), np.arange(2 * width - 1, 0, -1))
+    finest = 2.0 ** max(0, _WEIGHT_BITS - math.ceil(math.log2(windows.scale)))
+    lengths = np.array([stop - start for start, stop, _ in parts], np.int64)
+    taps = Taps(
+        starts=np.array([start for start, _, _ in parts], np.int64),
+        stops=np.array([stop for _, stop, _ in parts], np.int64),
+        offsets=lengths.cumsum() - lengths,
+        weights=np.rint(np.concatenate([weights for _, _, weights in parts]) * finest) / finest,
+        whole=np.array([np.array_equal(weights, tent) for _, _, weights in parts], np.uint8),
+        cells=cells,
+        scale=windows.scale,
+    )
+    for array in (taps.starts, taps.stops, taps.offsets, taps.weights, taps.whole, taps.cells):
+        array.setflags(write=False)
+    return taps
 
 
-def row_sums(pixels: Pixels) -> tuple[npt.NDArray[np.floating[Any]], ...]:
-    """Sum the rows of a picture under the windows of its height.
+def float_averages(pixels: Pixels, *, mirrored: bool, flipped: bool) -> npt.NDArray[np.float64]:
+    """Average float pixels under the windows of both sides, as `hashmatch.kernels.pixels.tent_averages` does bytes.
 
     Parameters
     ----------
     pixels : (H, W, 3) or (H, W) array
-        uint8 or float.
+        Float, 0 to 255.
+    mirrored, flipped : bool
+        Whether the windows of the width, of the height, are those seen from the other end.
 
     Returns
     -------
-    tuple of (windows, W) float array
-        Sums times the windows' scale: red, green and blue, or grey alone. For uint8 and heights up to 32,768 px they
-        are float32 and exact, except in windows that an edge cuts.
+    (64, 64) float64 array
+        Luma, 0.0 to 255.0.
 
     Notes
     -----
-    Cost: one conversion and one multiplication for each number. Memory: 64 rows of sums and at most 4 MB of rows.
+    Two products of matrices for each window in float64.
     """
-    numbers, step = _in_memory_order(pixels)
-    height, row_length = len(numbers), int(np.prod(numbers.shape[1:]))
-    exact = numbers.dtype == np.uint8 and box_width(height) <= _EXACT_WIDTH
-    blocks = _blocks_of(height, min(_MOST_ROWS, _TOGETHER // row_length), exact)
-    dtype = blocks[0].weights.dtype
-    longest = max(block.weights.shape[1] for block in blocks)
-    held = np.empty((max(1, min(longest, _MOST_NUMBERS // row_length)), row_length), dtype)
-    sums = np.empty((blocks[-1].first + len(blocks[-1].weights), row_length), dtype)
-    for first, start, weights in blocks:
-        own = sums[first : first + len(weights)]
-        for low in range(0, weights.shape[1], len(held)):
-            part = weights[:, low : low + len(held)]
-            source = numbers[start + low : start + low + part.shape[1]]
-            rows = held[: part.shape[1]]
-            rows.reshape(source.shape)[...] = source
-            if low:
-                own += part @ rows
-            else:
-                np.matmul(part, rows, out=own)
-    return (sums,) if step == 1 else tuple(sums[:, channel::step] for channel in range(3))
+    planes = pixels[:, :, None] if pixels.ndim == 2 else pixels
+    down, along = taps_of(planes.shape[0], mirrored=flipped), taps_of(planes.shape[1], mirrored=mirrored)
+    if pixels.ndim == 2 or planes.strides[2] == 0:
+        luma = planes[:, :, 0].astype(np.float64)
+    else:
+        luma = np.multiply(planes[:, :, 0], LUMA[0], dtype=np.float64)
+        for channel in (1, 2):
+            luma += np.multiply(planes[:, :, channel], LUMA[channel], dtype=np.float64)
+    rows = _under(luma, down)
+    return np.ascontiguousarray(_under(rows.T, along).T) / (down.scale * along.scale)
 
 
-def _in_memory_order(pixels: Pixels) -> tuple[Pixels, int]:
-    """Show rows of numbers as they lie in memory, and the step from pixel to pixel.
-
-    Decoders hand out RGB with a fourth byte between pixels, or grey shown three times; reading those bytes on the way
-    is twice as fast as stepping over them.
-    """
-    if pixels.ndim == 3 and pixels.strides[2] == 0:
-        pixels = pixels[..., 0]
-    if pixels.ndim == 2:
-        return pixels, 1
-    step = pixels.strides[1]
-    if pixels.dtype == np.uint8 and pixels.strides[2] == 1 and step in (3, 4):
-        shape = (len(pixels), step * (pixels.shape[1] - 1) + 3)
-        return np.lib.stride_tricks.as_strided(pixels, shape, (pixels.strides[0], 1), writeable=False), step
-    return pixels, 3
+def _under(lines: npt.NDArray[np.float64], taps: Taps) -> npt.NDArray[np.float64]:
+    sums = np.empty((len(taps.starts), lines.shape[1]))
+    for number, (start, stop) in enumerate(zip(taps.starts.tolist(), taps.stops.tolist(), strict=True)):
+        np.matmul(taps.window(number), np.ascontiguousarray(lines[start:stop]), out=sums[number])
+    return sums[taps.cells]

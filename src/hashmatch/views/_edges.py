@@ -14,6 +14,8 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from hashmatch.kernels import pixels as kernels
+
 __all__ = [
     "DEEPEST",
     "SIDES",
@@ -35,7 +37,6 @@ Kind = Literal["plain", "gradient", "blurred", "band"]
 SIDES: Final = ("left", "top", "right", "bottom")
 
 _CELLS: Final = 256
-_SAMPLES: Final = 4  # lines read of a cell
 _JPEG_REACH: Final = 16  # px over which JPEG spreads an edge, as its colour is halved
 
 DEEPEST: Final = 0.45
@@ -114,27 +115,13 @@ def reduce(pixels: Values) -> Small:
 
     Notes
     -----
-    Cost: at most 16 pixels of a cell are read, so a million of a large picture; 2 ms for 1 megapixel.
+    Cost: at most 16 pixels of a cell are read, so a million of a large picture; 0.3 ms for 1 megapixel compiled.
     """
-    channels = 1 if pixels.strides[2] == 0 else pixels.shape[2]
-    height, width = pixels.shape[:2]
+    height, width, channels = pixels.shape
+    if channels > 1 and pixels.strides[2] == 0:
+        pixels = pixels[:, :, :1]
     cell = (-(-height // _CELLS), -(-width // _CELLS))
-    kind: Any = np.uint16 if pixels.dtype.kind == "u" else np.float32
-    rows = np.zeros((height // cell[0], width, channels), kind)
-    for line in _samples(cell[0]):
-        rows += pixels[line : height - height % cell[0] : cell[0], :, :channels]
-    sums = np.zeros((channels, len(rows), width // cell[1]), kind)
-    for channel, total in enumerate(sums):
-        for line in _samples(cell[1]):
-            total += rows[:, line : width - width % cell[1] : cell[1], channel]
-    count = len(_samples(cell[0])) * len(_samples(cell[1]))
-    return Small(colours=opponent((sums / np.float32(count)).round().astype(np.int16)), cell=cell)
-
-
-def _samples(cell: int) -> list[int]:
-    """Lines of a cell that are read."""
-    taken = min(cell, _SAMPLES)
-    return [number * cell // taken for number in range(taken)]
+    return Small(colours=kernels.opponent_cells(pixels, *cell), cell=cell)
 
 
 def opponent(colours: Values) -> Values:

@@ -1,0 +1,751 @@
+/* The loops of _native_pixels.pyx. Every body is compiled twice: portable, and for AVX2 where the compiler can. Sums
+   are of whole numbers, or of floats in one stated order without fused multiply-add, so both give the same bits. */
+#ifndef HASHMATCH_PIXELS_H
+#define HASHMATCH_PIXELS_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
+#define HM_PIXELS_AVX2 1
+#include <immintrin.h>
+#define HM_WIDE __attribute__((target("avx2")))
+#define HM_BODY static inline __attribute__((always_inline))
+static int hm_pixels_wide(void) { return __builtin_cpu_supports("avx2") ? 1 : 0; }
+#else
+#define HM_WIDE
+#define HM_BODY static inline
+static int hm_pixels_wide(void) { return 0; }
+#endif
+
+#if defined(_MSC_VER)
+#define HM_RESTRICT __restrict
+#else
+#define HM_RESTRICT restrict
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+typedef double hm_four __attribute__((vector_size(32), aligned(8), may_alias));
+#endif
+
+#define HM_SIDE 64
+#define HM_TILE 4096
+#define HM_GROUP_WEIGHT 257 /* 255 * 257 fits 16 bits */
+#define HM_LANES 12         /* a multiple of the steps 1, 3 and 4 */
+#define HM_ROWS 32          /* rows that a running sum goes along together */
+
+/* Windows of one side; the arrays belong to the caller. */
+typedef struct {
+    int64_t n;
+    const int64_t *starts, *stops, *offsets, *cells;
+    const double *weights;
+    const uint8_t *whole;
+    double scale;
+} hm_taps;
+
+/* ---- weighted sums of rows ---- */
+
+static int64_t hm_box(int64_t n) { return (n + 2 * HM_SIDE - 1) / (2 * HM_SIDE); }
+static int64_t hm_sample(int64_t cell, int64_t n) { return (2 * cell + 1) * n / (2 * HM_SIDE); }
+
+HM_BODY void hm_add4(uint16_t *HM_RESTRICT total, const uint8_t *HM_RESTRICT a, const uint8_t *HM_RESTRICT b,
+                     const uint8_t *HM_RESTRICT c, const uint8_t *HM_RESTRICT d, const uint16_t *w, int64_t n)
+{
+    const uint16_t wa = w[0], wb = w[1], wc = w[2], wd = w[3];
+    for (int64_t i = 0; i < n; i++)
+        total[i] = (uint16_t)(total[i] + (uint16_t)(wa * a[i]) + (uint16_t)(wb * b[i]) + (uint16_t)(wc * c[i])
+                              + (uint16_t)(wd * d[i]));
+}
+
+HM_BODY void hm_add1(uint16_t *HM_RESTRICT total, const uint8_t *HM_RESTRICT a, uint16_t weight, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        total[i] = (uint16_t)(total[i] + (uint16_t)(weight * a[i]));
+}
+
+HM_BODY void hm_flush(uint32_t *HM_RESTRICT sums, uint16_t *HM_RESTRICT total, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        sums[i] += total[i];
+    memset(total, 0, (size_t)n * sizeof *total);
+}
+
+/* Rows under one window of whole weights up to 257, in 16 bits as long as those hold the sum. */
+HM_BODY void hm_whole_rows(const uint8_t *rows, int64_t stride, int64_t count, const double *weights, int64_t n,
+                           uint16_t *total, uint32_t *HM_RESTRICT sums)
+{
+    int flushed = 0, pending = 0;
+    memset(total, 0, (size_t)n * sizeof *total);
+    for (int64_t y = 0; y < count;) {
+        uint16_t w[4] = {0, 0, 0, 0};
+        int taken = 0, weight = 0;
+        while (taken < 4 && y + taken < count) {
+            int next = (int)weights[y + taken];
+            if (taken && pending + weight + next > HM_GROUP_WEIGHT)
+                break;
+            w[taken++] = (uint16_t)next;
+            weight += next;
+        }
+        if (pending + weight > HM_GROUP_WEIGHT) {
+            if (!flushed)
+                memset(sums, 0, (size_t)n * sizeof *sums);
+            hm_flush(sums, total, n);
+            flushed = 1;
+            pending = 0;
+        }
+        const uint8_t *row = rows + y * stride;
+        if (taken == 4)
+            hm_add4(total, row, row + stride, row + 2 * stride, row + 3 * stride, w, n);
+        else
+            for (int k = 0; k < taken; k++)
+                hm_add1(total, row + k * stride, w[k], n);
+        pending += weight;
+        y += taken;
+    }
+    if (flushed)
+        hm_flush(sums, total, n);
+    else
+        for (int64_t i = 0; i < n; i++)
+            sums[i] = total[i];
+}
+
+/* Rows under any window: products and sums are exact in doubles, then cut to multiples of 1 / unit. */
+HM_BODY void hm_cut_rows(const uint8_t *rows, int64_t stride, int64_t count, const double *weights, int64_t n,
+                         double unit, double *HM_RESTRICT out)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] = 0.0;
+    for (int64_t y = 0; y < count; y++) {
+        const uint8_t *HM_RESTRICT row = rows + y * stride;
+        const double weight = weights[y];
+        for (int64_t i = 0; i < n; i++)
+            out[i] += weight * (double)row[i];
+    }
+    if (unit != 0.0)
+        for (int64_t i = 0; i < n; i++)
+            out[i] = rint(out[i] * unit) / unit;
+}
+
+/* Sum of products in 12 lanes; all terms are multiples of one unit and exact, so the order does not show. */
+HM_BODY void hm_dot(const double *HM_RESTRICT row, const double *HM_RESTRICT weights, int64_t n, double *lanes)
+{
+    int64_t i = 0;
+#if defined(__GNUC__) || defined(__clang__)
+    hm_four a = {0.0, 0.0, 0.0, 0.0}, b = a, c = a;
+    for (; i + HM_LANES <= n; i += HM_LANES) {
+        const hm_four *x = (const hm_four *)(row + i), *w = (const hm_four *)(weights + i);
+        a += x[0] * w[0];
+        b += x[1] * w[1];
+        c += x[2] * w[2];
+    }
+    memcpy(lanes, &a, sizeof a);
+    memcpy(lanes + 4, &b, sizeof b);
+    memcpy(lanes + 8, &c, sizeof c);
+#else
+    for (int j = 0; j < HM_LANES; j++)
+        lanes[j] = 0.0;
+    for (; i + HM_LANES <= n; i += HM_LANES)
+        for (int j = 0; j < HM_LANES; j++)
+            lanes[j] += row[i + j] * weights[i + j];
+#endif
+    for (int j = 0; i + j < n; j++)
+        lanes[j] += row[i + j] * weights[i + j];
+}
+
+/* Sums of sums of the pixels before each place, four numbers a pixel, modulo 2^32: a tent is three of them. sums has
+   three numbers of anything after its end. */
+HM_BODY void hm_twice_summed(const uint32_t *sums, int64_t width, int step, uint32_t *HM_RESTRICT twice)
+{
+    uint32_t once[4] = {0, 0, 0, 0}, all[4] = {0, 0, 0, 0};
+    for (int64_t x = 0; x < width; x++) {
+        for (int c = 0; c < 4; c++) {
+            all[c] += once[c];
+            once[c] += sums[x * step + c];
+            twice[4 * x + 4 + c] = all[c];
+        }
+    }
+    for (int c = 0; c < 4; c++) {
+        twice[c] = 0;
+        twice[4 * width + 4 + c] = all[c] + once[c];
+    }
+}
+
+/* Averages of the picture under all pairs of windows, as luma, for one set of rows' windows and several of columns'.
+   spread: for each set of columns' windows the weights, each repeated `step` times. small: sets of 64 x 64. */
+HM_BODY int hm_tent_body(const uint8_t *base, int64_t stride, int64_t length, int step, const hm_taps *down,
+                         const hm_taps *along, int sets, const double *const *spread, double unit, double *small)
+{
+    const int64_t width = (length + (step == 4)) / step, box = hm_box(width);
+    const int narrow = down->scale <= 257.0 * 257.0, fits = narrow && down->scale * along->scale <= 16777216.0;
+    uint16_t *total = malloc(HM_TILE * sizeof *total);
+    uint32_t *sums = calloc((size_t)length + 3, sizeof *sums);
+    uint32_t *twice = malloc((size_t)(4 * width + 8) * sizeof *twice);
+    double *row = malloc((size_t)length * sizeof *row);
+    double *cells = malloc((size_t)sets * HM_SIDE * HM_SIDE * sizeof *cells);
+    int failed = !total || !sums || !twice || !row || !cells;
+    for (int64_t v = 0; !failed && v < down->n; v++) {
+        const double *weights = down->weights + down->offsets[v];
+        const uint8_t *rows = base + down->starts[v] * stride;
+        int64_t count = down->stops[v] - down->starts[v];
+        const int in_whole = down->whole[v] && narrow, in_sums = in_whole && fits;
+        for (int64_t at = 0; at < length; at += HM_TILE) {
+            int64_t n = length - at < HM_TILE ? length - at : HM_TILE;
+            if (in_whole)
+                hm_whole_rows(rows + at, stride, count, weights, n, total, sums + at);
+            else
+                hm_cut_rows(rows + at, stride, count, weights, n, down->whole[v] && unit >= 1.0 ? 0.0 : unit, row + at);
+        }
+        if (in_sums)
+            hm_twice_summed(sums, width, step, twice);
+        else if (in_whole)
+            for (int64_t i = 0; i < length; i++)
+                row[i] = (double)(int32_t)sums[i]; /* at most 255 * 257^2 */
+        for (int set = 0; set < sets; set++) {
+            const hm_taps *taps = along + set;
+            double scale = down->scale * taps->scale;
+            for (int64_t h = 0; h < taps->n; h++) {
+                double part[4] = {0.0, 0.0, 0.0, 0.0};
+                int64_t first = taps->starts[h] * step, last = taps->stops[h] * step;
+                if (last > length)
+                    last = length;
+                if (in_sums && taps->whole[h]) {
+                    const uint32_t *peak = twice + 4 * (taps->starts[h] + box);
+                    const uint32_t *end = peak + 4 * box, *begin = peak - 4 * box;
+                    for (int c = 0; c < 4; c++)
+                        part[c] = (double)(end[c] - 2 * peak[c] + begin[c]);
+                } else {
+                    double lanes[HM_LANES];
+                    if (in_sums)
+                        for (int64_t i = first; i < last; i++)
+                            row[i] = (double)(int32_t)sums[i];
+                    hm_dot(row + first, spread[set] + taps->offsets[h] * step, last - first, lanes);
+                    for (int j = 0; j < HM_LANES; j++)
+                        part[j % step] += lanes[j];
+                }
+                double luma = part[0];
+                if (step > 1) {
+                    luma = part[0] * 0.299;
+                    luma += part[1] * 0.587;
+                    luma += part[2] * 0.114;
+                }
+                cells[(set * HM_SIDE + v) * HM_SIDE + h] = luma / scale;
+            }
+        }
+    }
+    for (int set = 0; !failed && set < sets; set++)
+        for (int i = 0; i < HM_SIDE; i++)
+            for (int j = 0; j < HM_SIDE; j++)
+                small[(set * HM_SIDE + i) * HM_SIDE + j] =
+                    cells[(set * HM_SIDE + down->cells[i]) * HM_SIDE + along[set].cells[j]];
+    free(total);
+    free(sums);
+    free(twice);
+    free(row);
+    free(cells);
+    return failed;
+}
+
+/* ---- cosines, quality, bits ---- */
+
+/* 16 x 16 coefficients of 64 x 64 cells; every sum begins with its first product and goes through the cells in order.
+   cosines: (64, 16), a row for each cell. */
+#define HM_TRANSFORM(NAME, TYPE)                                                                                       \
+    HM_BODY void NAME(const TYPE *HM_RESTRICT small, const TYPE *HM_RESTRICT cosines, TYPE *HM_RESTRICT out)           \
+    {                                                                                                                  \
+        TYPE half[16][HM_SIDE], sum[16];                                                                               \
+        for (int u = 0; u < 16; u++)                                                                                   \
+            for (int x0 = 0; x0 < HM_SIDE; x0 += 16) {                                                                 \
+                for (int j = 0; j < 16; j++)                                                                           \
+                    sum[j] = cosines[u] * small[x0 + j];                                                               \
+                for (int cell = 1; cell < HM_SIDE; cell++) {                                                           \
+                    const TYPE cosine = cosines[cell * 16 + u];                                                        \
+                    for (int j = 0; j < 16; j++)                                                                       \
+                        sum[j] += cosine * small[cell * HM_SIDE + x0 + j];                                             \
+                }                                                                                                      \
+                for (int j = 0; j < 16; j++)                                                                           \
+                    half[u][x0 + j] = sum[j];                                                                          \
+            }                                                                                                          \
+        for (int u = 0; u < 16; u++) {                                                                                 \
+            for (int j = 0; j < 16; j++)                                                                               \
+                sum[j] = half[u][0] * cosines[j];                                                                      \
+            for (int cell = 1; cell < HM_SIDE; cell++) {                                                               \
+                const TYPE value = half[u][cell];                                                                      \
+                for (int j = 0; j < 16; j++)                                                                           \
+                    sum[j] += value * cosines[cell * 16 + j];                                                          \
+            }                                                                                                          \
+            for (int j = 0; j < 16; j++)                                                                               \
+                out[u * 16 + j] = sum[j];                                                                              \
+        }                                                                                                              \
+    }
+
+HM_TRANSFORM(hm_transform_double_body, double)
+HM_TRANSFORM(hm_transform_float_body, float)
+
+static int64_t hm_steps(const double *small, double change)
+{
+    int64_t total = 0;
+    for (int i = 0; i < HM_SIDE; i++)
+        for (int j = 0; j < HM_SIDE; j++) {
+            double here = small[i * HM_SIDE + j];
+            if (i + 1 < HM_SIDE)
+                total += (int64_t)(fabs(small[(i + 1) * HM_SIDE + j] - here) * (100.0 / 255.0) + change);
+            if (j + 1 < HM_SIDE)
+                total += (int64_t)(fabs(small[i * HM_SIDE + j + 1] - here) * (100.0 / 255.0) + change);
+        }
+    return total;
+}
+
+/* Put the value of rank 127 at place 127 and return it and the next higher; values is overwritten. */
+static void hm_middle(double *values, double *below, double *above)
+{
+    int low = 0, high = 255;
+    while (low < high) {
+        double pivot = values[(low + high) / 2];
+        int i = low, j = high;
+        while (i <= j) {
+            while (values[i] < pivot)
+                i++;
+            while (pivot < values[j])
+                j--;
+            if (i <= j) {
+                double kept = values[i];
+                values[i++] = values[j];
+                values[j--] = kept;
+            }
+        }
+        if (127 <= j)
+            high = j;
+        else if (127 >= i)
+            low = i;
+        else
+            break;
+    }
+    double next = values[128];
+    for (int i = 129; i < 256; i++)
+        if (values[i] < next)
+            next = values[i];
+    *below = values[127];
+    *above = next;
+}
+
+/* 256 bits over the lower of the two middle coefficients, the highest coefficient first, and the gap between the two. */
+static double hm_decide(const double *coefficients, uint8_t *code)
+{
+    double values[256], below, above;
+    memcpy(values, coefficients, sizeof values);
+    hm_middle(values, &below, &above);
+    for (int byte = 0; byte < 32; byte++) {
+        unsigned bits = 0;
+        for (int bit = 0; bit < 8; bit++)
+            bits = bits << 1 | (unsigned)(coefficients[255 - 8 * byte - bit] > below);
+        code[byte] = (uint8_t)bits;
+    }
+    return above - below;
+}
+
+/* ---- the reference's own float32 arithmetic ---- */
+
+/* 0.299 r + 0.587 g + 0.114 b in doubles, rounded to float, is the quotient below for all 2^24 colours: thousandths lie
+   far from every middle between two floats, next to a double's error. */
+HM_BODY void hm_luma_row(const uint8_t *HM_RESTRICT row, int64_t width, int step, float *HM_RESTRICT out)
+{
+    if (step == 1)
+        for (int64_t x = 0; x < width; x++)
+            out[x] = (float)(int)row[x];
+    else if (step == 3)
+        for (int64_t x = 0; x < width; x++)
+            out[x] = (float)(299 * row[3 * x] + 587 * row[3 * x + 1] + 114 * row[3 * x + 2]) / 1000.0f;
+    else
+        for (int64_t x = 0; x < width; x++)
+            out[x] = (float)(299 * row[4 * x] + 587 * row[4 * x + 1] + 114 * row[4 * x + 2]) / 1000.0f;
+}
+
+#ifdef HM_PIXELS_AVX2
+HM_WIDE static void hm_luma_row_wide(const uint8_t *row, int64_t width, int step, float *out)
+{
+    const __m256i shares = _mm256_set1_epi64x(299LL | 587LL << 16 | 114LL << 32);
+    int64_t x = 0;
+    if (step == 3 || step == 4)
+        /* the last pixels are left to the loop below: no byte past a row is read */
+        for (; x + (step == 4 ? 9 : 10) <= width; x += 8) {
+            __m256i pixels;
+            if (step == 4)
+                pixels = _mm256_loadu_si256((const __m256i *)(row + 4 * x));
+            else {
+                const __m128i spread = _mm_setr_epi8(0, 1, 2, 2, 3, 4, 5, 5, 6, 7, 8, 8, 9, 10, 11, 11);
+                __m128i low = _mm_loadu_si128((const __m128i *)(row + 3 * x));
+                __m128i high = _mm_loadu_si128((const __m128i *)(row + 3 * x + 12));
+                pixels = _mm256_set_m128i(_mm_shuffle_epi8(high, spread), _mm_shuffle_epi8(low, spread));
+            }
+            __m256i first = _mm256_madd_epi16(_mm256_unpacklo_epi8(pixels, _mm256_setzero_si256()), shares);
+            __m256i second = _mm256_madd_epi16(_mm256_unpackhi_epi8(pixels, _mm256_setzero_si256()), shares);
+            __m256 thousandths = _mm256_cvtepi32_ps(_mm256_hadd_epi32(first, second));
+            _mm256_storeu_ps(out + x, _mm256_div_ps(thousandths, _mm256_set1_ps(1000.0f)));
+        }
+    hm_luma_row(row + x * step, width - x, step, out + x);
+}
+#endif
+
+/* Rows of floats, `pitch` apart, to HM_ROWS floats side by side for each place, and back. */
+HM_BODY void hm_to_lanes(const float *HM_RESTRICT rows, int64_t pitch, int64_t width, float *HM_RESTRICT lanes)
+{
+    for (int64_t x = 0; x < width; x++)
+        for (int r = 0; r < HM_ROWS; r++)
+            lanes[x * HM_ROWS + r] = rows[r * pitch + x];
+}
+
+HM_BODY void hm_from_lanes(const float *HM_RESTRICT lanes, int64_t pitch, int64_t width, float *HM_RESTRICT rows)
+{
+    for (int64_t x = 0; x < width; x++)
+        for (int r = 0; r < HM_ROWS; r++)
+            rows[r * pitch + x] = lanes[x * HM_ROWS + r];
+}
+
+#ifdef HM_PIXELS_AVX2
+HM_WIDE static inline void hm_transpose8(const float *from, int64_t from_stride, float *to, int64_t to_stride)
+{
+    __m256 r[8], t[8];
+    for (int i = 0; i < 8; i++)
+        r[i] = _mm256_loadu_ps(from + i * from_stride);
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4) {
+        r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+        r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xEE);
+        r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+        r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xEE);
+    }
+    for (int i = 0; i < 4; i++) {
+        _mm256_storeu_ps(to + i * to_stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+        _mm256_storeu_ps(to + (i + 4) * to_stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+    }
+}
+
+HM_WIDE static void hm_to_lanes_wide(const float *rows, int64_t pitch, int64_t width, float *lanes)
+{
+    int64_t x = 0;
+    for (; x + 8 <= width; x += 8) {
+        for (int r = 0; r < HM_ROWS; r += 8)
+            hm_transpose8(rows + r * pitch + x, pitch, lanes + x * HM_ROWS + r, HM_ROWS);
+    }
+    for (; x < width; x++)
+        for (int r = 0; r < HM_ROWS; r++)
+            lanes[x * HM_ROWS + r] = rows[r * pitch + x];
+}
+
+HM_WIDE static void hm_from_lanes_wide(const float *lanes, int64_t pitch, int64_t width, float *rows)
+{
+    int64_t x = 0;
+    for (; x + 8 <= width; x += 8) {
+        for (int r = 0; r < HM_ROWS; r += 8)
+            hm_transpose8(lanes + x * HM_ROWS + r, HM_ROWS, rows + r * pitch + x, pitch);
+    }
+    for (; x < width; x++)
+        for (int r = 0; r < HM_ROWS; r++)
+            rows[r * pitch + x] = lanes[x * HM_ROWS + r];
+}
+#endif
+
+/* One running sum for each lane; at every place the entering line is added, then the leaving one taken off. */
+HM_BODY void hm_box_lanes(const float *HM_RESTRICT in, int64_t length, float *HM_RESTRICT out)
+{
+    const int64_t width = hm_box(length), ahead = (width + 2) / 2 - 1;
+    float total[HM_ROWS];
+    int64_t count = ahead;
+    for (int r = 0; r < HM_ROWS; r++)
+        total[r] = 0.0f;
+    for (int64_t place = 0; place < ahead; place++)
+        for (int r = 0; r < HM_ROWS; r++)
+            total[r] += in[place * HM_ROWS + r];
+    for (int64_t place = 0; place < length; place++) {
+        const int64_t entering = place + ahead, leaving = entering - width;
+        if (entering < length) {
+            const float *line = in + entering * HM_ROWS;
+            for (int r = 0; r < HM_ROWS; r++)
+                total[r] += line[r];
+            count += leaving < 0;
+        }
+        if (leaving >= 0) {
+            const float *line = in + leaving * HM_ROWS;
+            for (int r = 0; r < HM_ROWS; r++)
+                total[r] -= line[r];
+            count -= entering >= length;
+        }
+        const float divisor = (float)count;
+        for (int r = 0; r < HM_ROWS; r++)
+            out[place * HM_ROWS + r] = total[r] / divisor;
+    }
+}
+
+/* The same, where only the 64 sampled places are wanted: out is (64, HM_ROWS). */
+HM_BODY void hm_box_sampled(const float *HM_RESTRICT in, int64_t length, float *HM_RESTRICT out)
+{
+    const int64_t width = hm_box(length), ahead = (width + 2) / 2 - 1;
+    float total[HM_ROWS];
+    int64_t count = ahead, cell = 0;
+    for (int r = 0; r < HM_ROWS; r++)
+        total[r] = 0.0f;
+    for (int64_t place = 0; place < ahead; place++)
+        for (int r = 0; r < HM_ROWS; r++)
+            total[r] += in[place * HM_ROWS + r];
+    for (int64_t place = 0; cell < HM_SIDE; place++) {
+        const int64_t entering = place + ahead, leaving = entering - width;
+        if (entering < length) {
+            const float *line = in + entering * HM_ROWS;
+            for (int r = 0; r < HM_ROWS; r++)
+                total[r] += line[r];
+            count += leaving < 0;
+        }
+        if (leaving >= 0) {
+            const float *line = in + leaving * HM_ROWS;
+            for (int r = 0; r < HM_ROWS; r++)
+                total[r] -= line[r];
+            count -= entering >= length;
+        }
+        for (; cell < HM_SIDE && hm_sample(cell, length) == place; cell++)
+            for (int r = 0; r < HM_ROWS; r++)
+                out[cell * HM_ROWS + r] = total[r] / (float)count;
+    }
+}
+
+HM_BODY void hm_slide(float *HM_RESTRICT total, const float *HM_RESTRICT entering, const float *HM_RESTRICT leaving,
+                      float *HM_RESTRICT out, float divisor, int64_t n)
+{
+    if (entering && leaving)
+        for (int64_t x = 0; x < n; x++) {
+            float value = total[x] + entering[x];
+            value -= leaving[x];
+            total[x] = value;
+            out[x] = value / divisor;
+        }
+    else if (entering)
+        for (int64_t x = 0; x < n; x++) {
+            total[x] += entering[x];
+            out[x] = total[x] / divisor;
+        }
+    else if (leaving)
+        for (int64_t x = 0; x < n; x++) {
+            total[x] -= leaving[x];
+            out[x] = total[x] / divisor;
+        }
+    else
+        for (int64_t x = 0; x < n; x++)
+            out[x] = total[x] / divisor;
+}
+
+/* Blur along rows, down columns, along rows, down columns, and keep 64 x 64; `wide` picks the transposition. */
+HM_BODY int hm_blur_body(const uint8_t *base, int64_t stride, int64_t height, int64_t width, int step, int wide,
+                         float *small)
+{
+    const int64_t box = hm_box(height), ahead = (box + 2) / 2 - 1, ring = box + HM_ROWS;
+    const int64_t pitch = (width + 31) / 32 * 32 + 16; /* never a multiple of a page: rows would share cache lines */
+    const size_t block = (size_t)(HM_ROWS * pitch);
+    float *rows = calloc(block, sizeof *rows), *lanes = malloc(block * sizeof *lanes);
+    float *blurred = malloc(block * sizeof *blurred), *twice = calloc(block, sizeof *twice);
+    float *kept = malloc((size_t)(ring * width) * sizeof *kept);
+    float *total = calloc((size_t)width, sizeof *total), *sampled = malloc((size_t)height * HM_SIDE * sizeof *sampled);
+    float narrow[HM_SIDE * HM_ROWS], sum[HM_SIDE];
+    int failed = !rows || !lanes || !blurred || !twice || !kept || !total || !sampled;
+    int64_t place = -ahead, count = ahead, filled = 0, done = 0;
+    for (int64_t top = 0; !failed && top < height; top += HM_ROWS) {
+        const int64_t taken = height - top < HM_ROWS ? height - top : HM_ROWS;
+        for (int64_t r = 0; r < taken; r++)
+#ifdef HM_PIXELS_AVX2
+            if (wide)
+                hm_luma_row_wide(base + (top + r) * stride, width, step, rows + r * pitch);
+            else
+#endif
+                hm_luma_row(base + (top + r) * stride, width, step, rows + r * pitch);
+#ifdef HM_PIXELS_AVX2
+        if (wide)
+            hm_to_lanes_wide(rows, pitch, width, lanes);
+        else
+#endif
+            hm_to_lanes(rows, pitch, width, lanes);
+        hm_box_lanes(lanes, width, blurred);
+#ifdef HM_PIXELS_AVX2
+        if (wide)
+            hm_from_lanes_wide(blurred, pitch, width, rows);
+        else
+#endif
+            hm_from_lanes(blurred, pitch, width, rows);
+        for (int64_t r = 0; r < taken; r++)
+            memcpy(kept + (top + r) % ring * width, rows + r * pitch, (size_t)width * sizeof *kept);
+        const int64_t ready = top + taken, until = ready == height ? height : ready - ahead;
+        for (; place < until; place++) {
+            const int64_t entering = place + ahead, leaving = entering - box;
+            const float *enters = entering < height ? kept + entering % ring * width : NULL;
+            const float *leaves = leaving >= 0 ? kept + leaving % ring * width : NULL;
+            if (place < 0) {
+                for (int64_t x = 0; x < width; x++)
+                    total[x] += enters[x];
+                continue;
+            }
+            count += enters && leaving < 0;
+            count -= leaves && !enters;
+            hm_slide(total, enters, leaves, twice + filled * pitch, (float)count, width);
+            if (++filled < HM_ROWS && place + 1 < height)
+                continue;
+#ifdef HM_PIXELS_AVX2
+            if (wide)
+                hm_to_lanes_wide(twice, pitch, width, lanes);
+            else
+#endif
+                hm_to_lanes(twice, pitch, width, lanes);
+            hm_box_sampled(lanes, width, narrow);
+            for (int64_t r = 0; r < filled; r++)
+                for (int cell = 0; cell < HM_SIDE; cell++)
+                    sampled[(done + r) * HM_SIDE + cell] = narrow[cell * HM_ROWS + r];
+            done += filled;
+            filled = 0;
+        }
+    }
+    if (!failed) {
+        int64_t cell = 0;
+        count = ahead;
+        memset(sum, 0, sizeof sum);
+        for (int64_t y = 0; y < ahead; y++)
+            for (int x = 0; x < HM_SIDE; x++)
+                sum[x] += sampled[y * HM_SIDE + x];
+        for (int64_t y = 0; cell < HM_SIDE; y++) {
+            const int64_t entering = y + ahead, leaving = entering - box;
+            if (entering < height) {
+                for (int x = 0; x < HM_SIDE; x++)
+                    sum[x] += sampled[entering * HM_SIDE + x];
+                count += leaving < 0;
+            }
+            if (leaving >= 0) {
+                for (int x = 0; x < HM_SIDE; x++)
+                    sum[x] -= sampled[leaving * HM_SIDE + x];
+                count -= entering >= height;
+            }
+            for (; cell < HM_SIDE && hm_sample(cell, height) == y; cell++)
+                for (int x = 0; x < HM_SIDE; x++)
+                    small[cell * HM_SIDE + x] = sum[x] / (float)count;
+        }
+    }
+    free(rows);
+    free(lanes);
+    free(blurred);
+    free(twice);
+    free(kept);
+    free(total);
+    free(sampled);
+    return failed;
+}
+
+/* ---- cells of whole pixels, in brightness and two halved colour differences ---- */
+
+#define HM_ROUND 12582912.0f /* 1.5 * 2^23: added and taken off, it rounds small numbers, halves to even */
+
+HM_BODY void hm_opponent(const uint16_t *HM_RESTRICT red, const uint16_t *HM_RESTRICT green,
+                         const uint16_t *HM_RESTRICT blue, int64_t n, float count, int16_t *HM_RESTRICT luma,
+                         int16_t *HM_RESTRICT warm, int16_t *HM_RESTRICT cold)
+{
+    for (int64_t x = 0; x < n; x++) {
+        const float r = ((float)(int)red[x] / count + HM_ROUND) - HM_ROUND;
+        const float g = ((float)(int)green[x] / count + HM_ROUND) - HM_ROUND;
+        const float b = ((float)(int)blue[x] / count + HM_ROUND) - HM_ROUND;
+        const float y = (2.0f * r + 5.0f * g + b) / 8.0f;
+        luma[x] = (int16_t)(int)y;
+        warm[x] = (int16_t)(int)((r - y) / 2.0f);
+        cold[x] = (int16_t)(int)((b - y) / 2.0f);
+    }
+}
+
+HM_BODY int hm_cells_body(const uint8_t *base, int64_t stride, int step, int64_t tall, int64_t wide, int64_t down,
+                          int64_t across, int16_t *out)
+{
+    const int64_t rows = down < 4 ? down : 4, columns = across < 4 ? across : 4, jump = across * step;
+    const int64_t length = wide * jump - (step == 4), plane = tall * wide;
+    const float count = (float)(rows * columns);
+    uint16_t *sums = malloc((size_t)length * sizeof *sums), *folded = malloc((size_t)length * sizeof *folded);
+    uint16_t *means = malloc((size_t)(3 * wide) * sizeof *means);
+    int failed = !sums || !folded || !means;
+    int64_t ahead[4] = {0, 0, 0, 0};
+    for (int64_t k = 0; k < columns; k++)
+        ahead[k] = k * across / columns * step;
+    const int64_t last = ahead[columns - 1], usable = length - last;
+    for (int64_t y = 0; !failed && y < tall; y++) {
+        const uint8_t *HM_RESTRICT first = base + y * down * stride;
+        if (rows == 4) {
+            const uint8_t *HM_RESTRICT b = first + down / 4 * stride, *HM_RESTRICT c = first + down / 2 * stride;
+            const uint8_t *HM_RESTRICT d = first + 3 * down / 4 * stride;
+            for (int64_t i = 0; i < length; i++)
+                sums[i] = (uint16_t)(first[i] + b[i] + c[i] + d[i]);
+        } else {
+            for (int64_t i = 0; i < length; i++)
+                sums[i] = first[i];
+            for (int64_t k = 1; k < rows; k++) {
+                const uint8_t *HM_RESTRICT row = first + k * down / rows * stride;
+                for (int64_t i = 0; i < length; i++)
+                    sums[i] = (uint16_t)(sums[i] + row[i]);
+            }
+        }
+        const uint16_t *from = sums;
+        if (columns == 4 && jump <= 32) {
+            for (int64_t i = 0; i < usable; i++)
+                folded[i] = (uint16_t)(sums[i] + sums[i + ahead[1]] + sums[i + ahead[2]] + sums[i + last]);
+            from = folded;
+        }
+        for (int c = 0; c < (step == 1 ? 1 : 3); c++) {
+            uint16_t *HM_RESTRICT mean = means + c * wide;
+            if (from == folded)
+                for (int64_t x = 0; x < wide; x++)
+                    mean[x] = folded[x * jump + c];
+            else
+                for (int64_t x = 0; x < wide; x++) {
+                    int total = 0;
+                    for (int64_t k = 0; k < columns; k++)
+                        total += sums[x * jump + ahead[k] + c];
+                    mean[x] = (uint16_t)total;
+                }
+        }
+        int16_t *cells = out + y * wide;
+        if (step == 1)
+            for (int64_t x = 0; x < wide; x++)
+                cells[x] = (int16_t)(int)(((float)(int)means[x] / count + HM_ROUND) - HM_ROUND);
+        else
+            hm_opponent(means, means + wide, means + 2 * wide, wide, count, cells, cells + plane, cells + 2 * plane);
+    }
+    free(sums);
+    free(folded);
+    free(means);
+    return failed;
+}
+
+/* ---- each body for both paths ---- */
+
+#define HM_TWICE(RESULT, NAME, PARAMETERS, PORTABLE, WIDE)                                                             \
+    static RESULT NAME##_portable PARAMETERS { PORTABLE; }                                                             \
+    HM_WIDE static RESULT NAME##_wide PARAMETERS { WIDE; }
+
+HM_TWICE(int, hm_tent,
+         (const uint8_t *base, int64_t stride, int64_t length, int step, const hm_taps *down, const hm_taps *along,
+          int sets, const double *const *spread, double unit, double *small),
+         return hm_tent_body(base, stride, length, step, down, along, sets, spread, unit, small),
+         return hm_tent_body(base, stride, length, step, down, along, sets, spread, unit, small))
+
+HM_TWICE(void, hm_transform_double, (const double *small, const double *cosines, double *out),
+         hm_transform_double_body(small, cosines, out), hm_transform_double_body(small, cosines, out))
+
+HM_TWICE(void, hm_transform_float, (const float *small, const float *cosines, float *out),
+         hm_transform_float_body(small, cosines, out), hm_transform_float_body(small, cosines, out))
+
+HM_TWICE(int, hm_blur,
+         (const uint8_t *base, int64_t stride, int64_t height, int64_t width, int step, float *small),
+         return hm_blur_body(base, stride, height, width, step, 0, small),
+         return hm_blur_body(base, stride, height, width, step, 1, small))
+
+HM_TWICE(int, hm_cells,
+         (const uint8_t *base, int64_t stride, int step, int64_t tall, int64_t wide, int64_t down, int64_t across,
+          int16_t *out),
+         return hm_cells_body(base, stride, step, tall, wide, down, across, out),
+         return hm_cells_body(base, stride, step, tall, wide, down, across, out))
+
+#endif

@@ -1,0 +1,111 @@
+"""Kernels over pixels: the compiled ones where they were built, else NumPy's, chosen once; both give the same bits."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashmatch.kernels import reference_pixels
+from hashmatch.kernels.reference_pixels import Bytes, Float32s, Floats, Taps
+
+native: ModuleType | None
+try:
+    from hashmatch.kernels import _native_pixels as native
+except ImportError:
+    native = None
+
+__all__ = [
+    "blur_float32",
+    "decide",
+    "in_memory_order",
+    "native",
+    "opponent_cells",
+    "step_sums",
+    "tent_averages",
+    "transform",
+    "transform_float32",
+]
+
+_chosen: Any = reference_pixels if native is None else native
+
+
+def in_memory_order(pixels: npt.NDArray[Any]) -> tuple[Bytes, int]:
+    """Show a picture's rows of numbers as they lie in memory, and how many numbers a pixel has there.
+
+    Parameters
+    ----------
+    pixels : (H, W, 3), (H, W, 1) or (H, W) uint8 array
+        RGB or grey, of any strides.
+
+    Returns
+    -------
+    numbers : (H, L) uint8 array, rows contiguous
+        A view where the numbers of a row follow each other, or with one byte between pixels; else a copy.
+    step : int
+        1, 3 or 4.
+
+    Notes
+    -----
+    Decoders hand out RGB with a fourth byte between pixels, or grey shown three times; reading those bytes on the way
+    is faster than stepping over them.
+    """
+    if pixels.ndim == 3 and (pixels.shape[2] == 1 or pixels.strides[2] == 0):
+        pixels = pixels[..., 0]
+    if pixels.ndim == 2:
+        if pixels.strides[1] == 1 or pixels.shape[1] == 1:
+            return np.lib.stride_tricks.as_strided(pixels, pixels.shape, (pixels.strides[0], 1), writeable=False), 1
+        return np.ascontiguousarray(pixels), 1
+    step = pixels.strides[1] if pixels.shape[1] > 1 else 3
+    if pixels.strides[2] != 1 or step not in (3, 4):
+        pixels, step = np.ascontiguousarray(pixels), 3
+    shape = (len(pixels), step * (pixels.shape[1] - 1) + 3)
+    return np.lib.stride_tricks.as_strided(pixels, shape, (pixels.strides[0], 1), writeable=False), step
+
+
+def tent_averages(pixels: npt.NDArray[Any], down: Taps, along: tuple[Taps, ...]) -> Floats:
+    """`reference_pixels.tent_averages` of an (H, W, 3) or (H, W) uint8 picture of any strides."""
+    averages: Floats = _chosen.tent_averages(*in_memory_order(pixels), down, along)
+    return averages
+
+
+def transform(small: Floats, cosines: Floats) -> Floats:
+    """`reference_pixels.transform`."""
+    coefficients: Floats = _chosen.transform(small, cosines)
+    return coefficients
+
+
+def transform_float32(small: Float32s, cosines: Float32s) -> Float32s:
+    """`reference_pixels.transform_float32`."""
+    coefficients: Float32s = _chosen.transform_float32(small, cosines)
+    return coefficients
+
+
+def decide(coefficients: Floats) -> tuple[Bytes, Floats]:
+    """`reference_pixels.decide`."""
+    decided: tuple[Bytes, Floats] = _chosen.decide(coefficients)
+    return decided
+
+
+def step_sums(small: Floats, noise: float) -> tuple[int, int]:
+    """`reference_pixels.step_sums`."""
+    sums: tuple[int, int] = _chosen.step_sums(small, noise)
+    return sums
+
+
+def blur_float32(pixels: npt.NDArray[Any]) -> Float32s:
+    """`reference_pixels.blur_float32`; floats are always left to NumPy."""
+    if native is None or pixels.dtype != np.uint8:
+        return reference_pixels.blur_float32(pixels)
+    small: Float32s = native.blur_float32(*in_memory_order(pixels))
+    return small
+
+
+def opponent_cells(pixels: npt.NDArray[Any], down: int, across: int) -> npt.NDArray[np.int16]:
+    """`reference_pixels.opponent_cells`; floats are always left to NumPy."""
+    if native is None or pixels.dtype != np.uint8:
+        return reference_pixels.opponent_cells(pixels, down, across)
+    cells: npt.NDArray[np.int16] = native.opponent_cells(*in_memory_order(pixels), down, across)
+    return cells
