@@ -9,7 +9,7 @@ import sqlite3
 from typing import Final
 
 from hashmatch.lists.history import check_history
-from hashmatch.lists.records import State, load_records
+from hashmatch.lists.records import State, keys_after, load_records
 from hashmatch.lists.schema import check_pages, damaged
 from hashmatch.lists.seals import signed
 from hashmatch.lists.snapshot import read_hashes
@@ -37,7 +37,7 @@ def verify_all(connection: sqlite3.Connection, state: State) -> None:
     check_history(connection, state, state.history_from)
     listed = dict.fromkeys(state.names(), 0)
     n_entries = n_hashes = n_labels = seal_sum = last = last_row = 0
-    while keys := _next_keys(connection, last):
+    while keys := keys_after(connection, last, _KEYS_A_STEP):
         last = keys[-1]
         for record in load_records(connection, state, "key", keys):
             owners = {key[0] for key in record.hashes}
@@ -60,8 +60,3 @@ def verify_all(connection: sqlite3.Connection, state: State) -> None:
     )
     if counted != expected or last >= state.next_entry or last_row >= state.next_hash:
         raise damaged()
-
-
-def _next_keys(connection: sqlite3.Connection, last: int) -> list[int]:
-    rows = connection.execute("SELECT key FROM entry WHERE key > ? ORDER BY key LIMIT ?", (last, _KEYS_A_STEP))
-    return [key for (key,) in rows]

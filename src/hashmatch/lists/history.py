@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from hashmatch.lists.records import State
 from hashmatch.lists.schema import damaged
 from hashmatch.lists.seals import seal
+from hashmatch.lists.tables import ALGORITHM_NAMES
 
 __all__ = ["change_seal", "check_history"]
 
@@ -35,11 +36,15 @@ def check_history(connection: sqlite3.Connection, state: State, since: int) -> t
     ).fetchall()
     if [step[0] for step in steps] != list(range(since + 1, state.version + 1)):
         raise damaged()
+    if not all(isinstance(next_hash, int) for _, next_hash, _ in steps):
+        raise damaged()
     first_new = steps[0][1] if steps else state.next_hash
     by_version: dict[int, list[tuple[int, int]]] = {}
     for version, row, algorithm in connection.execute(
         "SELECT version, hash, algorithm FROM withdrawn WHERE version > ? ORDER BY version, hash", (since,)
     ):
+        if not isinstance(row, int) or algorithm not in ALGORITHM_NAMES or not isinstance(algorithm, int):
+            raise damaged()
         by_version.setdefault(version, []).append((row, algorithm))
     withdrawn: dict[int, list[int]] = {}
     for version, next_hash, expected in steps:

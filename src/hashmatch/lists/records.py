@@ -9,6 +9,7 @@ import sqlite3
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from operator import itemgetter
 from typing import Final, NamedTuple
 
@@ -172,6 +173,21 @@ def record_seal(uuid: bytes, record: Record) -> int:
     return seal(uuid, b"".join(parts))
 
 
+def keys_after(connection: sqlite3.Connection, last: int, most: int) -> list[int]:
+    """Read the next keys of entries above ``last``, ascending, at most ``most``.
+
+    Raises
+    ------
+    ReferenceListError
+        If they do not ascend: a table whose pages are damaged may give the same keys for ever.
+    """
+    rows = connection.execute("SELECT key FROM entry WHERE key > ? ORDER BY key LIMIT ?", (last, most)).fetchall()
+    keys = [key for (key,) in rows]
+    if any(a >= b for a, b in pairwise([last, *keys])):
+        raise damaged()
+    return keys
+
+
 def load_records(
     connection: sqlite3.Connection, state: State, column: str, values: Sequence[str] | Sequence[int]
 ) -> Iterator[Record]:
@@ -211,10 +227,13 @@ def _complete(connection: sqlite3.Connection, state: State, heads: list[tuple[in
     if state.has_records:
         longer = connection.execute(f"SELECT {columns} FROM record {among}", keys).fetchall()  # noqa: S608
         rows = sorted(rows + longer, key=itemgetter(4)) if longer else rows
-    for entry, source, algorithm, code, row, quality, mark in rows:
-        records[entry].hashes[source, algorithm, code] = Stored(row, quality, mark)
-    for entry, source, name, value in connection.execute(f"SELECT * FROM label {among}", keys):  # noqa: S608
-        records[entry].labels[source, name] = value
+    try:
+        for entry, source, algorithm, code, row, quality, mark in rows:
+            records[entry].hashes[source, algorithm, code] = Stored(row, quality, mark)
+        for entry, source, name, value in connection.execute(f"SELECT * FROM label {among}", keys):  # noqa: S608
+            records[entry].labels[source, name] = value
+    except KeyError:
+        raise damaged() from None
     for record in records.values():
         try:
             sound = record_seal(state.uuid, record) == record.seal

@@ -25,7 +25,7 @@ from hashmatch.hashes import Fingerprint, HashValue
 from hashmatch.lists.audit import verify_all
 from hashmatch.lists.editor import AddCounts, blocks_of
 from hashmatch.lists.entry import LOCAL, MAX_ENTRY_ID, MAX_LIST_NAME, MAX_SOURCE, Entry, checked_labels, checked_text
-from hashmatch.lists.records import State, load_records, load_state, store_state, to_entry
+from hashmatch.lists.records import State, keys_after, load_records, load_state, store_state, to_entry
 from hashmatch.lists.schema import connect, damaged, translated_errors
 from hashmatch.lists.session import Session
 from hashmatch.lists.snapshot import Changes, Snapshot, read_changes, read_snapshot
@@ -329,12 +329,7 @@ class ReferenceList:
             with self._session.reading() as connection:
                 state = self._session.state(connection)
                 seen.add((state.version, self._session.in_transaction))
-                keys = [
-                    key
-                    for (key,) in connection.execute(
-                        "SELECT key FROM entry WHERE key > ? ORDER BY key LIMIT ?", (last, _ENTRIES_A_STEP)
-                    )
-                ]
+                keys = keys_after(connection, last, _ENTRIES_A_STEP)
                 names = state.names()
                 entries = [to_entry(record, names) for record in load_records(connection, state, "key", keys)]
                 n_entries = state.n_entries

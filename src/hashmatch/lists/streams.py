@@ -13,6 +13,7 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -288,6 +289,8 @@ def _read_block(
     ).fetchall()
     if not rows:
         return None, 0
+    if any(a >= b for a, b in pairwise([last, *(row[1] for row in rows)])):
+        raise damaged()  # a table whose pages are damaged may give the same rows for ever
     try:
         for code, row, entry, source, quality, mark in rows:
             if mark_of_record(state.uuid, number, row, entry, source, quality, code) != mark:

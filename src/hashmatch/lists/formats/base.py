@@ -222,8 +222,14 @@ def parse_cell(text: str, algorithm: str | None) -> HashValue:
 
 
 def checked_encoding(encoding: str | None) -> str | None:
-    """Return the encoding if Python knows it; LookupError if not."""
-    return None if encoding is None else codecs.lookup(encoding).name
+    """Return the encoding if it is one of text that Python knows; LookupError if not."""
+    if encoding is None:
+        return None
+    try:
+        "".encode(encoding)  # codecs.lookup alone would take zlib and other codecs of bytes
+    except UnicodeError as error:
+        raise LookupError("this encoding encodes nothing") from error
+    return codecs.lookup(encoding).name
 
 
 def decoded_lines(source: str | os.PathLike[str] | BinaryIO, encoding: str | None) -> Iterator[tuple[int, str | None]]:
@@ -246,7 +252,8 @@ def decoded_lines(source: str | os.PathLike[str] | BinaryIO, encoding: str | Non
     Raises
     ------
     ReferenceListError
-        If the source cannot be opened or read.
+        If the source cannot be opened or read, or the encoding can decode nothing of it, as UTF-16 without a byte order
+        mark.
     """
     with _opened(source) as stream:
         head = _read(stream, 4)
@@ -264,7 +271,7 @@ def decoded_lines(source: str | os.PathLike[str] | BinaryIO, encoding: str | Non
             if not chunk:
                 chunk = _read(stream, _CHUNK)
                 final = not chunk
-            *whole, pending = (pending + decoder.decode(chunk, final=final)).split("\n")
+            *whole, pending = (pending + _decoded(decoder, chunk, final)).split("\n")
             chunk = b""
             for text in whole:
                 number += 1
@@ -274,6 +281,16 @@ def decoded_lines(source: str | os.PathLike[str] | BinaryIO, encoding: str | Non
                 pending, too_long = "", True
         if pending or too_long:
             yield number + 1, None if too_long else pending
+
+
+def _decoded(decoder: io.IncrementalNewlineDecoder, chunk: bytes, final: bool) -> str:
+    try:
+        return decoder.decode(chunk, final=final)
+    except UnicodeError:
+        # some codecs cannot replace what they do not understand
+        raise ReferenceListError(
+            "the file to import is not of this encoding; name another one, such as utf-16-le for UTF-16 without a mark"
+        ) from None
 
 
 @contextlib.contextmanager
