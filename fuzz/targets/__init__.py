@@ -1,0 +1,1 @@
+"""One file a target; each has ``DESCRIPTION`` and ``case_runner(options)``."""
