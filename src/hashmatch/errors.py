@@ -11,6 +11,7 @@ The tree (the built-in parents stand in brackets)::
       ReferenceListError (ValueError)           bad list file or bad request to a list
       IndexFormatError (ValueError)             index file of wrong magic, version, length or checksum
       PolicyError (ValueError)                  a policy that contradicts itself or cannot be carried out
+      IsolationError (RuntimeError)             no worker process, or one that is too weakly protected; ``reason``
       MissingExtraError (ImportError)           names the extra to install
 
 No message ever holds a hash, pixel data or the name of an image file.
@@ -28,6 +29,7 @@ __all__ = [
     "ImageError",
     "ImageTooLargeError",
     "IndexFormatError",
+    "IsolationError",
     "MissingExtraError",
     "PolicyError",
     "ReferenceListError",
@@ -85,6 +87,25 @@ class IndexFormatError(HashmatchError, ValueError):
 
 class PolicyError(HashmatchError, ValueError):
     """A policy contradicts itself or asks for what this version cannot do."""
+
+
+class IsolationError(HashmatchError, RuntimeError):
+    """A worker process cannot be started or used.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and what to do.
+    reason : str
+        ``"no-worker"`` or ``"protection-too-weak"``.
+    """
+
+    def __init__(self, message: str, *, reason: str = "no-worker") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), reason=self.reason), self.args
 
 
 class MissingExtraError(HashmatchError, ImportError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from hashmatch.picture.policy import DecodePolicy
 from hashmatch.policy import CropRule, KeypointRule, MatchPolicy, Rule
 
 __all__ = ["FAST", "RULES", "STANDARD", "THOROUGH"]
@@ -35,8 +36,11 @@ RULES: Final = (
 )
 """A rule for every algorithm that can be stored."""
 
-FAST: Final = MatchPolicy(name="fast", rules=RULES, turns=False, stop_at_digest=True)
-"""One view of the picture; a known file is reported by its digest alone, without being decoded."""
+FAST: Final = MatchPolicy(name="fast", rules=RULES, turns=False, stop_at_digest=True, decode=DecodePolicy(salvage=True))
+"""One view of the picture; a known file is reported by its digest alone, without being decoded.
+
+Files that end early are searched as far as they can be decoded: whoever receives one sees it in a browser.
+"""
 
 STANDARD: Final = replace(FAST, name="standard", turns=True, trims=True, stop_at_digest=False)
 """The eight turns of the picture, with and without borders, bars and caption bands; the default.

@@ -258,7 +258,9 @@ def test_pillows_pixel_limit_does_not_decide(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_heif_without_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """A HEIF file that is allowed, without pillow-heif, names the extra to install; not allowed, it is just refused."""
-    data = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(40)
+    ispe = b"\0\0\0\x14ispe\0\0\0\0\0\0\0\x40\0\0\0\x30"
+    meta = b"\0\0\0\x30meta\0\0\0\0" + b"\0\0\0\x24iprp" + b"\0\0\0\x1cipco" + ispe
+    data = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + meta
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     with pytest.raises(MissingExtraError, match=r"hashmatch\[heif\]"):
         open_picture(data, DecodePolicy(formats=("HEIF",)))

@@ -24,6 +24,7 @@ from hashmatch.cli.console import (
     policy_from,
     safe,
 )
+from hashmatch.jail import MEASURES, Isolation, Protection
 from hashmatch.matching import Matcher, MatchReport, Outcome
 from hashmatch.scan import ScanItem, ScanSummary, iter_files, scan
 
@@ -47,6 +48,13 @@ _KeyFile = Annotated[
     Path | None, typer.Option("--key-file", help="File with the secret key that keypoint records were made with.")
 ]
 _Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+_Seconds = Annotated[
+    float, typer.Option("--seconds", min=0.1, max=3600, help="Longest time for one picture in a worker process.")
+]
+_Require = Annotated[
+    list[str] | None,
+    typer.Option("--require", help=f"Protection that must hold: {', '.join(MEASURES)}; may be given several times."),
+]
 
 
 def match(
@@ -58,6 +66,9 @@ def match(
     threshold: _Threshold = None,
     index_folder: _Folder = None,
     key_file: _KeyFile = None,
+    isolate: Annotated[bool, typer.Option("--isolate", help="Decode in a restricted worker process.")] = False,
+    seconds: _Seconds = 30.0,
+    require: _Require = None,
     as_json: _Json = False,
 ) -> None:
     """Match pictures or hashes against lists and explain each match.
@@ -66,8 +77,9 @@ def match(
     undecidable.
     """
     summary = ScanSummary()
-    opened = Matcher.open(*lists, policy=policy_from(policy, threshold or (), key_file), index_folder=index_folder)
-    with opened as matcher:
+    isolation = _isolation(isolate, 1, seconds, require)
+    rules = policy_from(policy, threshold or (), key_file)
+    with Matcher.open(*lists, policy=rules, index_folder=index_folder, isolation=isolation) as matcher:
         for source in sources:
             report = _report_for(matcher, source)
             summary.count(ScanItem(Path(source), report))
@@ -88,7 +100,14 @@ def scan_folders(
     threshold: _Threshold = None,
     index_folder: _Folder = None,
     key_file: _KeyFile = None,
-    workers: Annotated[int, typer.Option("--workers", "-w", min=1, max=256, help="Threads.")] = 1,
+    workers: Annotated[
+        int, typer.Option("--workers", "-w", min=1, max=256, help="Worker processes; threads without isolation.")
+    ] = 1,
+    isolate: Annotated[
+        bool, typer.Option("--isolate/--no-isolate", help="Decode in restricted worker processes.")
+    ] = True,
+    seconds: _Seconds = 30.0,
+    require: _Require = None,
     show_all: Annotated[bool, typer.Option("--all", help="Show every file, not only matches and doubts.")] = False,
     as_json: _Json = False,
 ) -> None:
@@ -103,8 +122,9 @@ def scan_folders(
     summary = ScanSummary()
     problems: list[OSError] = []
     interrupted = False
-    opened = Matcher.open(*lists, policy=policy_from(policy, threshold or (), key_file), index_folder=index_folder)
-    with opened as matcher:
+    isolation = _isolation(isolate, workers, seconds, require)
+    rules = policy_from(policy, threshold or (), key_file)
+    with Matcher.open(*lists, policy=rules, index_folder=index_folder, isolation=isolation) as matcher:
         paths = list(iter_files(roots, on_error=problems.append))
         items = scan(matcher, paths, workers=workers)
         try:
@@ -118,9 +138,15 @@ def scan_folders(
             interrupted = True
         finally:
             items.close()
+        protection, counts = matcher.protection, matcher.counts()["workers"]
     for problem in problems:
         fail(f"{problem.filename}: {problem.strerror}")
-    _show_summary(summary, n_paths=len(paths), n_problems=len(problems), as_json=as_json)
+    found = {"found": len(paths), "folders_unreadable": len(problems)}
+    if as_json:
+        shown = None if protection is None else protection.to_dict()
+        emit({"summary": summary.to_dict() | found | {"protection": shown, "workers": counts}})
+    else:
+        _show_summary(summary, len(paths), protection)
     if interrupted:
         ERRORS.print("interrupted: the counts cover the files up to here")
         raise typer.Exit(Exit.INTERRUPTED)
@@ -180,10 +206,14 @@ def _shortened(source: str) -> str:
     return source if len(source) <= _LONGEST_SOURCE else f"{source[:64]}... ({len(source)} characters)"
 
 
-def _show_summary(summary: ScanSummary, *, n_paths: int, n_problems: int, as_json: bool) -> None:
-    if as_json:
-        emit({"summary": summary.to_dict() | {"found": n_paths, "folders_unreadable": n_problems}})
-        return
+def _isolation(isolate: bool, workers: int, seconds: float, require: list[str] | None) -> Isolation | None:
+    """Take the options of isolation together."""
+    if require and not isolate:
+        raise typer.BadParameter("--require is about worker processes, and there are none", param_hint="--require")
+    return Isolation(workers=workers, seconds=seconds, require=tuple(require or ())) if isolate else None
+
+
+def _show_summary(summary: ScanSummary, n_paths: int, protection: Protection | None) -> None:
     table = Table(title=f"{summary.n_files} of {n_paths} files", title_justify="left")
     table.add_column("outcome")
     table.add_column("files", justify="right")
@@ -193,3 +223,4 @@ def _show_summary(summary: ScanSummary, *, n_paths: int, n_problems: int, as_jso
     if summary.reasons:
         reasons = ", ".join(f"{reason} {count}" for reason, count in summary.reasons.most_common())
         OUT.print(Text(f"reasons: {reasons}"), soft_wrap=True)
+    OUT.print(Text(f"protection: {protection or 'none, pictures were decoded in this process'}"), soft_wrap=True)

@@ -61,6 +61,8 @@ def answer(snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPolicy)
         quality=max(qualities, default=None),
         policy=policy.name,
         software=_SOFTWARE,
+        decode=policy.decode.contract,
+        protection=query.protection,
     )
 
 

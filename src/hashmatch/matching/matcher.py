@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Final
 
 from hashmatch.errors import ImageError, PolicyError, ReferenceListError
 from hashmatch.hashes import Fingerprint, HashValue, ViewHash
+from hashmatch.jail import Isolation, Protection
 from hashmatch.lists import ReferenceList
 from hashmatch.matching.answer import answer
 from hashmatch.matching.query import Query, read_pixels, read_records
 from hashmatch.matching.report import MatchReport, Outcome
 from hashmatch.matching.snapshot import ListSnapshot
 from hashmatch.matching.tails import check_budget
+from hashmatch.matching.tally import Tally
 from hashmatch.policy import MatchPolicy
 from hashmatch.profiles import STANDARD
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from hashmatch.picture import ImageSource
+    from hashmatch.workers.reader import IsolatedReader
 
 __all__ = ["Matcher"]
 
@@ -59,7 +62,12 @@ class Matcher:
     """
 
     def __init__(
-        self, lists: Iterable[ReferenceList], policy: MatchPolicy, *, index_folder: Path | None = None
+        self,
+        lists: Iterable[ReferenceList],
+        policy: MatchPolicy,
+        *,
+        index_folder: Path | None = None,
+        isolation: Isolation | None = None,
     ) -> None:
         if not isinstance(policy, MatchPolicy):
             raise TypeError(f"policy must be a MatchPolicy such as profiles.STANDARD, not {type(policy).__name__}")
@@ -72,6 +80,12 @@ class Matcher:
             for item in self._snapshots:
                 sizes.update(item.sizes)
             check_budget(policy, sizes, policy.max_false_reports)
+        self._tally = Tally()
+        self._reader: IsolatedReader | None = None
+        if isolation is not None:
+            from hashmatch.workers.reader import IsolatedReader
+
+            self._reader = IsolatedReader(policy, isolation)
 
     @classmethod
     def open(
@@ -79,6 +93,7 @@ class Matcher:
         *paths: str | os.PathLike[str],
         policy: MatchPolicy = STANDARD,
         index_folder: str | os.PathLike[str] | None = None,
+        isolation: Isolation | None = None,
     ) -> Matcher:
         """Open lists read-only and index them.
 
@@ -92,6 +107,9 @@ class Matcher:
             Existing folder for index files. With it, processes that search the same list share one memory-mapped
             index, and later starts are sooner; a file that is missing, damaged or out of date is made anew. They
             hold the list's hashes: keep the folder as safe as the list. Without it indexes live in memory only.
+        isolation : Isolation, optional
+            Decode and hash files in worker processes that can do little else, see ``docs/isolation.md``. PIL images and
+            arrays, which the caller opened, are hashed in this process all the same.
 
         Raises
         ------
@@ -101,6 +119,8 @@ class Matcher:
         PolicyError
             If the policy sets ``max_false_reports`` and spends more against these lists; later versions of them are
             not held against it.
+        IsolationError
+            If no worker process can be started, or a measure that the isolation requires does not hold.
 
         Notes
         -----
@@ -116,7 +136,8 @@ class Matcher:
                 lists.append(undo.enter_context(ReferenceList.open(Path(path).absolute())))
                 if len({reference.list_id for reference in lists}) < len(lists):
                     raise ReferenceListError(f"the list {lists[-1].name!r} is given twice")
-            matcher = cls(lists, policy, index_folder=None if index_folder is None else Path(index_folder).absolute())
+            folder = None if index_folder is None else Path(index_folder).absolute()
+            matcher = cls(lists, policy, index_folder=folder, isolation=isolation)
             undo.pop_all()
         return matcher
 
@@ -129,6 +150,22 @@ class Matcher:
     def lists(self) -> tuple[tuple[str, int, int], ...]:
         """Name, version and number of entries of each list, as they are searched now."""
         return tuple((item.reference.name, item.version, item.n_entries) for item in self._snapshots)
+
+    @property
+    def protection(self) -> Protection | None:
+        """What holds the worker processes; None where pictures are decoded in this process."""
+        return None if self._reader is None else self._reader.protection
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Count the pictures so far.
+
+        Returns
+        -------
+        dict
+            ``outcomes`` and ``reasons`` of all that was given to `match` and `match_many`; ``workers`` counts the
+            worker processes and their tasks, and is empty without isolation. JSON-ready.
+        """
+        return self._tally.to_dict() | {"workers": {} if self._reader is None else self._reader.counts()}
 
     def __repr__(self) -> str:
         entries = sum(item.n_entries for item in self._snapshots)
@@ -146,6 +183,8 @@ class Matcher:
         """Close the lists; answers after that raise `ReferenceListError`."""
         with self._reloading:
             self._closed = True
+            if self._reader is not None:
+                self._reader.close()
             for item in self._snapshots:
                 item.reference.close()
 
@@ -206,6 +245,11 @@ class Matcher:
         -----
         Cost: the decode, one PDQ of all views, and one index search for each algorithm that a list holds.
         """
+        report = self._match(source)
+        self._tally.count(report)
+        return report
+
+    def _match(self, source: ImageSource) -> MatchReport:
         from hashmatch.hashers.digest import digest
         from hashmatch.picture import read_source
 
@@ -224,7 +268,7 @@ class Matcher:
             if report.outcome is Outcome.MATCH:
                 return report
         held = {name for item in snapshots for name in item.sizes}
-        query = read_pixels(source, digests, held, self._policy)
+        query = read_pixels(source, digests, held, self._policy, self._reader)
         return answer(snapshots, query, self._policy)
 
     def match_many(self, sources: Iterable[ImageSource], *, workers: int = 1) -> Iterator[MatchReport]:
@@ -235,7 +279,8 @@ class Matcher:
         sources : iterable
             As for `match`; read a few ahead of the answers, never all at once.
         workers : int
-            Threads, 1 or more; decoding and searching run outside the interpreter's lock for the most part.
+            Threads, 1 or more; decoding and searching run outside the interpreter's lock for the most part. With
+            isolation one thread more reads ahead, and `Isolation` says how many processes there are.
 
         Yields
         ------
@@ -244,7 +289,8 @@ class Matcher:
         """
         if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
             raise ValueError("workers must be an integer of 1 or more")
-        return self._match_in_turn(sources) if workers == 1 else self._match_in_threads(sources, workers)
+        threads = workers + (self._reader is not None)
+        return self._match_in_turn(sources) if threads == 1 else self._match_in_threads(sources, threads)
 
     def _match_in_turn(self, sources: Iterable[ImageSource]) -> Iterator[MatchReport]:
         for source in sources:

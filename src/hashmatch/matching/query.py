@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from hashmatch.errors import ImageError
+from hashmatch.errors import ImageError, MissingExtraError
 from hashmatch.hashes import ViewHash
+from hashmatch.jail import Protection
 
 if TYPE_CHECKING:
     from hashmatch.picture import ImageSource
     from hashmatch.policy import MatchPolicy
-    from hashmatch.views.looks import CropLook, KeypointLook
+    from hashmatch.views.looks import CropLook, KeypointLook, Look
+    from hashmatch.workers.reader import IsolatedReader
 
 __all__ = ["Query", "read_pixels", "read_records"]
 
@@ -32,12 +35,15 @@ class Query:
         What keypoint records are searched with.
     failure : str or None
         Why the picture could not be read to its end.
+    protection : Protection or None
+        What held the worker process that looked at the picture; None where no other process did.
     """
 
     hashes: tuple[ViewHash, ...] = ()
     crops: tuple[CropLook, ...] = ()
     keypoints: tuple[KeypointLook, ...] = ()
     failure: str | None = None
+    protection: Protection | None = None
 
     def searched(self, policy: MatchPolicy) -> set[str]:
         """Algorithms that are searched with."""
@@ -54,7 +60,13 @@ def _good_enough(item: ViewHash, policy: MatchPolicy) -> bool:
     return rule is not None and (item.quality is None or item.quality >= rule.min_quality)
 
 
-def read_pixels(source: ImageSource, digests: tuple[ViewHash, ...], held: set[str], policy: MatchPolicy) -> Query:
+def read_pixels(
+    source: ImageSource,
+    digests: tuple[ViewHash, ...],
+    held: set[str],
+    policy: MatchPolicy,
+    reader: IsolatedReader | None = None,
+) -> Query:
     """Look at a picture in every way that the policy asks for and the lists can answer.
 
     Parameters
@@ -67,26 +79,50 @@ def read_pixels(source: ImageSource, digests: tuple[ViewHash, ...], held: set[st
         Algorithms that the lists hold and the policy searches.
     policy : MatchPolicy
         Which views are tried.
+    reader : IsolatedReader, optional
+        Looks at file bytes in another process. PIL images and arrays are looked at here in any case: they were opened
+        by the caller.
     """
     from hashmatch.hashers.facade import PICTURE_HASHERS
-    from hashmatch.views.looks import iter_looks
 
     # a picture is decoded even where the lists hold no hash of pixels: an unreadable one is never "no match"
     names = tuple(rule.algorithm for rule in policy.rules if rule.algorithm in held & PICTURE_HASHERS.keys())
-    if not names:
-        policy = replace(policy, turns=False, trims=False, rotations=False, shrinks=False, crops=None)
     looks, failure = [], None
+    isolated = reader if isinstance(source, bytes) else None
     try:
-        for look in iter_looks(source, names or ("pdq",), policy, keypoints="keypoint" in held):
+        for look in _looks(source, names, policy, "keypoint" in held, isolated):
             looks.append(look)  # noqa: PERF402 - what came before an error must stay
     except ImageError as error:
         failure = error.reason  # frames before the broken one are searched all the same
+    except MissingExtraError:
+        failure = "no-codec"
+    except MemoryError:
+        failure = "out-of-memory"
+    except Exception:
+        if not isinstance(source, bytes):
+            raise  # the caller's own object is at fault, and he should know
+        failure = "internal-error"
     return Query(
         hashes=digests + tuple(item for look in looks for item in look.hashes),
         crops=tuple(item for look in looks for item in look.crops),
         keypoints=tuple(look.keypoints for look in looks if look.keypoints is not None),
         failure=failure,
+        protection=None if isolated is None else isolated.protection,
     )
+
+
+def _looks(
+    source: ImageSource, names: tuple[str, ...], policy: MatchPolicy, keypoints: bool, reader: IsolatedReader | None
+) -> Iterator[Look]:
+    if reader is not None and isinstance(source, bytes):
+        from hashmatch.picture import check_header
+
+        check_header(source, policy.decode)  # what the first bytes give away needs no worker
+        return reader.iter_looks(source, names, keypoints=keypoints)
+    from hashmatch.views.looks import iter_looks
+    from hashmatch.workers.policies import only_decoding
+
+    return iter_looks(source, names or ("pdq",), policy if names else only_decoding(policy), keypoints=keypoints)
 
 
 def read_records(records: tuple[ViewHash, ...], policy: MatchPolicy) -> tuple[KeypointLook, ...]:

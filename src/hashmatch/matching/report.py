@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from hashmatch.jail import Protection
 from hashmatch.view import View
 
 __all__ = ["ComparedList", "Match", "MatchReport", "Outcome", "Placement"]
@@ -231,6 +232,11 @@ class MatchReport:
         Name of the policy.
     software : str
         ``"hashmatch <version>"``.
+    decode : str
+        Version of the pixel contract, and what the policy changes in it; ``docs/pixel-contract.md``.
+    protection : Protection or None
+        What held the worker process that decoded and hashed the picture; None where it was decoded in this process, or
+        not at all.
     """
 
     outcome: Outcome
@@ -241,6 +247,13 @@ class MatchReport:
     quality: int | None
     policy: str
     software: str
+    decode: str
+    protection: Protection | None = None
+
+    @property
+    def partial(self) -> bool:
+        """Whether the match was found in a part of what the file should hold; ``reason`` says why."""
+        return self.outcome is Outcome.MATCH and self.reason is not None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form; holds no hash, no pixel and no file name."""
@@ -253,4 +266,7 @@ class MatchReport:
             "quality": self.quality,
             "policy": self.policy,
             "software": self.software,
+            "decode": self.decode,
+            "partial": self.partial,
+            "protection": None if self.protection is None else self.protection.to_dict(),
         }

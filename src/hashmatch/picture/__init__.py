@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from hashmatch.picture.header import check_header
 from hashmatch.picture.pixels import Raster, planes_of_array, rasters_of
 from hashmatch.picture.policy import KNOWN_FORMATS, DecodePolicy, check_size
 from hashmatch.picture.source import ImageSource, read_source
@@ -25,6 +26,7 @@ __all__ = [
     "ImageSource",
     "Picture",
     "Raster",
+    "check_header",
     "iter_rasters",
     "open_picture",
     "read_source",
@@ -122,9 +124,9 @@ def open_picture(source: ImageSource, policy: DecodePolicy | None = None) -> Pic
     policy = DecodePolicy() if policy is None else policy
     data = read_source(source, policy)
     if data is not None:
-        from hashmatch.picture.decode import check_header, decode_bytes
-
         container = check_header(data, policy)
+        from hashmatch.picture.decode import decode_bytes
+
         return Picture(partial(decode_bytes, data, policy), container, data)
     if isinstance(source, np.ndarray):
         return Picture(partial(_array_rasters, source, policy), None, None)

@@ -25,17 +25,20 @@ import numpy.typing as npt
 from PIL import Image
 
 from hashmatch.errors import ImageError, ImageTooLargeError, MissingExtraError, UnreadableImageError
+from hashmatch.picture.frames import count_frames, spread_frames
+from hashmatch.picture.header import check_header, unreadable
 from hashmatch.picture.modes import planes_of_image
 from hashmatch.picture.pixels import Planes, Raster, rasters_of
 from hashmatch.picture.policy import DecodePolicy, check_size
-from hashmatch.picture.sniff import gif_extent, is_cut_short, sniff
+from hashmatch.picture.sniff import is_cut_short
 
-__all__ = ["check_header", "decode_bytes", "decode_image"]
+__all__ = ["decode_bytes", "decode_image"]
 
 Bytes = npt.NDArray[np.uint8]
 
 _ONE_FRAME: Final = ("JPEG", "MPO")
-_SIZE_NEEDED: Final = ("JPEG", "PNG", "GIF", "WEBP", "BMP")  # their plug-ins walk or allocate while opening
+_DAMAGED: Final = ("truncated", "corrupt")
+_JPEG_END: Final = b"\xff\xd9"
 _INTO_ARRAY: Final = ("JPEG", "PNG", "WEBP", "BMP", "AVIF")  # TIFF turns and GIF replaces the memory while loading
 _MEMORY_MODE: Final = {"L": "L", "RGB": "RGBX", "RGBA": "RGBA"}
 _PLUGINS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
@@ -50,52 +53,6 @@ _PLUGINS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     }
 )
 _PILLOW_MODULES: Final = re.compile(r"_?(PIL|pillow_heif)\b")
-
-
-def check_header(data: bytes, policy: DecodePolicy) -> str:
-    """Refuse what the first bytes already show to be empty, foreign, not allowed or too large.
-
-    Parameters
-    ----------
-    data : bytes
-        The file.
-    policy : DecodePolicy
-        Formats and limits.
-
-    Returns
-    -------
-    str
-        Name of the format.
-
-    Raises
-    ------
-    UnreadableImageError
-        With reason ``empty``, ``not-an-image``, ``format-not-allowed``, ``truncated`` or ``corrupt``.
-    ImageTooLargeError
-        With reason ``too-many-pixels`` or ``too-long-side``.
-    """
-    if not data:
-        raise UnreadableImageError(
-            "there are no bytes; if they come from an open file, rewind it first", reason="empty"
-        )
-    header = sniff(data)
-    if header is None:
-        raise UnreadableImageError(
-            "the bytes are not a picture in any format hashmatch knows, whatever the name says", reason="not-an-image"
-        )
-    if header.container not in policy.formats:
-        raise UnreadableImageError(
-            f"{header.container} is not allowed; a DecodePolicy with {header.container!r} among its formats allows it",
-            reason="format-not-allowed",
-        )
-    if header.size is not None:
-        size = header.size
-        if header.container == "GIF" and policy.frames == "all":
-            size = gif_extent(data, policy.max_frames + 1) or size
-        check_size(*size, policy)
-    elif header.container in _SIZE_NEEDED:
-        raise _unreadable(is_cut_short(header.container, data))
-    return header.container
 
 
 def decode_bytes(data: bytes, policy: DecodePolicy) -> Iterator[Raster]:
@@ -126,7 +83,33 @@ def decode_bytes(data: bytes, policy: DecodePolicy) -> Iterator[Raster]:
     with _hushed(), _typed(cut):
         image = _plugin(container)(io.BytesIO(data))
     direct = container in _INTO_ARRAY and (policy.frames == "first" or container in _ONE_FRAME)
-    yield from _frames(image, container, policy, cut, direct=direct)
+    given = False
+    try:
+        for raster in _frames(image, container, policy, cut, data, direct=direct):
+            yield raster
+            given = True
+    except UnreadableImageError as failure:
+        if policy.salvage and not given and failure.reason in _DAMAGED:
+            del image
+            yield from _salvaged(data, container, policy)
+        raise
+
+
+def _salvaged(data: bytes, container: str, policy: DecodePolicy) -> Iterator[Raster]:
+    """Give the first frame of a damaged file as far as it can be decoded; nothing where none of it can."""
+    planes = None
+    with _hushed(), suppress(Exception):
+        # an end of picture after what there is of a JPEG lets libjpeg fill the rest with one colour, as browsers do
+        image = _plugin(container)(io.BytesIO(data + _JPEG_END if container == "JPEG" else data))
+        _check_frame(*image.size, 0, 0, policy, every=False)
+        stored_as = _stored_as(image)
+        with suppress(Exception):
+            image.load()
+        if getattr(image, "_im", None) is not None:
+            setattr(image, "tile", [])  # noqa: B010  (loading again would fail again)
+            planes = planes_of_image(image, None, stored_as)
+    if planes is not None:
+        yield from rasters_of(planes, 0)
 
 
 def decode_image(image: Image.Image, policy: DecodePolicy) -> Iterator[Raster]:
@@ -152,7 +135,7 @@ def decode_image(image: Image.Image, policy: DecodePolicy) -> Iterator[Raster]:
     """
     before = _position(image)
     try:
-        yield from _frames(image, image.format or "", policy, lambda: False, direct=False)
+        yield from _frames(image, image.format or "", policy, lambda: False, None, direct=False)
     finally:
         if _position(image) != before:
             with _hushed(), suppress(Exception):
@@ -160,23 +143,45 @@ def decode_image(image: Image.Image, policy: DecodePolicy) -> Iterator[Raster]:
 
 
 def _frames(
-    image: Image.Image, container: str, policy: DecodePolicy, cut: Callable[[], bool], *, direct: bool
+    image: Image.Image,
+    container: str,
+    policy: DecodePolicy,
+    cut: Callable[[], bool],
+    data: bytes | None,
+    *,
+    direct: bool,
 ) -> Iterator[Raster]:
     """Walk the frames by seek until the end; the number a file claims to have is never asked for."""
-    every = policy.frames == "all" and container not in _ONE_FRAME
+    single = policy.frames == "first" or container in _ONE_FRAME
+    chosen = _chosen(container, policy, data, _position(image), single=single)
+    wanted = next(chosen)
     total = 0
-    for frame in count(0 if every else _position(image)):
+    for frame in count(wanted if single else 0):
+        planes = None
         with _hushed(), _typed(cut):
-            if every and not _seek(image, frame):
+            if not single and not _seek(image, frame):
                 return
             width, height = image.size
             total += width * height
-            _check_frame(width, height, total, frame, policy, every=every)
-            planes = _planes(image, direct=direct)
-        yield from rasters_of(planes, frame)
-        if not every:
-            return
-        del planes
+            _check_frame(width, height, total, frame, policy, every=not single)
+            if frame == wanted:
+                planes = _planes(image, direct=direct)
+        if planes is not None:
+            yield from rasters_of(planes, frame)
+            after = next(chosen, None)
+            if after is None:
+                return
+            wanted = after
+
+
+def _chosen(container: str, policy: DecodePolicy, data: bytes | None, first: int, *, single: bool) -> Iterator[int]:
+    """Positions of the frames to look at, ascending."""
+    if single:
+        return iter((first,))
+    if policy.frames == "all":
+        return count(0)
+    found = None if data is None else count_frames(container, data, policy.max_frames)
+    return (frame for frame in spread_frames(found, policy.n_spread) if frame < policy.max_frames)
 
 
 def _position(image: Image.Image) -> int:
@@ -275,27 +280,27 @@ def _typed(cut: Callable[[], bool]) -> Iterator[None]:
             reason="too-many-pixels",
         )
     except Exception as error:
-        failure = _unreadable("truncated" in str(error).lower() or cut())
+        failure = unreadable("truncated" in str(error).lower() or cut())
     else:
         return
     raise failure from None
 
 
-def _unreadable(truncated: bool) -> UnreadableImageError:
-    if truncated:
-        return UnreadableImageError("the file ends before the picture does; fetch it again", reason="truncated")
-    return UnreadableImageError("the file is damaged: its format's own decoder refuses it", reason="corrupt")
-
-
 def _planes(image: Image.Image, *, direct: bool) -> Planes:
     """Load a frame and bring it to upright grey or RGB, with alpha if it has any."""
-    tile = getattr(image, "tile", None)
-    stored_as = tile[0][3] if tile else ""  # the depth in the file; loading forgets it
-    if isinstance(stored_as, tuple):
-        stored_as = stored_as[0]
+    stored_as = _stored_as(image)
     memory = _load_into_array(image) if direct else None
     image.load()
-    return planes_of_image(image, memory, stored_as if isinstance(stored_as, str) else "")
+    return planes_of_image(image, memory, stored_as)
+
+
+def _stored_as(image: Image.Image) -> str:
+    """Pillow's name for the depth in the file, before loading forgets it; empty where it has none."""
+    tile = getattr(image, "tile", None)
+    found = tile[0][3] if tile else ""
+    if isinstance(found, tuple):
+        found = found[0]
+    return found if isinstance(found, str) else ""
 
 
 def _load_into_array(image: Image.Image) -> Bytes | None:

@@ -7,7 +7,10 @@ from typing import Final, Literal
 
 from hashmatch.errors import ImageTooLargeError, PolicyError
 
-__all__ = ["KNOWN_FORMATS", "DecodePolicy", "check_size"]
+__all__ = ["CONTRACT_VERSION", "KNOWN_FORMATS", "DecodePolicy", "check_size"]
+
+CONTRACT_VERSION: Final = 1
+"""Version of the pixel contract, ``docs/pixel-contract.md``: grows when the same file gives other pixels."""
 
 KNOWN_FORMATS: Final = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "HEIF")
 """Every format a policy can allow; the first four are allowed by default."""
@@ -29,13 +32,22 @@ class DecodePolicy:
     max_side : int
         Longest width or height, px. The default is the longest a JPEG can have.
     max_frames : int
-        Most frames of one file, with ``frames="all"``. The frames up to the limit are given, then comes an error,
-        so that nothing hides behind a thousand blank frames unnoticed.
+        Most frames of one file that are walked. With ``frames="all"`` the frames up to the limit are
+        given, then comes an error, so that nothing hides behind a thousand blank frames unnoticed.
     max_total_pixels : int
         Most pixels of all frames together, px; reaching it ends like ``max_frames``.
-    frames : {"first", "all"}
+    frames : {"first", "spread", "all"}
         Whether only the first frame is decoded, or every frame of GIF, APNG, animated WebP, multi-page TIFF, AVIF
-        and HEIF sequences. JPEG has one.
+        and HEIF sequences, or ``n_spread`` of them. JPEG has one.
+    n_spread : int
+        How many frames are decoded with ``frames="spread"``: the first, the last of the first ``max_frames``, and some
+        evenly between them, as counted in the file's structure; where only the codec could count (AVIF, HEIF, PIL
+        images) frames 0, 1, 2, 4, 8 and so on.
+    salvage : bool
+        Whether a file that ends early or is damaged inside its first frame is given as far as it can be decoded, before
+        the error: browsers show such pictures. What is missing is one colour. With it a match can be found in part of a
+        picture (`MatchReport.partial`); without a match the outcome is unreadable, as ever. Hashes that are kept
+        (`fingerprint`, `hash_image`) are never made of part of a picture.
 
     Raises
     ------
@@ -54,7 +66,9 @@ class DecodePolicy:
     max_side: int = 65_535
     max_frames: int = 1_000
     max_total_pixels: int = 1_000_000_000
-    frames: Literal["first", "all"] = "first"
+    frames: Literal["first", "spread", "all"] = "first"
+    n_spread: int = 5
+    salvage: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.formats, str) or not all(isinstance(name, str) for name in self.formats):
@@ -63,12 +77,19 @@ class DecodePolicy:
         if not formats or not set(formats) <= set(KNOWN_FORMATS):
             raise PolicyError(f"formats must be one or more of {', '.join(KNOWN_FORMATS)}")
         object.__setattr__(self, "formats", formats)
-        for name in ("max_bytes", "max_pixels", "max_side", "max_frames", "max_total_pixels"):
+        for name in ("max_bytes", "max_pixels", "max_side", "max_frames", "max_total_pixels", "n_spread"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise PolicyError(f"{name} must be an integer of 1 or more")
-        if self.frames not in ("first", "all"):
-            raise PolicyError('frames must be "first" or "all"')
+        if self.frames not in ("first", "spread", "all"):
+            raise PolicyError('frames must be "first", "spread" or "all"')
+        if not isinstance(self.salvage, bool):
+            raise PolicyError("salvage must be True or False")
+
+    @property
+    def contract(self) -> str:
+        """Version of the pixel contract, and what this policy changes in it."""
+        return str(CONTRACT_VERSION)
 
 
 def check_size(width: int, height: int, policy: DecodePolicy) -> None:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
-__all__ = ["Header", "gif_extent", "is_cut_short", "sniff"]
+from hashmatch.picture.boxes import iter_boxes, largest_size
+
+__all__ = ["Header", "gif_extent", "gif_frames", "is_cut_short", "sniff"]
 
 _MAX_STEPS: Final = 4096  # segments, chunks or boxes before the pixels; real files have dozens
 _MAX_SUB_BLOCKS: Final = 65_536  # 16 MiB of GIF extensions or pixels passed over
@@ -21,6 +23,11 @@ _AVIF_BRANDS: Final = frozenset({b"avif", b"avis"})
 _HEIF_BRANDS: Final = frozenset(
     {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 )
+
+_TIFF_INTEGERS: Final[Mapping[int, str]] = MappingProxyType(
+    {1: "B", 3: "H", 4: "I", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q"}
+)
+_SMALL_TILE: Final = 2**22  # px; tiles of small pictures are filled up
 
 Size = tuple[int, int]
 
@@ -161,13 +168,13 @@ def gif_extent(data: bytes, n_frames: int) -> Size | None:
     """
     width, height = struct.unpack_from("<HH", data, 6)
     found = False
-    for left, top, wide, high in _gif_frames(data, n_frames):
+    for left, top, wide, high in gif_frames(data, n_frames):
         width, height, found = max(width, left + wide), max(height, top + high), True
     return (width, height) if found else None
 
 
-def _gif_frames(data: bytes, n_frames: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield left, top, width and height of frames, until the data or the bound ends."""
+def gif_frames(data: bytes, n_frames: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield left, top, width and height of a GIF's frames, until the data or the bound ends."""
     steps = 0
     at = 13 + _palette_length(data[10])
     while n_frames and at < len(data) and data[at] != 0x3B and steps < _MAX_SUB_BLOCKS * n_frames:
@@ -216,57 +223,39 @@ def _bmp_size(data: bytes) -> Size | None:
 
 
 def _tiff_size(data: bytes) -> Size | None:
-    """Size from the first directory of a TIFF or BigTIFF file."""
+    """Size from the first directory of a TIFF or BigTIFF file; a tile larger than the picture counts as the picture.
+
+    Where a tag comes twice the greater value counts: readers differ in which they take.
+    """
+    order, big, at = _tiff_start(data)
+    found = _tiff_sides(data, order, big, at)
+    if not (found[256] and found[257]):
+        return None
+    picture, tile = (found[256], found[257]), (found[322], found[323])
+    return tile if tile[0] * tile[1] > 4 * picture[0] * picture[1] + _SMALL_TILE else picture
+
+
+def _tiff_start(data: bytes) -> tuple[Literal["<", ">"], bool, int]:
+    """Byte order, whether it is BigTIFF, and where the first directory lies."""
     order: Literal["<", ">"] = "<" if data[:2] == b"II" else ">"
     big = 43 in (data[2], data[3])
     (at,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
+    return order, big, at
+
+
+def _tiff_sides(data: bytes, order: str, big: bool, at: int) -> dict[int, int]:
+    """Sides of the picture and of its tiles, by tag; 0 where they are missing."""
     (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, at)
     at += 8 if big else 2
     step, value_at = (20, 12) if big else (12, 8)
-    found: dict[int, int] = {}
+    found = {256: 0, 257: 0, 322: 0, 323: 0}
     for i in range(min(count, _MAX_STEPS)):
         entry = at + i * step
         tag, kind = struct.unpack_from(order + "HH", data, entry)
-        if tag in (256, 257) and kind in (3, 4, 16):
-            code = {3: "H", 4: "I", 16: "Q"}[kind]
-            (found[tag],) = struct.unpack_from(order + code, data, entry + value_at)
-    return (found[256], found[257]) if len(found) == 2 else None
-
-
-def _heif_size(data: bytes) -> Size | None:
-    """Largest image size among the properties of an AVIF or HEIF file; a grid's tiles are smaller than the picture."""
-    for kind, start, end in _boxes(data, 0, len(data)):
-        if kind == b"meta":
-            sizes = [
-                struct.unpack_from(">II", data, inner + 4)
-                for kind_2, start_2, end_2 in _boxes(data, start + 4, end)
-                if kind_2 == b"iprp"
-                for kind_3, start_3, end_3 in _boxes(data, start_2, end_2)
-                if kind_3 == b"ipco"
-                for kind_4, inner, _ in _boxes(data, start_3, end_3)
-                if kind_4 == b"ispe"
-            ]
-            return max(sizes, key=lambda size: size[0] * size[1], default=None)
-    return None
-
-
-def _boxes(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield kind, start and end of the content of each box of ISO/IEC 14496-12."""
-    for _ in range(_MAX_STEPS):
-        if at + 8 > end:
-            return
-        length, kind = struct.unpack_from(">I4s", data, at)
-        start = at + 8
-        if length == 1:
-            if start + 8 > end:
-                return
-            (length,) = struct.unpack_from(">Q", data, start)
-            start += 8
-        stop = end if length == 0 else at + length
-        if stop < start or stop > end:
-            return
-        yield kind, start, stop
-        at = stop
+        if tag in found and kind in _TIFF_INTEGERS:
+            (value,) = struct.unpack_from(order + _TIFF_INTEGERS[kind], data, entry + value_at)
+            found[tag] = max(found[tag], value)
+    return found
 
 
 _SIZES: Final[Mapping[str, Callable[[bytes], Size | None]]] = MappingProxyType(
@@ -277,8 +266,8 @@ _SIZES: Final[Mapping[str, Callable[[bytes], Size | None]]] = MappingProxyType(
         "WEBP": _webp_size,
         "BMP": _bmp_size,
         "TIFF": _tiff_size,
-        "AVIF": _heif_size,
-        "HEIF": _heif_size,
+        "AVIF": largest_size,
+        "HEIF": largest_size,
     }
 )
 
@@ -304,5 +293,5 @@ def is_cut_short(container: str, data: bytes) -> bool:
         return len(data) < stated + (8 if container == "WEBP" else 0)
     if container == "TIFF":
         return False
-    ends = [end for _, _, end in _boxes(data, 0, len(data))]
+    ends = [end for _, _, end in iter_boxes(data, 0, len(data))]
     return not ends or ends[-1] < len(data) or b"mdat" not in data

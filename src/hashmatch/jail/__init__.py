@@ -1,0 +1,8 @@
+"""A jail: child processes that can compute and answer, and little else. What they compute is not known here.
+
+`Isolation` says how strict it is, `Protection` what was reached. See ``docs/isolation.md``.
+"""
+
+from hashmatch.jail.options import MEASURES, Isolation, Protection
+
+__all__ = ["MEASURES", "Isolation", "Protection"]

@@ -1,0 +1,144 @@
+"""Shut this process in: limits, privileges, Landlock, seccomp; and say what of it holds.
+
+Runs in a worker, after everything it needs was loaded. There is no way back.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from contextlib import suppress
+from typing import Final
+
+from hashmatch.jail.calls import prctl, syscall
+from hashmatch.jail.landlock import forbid_files
+from hashmatch.jail.options import Protection
+from hashmatch.jail.seccomp import install_filter
+
+if sys.platform != "win32":
+    import resource
+
+__all__ = ["confine"]
+
+_SET_DUMPABLE, _DROP_FROM_BOUNDING_SET, _SET_NO_NEW_PRIVS, _GET_NO_NEW_PRIVS, _AMBIENT = 4, 24, 38, 39, 47
+_CLEAR_ALL: Final = 4
+_LAST_CAPABILITY: Final = 63
+_CAPABILITY_FORM: Final = 0x20080522
+
+
+def confine(*, memory: int, cpu_seconds: int) -> Protection:
+    """Shut this process in.
+
+    Parameters
+    ----------
+    memory : int
+        Most address space, bytes.
+    cpu_seconds : int
+        Most time on a processor from the process's start, s.
+
+    Returns
+    -------
+    Protection
+        What holds. A measure that can be tried has been tried: the root folder was opened, a process started, a
+        forbidden call made, and each of them failed.
+
+    Notes
+    -----
+    For a process with one thread: Landlock would not hold for the others. Where there are more, it is not claimed.
+    """
+    _die_first()
+    held = []
+    held += ["no-new-privileges"] * _no_new_privileges()
+    held += ["no-capabilities"] * _no_capabilities()
+    landlock = forbid_files() if _is_alone() else 0
+    held += ["landlock"] * (landlock > 0)
+    held += _limit(memory, cpu_seconds)
+    held += ["seccomp"] * install_filter()
+    held += ["processes"] * _cannot_fork()
+    return Protection(measures=tuple(held), landlock_abi=landlock)
+
+
+def _die_first() -> None:
+    """Ask the kernel to take this process, not the host, where the machine's memory runs out."""
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write("1000")
+
+
+def _no_new_privileges() -> bool:
+    if sys.platform != "linux":
+        return False
+    with suppress(OSError):
+        prctl(_SET_DUMPABLE, 0)  # no memory dumps, and no tracing by other processes of this user
+        prctl(_SET_NO_NEW_PRIVS, 1)
+        return prctl(_GET_NO_NEW_PRIVS) == 1
+    return False
+
+
+def _no_capabilities() -> bool:
+    """Give up what a root process may do beyond others; an ordinary process has nothing to give up."""
+    if sys.platform != "linux":
+        return False
+    with suppress(OSError):
+        prctl(_AMBIENT, _CLEAR_ALL)
+    for capability in range(_LAST_CAPABILITY + 1):
+        with suppress(OSError):
+            prctl(_DROP_FROM_BOUNDING_SET, capability)
+    header, nothing = (ctypes.c_uint32 * 2)(_CAPABILITY_FORM, 0), (ctypes.c_uint32 * 6)()
+    try:
+        syscall("capset", ctypes.byref(header), ctypes.byref(nothing))
+    except OSError:
+        return False
+    return True
+
+
+def _is_alone() -> bool:
+    with suppress(OSError):
+        return len(os.listdir("/proc/self/task")) == 1
+    return False
+
+
+def _limit(memory: int, cpu_seconds: int) -> list[str]:
+    """Set the limits of setrlimit(2); each is claimed where the system says it is set."""
+    if sys.platform == "win32":
+        return []
+    wanted: list[tuple[str, int, tuple[int, int]]] = [
+        ("cpu", resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 5)),
+        ("file-size", resource.RLIMIT_FSIZE, (0, 0)),
+        ("core-dumps", resource.RLIMIT_CORE, (0, 0)),
+        ("", resource.RLIMIT_NPROC, (0, 0)),  # claimed when a fork has failed: it does not bind root
+        ("memory", resource.RLIMIT_AS, (memory, memory)),
+        ("open-files", resource.RLIMIT_NOFILE, (0, 0)),
+    ]
+    return [name for name, kind, limit in wanted if _limited(kind, limit) and name and _counts(name)]
+
+
+def _counts(name: str) -> bool:
+    # macOS takes a limit on address space and does not keep it
+    return not (name == "memory" and sys.platform == "darwin")
+
+
+def _limited(kind: int, limit: tuple[int, int]) -> bool:
+    if sys.platform == "win32":
+        return False
+    try:
+        _, hard = resource.getrlimit(kind)
+        if hard != resource.RLIM_INFINITY:
+            limit = min(limit[0], hard), min(limit[1], hard)
+        resource.setrlimit(kind, limit)
+        return bool(resource.getrlimit(kind) == limit)
+    except (OSError, ValueError):
+        return False
+
+
+def _cannot_fork() -> bool:
+    if sys.platform == "win32":
+        return False
+    try:
+        child = os.fork()
+    except OSError:
+        return True
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    return False

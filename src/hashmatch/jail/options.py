@@ -1,0 +1,135 @@
+"""`Isolation`: how strictly workers are shut in; `Protection`: what of it this machine gave."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hashmatch.errors import PolicyError
+
+__all__ = ["MEASURES", "Isolation", "Protection"]
+
+MEASURES: Final = (
+    "memory",
+    "cpu",
+    "file-size",
+    "open-files",
+    "processes",
+    "core-dumps",
+    "no-new-privileges",
+    "no-capabilities",
+    "landlock",
+    "seccomp",
+)
+"""Names of the measures; ``docs/isolation.md`` says what each refuses and how it is checked."""
+
+_MAX_WORKERS: Final = 256
+_MAX_SECONDS: Final = 3600.0
+_MIN_MEMORY: Final = 256 * 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Isolation:
+    """How untrusted bytes are decoded and hashed in worker processes.
+
+    Parameters
+    ----------
+    workers : int or None
+        Most worker processes, 1 to 256; they are started when they are needed. None is one for each processor.
+    seconds : float
+        Longest time for one picture, wall clock, above 0 to 3600 s; then its worker is killed.
+    memory : int or None
+        Most address space of a worker, bytes, 256 MiB or more. None is worked out from the decode policy: what the
+        largest picture allowed takes.
+    recycle : int
+        Pictures after which a worker is replaced by a fresh one, 1 or more.
+    require : tuple of str
+        Names of `MEASURES` that must hold. Where one does not, no picture is decoded.
+    python : str or None
+        The interpreter that runs the workers; None is ``sys.executable``, which is wrong where Python is embedded in
+        another program.
+
+    Raises
+    ------
+    PolicyError
+        If a value is out of its range or a measure is unknown.
+
+    Examples
+    --------
+    >>> Isolation(seconds=5, require=("seccomp", "landlock")).require
+    ('landlock', 'seccomp')
+    """
+
+    workers: int | None = None
+    seconds: float = 30.0
+    memory: int | None = None
+    recycle: int = 1_000
+    require: tuple[str, ...] = ()
+    python: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and not (_is_count(self.workers) and self.workers <= _MAX_WORKERS):
+            raise PolicyError(f"workers must be an integer from 1 to {_MAX_WORKERS}, or None")
+        if isinstance(self.seconds, bool) or not isinstance(self.seconds, int | float):
+            raise PolicyError("seconds must be a number")
+        if not 0 < self.seconds <= _MAX_SECONDS:
+            raise PolicyError(f"seconds must be above 0 and at most {_MAX_SECONDS:g}")
+        if self.memory is not None and not (_is_count(self.memory) and self.memory >= _MIN_MEMORY):
+            raise PolicyError(f"memory must be {_MIN_MEMORY:,} bytes or more, or None")
+        if not _is_count(self.recycle):
+            raise PolicyError("recycle must be an integer of 1 or more")
+        if isinstance(self.require, str) or not set(self.require) <= set(MEASURES):
+            raise PolicyError(f"require is a tuple of names of measures: {', '.join(MEASURES)}")
+        object.__setattr__(self, "require", tuple(name for name in MEASURES if name in self.require))
+        if self.python is not None and not (isinstance(self.python, str) and self.python):
+            raise PolicyError("python must be the path of an interpreter, or None")
+
+    @property
+    def most_workers(self) -> int:
+        """Most worker processes, with None worked out."""
+        return min(_MAX_WORKERS, os.cpu_count() or 1) if self.workers is None else self.workers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protection:
+    """What holds a worker back, as the worker found it by trying, before it saw a byte from outside.
+
+    Parameters
+    ----------
+    measures : tuple of str
+        Names of `MEASURES` that hold, in that order.
+    landlock_abi : int
+        Version of Landlock that was used; 0 where there is none.
+
+    Examples
+    --------
+    >>> Protection(measures=("cpu", "memory")).missing(("memory", "seccomp"))
+    ('seccomp',)
+    """
+
+    measures: tuple[str, ...] = ()
+    landlock_abi: int = 0
+
+    def __post_init__(self) -> None:
+        if not set(self.measures) <= set(MEASURES) or not 0 <= self.landlock_abi < 256:
+            raise ValueError("unknown measures or an impossible version of Landlock")
+        object.__setattr__(self, "measures", tuple(name for name in MEASURES if name in self.measures))
+
+    def missing(self, required: tuple[str, ...] = MEASURES) -> tuple[str, ...]:
+        """Which of these measures do not hold."""
+        return tuple(name for name in required if name not in self.measures)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {"measures": list(self.measures), "missing": list(self.missing()), "landlock_abi": self.landlock_abi}
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        held = ", ".join(self.measures) or "a process of its own, nothing else"
+        missing = ", ".join(self.missing())
+        return held + (f"; not: {missing}" if missing else "")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

@@ -1,0 +1,199 @@
+"""Sizes and frames from the boxes of AVIF and HEIF files (ISO/IEC 14496-12 and 23008-12), within bounds.
+
+A file says how large it is in several places, and a hostile one says different things: the largest counts.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Final
+
+__all__ = ["count_samples", "iter_boxes", "largest_size"]
+
+_MAX_BOXES: Final = 4096  # of one level; real files have dozens
+_DERIVED: Final = (b"grid", b"iovl")
+_TRACKS: Final = 16
+
+Size = tuple[int, int]
+
+
+def iter_boxes(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Walk the boxes of one level.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    at, end : int
+        Where the level begins and ends.
+
+    Yields
+    ------
+    (bytes, int, int)
+        Kind, start and end of the content of each box, until the end, a box that cannot be, or 4096 boxes.
+    """
+    for _ in range(_MAX_BOXES):
+        if at + 8 > end:
+            return
+        length, kind = struct.unpack_from(">I4s", data, at)
+        start = at + 8
+        if length == 1:
+            if start + 8 > end:
+                return
+            (length,) = struct.unpack_from(">Q", data, start)
+            start += 8
+        stop = end if length == 0 else at + length
+        if stop < start or stop > end:
+            return
+        yield kind, start, stop
+        at = stop
+
+
+def largest_size(data: bytes) -> Size | None:
+    """Give the size of the largest picture that the file speaks of.
+
+    Parameters
+    ----------
+    data : bytes
+        An AVIF or HEIF file.
+
+    Returns
+    -------
+    (int, int) or None
+        Width and height, px: of the items' properties, of grids and overlays put together from items, and of the tracks
+        of a sequence. None if there is none.
+
+    Raises
+    ------
+    struct.error, IndexError
+        If a box ends before what it must hold.
+    """
+    sizes: list[Size] = []
+    for kind, start, end in iter_boxes(data, 0, len(data)):
+        if kind == b"meta":
+            sizes += _property_sizes(data, start + 4, end)
+            sizes += _derived_sizes(data, start + 4, end)
+        elif kind == b"moov":
+            sizes += (size for size, _ in _tracks(data, start, end))
+    return max(sizes, key=lambda size: size[0] * size[1], default=None)
+
+
+def count_samples(data: bytes) -> int | None:
+    """Count the frames of the picture track that has the most.
+
+    Parameters
+    ----------
+    data : bytes
+        An AVIF or HEIF file.
+
+    Returns
+    -------
+    int or None
+        As many as its table of samples has room for; None where there is no such track.
+
+    Raises
+    ------
+    struct.error, IndexError
+        If a box ends before what it must hold.
+    """
+    counts = [
+        count
+        for kind, start, end in iter_boxes(data, 0, len(data))
+        if kind == b"moov"
+        for _, count in _tracks(data, start, end)
+        if count
+    ]
+    return max(counts, default=None)
+
+
+def _children(data: bytes, at: int, end: int, *path: bytes) -> Iterator[tuple[int, int]]:
+    """Give start and end of every box that lies at this path below a level."""
+    for kind, start, stop in iter_boxes(data, at, end):
+        if kind == path[0]:
+            if len(path) == 1:
+                yield start, stop
+            else:
+                yield from _children(data, start, stop, *path[1:])
+
+
+def _property_sizes(data: bytes, at: int, end: int) -> Iterator[Size]:
+    for start, _ in _children(data, at, end, b"iprp", b"ipco", b"ispe"):
+        yield struct.unpack_from(">II", data, start + 4)
+
+
+def _derived_sizes(data: bytes, at: int, end: int) -> Iterator[Size]:
+    """Read what grids and overlays say of themselves, which need not be what their properties say."""
+    derived = {number: kind for number, kind in _items(data, at, end) if kind in _DERIVED}
+    if not derived:
+        return
+    own = next(_children(data, at, end, b"idat"), (0, 0))
+    for number, place, inside in _places(data, at, end):
+        if number in derived:
+            start = own[0] + place if inside else place
+            if derived[number] == b"grid":
+                flags = data[start + 1]
+                yield struct.unpack_from(">II" if flags & 1 else ">HH", data, start + 4)
+            else:
+                flags = data[start + 1]
+                yield struct.unpack_from(">II" if flags & 1 else ">HH", data, start + 10)
+
+
+def _items(data: bytes, at: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """Give number and kind of each item."""
+    for start, stop in _children(data, at, end, b"iinf"):
+        first = start + (6 if data[start] == 0 else 8)
+        for entry, _ in _children(data, first, stop, b"infe"):
+            version = data[entry]
+            if version in (2, 3):
+                yield struct.unpack_from(">H2x4s" if version == 2 else ">I2x4s", data, entry + 4)
+
+
+def _places(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, bool]]:
+    """Give number and first byte of each item, and whether that is counted in the items' own data box."""
+    for start, stop in _children(data, at, end, b"iloc"):
+        version = data[start]
+        sizes, more = data[start + 4], data[start + 5]
+        offset_size, length_size, base_size = sizes >> 4, sizes & 15, more >> 4
+        index_size = more & 15 if version in (1, 2) else 0
+        wide = 4 if version == 2 else 2
+        count = int.from_bytes(data[start + 6 : start + 6 + wide])
+        here = start + 6 + wide
+        for _ in range(min(count, _MAX_BOXES)):
+            number = int.from_bytes(data[here : here + wide])
+            here += wide
+            method = 0
+            if version in (1, 2):
+                method = data[here + 1] & 15
+                here += 2
+            here += 2  # which file: this one
+            base = int.from_bytes(data[here : here + base_size])
+            here += base_size
+            (extents,) = struct.unpack_from(">H", data, here)
+            here += 2
+            if extents and here + extents * (index_size + offset_size + length_size) <= stop:
+                first = here + index_size
+                yield number, base + int.from_bytes(data[first : first + offset_size]), method == 1
+            here += extents * (index_size + offset_size + length_size)
+            if here >= stop:
+                break
+
+
+def _tracks(data: bytes, at: int, end: int) -> Iterator[tuple[Size, int]]:
+    """Give size and number of samples of each picture track."""
+    for number, (start, stop) in enumerate(_children(data, at, end, b"trak")):
+        if number == _TRACKS:
+            return
+        for inner, inner_end in _children(data, start, stop, b"mdia", b"minf", b"stbl"):
+            count = 0
+            for sizes, sizes_end in _children(data, inner, inner_end, b"stsz"):
+                each, count = struct.unpack_from(">II", data, sizes + 4)
+                if not each:  # a table with the size of each
+                    count = min(count, (sizes_end - sizes - 12) // 4)
+            for entries, entries_end in _children(data, inner, inner_end, b"stsd"):
+                for kind, entry, _ in iter_boxes(data, entries + 8, entries_end):
+                    if kind in (b"av01", b"hvc1", b"hev1"):
+                        yield struct.unpack_from(">HH", data, entry + 24), count
+        for header, _ in _children(data, start, stop, b"tkhd"):
+            width, height = struct.unpack_from(">II", data, header + (88 if data[header] == 1 else 76))
+            yield (width >> 16, height >> 16), 0

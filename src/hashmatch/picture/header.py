@@ -1,0 +1,61 @@
+"""What is refused from the first bytes alone: no codec has run, and no Pillow is loaded."""
+
+from __future__ import annotations
+
+from hashmatch.errors import UnreadableImageError
+from hashmatch.picture.policy import DecodePolicy, check_size
+from hashmatch.picture.sniff import gif_extent, is_cut_short, sniff
+
+__all__ = ["check_header", "unreadable"]
+
+
+def check_header(data: bytes, policy: DecodePolicy) -> str:
+    """Refuse what the first bytes already show to be empty, foreign, not allowed or too large.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    policy : DecodePolicy
+        Formats and limits.
+
+    Returns
+    -------
+    str
+        Name of the format.
+
+    Raises
+    ------
+    UnreadableImageError
+        With reason ``empty``, ``not-an-image``, ``format-not-allowed``, ``truncated`` or ``corrupt``.
+    ImageTooLargeError
+        With reason ``too-many-pixels`` or ``too-long-side``.
+    """
+    if not data:
+        raise UnreadableImageError(
+            "there are no bytes; if they come from an open file, rewind it first", reason="empty"
+        )
+    header = sniff(data)
+    if header is None:
+        raise UnreadableImageError(
+            "the bytes are not a picture in any format hashmatch knows, whatever the name says", reason="not-an-image"
+        )
+    if header.container not in policy.formats:
+        raise UnreadableImageError(
+            f"{header.container} is not allowed; a DecodePolicy with {header.container!r} among its formats allows it",
+            reason="format-not-allowed",
+        )
+    size = header.size
+    if size is None:  # plug-ins walk, and codecs allocate, while opening
+        raise unreadable(is_cut_short(header.container, data))
+    if header.container == "GIF" and policy.frames != "first":
+        size = gif_extent(data, policy.max_frames + 1) or size
+    check_size(*size, policy)
+    return header.container
+
+
+def unreadable(truncated: bool) -> UnreadableImageError:
+    """Make the error for a file that is damaged, or whose end is missing."""
+    if truncated:
+        return UnreadableImageError("the file ends before the picture does; fetch it again", reason="truncated")
+    return UnreadableImageError("the file is damaged: its format's own decoder refuses it", reason="corrupt")

@@ -1,0 +1,111 @@
+"""Getting the codecs ready in a process of our own, before it is shut in and nothing can be loaded any more.
+
+Tiny pictures of every allowed format are written and decoded, good and broken ones, so that whatever Pillow and the
+codecs load or build on first use is there.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+from PIL import Image
+
+from hashmatch.errors import ImageError, MissingExtraError
+from hashmatch.picture import DecodePolicy, iter_rasters
+
+__all__ = ["ready_codecs", "tiny_files"]
+
+# what Pillow imports inside functions that a picture can reach
+_LATE: Final = ("ImageCms", "ImageColor", "ImageFilter", "ImagePalette", "ImageSequence", "MpoImagePlugin")
+_TEXTS: Final = ("ascii", "latin-1", "utf-8", "utf-16", "utf-16-be", "utf-16-le")
+_SIZE: Final = (16, 12)
+_ORIENTATION: Final = 0x0112
+_EVERY_FRAME: Final[Mapping[str, Any]] = MappingProxyType({"save_all": True})
+
+
+def ready_codecs(policy: DecodePolicy) -> None:
+    """Load and warm up everything that decoding by this policy can need.
+
+    Parameters
+    ----------
+    policy : DecodePolicy
+        Its formats are made ready; a format whose codec is missing stays so.
+
+    Notes
+    -----
+    Changes a process-wide setting of Pillow: AVIF is decoded in one thread, since a worker may not start any. So this
+    is for processes of our own. Cost: 0.1 to 0.2 s.
+    """
+    for name in _LATE:
+        with suppress(ImportError):
+            import_module(f"PIL.{name}")
+    for name in _TEXTS:
+        codecs.lookup(name)
+    Image.new("LAB", _SIZE).convert("RGB")  # builds its colour transform
+    if "AVIF" in policy.formats:
+        from PIL import AvifImagePlugin
+
+        AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    every = replace(policy, frames="all")
+    for data in tiny_files(policy.formats):
+        for part in (data, data[: 3 * len(data) // 4]):
+            with suppress(ImageError, MissingExtraError):
+                for _ in iter_rasters(part, every):
+                    pass
+
+
+def tiny_files(formats: tuple[str, ...]) -> Iterator[bytes]:
+    """Write tiny pictures in all kinds of the formats that Pillow can write here.
+
+    Parameters
+    ----------
+    formats : tuple of str
+        Names of `hashmatch.picture.KNOWN_FORMATS`.
+    """
+    ramp = np.add.outer(np.arange(_SIZE[1]) * 9, np.arange(_SIZE[0]) * 7).astype(np.uint8)
+    colour = Image.fromarray(np.dstack((ramp, ramp[::-1], 255 - ramp)))
+    clear = Image.fromarray(np.dstack((ramp, ramp[::-1], 255 - ramp, ramp)))
+    deep = Image.fromarray(ramp.astype(np.uint16) * 257)
+    indexed = colour.quantize(16)
+    more: dict[str, Any] = {**_EVERY_FRAME, "append_images": [colour.rotate(180)]}
+    exif = Image.Exif()
+    exif[_ORIENTATION] = 6
+    turned = {"exif": exif.tobytes()}
+    kinds: dict[str, list[tuple[Image.Image, dict[str, Any]]]] = {
+        "JPEG": [
+            (colour, turned),
+            (colour, {"progressive": True}),
+            (colour.convert("L"), {}),
+            (colour.convert("CMYK"), {}),
+        ],
+        "PNG": [(colour, turned), (clear, {}), (deep, {}), (indexed, {"transparency": 1}), (colour, more)],
+        "GIF": [(indexed, {"interlace": 1}), (colour, more)],
+        "WEBP": [(colour, turned), (clear, {"lossless": True}), (colour, more)],
+        "BMP": [(colour, {}), (indexed, {})],
+        "TIFF": [
+            *((colour, {"compression": name}) for name in ("raw", "tiff_lzw", "tiff_deflate", "jpeg", "packbits")),
+            (colour.convert("1"), {"compression": "group4"}),
+            (deep, {}),
+            (clear, turned),
+            (colour, more),
+        ],
+        "AVIF": [(colour, {"speed": 10}), (clear, {"speed": 10}), (colour, {"speed": 10, **more})],
+        "HEIF": [(colour, {})],
+    }
+    for name in formats:
+        if name == "HEIF":
+            with suppress(ImportError):
+                import_module("pillow_heif").register_heif_opener()
+        for image, options in kinds[name]:
+            stream = io.BytesIO()
+            with suppress(OSError, KeyError, ValueError, RuntimeError):  # no such encoder in this build
+                image.save(stream, name, **options)
+                yield stream.getvalue()

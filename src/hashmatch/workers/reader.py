@@ -1,0 +1,194 @@
+"""`IsolatedReader`: looks at pictures in worker processes; what comes back is checked before it is used."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Generator, Iterator
+from typing import Final
+
+from hashmatch.errors import ImageTooLargeError, UnreadableImageError
+from hashmatch.jail import Isolation, Protection
+from hashmatch.jail.pool import Pool
+from hashmatch.jail.worker import WorkerPlan, bad_answer
+from hashmatch.policy import MatchPolicy, Rule
+from hashmatch.views.looks import Look
+from hashmatch.workers.form import LookBounds, unpack_look
+from hashmatch.workers.policies import policy_to_json
+
+__all__ = ["REASONS", "IsolatedReader", "protection"]
+
+REASONS: Final = frozenset(
+    {
+        "corrupt",
+        "empty",
+        "format-not-allowed",
+        "internal-error",
+        "no-codec",
+        "no-rule",
+        "not-an-image",
+        "out-of-memory",
+        "too-long-side",
+        "too-many-bytes",
+        "too-many-frames",
+        "too-many-pixels",
+        "too-many-total-pixels",
+        "truncated",
+    }
+)
+"""Why a worker may say that a picture could not be read; more than this the host does not believe."""
+
+_WORKER: Final = "hashmatch.workers.looks"
+_PER_PIXEL: Final = 28
+_BESIDES: Final = 2**30
+_LARGEST_ANSWER: Final = 512 * 2**20
+_QUESTION: Final = struct.Struct("<H")
+
+
+class IsolatedReader:
+    """Looks at pictures in worker processes, by one policy; shared between threads.
+
+    Parameters
+    ----------
+    policy : MatchPolicy
+        How pictures are looked at.
+    isolation : Isolation
+        How the workers are shut in.
+
+    Raises
+    ------
+    IsolationError
+        If no worker can be started, or a measure that is required does not hold.
+    """
+
+    def __init__(self, policy: MatchPolicy, isolation: Isolation) -> None:
+        self._policy = policy
+        self._bounds = LookBounds(
+            algorithms=(),
+            crops=policy.crops is not None,
+            keypoints=policy.keypoints is not None,
+            max_frames=1 if policy.decode.frames == "first" else policy.decode.max_frames,
+            max_side=policy.decode.max_side,
+        )
+        plan = WorkerPlan(
+            module=_WORKER,
+            hello=_LARGEST_ANSWER.to_bytes(8, "little") + policy_to_json(policy),
+            memory=memory_for(policy) if isolation.memory is None else isolation.memory,
+            seconds=isolation.seconds,
+            largest_part=self._bounds.most_bytes,
+            python=isolation.python,
+        )
+        self._pool = Pool(isolation, plan, largest_answer=_LARGEST_ANSWER)
+        try:
+            self._pool.start()
+        except BaseException:
+            self._pool.close()
+            raise
+
+    def __repr__(self) -> str:
+        return f"<IsolatedReader {self._pool!r}>"
+
+    @property
+    def protection(self) -> Protection:
+        """What holds the workers."""
+        return self._pool.protection or Protection()
+
+    def counts(self) -> dict[str, int]:
+        """Count workers and tasks; see `hashmatch.jail.pool.Pool.counts`."""
+        return self._pool.counts()
+
+    def close(self) -> None:
+        """End the workers; pictures they are at are answered as unreadable."""
+        self._pool.close()
+
+    def iter_looks(self, data: bytes, algorithms: tuple[str, ...], *, keypoints: bool) -> Iterator[Look]:
+        """Look at a picture, as `hashmatch.views.looks.iter_looks` does, elsewhere.
+
+        Parameters
+        ----------
+        data : bytes
+            The file.
+        algorithms : tuple of str
+            Names of `hashmatch.hashers.facade.PICTURE_HASHERS`; if there is none the picture is decoded all the same.
+        keypoints : bool
+            Whether keypoint records are searched.
+
+        Yields
+        ------
+        Look
+            One for each raster.
+
+        Raises
+        ------
+        ImageError
+            If the picture cannot be read, with a reason of `REASONS`, or the worker was lost over it: ``timeout``,
+            ``crashed-...``, ``bad-answer``, ``no-worker``, ``protection-too-weak``.
+
+        Notes
+        -----
+        A worker that a picture has taken over can answer wrongly for it and for those it is given after it. It cannot
+        name a digest: those are made by the host.
+        """
+        keypoints = keypoints and self._bounds.keypoints
+        bounds = LookBounds(
+            algorithms=algorithms or ("pdq",),
+            crops=self._bounds.crops,
+            keypoints=keypoints,
+            max_frames=self._bounds.max_frames,
+            max_side=self._bounds.max_side,
+        )
+        question = json.dumps({"algorithms": algorithms, "keypoints": keypoints}).encode()
+        answer = self._pool.run(_QUESTION.pack(len(question)) + question, data, words=REASONS)
+        try:
+            reason = yield from _looks(answer, bounds)
+        finally:
+            answer.close()
+        if reason:
+            kind = (
+                ImageTooLargeError if reason.startswith("too-") or reason == "out-of-memory" else UnreadableImageError
+            )
+            raise kind(f"the picture cannot be read: {reason}", reason=reason)
+
+
+def _looks(answer: Generator[bytearray, None, str], bounds: LookBounds) -> Generator[Look, None, str]:
+    while True:
+        try:
+            part = next(answer)
+        except StopIteration as end:
+            return str(end.value)
+        try:
+            look = unpack_look(part, bounds)
+        except (ValueError, OverflowError):
+            answer.throw(bad_answer())
+        else:
+            yield look
+
+
+def memory_for(policy: MatchPolicy) -> int:
+    """Address space that the largest picture a policy allows may take, bytes: 1 GiB for the programs and 28 a pixel."""
+    return _BESIDES + _PER_PIXEL * policy.decode.max_pixels + 2 * policy.decode.max_bytes
+
+
+def protection(isolation: Isolation | None = None) -> Protection:
+    """Say what holds worker processes back on this machine: one is started and asked.
+
+    Parameters
+    ----------
+    isolation : Isolation, optional
+        How it is to be shut in.
+
+    Raises
+    ------
+    IsolationError
+        If no worker can be started, or a measure that is required does not hold.
+
+    Notes
+    -----
+    Cost: a second.
+    """
+    policy = MatchPolicy(name="protection", rules=(Rule(algorithm="pdq", threshold=0),))
+    reader = IsolatedReader(policy, Isolation() if isolation is None else isolation)
+    try:
+        return reader.protection
+    finally:
+        reader.close()
