@@ -17,7 +17,8 @@ _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _NO_FILES: Final[Sequence[bytes]] = ()
 
 _WORDS: Final = (
-    *b"linear bktree multi exact keypoint hamming euclidean codes positions options rows offsets".split(),
+    *b"linear bktree multi exact keypoint hamming euclidean codes positions options rows".split(),
+    *b"offsets marks heads runs".split(),
     *b"<u4 <u8 |u1 <i8 <i4 <f8 |O".split(),
     b"",
 )

@@ -14,7 +14,7 @@ from hashmatch.errors import IndexFormatError
 from hashmatch.index import KeypointIndex, KeypointSearch, LinearIndex, load_index
 from keypoint_makers import some_pictures
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "index-v1-keypoint.bin"
+GOLDEN = Path(__file__).parent.parent / "golden"
 PICTURES = some_pictures(6, 12)
 QUERY = PICTURES.seen(4, n_shared=8, n_strange=5)
 
@@ -157,9 +157,10 @@ def test_check_sees_what_is_wrong() -> None:
             index._check()
 
 
-def test_golden_file() -> None:
-    """A file written by format version 1 is read for ever."""
-    index = KeypointIndex.load(GOLDEN)
+@pytest.mark.parametrize("version", [1, 2])
+def test_golden_file(version: int) -> None:
+    """A file written by every format version is read for ever."""
+    index = KeypointIndex.load(GOLDEN / f"index-v{version}-keypoint.bin")
     index._check()
     assert (len(index), index.n_points, dict(index.tag)) == (6, 72, {"list": "golden"})
     best = found(index)[0]

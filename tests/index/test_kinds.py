@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -71,13 +72,13 @@ def test_multi_refuses_widths(bad: tuple[int, ...]) -> None:
         MultiIndex.build(random_codes(3, 8), widths=bad)
 
 
-def test_multi_with_wide_offsets() -> None:
-    """Offsets of 8 bytes, which very large indexes need, give the same answers."""
+def test_multi_with_wide_heads() -> None:
+    """Heads of 8 bytes, which very large indexes need, give the same answers."""
     codes = random_codes(300, 8)
     index = multi(codes, widths=(8, 8, 8))
     before = as_hits(index.search(codes[3], 9))
     core = index._segments[0].core
-    core._offsets = core._offsets.astype("<u8")
+    core._tables = replace(core._tables, heads=core._tables.heads.astype("<u8"))
     assert as_hits(index.search(codes[3], 9)) == before
     assert len(before) > 0
 
@@ -170,7 +171,8 @@ def test_searches_run_side_by_side() -> None:
 def test_errors_of_ours_are_not_blamed_on_files() -> None:
     """A sound index never reports a corrupt file."""
     index = multi(random_codes(50, 8))
-    index._segments[0].core._rows = index._segments[0].core._rows + np.uint32(2**31)
+    core = index._segments[0].core
+    core._tables = replace(core._tables, heads=core._tables.heads + np.uint32(2**31))
     with pytest.raises(IndexError):
         index.search_batch(random_codes(50, 8), 3)
     index._trusted = False

@@ -68,7 +68,7 @@ def test_chosen_widths_are_usable(n: int, n_bits: int) -> None:
         assert sum(widths) <= n_bits
         assert list(widths) == sorted(widths, reverse=True)
         assert 1 <= widths[-1] <= widths[0] <= 26
-        assert sum(1 << width for width in widths) <= max(4096, 16 * n)
+        assert sum(1 << width for width in widths) <= max(4096, 32 * n)
 
 
 def test_the_choice_is_cheaper_than_one_for_all() -> None:

@@ -17,6 +17,7 @@ from hashmatch.index.cores import Core, Found, check_layout, check_sections, joi
 from hashmatch.index.costs import MEASURED, Costs
 from hashmatch.index.segments import DEFAULT_PENDING, SegmentedIndex
 from hashmatch.index.space import Packed, Space, space_of
+from hashmatch.kernels.codes import native
 
 __all__ = ["DEFAULT_LEAF", "BKTree"]
 
@@ -109,6 +110,9 @@ class TreeCore:
         self._depth = _mean_depth(tree, space.max_distance + 1)
         self._levels_cost = costs.level * max(self._depth - 1, 0.0)
         self._root_mass = _root_mass(tree, space.max_distance + 1)
+        # the compiled walk counts bits; other metrics are walked level by level
+        bits = space.metric is Metric.HAMMING and space.n_bytes % 8 == 0
+        self._walk = native.tree_find if bits and native is not None else None
 
     @classmethod
     def build(cls, space: Space, packed: Packed, leaf_size: int, costs: Costs) -> TreeCore:
@@ -139,6 +143,8 @@ class TreeCore:
         given_up, asked = hopeless.nonzero()[0], (~hopeless).nonzero()[0]
         if not len(asked):
             return scan_all(self._space, self._codes, queries, given_up, radius)
+        if self._walk is not None:
+            return self._walked(self._walk, queries, asked, given_up, radius)
         pivots, edges, owners = self._descend(queries, asked, radius)
         starts = self._tree.edge_start.take(edges).astype(np.int64)
         lengths = self._tree.edge_end.take(edges) - starts
@@ -155,6 +161,31 @@ class TreeCore:
         scanned = scan_all(self._space, self._codes, queries, costly, radius)
         compared = self._compare(queries, owners[kept], starts[kept], lengths[kept], radius)
         return join_found([pivots, scanned, *compared])
+
+    def _walked(
+        self, walk: Any, queries: Packed, asked: NDArray[np.int64], given_up: NDArray[np.int64], radius: int
+    ) -> Found:
+        """Do what `_find_block` does by the compiled walk."""
+        tree = self._tree
+        most = self._scan_cost / max(self._code_cost, 1e-9)
+        owners, slots, distances, probes, compared, costly = walk(
+            self._codes,
+            tree.node_slot,
+            tree.edge_key,
+            tree.edge_start,
+            tree.edge_end,
+            tree.edge_node,
+            self._space.max_distance + 1,
+            queries,
+            asked,
+            radius,
+            most,
+        )
+        found = Found(owners, slots, distances, probes, compared, 0)
+        left = np.concatenate([given_up, asked[costly]])
+        if not len(left):
+            return found
+        return join_found([found, scan_all(self._space, self._codes, queries, left, radius)])
 
     def _descend(
         self, queries: Packed, asked: NDArray[np.int64], radius: int

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Final
 
 from hashmatch.algorithms import Metric
+from hashmatch.kernels.codes import native
 
 __all__ = ["MEASURED", "Costs"]
 
@@ -62,9 +63,19 @@ class Costs:
         return self.leaf_code + (self.scan_byte * n_bytes if metric is Metric.EUCLIDEAN else 0.0)
 
 
-# Measured with benchmarks/planner_costs.py, 2026-11-23, AMD EPYC, NumPy 2.4, one thread: medians of three runs; the
-# steps of the tree from the last, which goes to larger radii.
-MEASURED: Final = Costs(
+# Both measured with benchmarks/planner_costs.py, AMD EPYC, NumPy 2.4, one thread, 2026-11-23 and -24: medians of runs.
+_COMPILED: Final = Costs(
+    scan_start=9_500.0,
+    scan_code=0.22,
+    scan_byte=0.5,
+    multi_start=10_500.0,
+    probe=5.6,
+    candidate=9.3,
+    level=8_100.0,
+    node=136.0,
+    leaf_code=1.1,
+)
+_NUMPY: Final = Costs(
     scan_start=25_000.0,
     scan_code=1.5,
     scan_byte=0.5,
@@ -75,3 +86,5 @@ MEASURED: Final = Costs(
     node=520.0,
     leaf_code=3.4,
 )
+MEASURED: Final = _NUMPY if native is None else _COMPILED
+"""Costs of the kernels that serve here; `Costs` of the machine at hand can be given to each index instead."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
@@ -11,140 +12,151 @@ from numpy.typing import ArrayLike, NDArray
 from hashmatch import kernels
 from hashmatch.algorithms import Metric
 from hashmatch.index.base import check_codes, check_radius
-from hashmatch.index.cores import Core, Found, check_layout, check_sections, join_found, scan_all
+from hashmatch.index.cores import Core, Found, check_layout, check_sections, join_found
 from hashmatch.index.costs import MEASURED, Costs
 from hashmatch.index.segments import DEFAULT_PENDING, SegmentedIndex
 from hashmatch.index.space import HammingSpace, Packed, Space
 from hashmatch.index.substrings import MAX_WIDTH, ProbePlan, choose_widths, plan_probes
+from hashmatch.kernels.codes import rows_scan, table_fill, table_find, table_pack
 
 __all__ = ["MultiIndex"]
 
 _BLOCK_PROBES: Final = 1 << 15
 _BLOCK_QUERIES: Final = 64
+_MOST_PLANS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The arrays of the substring tables; `hashmatch.kernels.reference_codes.table_find` says what stands in each."""
+
+    widths: tuple[int, ...]
+    marks: NDArray[np.uint64]
+    heads: NDArray[Any]
+    runs: NDArray[np.uint32]
+
+
+def build_tables(columns: Packed, widths: tuple[int, ...]) -> Tables:
+    """Sort the rows of word columns into the buckets of every table."""
+    n = columns.shape[1]
+    filled = np.zeros(-(-sum(1 << width for width in widths) // 64) * 64, dtype=np.bool_)
+    heads, runs = [], []
+    bucket = bit = n_runs = 0
+    for width in widths:
+        ends, rows = table_fill(kernels.substring_keys(columns, bit, width), width)
+        filled[bucket : bucket + (1 << width)], some_heads, some_runs = table_pack(ends, rows, n, n_runs)
+        heads.append(some_heads.astype("<u4") if n + n_runs + len(some_runs) < 2**32 else some_heads)
+        runs.append(some_runs)
+        bucket += 1 << width
+        bit += width
+        n_runs += len(some_runs)
+    bits = np.packbits(filled, bitorder="little").view("<u8")
+    counts = np.bitwise_count(bits)
+    before = np.cumsum(counts, dtype="<u8") - counts
+    return Tables(widths, np.stack([bits, before], axis=1), np.concatenate(heads), np.concatenate(runs))
 
 
 class MultiCore:
-    """Substring tables over frozen codes.
+    """Substring tables over frozen codes, which stand here one after the other, so that a check reads one place."""
 
-    ``offsets`` holds, for all buckets of all tables one after the other, where the bucket's rows start in ``rows``;
-    the tables stand widest first, so that each starts at a multiple of its size and an XOR finds a bucket.
-    """
-
-    def __init__(
-        self,
-        space: HammingSpace,
-        codes: Packed,
-        widths: tuple[int, ...],
-        offsets: NDArray[Any],
-        rows: NDArray[np.uint32],
-        costs: Costs,
-    ) -> None:
+    def __init__(self, space: HammingSpace, codes: NDArray[np.uint64], tables: Tables, costs: Costs) -> None:
         self._space = space
         self._codes = codes
-        self._widths = widths
-        self._offsets = offsets
-        self._rows = rows
+        self._tables = tables
         self._costs = costs
-        starts = np.cumsum([0, *widths[:-1]])
-        self._word = starts // 64
-        self._shift = (starts % 64).astype(np.uint64)[:, None]
-        self._next_word = np.minimum(self._word + 1, codes.shape[0] - 1)
-        self._carry = np.where(starts % 64 + widths > 64, 64 - starts % 64, 0).astype(np.uint64)[:, None]
-        self._carries = self._carry > 0
-        self._key_mask = ((1 << np.array(widths, dtype=np.int64)) - 1).astype(np.uint64)[:, None]
+        self._starts = np.cumsum([0, *tables.widths[:-1]], dtype=np.int64)
+        self._sizes = np.array(tables.widths, dtype=np.int64)
+        self._plans: dict[int, tuple[ProbePlan | None, int]] = {}
 
     @classmethod
-    def build(cls, space: HammingSpace, codes: Packed, widths: tuple[int, ...], costs: Costs) -> MultiCore:
-        """Sort the rows into the buckets of every table."""
-        n = codes.shape[1]
-        offset_type = np.dtype("<u4" if n * len(widths) < 2**32 else "<u8")
-        offsets = np.empty(sum(1 << width for width in widths) + 1, dtype=offset_type)
-        rows = np.empty(n * len(widths), dtype="<u4")
-        bucket = bit = 0
-        for i, width in enumerate(widths):
-            keys = kernels.substring_keys(codes, bit, width)
-            rows[i * n : (i + 1) * n] = np.argsort(keys, kind="stable")
-            counts = np.bincount(keys, minlength=1 << width)
-            offsets[bucket : bucket + (1 << width)] = i * n + np.cumsum(counts) - counts
-            bucket += 1 << width
-            bit += width
-        offsets[-1] = n * len(widths)
-        return cls(space, codes, widths, offsets, rows, costs)
+    def build(cls, space: HammingSpace, columns: Packed, widths: tuple[int, ...], costs: Costs) -> MultiCore:
+        """Build the tables from word columns."""
+        return cls(space, np.ascontiguousarray(columns.T), build_tables(columns, widths), costs)
 
     @property
     def n(self) -> int:
         """Number of rows."""
-        return int(self._codes.shape[1])
+        return len(self._codes)
 
     def find(self, queries: Packed, k: int, radius: int) -> Found:
         """Search ``k`` packed queries; scan for those whose candidates would cost more than the scan."""
-        affordable = self._costs.scan_start + self._costs.scan(Metric.HAMMING, self._space.n_bytes) * self.n
-        plan = plan_probes(self._widths, self.n, radius, affordable, self._costs)
+        plan, most = self._plan(radius)
         if plan is None:
-            return scan_all(self._space, self._codes, queries, np.arange(k), radius)
-        most = max(0, int((affordable - self._costs.probe * len(plan.masks)) / max(self._costs.candidate, 1e-3)))
+            return self._scan(queries, np.arange(k), radius)
+        if k == 1:
+            return self._find_block(queries, 0, radius, plan, most)
         step = max(1, min(_BLOCK_QUERIES, _BLOCK_PROBES // len(plan.masks)))
         return join_found(
             [self._find_block(queries[:, i : i + step], i, radius, plan, most) for i in range(0, k, step)]
         )
 
+    def _plan(self, radius: int) -> tuple[ProbePlan | None, int]:
+        """Give the probes for a radius, None where a scan is cheaper, and the candidates that are worth checking."""
+        known = self._plans.get(radius)
+        if known is None:
+            costs = self._costs
+            affordable = costs.scan_start + costs.scan(Metric.HAMMING, self._space.n_bytes) * self.n
+            plan = plan_probes(self._tables.widths, self.n, radius, affordable, costs)
+            left = 0.0 if plan is None else affordable - costs.probe * len(plan.masks)
+            known = plan, max(0, int(left / max(costs.candidate, 1e-3)))
+            if len(self._plans) < _MOST_PLANS:
+                self._plans[radius] = known
+        return known
+
     def _find_block(self, queries: Packed, first: int, radius: int, plan: ProbePlan, most: int) -> Found:
         """Search a few queries; ``first`` is the number of the first, ``most`` the candidates worth checking."""
-        k, p = queries.shape[1], len(plan.masks)
-        buckets = (self._keys(queries).take(plan.tables, axis=1) ^ plan.masks).ravel()
-        starts = self._offsets.take(buckets)
-        lengths = self._offsets.take(buckets + 1) - starts
-        filled = lengths.nonzero()[0]
-        starts, lengths = starts.take(filled), lengths.take(filled).astype(np.int64)
-        if k == 1:
-            totals = np.array([lengths.sum()])
-            owners_of_buckets = None
-        else:
-            owners_of_buckets = filled // p
-            totals = np.bincount(owners_of_buckets, weights=lengths, minlength=k).astype(np.int64)
-        scanned: list[Found] = []
-        crowded = (totals > most).nonzero()[0]
-        if len(crowded):
-            scanned = [scan_all(self._space, self._codes, queries, crowded, radius)]
-            kept = np.ones(k, dtype=np.bool_)
-            kept[crowded] = False
-            chosen = kept[0 if owners_of_buckets is None else owners_of_buckets]
-            chosen = np.broadcast_to(chosen, lengths.shape)
-            starts, lengths = starts[chosen], lengths[chosen]
-            owners_of_buckets = None if owners_of_buckets is None else owners_of_buckets[chosen]
-        candidates = self._rows.take(kernels.expand_ranges(starts, lengths))
-        owners = None if owners_of_buckets is None else np.repeat(owners_of_buckets, lengths)
-        near, distances = kernels.hamming_within(self._codes, candidates, queries, owners, radius)
-        rows = candidates.take(near).astype(np.int64)
-        owners = np.zeros(len(rows), dtype=np.int64) if owners is None else owners.take(near)
-        if len(rows) > 1:
-            _, once = np.unique(owners * self.n + rows, return_index=True)
-            owners, rows, distances = owners[once], rows[once], distances[once]
-        found = join_found([Found(owners, rows, distances, k * p, len(candidates), 0), *scanned])
+        owners, rows, distances, compared, crowded = table_find(
+            self._codes,
+            self._tables.marks,
+            self._tables.heads,
+            self._tables.runs,
+            queries,
+            self._starts,
+            self._sizes,
+            plan.tables,
+            plan.masks,
+            radius,
+            most,
+        )
+        found = Found(owners, rows, distances, queries.shape[1] * len(plan.masks), compared, 0)
+        if crowded.any():
+            found = join_found([found, self._scan(queries, crowded.nonzero()[0], radius)])
+        if not first:
+            return found
         return Found(found.owners + first, found.rows, found.distances, found.probes, found.compared, found.scanned)
 
-    def _keys(self, queries: Packed) -> NDArray[np.int64]:
-        """Substrings of the queries, ``(k, tables)``."""
-        low = queries.take(self._word, axis=0) >> self._shift
-        high = queries.take(self._next_word, axis=0) << self._carry
-        keys = np.where(self._carries, low | high, low) & self._key_mask
-        return keys.T.astype(np.int64)
+    def _scan(self, queries: Packed, asked: NDArray[np.int64], radius: int) -> Found:
+        """Compare some of the queries with every code."""
+        parts = []
+        for owner in asked.tolist():
+            rows, distances = rows_scan(self._codes, queries[:, owner], radius)
+            parts.append(Found(np.full(len(rows), owner), rows, distances, 0, self.n, self.n))
+        return join_found(parts)
 
     def packed(self) -> Packed:
         """Give all codes in row order."""
-        return self._codes
+        return np.ascontiguousarray(self._codes.T)
 
     def sections(self) -> dict[str, NDArray[Any]]:
         """Name the arrays that a file needs."""
-        widths = np.array(self._widths, dtype=np.uint8)
-        return {"codes": self._codes, "widths": widths, "offsets": self._offsets, "rows": self._rows}
+        tables = self._tables
+        widths = np.array(tables.widths, dtype=np.uint8)
+        return {
+            "codes": self._codes,
+            "widths": widths,
+            "marks": tables.marks,
+            "heads": tables.heads,
+            "runs": tables.runs,
+        }
 
     def check(self) -> None:
         """Raise ValueError if a table does not hold every row once, in the right bucket."""
-        check_layout(self._space, self._codes)
-        other = MultiCore.build(self._space, self._codes, self._widths, self._costs)
-        if not (np.array_equal(other._offsets, self._offsets) and np.array_equal(other._rows, self._rows)):
-            raise ValueError("a substring table is not what the codes give")
+        columns = self.packed()
+        check_layout(self._space, columns)
+        other = build_tables(columns, self._tables.widths)
+        for name in ("marks", "heads", "runs"):
+            if not np.array_equal(getattr(other, name), getattr(self._tables, name)):
+                raise ValueError("a substring table is not what the codes give")
 
 
 class MultiIndex(SegmentedIndex):
@@ -243,14 +255,18 @@ class MultiIndex(SegmentedIndex):
         return MultiCore.build(self._hamming, packed, widths, self._costs)
 
     def _restore_core(self, sections: Mapping[str, NDArray[Any]]) -> Core:
-        codes = check_sections(self._space, sections)
         widths = _checked_widths(sections["widths"].tolist(), self.n_bits)
-        offsets, rows = sections["offsets"], sections["rows"]
-        if offsets.dtype.str not in ("<u4", "<u8") or offsets.shape != (sum(1 << width for width in widths) + 1,):
-            raise ValueError("the offsets have the wrong type or shape")
-        if rows.dtype.str != "<u4" or rows.shape != (len(widths) * codes.shape[1],):
-            raise ValueError("the rows have the wrong type or shape")
-        return MultiCore(self._hamming, codes, widths, offsets, rows, self._costs)
+        if "marks" not in sections:  # format version 1: other tables over the same codes
+            return MultiCore.build(self._hamming, check_sections(self._space, sections), widths, self._costs)
+        codes, marks, heads, runs = (sections[name] for name in ("codes", "marks", "heads", "runs"))
+        n_words = -(-self._space.n_bytes // 8)
+        if codes.dtype.str != "<u8" or codes.ndim != 2 or codes.shape[1] != n_words:
+            raise ValueError("the codes have the wrong type or shape")
+        if marks.dtype.str != "<u8" or marks.shape != (-(-sum(1 << width for width in widths) // 64), 2):
+            raise ValueError("the marks have the wrong type or shape")
+        if heads.dtype.str not in ("<u4", "<u8") or heads.ndim != 1 or runs.dtype.str != "<u4" or runs.ndim != 1:
+            raise ValueError("the heads or runs have the wrong type or shape")
+        return MultiCore(self._hamming, codes, Tables(widths, marks, heads, runs), self._costs)
 
     def _options(self) -> tuple[int, ...]:
         return (self._pending_limit, self._radius, *(self._chosen or ()))

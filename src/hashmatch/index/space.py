@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hashmatch import kernels
 from hashmatch.algorithms import Metric
 from hashmatch.index.base import Codes, Distances
+from hashmatch.kernels.codes import hamming_scan
 
 __all__ = ["EuclideanSpace", "ExactSpace", "HammingSpace", "Packed", "Space", "space_of"]
 
@@ -112,7 +113,8 @@ class HammingSpace:
 
     def scan(self, packed: Packed, queries: Packed, owner: int, radius: int) -> tuple[Rows, Distances]:
         """Compare one query with every code."""
-        return kernels.hamming_scan(packed, queries[:, owner], radius)
+        rows, distances = hamming_scan(packed, queries[:, owner], radius)
+        return rows, distances
 
     def at(self, packed: Packed, rows: NDArray[Any], queries: Packed, owners: Owners) -> Distances:
         """Distance of each row to its query."""
@@ -143,7 +145,7 @@ class ExactSpace(HammingSpace):
     def scan(self, packed: Packed, queries: Packed, owner: int, radius: int) -> tuple[Rows, Distances]:
         """Compare one query with every code."""
         bits = 8 * self.n_bytes if radius else 0
-        rows, distances = kernels.hamming_scan(packed, queries[:, owner], bits)
+        rows, distances = hamming_scan(packed, queries[:, owner], bits)
         return rows, np.minimum(distances, 1)
 
     def at(self, packed: Packed, rows: NDArray[Any], queries: Packed, owners: Owners) -> Distances:

@@ -53,7 +53,8 @@ __all__ = ["FORMAT_VERSION", "IndexFile", "Verify", "read_index_file", "write_in
 
 Verify: TypeAlias = Literal["full", "header"]
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
+_READABLE: Final = (1, 2)  # 2 brought other tables of the kind "multi"
 _MAGIC: Final = b"\x89HMI\r\n\x1a\n"
 _HEAD: Final = struct.Struct("<8sIIQQQIHHII16s16s")
 _SECTION: Final = struct.Struct("<16s8sIIQQQQ32s")
@@ -252,9 +253,9 @@ def _read_header(stream: BinaryIO, length: int) -> bytes:
     if len(head) < _HEAD.size or head[:8] != _MAGIC:
         raise IndexFormatError("the file is not a hashmatch index; choose another file or rebuild it from the list")
     version, header_length, file_length = struct.unpack_from("<IIQ", head, 8)
-    if version != FORMAT_VERSION:
+    if version not in _READABLE:
         raise IndexFormatError(
-            f"the index file has format version {version}, this hashmatch reads {FORMAT_VERSION}" + _REBUILD
+            f"the index file has format version {version}, this hashmatch reads 1 to {FORMAT_VERSION}" + _REBUILD
         )
     if file_length != length:
         raise IndexFormatError(f"the index file should have {file_length} bytes and has {length}" + _REBUILD)

@@ -25,7 +25,7 @@ __all__ = ["ProbePlan", "choose_widths", "expected_cost", "plan_probes"]
 MAX_WIDTH: Final = 26
 _MAX_SUBSTRINGS: Final = 64
 _MAX_PROBES: Final = 1 << 16
-_BUCKETS_PER_CODE: Final = 16
+_BUCKETS_PER_CODE: Final = 32
 _MIN_BUCKETS: Final = 1 << 12
 
 
@@ -60,7 +60,7 @@ def choose_widths(n: int, n_bits: int, radius: int, costs: Costs) -> tuple[int, 
     -----
     For every number of substrings and every width of those that must be probed deepest, the probes and, for codes
     spread evenly, the candidates are counted and weighed with the measured costs; the cheapest wins. All tables
-    together have at most 16 buckets a code.
+    together have at most 32 buckets a code.
     """
     best: tuple[int, ...] = (min(n_bits, 12),)
     best_cost = math.inf
