@@ -50,6 +50,7 @@ def keep(run: Run, command: str) -> None:
             },
         }
     )
+    FOLDER.mkdir(exist_ok=True)
     beside = _RUNS.with_suffix(f".{os.getpid()}.part")
     beside.write_text(json.dumps(runs, indent=1) + "\n", encoding="utf-8")
     beside.replace(_RUNS)
@@ -68,7 +69,7 @@ def write_table(runs: list[dict[str, Any]]) -> None:
         "",
         "Made by `python -m fuzz ... --keep` and `python -m fuzz.faults ... --keep`; everything of each run is in",
         "[runs.json](runs.json): outcomes, findings, versions. A finding is counted once for each place in the code.",
-        "Runs with findings stay in the table; what became of the findings is in [findings.md](findings.md).",
+        "Runs with findings stay in the table.",
         "",
         "| date | command | executions | hours | findings |",
         "| --- | --- | ---: | ---: | ---: |",

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import random
+import shutil
 import tempfile
+import weakref
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,14 +42,17 @@ def seeds(folder: Path) -> list[tuple[str, bytes]]:
     return found
 
 
-def quick_folder() -> tempfile.TemporaryDirectory[str]:
-    """Make a folder in memory where the system has one."""
-    return tempfile.TemporaryDirectory(dir=_QUICK if Path(_QUICK).is_dir() else None)
+class QuickFolder:
+    """A folder, in memory where the system has one, that goes when the last case has let go of it."""
+
+    def __init__(self) -> None:
+        self.name = tempfile.mkdtemp(dir=_QUICK if Path(_QUICK).is_dir() else None)
+        weakref.finalize(self, shutil.rmtree, self.name, ignore_errors=True)
 
 
 def case_runner(options: argparse.Namespace) -> Case:  # noqa: ARG001
     """Open and search one mutated file."""
-    holder = quick_folder()
+    holder = QuickFolder()
     folder = Path(holder.name)
     known = seeds(folder)
     whole = [data for _, data in known]

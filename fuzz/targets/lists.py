@@ -21,7 +21,7 @@ from fault_makers import everything, old_list, smallest_list
 from fuzz.engine import Case, Wrong, check_message
 from fuzz.formats import change_page
 from fuzz.mutate import INTERESTING, mutated
-from fuzz.targets.indexes import quick_folder
+from fuzz.targets.indexes import QuickFolder
 from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.lists import ReferenceList
 from hashmatch.lists.history import change_seal
@@ -77,7 +77,7 @@ def seeds(folder: Path) -> list[tuple[bytes, object]]:
 
 def case_runner(options: argparse.Namespace) -> Case:  # noqa: ARG001
     """Open one changed list."""
-    holder = quick_folder()
+    holder = QuickFolder()
     folder = Path(holder.name)
     known = seeds(folder)
     whole = [data for data, _ in known]
