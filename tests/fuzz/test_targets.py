@@ -54,6 +54,7 @@ def test_what_goes_wrong_is_found() -> None:
 
 def test_a_case_is_told_by_its_number() -> None:
     """The same seed and case give the same random numbers, whatever ran before."""
+
     def case(rng: random.Random, number: int) -> str:
         return f"{number % 2}{rng.getrandbits(2)}"
 
