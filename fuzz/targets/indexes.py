@@ -86,10 +86,6 @@ def case_runner(options: argparse.Namespace) -> Case:  # noqa: ARG001
         except IndexFormatError as error:
             check_message(error)
             return f"{_WAYS[way]}: refused by a search"
-        except (IndexError, ValueError) as error:
-            if way != 3:
-                raise
-            return f"{_WAYS[way]}: {type(error).__name__} from a search"
         _again(index, answers, folder, forged=way > 0)
         return f"{_WAYS[way]}: opened"
 

@@ -175,7 +175,7 @@ def test_errors_of_ours_are_not_blamed_on_files() -> None:
     core._tables = replace(core._tables, heads=core._tables.heads + np.uint32(2**31))
     with pytest.raises(IndexError):
         index.search_batch(random_codes(50, 8), 3)
-    index._trusted = False
+    index._is_from_file = True
     with pytest.raises(IndexFormatError, match="rebuild"):
         index.search_batch(random_codes(50, 8), 3)
 

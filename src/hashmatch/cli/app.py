@@ -11,6 +11,7 @@ from hashmatch._version import __version__
 from hashmatch.cli.budget import budget
 from hashmatch.cli.console import OUT, fail
 from hashmatch.cli.demo import demo
+from hashmatch.cli.info import info
 from hashmatch.cli.lists import list_app
 from hashmatch.cli.pictures import hash_pictures
 from hashmatch.cli.search import match, scan_folders
@@ -60,6 +61,7 @@ app.command("hash")(hash_pictures)
 app.command("match")(match)
 app.command("scan")(scan_folders)
 app.command("budget")(budget)
+app.command("info")(info)
 app.add_typer(list_app, name="list")
 
 

@@ -126,7 +126,7 @@ def scan_folders(
     rules = policy_from(policy, threshold or (), key_file)
     with Matcher.open(*lists, policy=rules, index_folder=index_folder, isolation=isolation) as matcher:
         paths = list(iter_files(roots, on_error=problems.append))
-        items = scan(matcher, paths, workers=workers)
+        items = scan(matcher, paths, workers=workers, isolate=isolate)
         try:
             with _progress(len(paths), as_json=as_json) as step:
                 for item in items:

@@ -65,7 +65,7 @@ class KeypointIndex:
         self._starts = starts
         self._tables = tables
         self._tag: Mapping[str, str] = MappingProxyType({})
-        self._trusted = True
+        self._is_from_file = False
 
     @classmethod
     def build(
@@ -205,7 +205,7 @@ class KeypointIndex:
         TypeError, ValueError, AlgorithmMismatchError
             If an array has another type, shape or range.
         IndexFormatError
-            If the index was loaded without a full check and its file proves to be corrupt.
+            If the index was loaded from a file that proves to be corrupt.
 
         Notes
         -----
@@ -233,10 +233,10 @@ class KeypointIndex:
             pairs, stats = self._agreeing(queries, sure, live, chosen)
             found = self._candidates(pairs, places, chosen)
         except (IndexError, ValueError) as error:
-            if self._trusted:
+            if not self._is_from_file:
                 raise
             raise IndexFormatError(
-                "the index holds impossible numbers: its file was loaded without a full check and is corrupt; "
+                "the index holds impossible numbers: the file it was loaded from is corrupt, or was forged; "
                 "rebuild it from the list"
             ) from error
         return found, stats
@@ -433,7 +433,7 @@ class KeypointIndex:
         except (KeyError, ValueError) as error:
             raise IndexFormatError("the index file has impossible sections; rebuild it from the list") from error
         index._tag = MappingProxyType(dict(file.tag))
-        index._trusted = verify == "full"
+        index._is_from_file = True
         return index
 
     @classmethod

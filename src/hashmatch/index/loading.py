@@ -33,5 +33,5 @@ def load_index(path: Path, *, verify: Verify = "full") -> LinearIndex | BKTree |
     file = read_index_file(path, verify=verify)
     for cls in (LinearIndex, BKTree, MultiIndex, ExactIndex):
         if cls.kind == file.kind:
-            return cls._from_file(file, trusted=verify == "full")
+            return cls._from_file(file)
     raise IndexFormatError("the file holds an index of a kind this hashmatch does not know; rebuild it from the list")

@@ -55,7 +55,7 @@ class SegmentedIndex(ABC):
         self._segments: list[Segment] = []
         self._next_position = 0
         self._tag: Mapping[str, str] = MappingProxyType({})
-        self._trusted = True
+        self._is_from_file = False
 
     # What a kind of index is made of
 
@@ -135,7 +135,7 @@ class SegmentedIndex(ABC):
         AlgorithmMismatchError
             If the query has another length than the codes.
         IndexFormatError
-            If the index was loaded without a full check and its file proves to be corrupt.
+            If the index was loaded from a file that proves to be corrupt.
         """
         _, positions, distances, _ = self._find(_one(query), radius)
         return positions, distances
@@ -192,10 +192,10 @@ class SegmentedIndex(ABC):
                     )
                 parts.append((found, segment.positions.take(found.rows)))
         except (IndexError, ValueError) as error:
-            if self._trusted:
+            if not self._is_from_file:
                 raise
             raise IndexFormatError(
-                "the index holds impossible numbers: its file was loaded without a full check and is corrupt; "
+                "the index holds impossible numbers: the file it was loaded from is corrupt, or was forged; "
                 "rebuild it from the list"
             ) from error
         found = join_found([part for part, _ in parts])
@@ -401,10 +401,10 @@ class SegmentedIndex(ABC):
         OSError
             If the file cannot be read.
         """
-        return cls._from_file(read_index_file(path, verify=verify), trusted=verify == "full")
+        return cls._from_file(read_index_file(path, verify=verify))
 
     @classmethod
-    def _from_file(cls, file: IndexFile, *, trusted: bool) -> Self:
+    def _from_file(cls, file: IndexFile) -> Self:
         if file.kind != cls.kind:
             raise IndexFormatError(
                 f"the file holds an index of kind {file.kind!r}, not {cls.kind!r}; open it with "
@@ -423,7 +423,7 @@ class SegmentedIndex(ABC):
         index._segments = [Segment(core, positions)] if file.n else []
         index._next_position = file.next_position
         index._tag = MappingProxyType(dict(file.tag))
-        index._trusted = trusted
+        index._is_from_file = True
         return index
 
     # Invariants

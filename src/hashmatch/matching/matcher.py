@@ -83,9 +83,7 @@ class Matcher:
         self._tally = Tally()
         self._reader: IsolatedReader | None = None
         if isolation is not None:
-            from hashmatch.workers.reader import IsolatedReader
-
-            self._reader = IsolatedReader(policy, isolation)
+            self.isolate(isolation)
 
     @classmethod
     def open(
@@ -150,6 +148,29 @@ class Matcher:
     def lists(self) -> tuple[tuple[str, int, int], ...]:
         """Name, version and number of entries of each list, as they are searched now."""
         return tuple((item.reference.name, item.version, item.n_entries) for item in self._snapshots)
+
+    def isolate(self, isolation: Isolation) -> None:
+        """Decode and hash files in worker processes from now on, until the matcher is closed.
+
+        Parameters
+        ----------
+        isolation : Isolation
+            As for `open`. A matcher that has worker processes keeps those it has.
+
+        Raises
+        ------
+        IsolationError
+            If no worker process can be started, or a measure that is required does not hold.
+        ReferenceListError
+            If the matcher is closed.
+        """
+        from hashmatch.workers.reader import IsolatedReader
+
+        with self._reloading:
+            if self._closed:
+                raise ReferenceListError("the matcher is closed; open a new one")
+            if self._reader is None:
+                self._reader = IsolatedReader(self._policy, isolation)
 
     @property
     def protection(self) -> Protection | None:

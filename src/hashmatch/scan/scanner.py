@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hashmatch.jail import Isolation
 from hashmatch.matching import Matcher, MatchReport, Outcome
 
 __all__ = ["ScanItem", "ScanSummary", "iter_files", "scan"]
@@ -129,7 +130,9 @@ def _files_below(root: str, complain: Callable[[OSError], None]) -> Iterator[Pat
         folders += reversed(below)
 
 
-def scan(matcher: Matcher, paths: Iterable[Path], *, workers: int = 1) -> Generator[ScanItem, None, None]:
+def scan(
+    matcher: Matcher, paths: Iterable[Path], *, workers: int = 1, isolate: bool = True
+) -> Generator[ScanItem, None, None]:
     """Match files one after the other.
 
     Parameters
@@ -139,13 +142,23 @@ def scan(matcher: Matcher, paths: Iterable[Path], *, workers: int = 1) -> Genera
     paths : iterable of Path
         Files, such as those of `iter_files`.
     workers : int
-        Threads, 1 or more.
+        Worker processes, 1 or more; threads without isolation. A matcher that was opened with an `Isolation` keeps it.
+    isolate : bool
+        Whether a matcher without worker processes is given some, see `Matcher.isolate`: files from anywhere are
+        decoded where they can do no harm. They stay until the matcher is closed.
 
     Yields
     ------
     ScanItem
         One for each path, in order; a file that cannot be read is an item with the outcome unreadable.
+
+    Raises
+    ------
+    IsolationError
+        If no worker process can be started.
     """
+    if isolate and matcher.protection is None:
+        matcher.isolate(Isolation(workers=workers))
     waiting: deque[Path] = deque()
 
     def remembered() -> Iterator[Path]:
