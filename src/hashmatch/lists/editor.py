@@ -29,6 +29,7 @@ from hashmatch.lists.records import (
     record_seal,
     store_state,
 )
+from hashmatch.lists.schema import damaged
 from hashmatch.lists.seals import mark_of_record, marks_of_rows, signed, sum_of_marks
 from hashmatch.lists.tables import ALGORITHM_NUMBERS, RECORD_NUMBERS, format_version, table_of, upgrade_tables
 
@@ -245,7 +246,9 @@ class Editor:
             by_table: dict[str, list[tuple[int]]] = {}
             for row, (algorithm, mark) in work.gone_rows.items():
                 by_table.setdefault(table_of(algorithm), []).append((row,))
-                tally = state.tallies[algorithm]
+                tally = state.tallies.get(algorithm)
+                if tally is None:
+                    raise damaged()
                 tally.n_hashes -= 1
                 tally.mark_sum = signed(tally.mark_sum - mark)
                 if row < self._first_hash:

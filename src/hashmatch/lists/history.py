@@ -34,7 +34,8 @@ def check_history(connection: sqlite3.Connection, state: State, since: int) -> t
     steps = connection.execute(
         "SELECT version, next_hash, seal FROM change WHERE version > ? ORDER BY version", (since,)
     ).fetchall()
-    if [step[0] for step in steps] != list(range(since + 1, state.version + 1)):
+    # the count first: a forged version may be larger than memory
+    if len(steps) != state.version - since or [step[0] for step in steps] != list(range(since + 1, state.version + 1)):
         raise damaged()
     if not all(isinstance(next_hash, int) for _, next_hash, _ in steps):
         raise damaged()

@@ -1,0 +1,40 @@
+"""What the fuzzer found once: each case by its seed and number, and the mistake behind it by itself."""
+
+from __future__ import annotations
+
+import argparse
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from fuzz.engine import rng_of
+
+from hashmatch.errors import ReferenceListError
+from hashmatch.lists.history import check_history
+from hashmatch.lists.records import load_state
+from list_makers import small_list
+
+FOUND = [
+    ("lists", 11, 1047),  # withdrawing a hash of an algorithm that the list counts none of
+    ("lists", 11, 3432),  # a version larger than memory
+]
+
+
+@pytest.mark.parametrize(("target", "seed", "case"), FOUND)
+def test_findings_stay_mended(target: str, seed: int, case: int) -> None:
+    """The case ends in an outcome, not in an exception."""
+    run = import_module(f"fuzz.targets.{target}").case_runner(argparse.Namespace(pillow_sdist=None))
+    assert run(rng_of(seed, case), case)
+
+
+def test_a_forged_version_takes_no_memory(tmp_path: Path) -> None:
+    """A history that should have more lines than fit in memory is refused at once."""
+    small_list(tmp_path / "list")
+    with closing(sqlite3.connect(tmp_path / "list")) as connection:
+        state = load_state(connection)
+        check_history(connection, state, 0)
+        with pytest.raises(ReferenceListError):
+            check_history(connection, replace(state, version=2**62), 0)
