@@ -17,6 +17,7 @@ import io
 import json
 import statistics
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ SIZES = (256, 512, 1024, 2048, 4096)
 RADIUS = 31
 ALL = DecodePolicy(formats=("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF"))
 
-REDUCED = ALL
+REDUCED = replace(ALL, reduced=True)
 
 Front = Callable[[bytes], bytes]
 

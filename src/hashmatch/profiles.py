@@ -13,7 +13,7 @@ from typing import Final
 from hashmatch.picture.policy import DecodePolicy
 from hashmatch.policy import CropRule, KeypointRule, MatchPolicy, Rule
 
-__all__ = ["FAST", "RULES", "STANDARD", "THOROUGH"]
+__all__ = ["FAST", "REDUCED", "RULES", "STANDARD", "THOROUGH"]
 
 RULES: Final = (
     Rule(algorithm="md5", threshold=0),
@@ -40,6 +40,12 @@ FAST: Final = MatchPolicy(name="fast", rules=RULES, turns=False, stop_at_digest=
 """One view of the picture; a known file is reported by its digest alone, without being decoded.
 
 Files that end early are searched as far as they can be decoded: whoever receives one sees it in a browser.
+"""
+
+REDUCED: Final = DecodePolicy(salvage=True, reduced=True)
+"""Decode policy for searching at the least cost, as ``replace(profiles.FAST, decode=profiles.REDUCED)``.
+
+JPEGs whose shorter side is 1,024 px or more are decoded at a fraction of their size; see ``docs/pixel-contract.md``.
 """
 
 STANDARD: Final = replace(FAST, name="standard", turns=True, trims=True, stop_at_digest=False)

@@ -20,6 +20,7 @@ from list_makers import small_list
 FOUND = [
     ("lists", 11, 1047),  # withdrawing a hash of an algorithm that the list counts none of
     ("lists", 11, 3432),  # a version larger than memory
+    ("lists", 13, 1479),  # counters at the end of their range
 ]
 
 

@@ -70,7 +70,19 @@ class State:
         return {source.number: name for name, source in self.sources.items()}
 
     def seal(self) -> int:
-        """Check value over every counter."""
+        """Check value over every counter.
+
+        Raises
+        ------
+        ReferenceListError
+            If a counter does not fit its field: a forged list may have counted to the end.
+        """
+        try:
+            return seal(self.uuid, self._packed())
+        except struct.error:
+            raise damaged() from None
+
+    def _packed(self) -> bytes:
         name = self.name.encode()
         numbers = (self.version, self.history_from, self.next_entry, self.next_hash, self.n_entries, self.seal_sum)
         parts = [struct.pack("<III6q", len(name), len(self.tallies), len(self.sources), *numbers), name]
@@ -78,7 +90,7 @@ class State:
         for text, source in sorted(self.sources.items()):
             name = text.encode()
             parts += (struct.pack("<2qI", source.number, source.n_entries, len(name)), name)
-        return seal(self.uuid, b"".join(parts))
+        return b"".join(parts)
 
 
 class Stored(NamedTuple):

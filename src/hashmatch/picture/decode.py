@@ -38,6 +38,7 @@ Bytes = npt.NDArray[np.uint8]
 
 _ONE_FRAME: Final = ("JPEG", "MPO")
 _DAMAGED: Final = ("truncated", "corrupt")
+_REDUCED_SIDE: Final = 512  # px; eight for each of the 64 that PDQ averages
 _JPEG_END: Final = b"\xff\xd9"
 _INTO_ARRAY: Final = ("JPEG", "PNG", "WEBP", "BMP", "AVIF")  # TIFF turns and GIF replaces the memory while loading
 _MEMORY_MODE: Final = {"L": "L", "RGB": "RGBX", "RGBA": "RGBA"}
@@ -82,6 +83,8 @@ def decode_bytes(data: bytes, policy: DecodePolicy) -> Iterator[Raster]:
 
     with _hushed(), _typed(cut):
         image = _plugin(container)(io.BytesIO(data))
+        if policy.reduced and container == "JPEG":
+            _reduce(image)
     direct = container in _INTO_ARRAY and (policy.frames == "first" or container in _ONE_FRAME)
     given = False
     try:
@@ -301,6 +304,14 @@ def _stored_as(image: Image.Image) -> str:
     if isinstance(found, tuple):
         found = found[0]
     return found if isinstance(found, str) else ""
+
+
+def _reduce(image: Image.Image) -> None:
+    """Have the codec give fewer pixels: the smallest size whose shorter side is 512 px or more."""
+    width, height = image.size
+    scale = min(width, height) / _REDUCED_SIDE
+    if scale >= 2:
+        image.draft(None, (int(width / scale), int(height / scale)))
 
 
 def _load_into_array(image: Image.Image) -> Bytes | None:

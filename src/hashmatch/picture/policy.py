@@ -48,6 +48,10 @@ class DecodePolicy:
         the error: browsers show such pictures. What is missing is one colour. With it a match can be found in part of a
         picture (`MatchReport.partial`); without a match the outcome is unreadable, as ever. Hashes that are kept
         (`fingerprint`, `hash_image`) are never made of part of a picture.
+    reduced : bool
+        Whether a large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, as far as the shorter side keeps 512 px: much
+        faster, and the hash lies some bits away from that of the whole picture. For searching, not for making lists;
+        sizes and places are then those of the reduced picture.
 
     Raises
     ------
@@ -69,6 +73,7 @@ class DecodePolicy:
     frames: Literal["first", "spread", "all"] = "first"
     n_spread: int = 5
     salvage: bool = False
+    reduced: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.formats, str) or not all(isinstance(name, str) for name in self.formats):
@@ -83,13 +88,13 @@ class DecodePolicy:
                 raise PolicyError(f"{name} must be an integer of 1 or more")
         if self.frames not in ("first", "spread", "all"):
             raise PolicyError('frames must be "first", "spread" or "all"')
-        if not isinstance(self.salvage, bool):
-            raise PolicyError("salvage must be True or False")
+        if not isinstance(self.salvage, bool) or not isinstance(self.reduced, bool):
+            raise PolicyError("salvage and reduced must be True or False")
 
     @property
     def contract(self) -> str:
         """Version of the pixel contract, and what this policy changes in it."""
-        return str(CONTRACT_VERSION)
+        return f"{CONTRACT_VERSION}+reduced" if self.reduced else str(CONTRACT_VERSION)
 
 
 def check_size(width: int, height: int, policy: DecodePolicy) -> None:
