@@ -21,6 +21,8 @@ BENCHMARKS = (
     "views",
     "privacy",
     "policies",
+    "drift",
+    "isolation",
 )
 
 
