@@ -21,6 +21,9 @@ FOUND = [
     ("lists", 11, 1047),  # withdrawing a hash of an algorithm that the list counts none of
     ("lists", 11, 3432),  # a version larger than memory
     ("lists", 13, 1479),  # counters at the end of their range
+    ("lists", 22, 4515),  # a version that grows past what SQLite holds
+    ("lists", 31, 180),  # a quality that does not fit two bytes
+    ("lists", 31, 14302),  # a page at which SQLite says that memory ran out
 ]
 
 

@@ -237,6 +237,13 @@ def ycc_to_rgb(samples: np.ndarray) -> np.ndarray:
     return np.stack((y + 1.402 * r, y - 0.344136 * b - 0.714136 * r, y + 1.772 * b), -1).clip(0, 255).round()
 
 
+def rgb_to_ycc(samples: np.ndarray) -> np.ndarray:
+    """JFIF's colour equations, the other way."""
+    r, g, b = (samples[..., i].astype(float) for i in range(3))
+    y = 0.299 * r + 0.587 * g + 0.114 * b
+    return np.stack((y, 128 + (b - y) / 1.772, 128 + (r - y) / 1.402), -1).clip(0, 255).round().astype(np.uint8)
+
+
 def lab_to_rgb(lightness: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """CIE L*a*b* with white D50 to sRGB, Bradford-adapted."""
     fy = (lightness + 16) / 116
@@ -250,6 +257,22 @@ def lab_to_rgb(lightness: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarra
 
 
 FLAT = np.repeat(np.repeat(noise(3, 3, 4, seed=10), 16, 0), 16, 1)  # patches, which JPEG keeps nearly exactly
+YCCK = np.dstack((rgb_to_ycc(FLAT[..., :3]), 255 - FLAT[..., 3]))  # as the file holds them: the inks' complement
+
+
+def ycck() -> bytes:
+    """Make a JPEG of luma, chroma and ink: the planes as they are, and an Adobe marker that says so."""
+    data = save(in_mode("CMYK", 255 - YCCK), "JPEG", quality=100, subsampling=0)
+    place = data.index(b"Adobe") + 11
+    return data[:place] + b"\2" + data[place + 1 :]
+
+
+def without_adobe(data: bytes) -> bytes:
+    """Take out the marker."""
+    start = data.index(b"\xff\xee\x00\x0eAdobe")
+    return data[:start] + data[start + 16 :]
+
+
 LAB = np.dstack(
     (
         np.linspace(90, 220, 30).reshape(5, 6),
@@ -270,6 +293,17 @@ CLOSE: dict[str, tuple[Callable[[], object], np.ndarray, int]] = {
     "jpeg CMYK, inverted as Adobe does": (
         lambda: save(in_mode("CMYK", FLAT), "JPEG", quality=100, subsampling=0),
         cmyk_to_rgb(FLAT),
+        4,
+    ),
+    "jpeg CMYK without the Adobe marker": (
+        lambda: without_adobe(save(in_mode("CMYK", FLAT), "JPEG", quality=100, subsampling=0)),
+        cmyk_to_rgb(FLAT),
+        4,
+    ),
+    "jpeg YCCK": (ycck, cmyk_to_rgb(FLAT), 6),
+    "jpeg YCCK without the Adobe marker, read as CMYK": (
+        lambda: without_adobe(ycck()),
+        cmyk_to_rgb(255 - YCCK),
         4,
     ),
     "tiff CMYK": (lambda: save(in_mode("CMYK", FLAT), "TIFF"), cmyk_to_rgb(FLAT), 1),

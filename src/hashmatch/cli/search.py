@@ -24,6 +24,7 @@ from hashmatch.cli.console import (
     policy_from,
     safe,
 )
+from hashmatch.cli.interrupts import Interrupts
 from hashmatch.jail import MEASURES, Isolation, Protection
 from hashmatch.matching import Matcher, MatchReport, Outcome
 from hashmatch.scan import ScanItem, ScanSummary, iter_files, scan
@@ -128,12 +129,13 @@ def scan_folders(
         paths = list(iter_files(roots, on_error=problems.append))
         items = scan(matcher, paths, workers=workers, isolate=isolate)
         try:
-            with _progress(len(paths), as_json=as_json) as step:
+            with Interrupts() as interrupts, _progress(len(paths), as_json=as_json) as step:
                 for item in items:
-                    summary.count(item)
-                    if show_all or _worth_showing(item.report):
-                        _answer(str(item.path), item.report, as_json=as_json)
-                    step()
+                    with interrupts.held():
+                        summary.count(item)
+                        if show_all or _worth_showing(item.report):
+                            _answer(str(item.path), item.report, as_json=as_json)
+                        step()
         except KeyboardInterrupt:
             interrupted = True
         finally:

@@ -10,6 +10,7 @@ import contextlib
 import os
 import sqlite3
 import stat
+import struct
 import sys
 import time
 from collections.abc import Iterator
@@ -76,9 +77,12 @@ def translated_errors() -> Iterator[None]:
             name = getattr(error, "sqlite_errorname", None) or type(error).__name__
             meaning = f"SQLite could not carry this out ({name}); {_DAMAGED}"
         raise ReferenceListError(meaning) from None
-    except UnicodeDecodeError:
-        # Python's module cannot decode a message in which SQLite quotes a damaged schema.
+    except (UnicodeDecodeError, OverflowError, struct.error):
+        # A message in which SQLite quotes a damaged schema; forged numbers that do not fit their fields.
         raise damaged() from None
+    except MemoryError:
+        # SQLite also answers so when a damaged page claims to be larger than it is.
+        raise ReferenceListError(f"memory ran out on the list; if there is plenty, {_DAMAGED}") from None
 
 
 def check_file(path: Path) -> tuple[int, int]:
