@@ -24,6 +24,7 @@ FOUND = [
     ("lists", 22, 4515),  # a version that grows past what SQLite holds
     ("lists", 31, 180),  # a quality that does not fit two bytes
     ("lists", 31, 14302),  # a page at which SQLite says that memory ran out
+    ("lists", 41, 32496),  # a record of no bytes in a row whose checks were switched off
 ]
 
 

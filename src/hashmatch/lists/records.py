@@ -13,7 +13,7 @@ from itertools import pairwise
 from operator import itemgetter
 from typing import Final, NamedTuple
 
-from hashmatch.errors import ReferenceListError
+from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.hashes import HashValue
 from hashmatch.lists.entry import Entry, ListedHash, Listing
 from hashmatch.lists.schema import damaged
@@ -276,5 +276,5 @@ def to_entry(record: Record, names: dict[int, str]) -> Entry:
             labels.setdefault(source, {})[name] = text
         listings = [Listing(names[source], tuple(items), labels.get(source, {})) for source, items in hashes.items()]
         return Entry(record.entry_id, tuple(listings), record.key)
-    except (KeyError, TypeError, ReferenceListError):
+    except (KeyError, TypeError, ReferenceListError, HashFormatError):
         raise damaged() from None
