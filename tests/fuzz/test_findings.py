@@ -23,6 +23,8 @@ FOUND = [
     ("lists", 13, 1479),  # counters at the end of their range
     ("lists", 22, 4515),  # a version that grows past what SQLite holds
     ("lists", 31, 180),  # a quality that does not fit two bytes
+    ("lists", 31, 8029),  # the same while the history is read
+    ("lists", 41, 13625),  # and while the hashes are
     ("lists", 31, 14302),  # a page at which SQLite says that memory ran out
     ("lists", 41, 32496),  # a record of no bytes in a row whose checks were switched off
 ]

@@ -273,9 +273,9 @@ def read_record(connection: sqlite3.Connection, state: State, row: int) -> HashV
     try:
         if mark_of_record(state.uuid, *found[:-1]) != found[-1]:
             raise damaged()
-    except (TypeError, struct.error):
+        return HashValue(ALGORITHM_NAMES[found[0]], found[5])
+    except (KeyError, TypeError, struct.error, HashFormatError):
         raise damaged() from None
-    return HashValue(ALGORITHM_NAMES[found[0]], found[5])
 
 
 def _read_block(
