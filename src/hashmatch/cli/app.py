@@ -11,6 +11,7 @@ from hashmatch._version import __version__
 from hashmatch.cli.budget import budget
 from hashmatch.cli.console import OUT, fail
 from hashmatch.cli.demo import demo
+from hashmatch.cli.indexes import index_app
 from hashmatch.cli.info import info
 from hashmatch.cli.lists import list_app
 from hashmatch.cli.pictures import hash_pictures
@@ -63,6 +64,7 @@ app.command("scan")(scan_folders)
 app.command("budget")(budget)
 app.command("info")(info)
 app.add_typer(list_app, name="list")
+app.add_typer(index_app, name="index")
 
 
 def _sentence(error: Exception) -> str:
