@@ -287,8 +287,10 @@ def test_interrupted_scan_prints_its_counts(folder: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         first = child.stdout.readline()
+        assert child.stderr is not None
         child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=60)
+        # communicate() would lose the lines that readline() had already taken from the pipe.
+        out, err = child.stdout.read(), child.stderr.read()
     assert child.returncode == 130
     assert "interrupted" in err
     lines = [json.loads(line) for line in [first, *out.splitlines()]]
