@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from hashmatch.keypoints.describe import _COSINES, _MIRROR, _ORDER, _coefficients, _rotation, extract, mirrored
+from hashmatch.kernels.points import coefficients
+from hashmatch.keypoints.describe import _COSINES, _MIRROR, _ORDER, _rotation, extract, mirrored
 from hashmatch.keypoints.frame import normal_luma
 from hashmatch.keypoints.points import Keypoints
 from hashmatch.synthetic import edits, picture
@@ -81,7 +82,8 @@ def test_mirroring_a_patch_flips_exactly_the_odd_bits() -> None:
     """Of a patch turned over, across its direction, exactly the odd groups change their signs, whatever the key."""
     patches = np.random.default_rng(7).normal(128, 30, (20, 16, 16)).astype(np.float32)
     for seed in (b"a", b"b"):
-        values, turned = (_coefficients(each) @ _rotation(seed).T for each in (patches, patches[:, ::-1]))
+        both = (patches, np.ascontiguousarray(patches[:, ::-1]))
+        values, turned = (coefficients(each, _COSINES, _ORDER, _rotation(seed)) for each in both)
         flipped = np.packbits(values > 0, axis=1) ^ _MIRROR
         assert np.array_equal(flipped, np.packbits(turned > 0, axis=1))
 
@@ -89,6 +91,7 @@ def test_mirroring_a_patch_flips_exactly_the_odd_bits() -> None:
 def test_rotation_is_orthonormal_and_products_are_exact() -> None:
     """A rotation is orthonormal to its rounding, and no sum of whole numbers can pass 2**53."""
     turn = _rotation(b"any")
+    assert ((turn != 0).sum(axis=1) <= 16).all()
     assert np.abs(turn @ turn.T / 2**30 - np.eye(128)).max() < 1e-3
     largest = 255 * 256 * np.abs(_COSINES).sum(axis=1).max() ** 2
     assert largest < 2**53

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from hashmatch.kernels.points import peaks
 from hashmatch.keypoints.scale_space import LEVELS, SIGMA0, Octave
 
 __all__ = ["Extrema", "extrema", "spread"]
@@ -71,16 +72,23 @@ def extrema(space: list[Octave]) -> Extrema:
 
 def _of_octave(octave: Octave) -> Floats:
     """Find x, y, octaves over `SIGMA0` and contrast of each extremum of one octave, (4, n)."""
-    steps = np.diff(octave.levels, axis=0)
-    size = np.abs(steps)
-    z, y, x = np.nonzero(_peaks(size))
+    z, y, x = np.nonzero(peaks(octave.levels, _CONTRAST, _MARGIN))
     z, y, x = z + 1, y + _MARGIN, x + _MARGIN
-    here = steps[z, y, x]
-    left, right = steps[z, y, x - 1], steps[z, y, x + 1]
-    above, below = steps[z, y - 1, x], steps[z, y + 1, x]
-    finer, coarser = steps[z - 1, y, x], steps[z + 1, y, x]
+    flat, (_, rows, columns) = octave.levels.ravel(), octave.levels.shape
+    middle = (z * rows + y) * columns + x
+
+    def step(dz: int, dy: int, dx: int) -> Floats:
+        """Difference of levels at each peak's neighbour."""
+        at = middle + ((dz * rows + dy) * columns + dx)
+        difference: Floats = flat[at + rows * columns] - flat[at]
+        return difference
+
+    here = step(0, 0, 0)
+    left, right = step(0, 0, -1), step(0, 0, 1)
+    above, below = step(0, -1, 0), step(0, 1, 0)
+    finer, coarser = step(-1, 0, 0), step(1, 0, 0)
     dxx, dyy, dzz = right + left - 2 * here, below + above - 2 * here, coarser + finer - 2 * here
-    corners = steps[z, y + 1, x + 1] - steps[z, y + 1, x - 1] - steps[z, y - 1, x + 1] + steps[z, y - 1, x - 1]
+    corners = step(0, 1, 1) - step(0, 1, -1) - step(0, -1, 1) + step(0, -1, -1)
     dxy = corners / 4
     dx, dy, dz = (right - left) / 2, (below - above) / 2, (coarser - finer) / 2
     trace, det = dxx + dyy, dxx * dyy - dxy * dxy
@@ -94,19 +102,6 @@ def _of_octave(octave: Octave) -> Floats:
     places = (np.rint((x + off_x) * fine) / _FINE_PLACE, np.rint((y + off_y) * fine) / _FINE_PLACE)
     found: Floats = np.stack([*places, log_sigma, np.abs(here)])[:, good].astype(np.float32)
     return found
-
-
-def _peaks(size: Floats) -> npt.NDArray[np.bool_]:
-    """Mark what no neighbour in the 3x3x3 exceeds, without the outer levels and a margin at the sides."""
-    core = size[1:-1, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
-    if core.size == 0:
-        return np.zeros(core.shape, np.bool_)
-    inner = size[:, _MARGIN - 1 : 1 - _MARGIN, _MARGIN - 1 : 1 - _MARGIN]
-    most = np.maximum(np.maximum(inner[:, :-2], inner[:, 1:-1]), inner[:, 2:])
-    most = np.maximum(np.maximum(most[:, :, :-2], most[:, :, 1:-1]), most[:, :, 2:])
-    most = np.maximum(np.maximum(most[:-2], most[1:-1]), most[2:])
-    peaks: npt.NDArray[np.bool_] = (core == most) & (core > _CONTRAST)
-    return peaks
 
 
 def spread(found: Extrema, shape: tuple[int, int], n_points: int) -> npt.NDArray[np.intp]:

@@ -7,18 +7,16 @@ every processor with IEEE arithmetic; no BLAS, no library of pictures.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hashmatch.kernels.points import Tents, tent_luma
 from hashmatch.keypoints.points import FRAME_SIDE
 
 __all__ = ["frame_shape", "normal_luma"]
-
-_LUMA: Final = (np.float32(0.299), np.float32(0.587), np.float32(0.114))
-_BAND: Final = 32  # rows made at a time: the luma of their sources stays in the cache
 
 Luma = npt.NDArray[np.float32]
 
@@ -60,25 +58,13 @@ def normal_luma(pixels: npt.NDArray[Any]) -> Luma:
     """
     height, width = pixels.shape[:2]
     rows, columns = frame_shape(height, width)
-    down, across = _tents(height, rows), _tents(width, columns)
-    out = np.empty((columns, rows), np.float32)
-    for start in range(0, rows, _BAND):
-        part = slice(start, min(start + _BAND, rows))
-        first = int(down.places[part].min())
-        last = int(down.places[part].max()) + 1
-        tall = _sums(_luma(pixels[first:last]), down.places[part] - first, down.weights[part])
-        out[:, part] = _sums(np.ascontiguousarray(tall.T), across.places, across.weights)
-    return np.ascontiguousarray(out.T)
+    planes = pixels[..., None] if pixels.ndim == 2 else pixels
+    return tent_luma(planes, _tents(height, rows), _tents(width, columns))
 
 
-@dataclass(frozen=True, slots=True)
-class _Tents:
-    places: npt.NDArray[np.int64]
-    weights: Luma
-
-
-def _tents(size: int, samples: int) -> _Tents:
-    """Give each sample the source places under its tent and their weights, (samples, taps), of sum 1."""
+@lru_cache(maxsize=16)
+def _tents(size: int, samples: int) -> Tents:
+    """Give each sample the first source place under its tent and the weights from there on, of sum 1."""
     ratio = size / samples
     half = max(1.0, ratio)
     middle = (np.arange(samples) + 0.5) * ratio - 0.5
@@ -89,25 +75,4 @@ def _tents(size: int, samples: int) -> _Tents:
         middle = np.clip(middle, 0.0, size - 1.0)
     weights = np.maximum(0.0, half - np.abs(places - middle[:, None]))
     weights /= weights.sum(axis=1, keepdims=True)
-    return _Tents(places, weights.astype(np.float32))
-
-
-def _luma(pixels: npt.NDArray[Any]) -> Luma:
-    if pixels.ndim == 2:
-        return pixels.astype(np.float32)
-    luma = pixels[..., 0].astype(np.float32)
-    luma *= _LUMA[0]
-    for channel in (1, 2):
-        luma += np.multiply(pixels[..., channel], _LUMA[channel], dtype=np.float32, casting="unsafe")
-    return luma
-
-
-def _sums(values: Luma, places: npt.NDArray[np.int64], weights: Luma) -> Luma:
-    """Weigh and add rows of ``values``, tap by tap."""
-    total = values[places[:, 0]]
-    total *= weights[:, :1]
-    for tap in range(1, places.shape[1]):
-        row = values[places[:, tap]]
-        row *= weights[:, tap : tap + 1]
-        total += row
-    return total
+    return Tents(first, weights.astype(np.float32))

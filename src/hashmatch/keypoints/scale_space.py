@@ -13,6 +13,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from hashmatch.kernels.points import blur as blur_by_taps
+
 __all__ = ["LEVELS", "SIGMA0", "Octave", "octaves"]
 
 SIGMA0: Final = 1.6
@@ -73,12 +75,12 @@ def octaves(luma: Luma, blur: float) -> list[Octave]:
 
 
 @lru_cache(maxsize=64)
-def _taps(sigma: float, step: int) -> tuple[np.float32, ...]:
+def _taps(sigma: float, step: int) -> Luma:
     """Weights of a Gaussian at 0, step, 2 step, ..., of sum 1 with both sides."""
     reach = max(1, math.ceil(_REACH * sigma / step))
     weights = [math.exp(-0.5 * (i * step / sigma) ** 2) for i in range(reach + 1)]
     total = weights[0] + 2 * sum(weights[1:])
-    return tuple(np.float32(weight / total) for weight in weights)
+    return (np.array(weights) / total).astype(np.float32)
 
 
 def _blur(luma: Luma, sigma: float, has: float, out: Luma) -> None:
@@ -87,22 +89,4 @@ def _blur(luma: Luma, sigma: float, has: float, out: Luma) -> None:
         out[:] = luma
         return
     step = max(1, int(has / _FINE + 0.01))
-    taps = _taps(sigma, step)
-    reach = (len(taps) - 1) * step
-    height, width = luma.shape
-    padded = np.pad(luma, ((reach, reach), (0, 0)), mode="symmetric")
-    spare = np.empty_like(luma)
-    rows = np.empty((height, width + 2 * reach), np.float32)
-    middle = rows[:, reach : reach + width]
-    np.multiply(luma, taps[0], out=middle)
-    for i, weight in enumerate(taps[1:], start=1):
-        np.add(padded[reach - i * step : reach - i * step + height], padded[reach + i * step :][:height], out=spare)
-        np.multiply(spare, weight, out=spare)
-        np.add(middle, spare, out=middle)
-    sides = np.pad(middle, ((0, 0), (reach, reach)), mode="symmetric")
-    np.multiply(middle, taps[0], out=out)
-    for i, weight in enumerate(taps[1:], start=1):
-        left, right = reach - i * step, reach + i * step
-        np.add(sides[:, left : left + width], sides[:, right : right + width], out=spare)
-        np.multiply(spare, weight, out=spare)
-        np.add(out, spare, out=out)
+    blur_by_taps(luma, _taps(sigma, step), step, out)
