@@ -166,6 +166,6 @@ def test_what_would_read_outside_is_refused() -> None:
 
 
 def test_compiled_says_what_serves() -> None:
-    """The three groups are named, and pixels is said to be compiled exactly where its module is there."""
-    assert set(compiled()) == {"codes", "pixels", "points"}
+    """The groups are named, and pixels is said to be compiled exactly where its module is there."""
+    assert set(compiled()) == {"codes", "guided", "pixels", "points"}
     assert compiled()["pixels"] == (native is not None)

@@ -256,22 +256,35 @@ def test_search_is_repeatable(photos: list[npt.NDArray[np.uint8]], index: Guided
 
 
 def test_guided_index_finds_by_each_group() -> None:
-    """A probe with an entry's own key finds all entries with that key, as a look at every entry does."""
+    """An entry's own key finds all entries with that key that lie near enough, as a look at every entry does."""
     codes = np.random.default_rng(5).integers(0, 4, (3000, 16), dtype=np.uint8)
     index = GuidedIndex(codes, range(127, -1, -1), 4)
-    bits = np.unpackbits(codes, axis=1)
+    bits, queries = np.unpackbits(codes, axis=1), index.words[:20]
     for group in range(4):
-        keys = bits[:, index.groups[group]] @ (1 << np.arange(index.key_bits))
-        rows, positions = index.probe(group, keys[:20], 10**6)
-        for row in range(20):
-            assert positions[rows == row].tolist() == (keys == keys[row]).nonzero()[0].tolist()
+        keys = bits[:, index.groups[group]] @ (1 << np.arange(index.key_bits)).astype(np.uint32)
+        asked, chances = keys[None, :20].astype(np.uint32), np.zeros((1, 20), np.float32)
+        for radius in (128, 14):
+            rows, positions, distances = index.near(
+                group, asked, chances, queries, least=0.0, limit=10**6, radius=radius
+            )
+            for row in range(20):
+                away = (bits != bits[row]).sum(axis=1)
+                expected = ((keys == keys[row]) & (away <= radius)).nonzero()[0]
+                assert positions[rows == row].tolist() == expected.tolist()
+                assert distances[rows == row].tolist() == away[expected].tolist()
+        rows, _, _ = index.near(group, asked, -chances - 1, queries, least=0.0, limit=10**6, radius=128)
+        assert len(rows) == 0
 
 
 def test_guided_index_stops_at_the_limit() -> None:
     """A list of copies gives no more entries than asked for, and whole buckets only."""
     index = GuidedIndex(np.zeros((500, 32), np.uint8), range(256), 2)
-    assert len(index.probe(0, np.zeros(3, np.int64), 1200)[1]) == 1000
-    assert len(index.probe(0, np.zeros(1, np.int64), 499)[1]) == 0
+    for keys, limit, expected in ((3, 1200, 1000), (3, 1000, 1000), (3, 999, 500), (1, 499, 0)):
+        asked = np.zeros((keys, 1), np.uint32)
+        found = index.near(
+            0, asked, np.zeros((keys, 1), np.float32), index.words[:1], least=-1.0, limit=limit, radius=0
+        )
+        assert len(found[1]) == expected
 
 
 def test_options_are_checked() -> None:

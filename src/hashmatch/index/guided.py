@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashmatch.index.base import check_codes
-from hashmatch.kernels import expand_ranges
+from hashmatch.kernels.guided import near_by_keys
 
 __all__ = ["GuidedIndex"]
 
@@ -83,40 +83,53 @@ class GuidedIndex:
         """The codes as (n, n_bytes / 8) little-endian words."""
         return self._words
 
-    def probe(
-        self, group: int, keys: npt.NDArray[np.integer], limit: int
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-        """Look keys up.
+    def near(
+        self,
+        group: int,
+        keys: npt.NDArray[np.uint32],
+        chances: npt.NDArray[np.float32],
+        queries: npt.NDArray[np.uint64],
+        *,
+        least: float,
+        limit: int,
+        radius: int,
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+        """Look keys of queries up and keep what lies near the query.
 
         Parameters
         ----------
         group : int
             Which group of bits.
-        keys : (k,) integer array
-            Keys, the likeliest first.
+        keys : (s, v) uint32 array
+            Keys of each of v queries, those to look up first above.
+        chances : (s, v) float32 array
+            How likely each is; those under ``least`` are passed over.
+        queries : (v, n_bytes / 8) uint64 array
+            Codes in words, as `words`.
+        least : float
+            Least chance of a key.
         limit : int
-            Most entries returned; a list of many copies must not make a look-up endless.
+            Most entries compared; a list of many copies must not make a look-up endless.
+        radius : int
+            Largest distance kept, bits, inclusive.
 
         Returns
         -------
-        rows : (c,) int64 array
-            Which key found the entry, ascending.
-        positions : (c,) int32 array
+        rows : (h,) int64 array
+            Which query found the entry, in the order of the keys; one entry may be found by several keys.
+        positions : (h,) int64 array
             The entry.
+        distances : (h,) int32 array
+            Differing bits.
 
         Notes
         -----
-        Cost: two random reads a key, one an entry.
+        Cost: two random reads a key, two an entry.
         """
-        offsets = self._offsets[group]
-        starts = offsets.take(keys)
-        lengths = offsets.take(keys + 1) - starts
-        total = np.cumsum(lengths, dtype=np.int64)
-        if len(total) and total[-1] > limit:
-            lengths[int(np.searchsorted(total, limit, side="right")) :] = 0
-        rows = lengths.nonzero()[0]
-        ranges = expand_ranges(starts.take(rows), lengths.take(rows))
-        return rows.repeat(lengths.take(rows)), self._positions[group].take(ranges)
+        found: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int32]] = near_by_keys(
+            self._words, self._offsets[group], self._positions[group], keys, chances, least, queries, limit, radius
+        )
+        return found
 
 
 def _keys(codes: npt.NDArray[np.uint8], group: npt.NDArray[np.intp]) -> npt.NDArray[np.uint32]:

@@ -32,7 +32,7 @@ __all__ = [
     "unpack_words",
 ]
 
-_GROUPS: Final = ("codes", "pixels", "points")
+_GROUPS: Final = ("codes", "guided", "pixels", "points")
 
 
 def compiled() -> dict[str, bool]:
@@ -41,12 +41,12 @@ def compiled() -> dict[str, bool]:
     Returns
     -------
     dict of str to bool
-        For ``"codes"`` (indexes), ``"pixels"`` (hashes of pictures) and ``"points"`` (keypoints): whether the compiled
-        kernels were built and serve. Where they do not, NumPy does the same work, slower.
+        For ``"codes"`` (indexes), ``"guided"`` (crops), ``"pixels"`` (hashes of pictures) and ``"points"`` (keypoints):
+        whether the compiled kernels were built and serve. Where they do not, NumPy does the same work, slower.
 
     Notes
     -----
-    Imports the three groups.
+    Imports the groups.
     """
     return {group: _is_compiled(f"{__name__}.{group}") for group in _GROUPS}
 

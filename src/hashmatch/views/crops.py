@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashmatch.index.guided import GuidedIndex
+from hashmatch.kernels.guided import likely_keys
 from hashmatch.view import Turn
 from hashmatch.views.climb import Fit, climb, score_at
 from hashmatch.views.small import Floats, turn_small
@@ -227,19 +228,15 @@ class CropSearch:
         """
         cuts = self.grid.axis_cuts
         odds = certainties(view_coefficients(small, cuts, cuts), unseen_share(cuts, cuts), COARSE).reshape(-1, 256)
-        views, positions = self._probed(odds, index)
+        views, positions, distances = self._probed(odds, index)
         if withdrawn is not None:
             listed = (~withdrawn[positions]).nonzero()[0]
-            views, positions = views[listed], positions[listed]
-        words = np.packbits((odds > 0)[:, ::-1], axis=1).view("<u8")
-        differing = words.take(views, axis=0) ^ index.words.take(positions, axis=0)
-        distances = np.bitwise_count(differing).sum(axis=1, dtype=np.int32)
-        near = (distances <= self.max_start_distance).nonzero()[0]
-        near = near[np.argsort(distances[near], kind="stable")][:_MAX_SCORED]
+            views, positions, distances = views[listed], positions[listed], distances[listed]
+        near = np.argsort(distances, kind="stable")[:_MAX_SCORED]
         # several groups and keys may lead from one view to one entry
-        _, first = np.unique(positions[near].astype(np.int64) * len(odds) + views[near], return_index=True)
+        _, first = np.unique(positions[near] * len(odds) + views[near], return_index=True)
         near = near[np.sort(first)]
-        positions, views = positions[near].astype(np.int64), views[near]
+        positions, views = positions[near], views[near]
         bits = flat_bits(np.ascontiguousarray(index.words[positions]).view(np.uint8))
         starts = score(odds[views], bits, COARSE)
         order = np.lexsort((views, positions, -starts))
@@ -248,44 +245,35 @@ class CropSearch:
         order = order[np.sort(first)]
         return positions[order], views[order], starts[order]
 
-    def _probed(self, odds: Floats, index: GuidedIndex) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-        """Look up the likeliest keys: view and position of everything found, with repeats."""
-        flats = 255 - index.groups
-        size = np.abs(odds)
-        np.minimum(size, -np.log(np.float32(COARSE.lapse)), out=size)
-        sure = -np.log1p(np.exp(-size))
-        values = np.int64(1) << np.arange(index.key_bits)
-        subsets = _subsets(min(self.flips, index.key_bits))
-        keys: list[npt.NDArray[np.int64]] = []
-        chances: list[Floats] = []
-        for flat in flats:
-            least = np.argsort(size[:, flat], axis=1, kind="stable")[:, : subsets.shape[1]]
-            key = np.matmul(odds[:, flat] > 0, values)
-            flips = values[least].astype(np.float64) @ subsets.T
-            keys.append(np.bitwise_xor(key[:, None], flips.astype(np.int64)))
-            costs = np.take_along_axis(size[:, flat], least, axis=1)
-            chances.append(sure[:, flat].sum(axis=1)[:, None] - costs @ subsets.T.astype(np.float32))
-        every = np.stack(chances)
-        floor = -np.inf
-        if every.size > self.max_probes:
-            floor = np.partition(every.ravel(), every.size - self.max_probes)[every.size - self.max_probes]
-        limit = self.max_compared // len(flats)
-        found_views, found_positions = [], []
-        for group, chance in enumerate(every):
-            # transposed, so that the keys with the fewest bits the other way come first
-            subset, view = np.nonzero(floor <= chance.T)
-            rows, positions = index.probe(group, keys[group][view, subset], limit)
-            found_views.append(view.take(rows))
-            found_positions.append(positions)
-        return np.concatenate(found_views), np.concatenate(found_positions)
+    def _probed(
+        self, odds: Floats, index: GuidedIndex
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+        """Look up the likeliest keys: view, position and distance of what is near enough, with repeats."""
+        picked = np.take(odds, 255 - index.groups, axis=1)
+        size = np.minimum(np.abs(picked), -np.log(np.float32(COARSE.lapse)))
+        flips = min(self.flips, index.key_bits)
+        keys, chances = likely_keys(picked, size, -np.log1p(np.exp(-size)), _subsets(flips), flips)
+        least = -np.inf
+        if chances.size > self.max_probes:
+            least = np.partition(chances.ravel(), chances.size - self.max_probes)[chances.size - self.max_probes]
+        queries = np.packbits((odds > 0)[:, ::-1], axis=1).view("<u8")
+        limit = self.max_compared // len(index.groups)
+        found = [
+            index.near(
+                group, keys[group], chances[group], queries, least=least, limit=limit, radius=self.max_start_distance
+            )
+            for group in range(len(index.groups))
+        ]
+        views, positions, distances = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return views, positions, distances
 
 
 @lru_cache(maxsize=16)
-def _subsets(flips: int) -> npt.NDArray[np.float64]:
+def _subsets(flips: int) -> npt.NDArray[np.uint32]:
     """Subsets of the ``flips`` least sure bits, at most 64, those that are likely on the mean first."""
     members = (np.arange(1 << flips)[:, None] >> np.arange(flips)) & 1
     cost = members @ (np.arange(flips) + 1.5)
-    return members[np.argsort(cost, kind="stable")][:64].astype(np.float64)
+    return np.argsort(cost, kind="stable")[:64].astype(np.uint32)
 
 
 def _by_frequency() -> npt.NDArray[np.int64]:

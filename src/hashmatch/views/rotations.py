@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ import numpy.typing as npt
 from hashmatch.hashers.base import Pixels, check_pixels
 from hashmatch.hashers.pdq_float32 import COSINES
 from hashmatch.hashers.tent import box_width, sample_positions
+from hashmatch.kernels.points import Tents, tent_luma
 
 __all__ = ["ANGLES", "MAX_ANGLE", "Frame", "TurnedBack", "turned_back", "upright_size"]
 
@@ -38,7 +40,6 @@ _CLEAR: Final = 0.012  # of the side, by which a filled corner must lie off the 
 _FEWEST: Final = 4
 _FLAT: Final = 16.0  # grey levels that JPEG may leave between places of one colour
 _TOGETHER: Final = 4  # views sampled at once, so that what is held stays in cache; measured
-_LUMA: Final = np.array((0.299, 0.587, 0.114), np.float32)
 
 _Floats = npt.NDArray[np.float32]
 _Sizes = tuple[float, float]
@@ -152,21 +153,16 @@ def upright_size(size: tuple[int, ...], angle: float, frame: Frame) -> _Sizes:
 
 def _reduced(pixels: Pixels) -> _Floats:
     """Average to grey cells of whole pixels, 256 to 511 along a side of 512 px or more; what is left over goes."""
-    height, width = pixels.shape[:2]
-    tall, wide = (max(1, side // _LEAST_CELLS) for side in (height, width))
-    channels = 1 if pixels.ndim == 2 or pixels.strides[2] == 0 else 3
-    planes = pixels if pixels.ndim == 3 else pixels[:, :, None]
-    kind: Any = np.uint16 if pixels.dtype == np.uint8 and tall * wide <= 256 else np.float32
-    rows = np.zeros((height // tall, width, channels), kind)
-    for line in range(tall):
-        rows += planes[line : height - height % tall : tall, :, :channels]
-    cells = np.zeros((len(rows), width // wide, channels), kind)
-    for line in range(wide):
-        cells += rows[:, line : width - width % wide : wide]
-    grey = cells.astype(np.float32)
-    grey /= np.float32(tall * wide)
-    reduced: _Floats = np.matmul(grey, _LUMA) if channels == 3 else grey[:, :, 0]
-    return reduced
+    planes = pixels[..., None] if pixels.ndim == 2 else pixels
+    return tent_luma(planes, _whole_cells(pixels.shape[0]), _whole_cells(pixels.shape[1]))
+
+
+@lru_cache(maxsize=16)
+def _whole_cells(n: int) -> Tents:
+    """Cells of as many whole pixels as leave 256 of them or more on a side of ``n`` px, each of the same weight."""
+    cell = max(1, n // _LEAST_CELLS)
+    count = n // cell
+    return Tents(np.arange(count, dtype=np.int64) * cell, np.full((count, cell), 1 / cell, np.float32))
 
 
 def _blurred(cells: _Floats, n: int) -> _Floats:
