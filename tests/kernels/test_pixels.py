@@ -169,3 +169,12 @@ def test_compiled_says_what_serves() -> None:
     """The groups are named, and pixels is said to be compiled exactly where its module is there."""
     assert set(compiled()) == {"codes", "guided", "pixels", "points"}
     assert compiled()["pixels"] == (native is not None)
+
+
+def test_a_fourth_byte_is_shown_only_where_all_of_it_is_the_picture() -> None:
+    """The first three of every four bytes have a whole memory; any other layout has none."""
+    four = np.random.default_rng(3).integers(0, 256, (6, 7, 4), dtype=np.uint8)
+    assert pixels.with_fourth_byte(four[..., :3]) is four
+    others = (four, four[..., 1:], four[::-1, :, :3], four[:5, :, :3], four[:, ::2, :3], four[..., 2::-1], four[..., 0])
+    for other in (*others, np.ascontiguousarray(four[..., :3]), four.view(np.int8)[..., :3]):
+        assert pixels.with_fourth_byte(other) is None

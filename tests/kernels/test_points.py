@@ -177,6 +177,19 @@ def test_patches_directions_and_coefficients_have_the_bits_of_the_twin(path: str
 
 @needs_native
 @every_path
+def test_samples_between_pixels_have_the_bits_of_the_twin(path: str) -> None:
+    """In, across and far beyond the sides, for any number of places, every sample equals NumPy's."""
+    for size in ((2, 2), (3, 40), (61, 47)):
+        image = (RNG.random(size) * 255).astype(np.float32)
+        for n in (0, 1, 15, 16, 17, 1000):
+            x, y = ((RNG.random((2, n)) * 3 - 1) * np.array([[size[1]], [size[0]]])).astype(np.float32)
+            if n > 3:
+                x[:4], y[:4] = (0, size[1] - 1, np.inf, -np.inf), (size[0] - 1, 0, -np.inf, np.inf)
+            assert same_bits(native.bilinear(image, x, y, path), reference_points.bilinear(image, x, y))
+
+
+@needs_native
+@every_path
 @settings(max_examples=60, deadline=None)
 @given(sampled=floats(st.integers(1, 3), st.just(16), st.just(16), extreme=True))
 def test_ties_are_decided_as_the_twin_decides_them(path: str, sampled: np.ndarray) -> None:
@@ -215,6 +228,13 @@ def test_what_would_read_outside_is_refused() -> None:
         native.patches([image[:1]], steps, at)
     with pytest.raises(ValueError, match="every patch"):
         native.patches([image], steps, replace(at, x=at.x[:3]))
+    place = np.zeros(3, np.float32)
+    with pytest.raises(ValueError, match="2 samples"):
+        native.bilinear(image[:1], place, place)
+    with pytest.raises(ValueError, match="two places"):
+        native.bilinear(image, place, place[:2])
+    with pytest.raises(ValueError, match="number"):
+        native.bilinear(image, np.float32([1, np.nan, 2]), place)
     sampled = np.zeros((2, 16, 16), np.float32)
     with pytest.raises(ValueError, match="16 x 16"):
         native.directions(sampled[:, :15].copy(), _WEIGHT)

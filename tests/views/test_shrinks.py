@@ -60,3 +60,14 @@ def test_a_thumbnail_of_a_file_is_the_same() -> None:
     with Image.open(buffer) as image:
         image.thumbnail((512, 512))
         assert np.array_equal(np.array(image), thumbnail(pixels, 512))
+
+
+@pytest.mark.parametrize("shape", [(530, 700), (20, 2000), (300, 400)])
+def test_four_bytes_a_pixel_are_seen_as_three(shape: tuple[int, int]) -> None:
+    """Pictures as the decoder lays them out, with an unused fourth byte, give what packed ones give."""
+    four = np.random.default_rng(7).integers(0, 256, (*shape, 4), dtype=np.uint8)
+    pixels = four[..., :3]
+    packed = pixels.copy()
+    assert np.array_equal(squashed(pixels), squashed(packed))
+    assert np.array_equal(thumbnail(pixels, 256), thumbnail(packed, 256))
+    assert shrunk_views(pixels) == shrunk_views(packed)

@@ -23,6 +23,8 @@ cdef extern from "points.h" nogil:
                   float *spare, uint8_t *peaks)
     void hm_patch(int wide, const float *image, int64_t height, int64_t width, float x0, float y0, float cosine,
                   float sine, float step, const float *grid, float *out)
+    void hm_bilinear(int wide, const float *image, int64_t height, int64_t width, const float *x, const float *y,
+                     int64_t n, float *out)
     void hm_directions(int wide, const float *patches, int64_t n, const float *weight, const float *slope, int n_slope,
                        float *out)
     void hm_values(int wide, const float *patches, int64_t n, const int32_t *cosines, const int32_t *order,
@@ -164,6 +166,28 @@ def patches(list images, const float[::1] steps, at, path=None):
     finally:
         free(starts)
         free(sizes)
+    return made
+
+
+def bilinear(const float[:, ::1] image, const float[::1] x, const float[::1] y, path=None):
+    cdef int64_t height = image.shape[0], width = image.shape[1], n = x.shape[0], i
+    cdef int wide = _wide(path)
+    cdef bint numbers = True
+    cdef float[::1] out
+    if height < 2 or width < 2 or height * width > 1 << 30:
+        raise ValueError("a picture has at least 2 samples a side")
+    if y.shape[0] != n:
+        raise ValueError("every sample has two places")
+    made = np.empty(n, np.float32)
+    if n:
+        out = made
+        with nogil:
+            for i in range(n):
+                numbers = numbers and x[i] == x[i] and y[i] == y[i]
+            if numbers:
+                hm_bilinear(wide, &image[0, 0], height, width, &x[0], &y[0], n, &out[0])
+        if not numbers:
+            raise ValueError("a place must be a number")
     return made
 
 

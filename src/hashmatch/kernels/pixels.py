@@ -27,6 +27,7 @@ __all__ = [
     "tent_averages",
     "transform",
     "transform_float32",
+    "with_fourth_byte",
 ]
 
 _chosen: Any = reference_pixels if native is None else native
@@ -63,6 +64,33 @@ def in_memory_order(pixels: npt.NDArray[Any]) -> tuple[Bytes, int]:
         pixels, step = np.ascontiguousarray(pixels), 3
     shape = (len(pixels), step * (pixels.shape[1] - 1) + 3)
     return np.lib.stride_tricks.as_strided(pixels, shape, (pixels.strides[0], 1), writeable=False), step
+
+
+def with_fourth_byte(pixels: npt.NDArray[Any]) -> Bytes | None:
+    """Show the memory of a picture that is the first three of every four bytes of it, as decoders lay pictures out.
+
+    Parameters
+    ----------
+    pixels : (H, W, 3) array
+        Any.
+
+    Returns
+    -------
+    (H, W, 4) uint8 array or None
+        The whole memory; None where it has another layout, or where it cannot be known to be all there.
+    """
+    whole = pixels.base
+    if (
+        isinstance(whole, np.ndarray)
+        and pixels.dtype == whole.dtype == np.uint8
+        and whole.shape == (*pixels.shape[:2], 4)
+        and whole.flags.c_contiguous
+        and pixels.strides == whole.strides
+        and pixels.shape[2:] == (3,)
+        and pixels.ctypes.data == whole.ctypes.data
+    ):
+        return whole
+    return None
 
 
 def tent_averages(pixels: npt.NDArray[Any], down: Taps, along: tuple[Taps, ...]) -> Floats:

@@ -58,6 +58,16 @@ HM_INLINE void hm_luma_body(const uint8_t *HM_ALONE row, int64_t pixel, int64_t 
         float a = share[0], b = share[1], c = share[2];
         for (x = 0; x < width; x++)
             out[x] = ((float)row[3 * x] * a + (float)row[3 * x + 1] * b) + (float)row[3 * x + 2] * c;
+    } else if (HM_AVX2 && pixel == 4 && channel == 1) { /* four bytes at a time, but for the last pixel's fourth */
+        float a = share[0], b = share[1], c = share[2];
+        const uint8_t *at = row + 4 * (width - 1);
+        for (x = 0; x < width - 1; x++) {
+            uint32_t four;
+            memcpy(&four, row + 4 * x, 4);
+            out[x] = ((float)(int32_t)(four & 255) * a + (float)(int32_t)(four >> 8 & 255) * b) +
+                     (float)(int32_t)(four >> 16 & 255) * c;
+        }
+        out[width - 1] = ((float)at[0] * a + (float)at[1] * b) + (float)at[2] * c;
     } else {
         float a = share[0], b = share[1], c = share[2];
         for (x = 0; x < width; x++) {
@@ -223,6 +233,44 @@ HM_BOTH(hm_patch,
         (const float *image, int64_t height, int64_t width, float x0, float y0, float cosine, float sine, float step,
          const float *grid, float *out),
         (image, height, width, x0, y0, cosine, sine, step, grid, out))
+
+/* Samples between pixels; beyond the sides the last pixel goes on. */
+HM_INLINE void hm_bilinear_body(const float *image, int64_t height, int64_t width, const float *x, const float *y,
+                                int64_t n, float *out)
+{
+    float right = (float)(width - 1), bottom = (float)(height - 1);
+    int32_t last_left = (int32_t)(width - 2), last_top = (int32_t)(height - 2), wide = (int32_t)width;
+    int64_t i, j;
+    for (i = 0; i < n; i += HM_SIDE) {
+        int64_t many = n - i < HM_SIDE ? n - i : HM_SIDE;
+        float u[HM_SIDE], v[HM_SIDE];
+        int32_t at[HM_SIDE];
+        for (j = 0; j < many; j++) {
+            float across = x[i + j], down = y[i + j];
+            int32_t left, top;
+            across = across > 0.0f ? across : 0.0f;
+            across = across < right ? across : right;
+            down = down > 0.0f ? down : 0.0f;
+            down = down < bottom ? down : bottom;
+            left = (int32_t)across;
+            top = (int32_t)down;
+            left = left < last_left ? left : last_left;
+            top = top < last_top ? top : last_top;
+            u[j] = across - (float)left;
+            v[j] = down - (float)top;
+            at[j] = top * wide + left;
+        }
+        for (j = 0; j < many; j++) {
+            const float *p = image + at[j];
+            float a = p[0], c = p[width];
+            float upper = a + u[j] * (p[1] - a), lower = c + u[j] * (p[width + 1] - c);
+            out[i + j] = upper + v[j] * (lower - upper);
+        }
+    }
+}
+HM_BOTH(hm_bilinear,
+        (const float *image, int64_t height, int64_t width, const float *x, const float *y, int64_t n, float *out),
+        (image, height, width, x, y, n, out))
 
 #define HM_BINS 36
 

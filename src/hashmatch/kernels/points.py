@@ -23,6 +23,7 @@ __all__ = [
     "TURNS",
     "Sampling",
     "Tents",
+    "bilinear",
     "blur",
     "coefficients",
     "directions",
@@ -56,6 +57,12 @@ def peaks(levels: Float32s, least: float, margin: int) -> npt.NDArray[np.bool_]:
 def patches(images: list[Float32s], steps: Float32s, at: Sampling) -> Float32s:
     """`reference_points.patches`."""
     sampled: Float32s = _chosen.patches(images, steps, at)
+    return sampled
+
+
+def bilinear(image: Float32s, x: Float32s, y: Float32s) -> Float32s:
+    """`reference_points.bilinear`."""
+    sampled: Float32s = _chosen.bilinear(image, x, y)
     return sampled
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "TURNS",
     "Sampling",
     "Tents",
+    "bilinear",
     "blur",
     "coefficients",
     "directions",
@@ -220,11 +221,24 @@ def patches(images: list[Float32s], steps: Float32s, at: Sampling) -> Float32s:
         c, s = at.cosine[mine, None, None], at.sine[mine, None, None]
         x = (at.x[mine, None, None] + (c * at.grid - s * at.grid[:, None])) / steps[number]
         y = (at.y[mine, None, None] + (s * at.grid + c * at.grid[:, None])) / steps[number]
-        out[mine] = _bilinear(image, x, y)
+        out[mine] = bilinear(image, x, y)
     return out
 
 
-def _bilinear(image: Float32s, x: Float32s, y: Float32s) -> Float32s:
+def bilinear(image: Float32s, x: Float32s, y: Float32s) -> Float32s:
+    """Read a picture between its pixels; beyond the sides the last pixel goes on.
+
+    Parameters
+    ----------
+    image : (h, w) float32 array
+        At least 2 samples a side.
+    x, y : float32 arrays of one shape
+        Places, px; the middle of the first sample is 0. The compiled twin takes them in one dimension.
+
+    Returns
+    -------
+    float32 array of that shape
+    """
     height, width = image.shape
     x, y = np.clip(x, 0, np.float32(width - 1)), np.clip(y, 0, np.float32(height - 1))
     left = np.minimum(x.astype(np.int32), width - 2)

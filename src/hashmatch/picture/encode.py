@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from hashmatch.kernels.pixels import with_fourth_byte
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -186,9 +188,15 @@ def thumbnail(pixels: Pixels, side: int) -> Pixels:
     side : int
         Side of the square, px, at least 1.
     """
-    shrunk = to_pil(pixels)
+    from PIL import Image
+
+    whole = with_fourth_byte(check_pixels(pixels))
+    if whole is None:
+        shrunk = to_pil(pixels)
+    else:  # Pillow keeps RGB in four bytes a pixel too, so nothing is copied
+        shrunk = Image.frombuffer("RGBX", (whole.shape[1], whole.shape[0]), whole, "raw", "RGBX", 0, 1)
     shrunk.thumbnail((side, side))
-    return np.array(shrunk)
+    return np.array(shrunk)[..., :3]
 
 
 def rotate(pixels: Pixels, degrees: float, *, fill: tuple[int, int, int] = (0, 0, 0)) -> Pixels:

@@ -252,7 +252,7 @@ class CropSearch:
         picked = np.take(odds, 255 - index.groups, axis=1)
         size = np.minimum(np.abs(picked), -np.log(np.float32(COARSE.lapse)))
         flips = min(self.flips, index.key_bits)
-        keys, chances = likely_keys(picked, size, -np.log1p(np.exp(-size)), _subsets(flips), flips)
+        keys, chances = likely_keys(picked, size, -np.log(1 + np.exp(-size)), _subsets(flips), flips)
         least = -np.inf
         if chances.size > self.max_probes:
             least = np.partition(chances.ravel(), chances.size - self.max_probes)[chances.size - self.max_probes]

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from hashmatch.hashers.base import Pixels, check_pixels
 from hashmatch.hashers.pdq_float32 import COSINES
 from hashmatch.hashers.tent import box_width, sample_positions
-from hashmatch.kernels.points import Tents, tent_luma
+from hashmatch.kernels.points import Tents, bilinear, tent_luma
 
 __all__ = ["ANGLES", "MAX_ANGLE", "Frame", "TurnedBack", "turned_back", "upright_size"]
 
@@ -214,17 +214,10 @@ def _sampled(cells: _Floats, size: tuple[int, ...], views: list[tuple[float, _Si
     tall, wide = (max(1, side // _LEAST_CELLS) for side in size)
     sine, cosine = np.sin(angles), np.cos(angles)
     # turned anticlockwise by the angle, what is seen at (x, y) came from here; y grows downwards
-    across = x * (cosine / wide) - y * (sine / wide) + np.float32(size[1] / 2 / wide - 0.5)
-    down = x * (sine / tall) + y * (cosine / tall) + np.float32(size[0] / 2 / tall - 0.5)
+    across: npt.NDArray[Any] = x * (cosine / wide) - y * (sine / wide) + np.float32(size[1] / 2 / wide - 0.5)
+    down: npt.NDArray[Any] = x * (sine / tall) + y * (cosine / tall) + np.float32(size[0] / 2 / tall - 0.5)
     held_across, held_down = np.clip(across, 0, cells.shape[1] - 1), np.clip(down, 0, cells.shape[0] - 1)
-    left = np.minimum(held_across.astype(np.int32), cells.shape[1] - 2)
-    top = np.minimum(held_down.astype(np.int32), cells.shape[0] - 2)
-    by_x, by_y = held_across - left, held_down - top
-    flat, at = cells.ravel(), top * cells.shape[1] + left
-    upper, lower = flat.take(at), flat.take(at + cells.shape[1])
-    upper += by_x * (flat.take(at + 1) - upper)
-    lower += by_x * (flat.take(at + (cells.shape[1] + 1)) - lower)
-    seen: _Floats = upper + by_y * (lower - upper)
+    seen: _Floats = bilinear(cells, across.ravel(), down.ravel()).reshape(across.shape)
     outside = ((across != held_across) | (down != held_down)).nonzero()
     # half a cell of what lies beyond the last middle was seen
     beyond = [

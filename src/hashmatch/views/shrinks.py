@@ -14,6 +14,7 @@ import numpy as np
 from hashmatch.hashers.base import Pixels, check_pixels
 from hashmatch.hashers.pdq import PDQHasher
 from hashmatch.hashes import HashValue
+from hashmatch.kernels.pixels import with_fourth_byte
 from hashmatch.picture.encode import thumbnail
 
 __all__ = ["SHRUNK_SIDE", "ShrinkKind", "Shrunk", "shrunk_views", "squashed"]
@@ -89,5 +90,10 @@ def squashed(pixels: Pixels) -> Pixels:
         Any picture; sides under 512 px are enlarged.
     """
     rows, columns = (np.arange(SHRUNK_SIDE) * side // SHRUNK_SIDE for side in pixels.shape[:2])
-    taken: Pixels = np.take(pixels[rows], columns, axis=1)
+    whole = with_fourth_byte(pixels)
+    if whole is not None:  # whole pixels of four bytes are taken in half the time
+        four = np.take(whole.view(np.uint32)[rows, :, 0], columns, axis=1)
+        taken: Pixels = four.view(np.uint8).reshape(*four.shape, 4)[..., :3]
+        return taken
+    taken = np.take(pixels[rows], columns, axis=1)
     return taken
