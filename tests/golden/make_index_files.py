@@ -25,7 +25,7 @@ def main() -> None:
     }
     for name, index in indexes.items():
         index.remove([7])
-        index.save(Path(__file__).parent / f"index-v2-{name}.bin", tag={"list": "golden"})
+        index.save(Path(__file__).parent / f"index-v3-{name}.bin", tag={"list": "golden"})
 
 
 if __name__ == "__main__":

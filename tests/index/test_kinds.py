@@ -78,7 +78,9 @@ def test_multi_with_wide_heads() -> None:
     index = multi(codes, widths=(8, 8, 8))
     before = as_hits(index.search(codes[3], 9))
     core = index._segments[0].core
-    core._tables = replace(core._tables, heads=core._tables.heads.astype("<u8"))
+    heads = core._tables.heads.astype("<u8")
+    wide = heads & (2**31 - 1) | heads >> 31 << 63  # the mark of a run is the highest bit
+    core._tables = replace(core._tables, heads=wide)
     assert as_hits(index.search(codes[3], 9)) == before
     assert len(before) > 0
 

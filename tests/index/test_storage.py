@@ -129,9 +129,9 @@ def test_another_version_is_named(saved: tuple[type[Any], Path]) -> None:
     """A file of a later format says which version it is and which one is read."""
     cls, path = saved
     whole = bytearray(path.read_bytes())
-    whole[8] = 3
+    whole[8] = 4
     path.write_bytes(whole)
-    with pytest.raises(IndexFormatError, match="format version 3, this hashmatch reads 1 to 2"):
+    with pytest.raises(IndexFormatError, match="format version 4, this hashmatch reads 1 to 3"):
         cls.load(path)
 
 
@@ -197,7 +197,7 @@ def test_tags_are_text(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 @pytest.mark.parametrize("name", ["linear", "bktree", "bktree-euclidean", "multi", "exact"])
 def test_golden_files(name: str, version: int) -> None:
     """Files written by every format version are read for ever."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hashmatch.index import BKTree
 from hashmatch.index.costs import MEASURED
-from hashmatch.index.multi import build_tables
+from hashmatch.index.multi import build_tables, item_bits
 from hashmatch.index.substrings import plan_probes
 from hashmatch.kernels import codes as facade
 from hashmatch.kernels import pack_words, reference, reference_codes, substring_keys
@@ -71,7 +71,7 @@ def test_fill_and_pack(n: int, width: int, seed: int) -> None:
     keys[: n // 3] = 0
     ends, rows = reference_codes.table_fill(keys, width)
     same(native.table_fill(keys, width), (ends, rows))
-    same(native.table_pack(ends, rows, n, 7), reference_codes.table_pack(ends, rows, n, 7))
+    same(native.table_pack(ends, rows, 7), reference_codes.table_pack(ends, rows, 7))
     assert sorted(rows.tolist()) == list(range(n))
 
 
@@ -85,7 +85,7 @@ def test_tables_are_checked(kernels: Any) -> None:
     rows = np.arange(3, dtype=np.uint32)
     for ends in ([3, 2, 3, 3], [0, 1, 2, 2], []):
         with pytest.raises(ValueError, match=r"fill|overlap"):
-            kernels.table_pack(np.array(ends, np.uint32), rows, 3, 0)
+            kernels.table_pack(np.array(ends, np.uint32), rows, 0)
 
 
 def looked_up(kernels: Any, codes: np.ndarray, queries: np.ndarray, radius: int, most: int, **given: Any) -> Any:
@@ -103,7 +103,9 @@ def looked_up(kernels: Any, codes: np.ndarray, queries: np.ndarray, radius: int,
     plan = plan_probes(tables.widths, len(codes), radius, 1e15, MEASURED)
     assert plan is not None
     starts, widths = np.array([0, 9, 18]), np.array([9, 9, 7])
-    asked = (*parts.values(), pack_words(queries), starts, widths, plan.tables, plan.masks, radius, most)
+    tag_bits = item_bits(len(codes), tables.widths)[1]
+    probes = (plan.tables, plan.masks, plan.bounds, tag_bits)
+    asked = (*parts.values(), pack_words(queries), starts, widths, *probes, radius, most)
     return kernels.table_find(*asked) if path is None else kernels.table_find(*asked, path)
 
 
@@ -124,10 +126,11 @@ def test_find(path: str, n: int, k: int, radius: int, most: int, seed: int) -> N
     expected = looked_up(reference_codes, codes, queries, radius, most)
     same(looked_up(native, codes, queries, radius, most, path=path), expected)
     heads = build_tables(pack_words(codes), (9, 9, 7)).heads.astype(np.uint64)
+    heads ^= heads >> np.uint64(31) << np.uint64(31) ^ heads >> np.uint64(31) << np.uint64(63)
     same(looked_up(native, codes, queries, radius, most, path=path, heads=heads), expected)
     judge = [reference.hamming_scan(pack_words(codes), query, radius)[0].tolist() for query in pack_words(queries).T]
     for owner in range(len(queries)):
-        if not expected[4][owner]:
+        if owner not in expected[4]:
             assert expected[1][expected[0] == owner].tolist() == judge[owner]
 
 
@@ -203,15 +206,18 @@ def test_substrings_stand_where_keys_say() -> None:
     columns = pack_words(codes)
     tables = build_tables(columns, (20, 20, 20, 10))
     bit = first = 0
-    for width in tables.widths:
+    row_bits, tag_bits = item_bits(len(codes), tables.widths)
+    assert (row_bits, tag_bits) == (8, 10)
+    for i, width in enumerate(tables.widths):
+        after = substring_keys(columns, 0 if i == 3 else bit + width, tables.widths[(i + 1) % 4]).tolist()
         for row, key in enumerate(substring_keys(columns, bit, width).tolist()):
             bucket = first + key
             word, before = (int(value) for value in tables.marks[bucket // 64])
             assert word >> bucket % 64 & 1
             head = int(tables.heads[before + (word & ((1 << bucket % 64) - 1)).bit_count()])
-            place = head - len(codes)
+            place = head - (1 << 31)
             members = [head] if place < 0 else tables.runs[place + 1 : place + 1 + int(tables.runs[place])].tolist()
-            assert row in members
+            assert row | (after[row] & 1023) << row_bits in members
         bit += width
         first += 1 << width
 

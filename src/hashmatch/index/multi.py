@@ -39,21 +39,41 @@ class Tables:
 def build_tables(columns: Packed, widths: tuple[int, ...]) -> Tables:
     """Sort the rows of word columns into the buckets of every table."""
     n = columns.shape[1]
+    row_bits, tag_bits = item_bits(n, widths)
+    has_short_heads = row_bits < 32 and 3 * n * len(widths) < 1 << 32  # a table has at most 1.5 n runs
     filled = np.zeros(-(-sum(1 << width for width in widths) // 64) * 64, dtype=np.bool_)
     heads, runs = [], []
-    bucket = bit = n_runs = 0
-    for width in widths:
-        ends, rows = table_fill(kernels.substring_keys(columns, bit, width), width)
-        filled[bucket : bucket + (1 << width)], some_heads, some_runs = table_pack(ends, rows, n, n_runs)
-        heads.append(some_heads.astype("<u4") if n + n_runs + len(some_runs) < 2**32 else some_heads)
+    bucket = n_runs = 0
+    starts = np.cumsum([0, *widths])
+    first = keys = kernels.substring_keys(columns, 0, widths[0])
+    for i, width in enumerate(widths):
+        ends, items = table_fill(keys, width)
+        is_last = i == len(widths) - 1
+        keys = first if is_last else kernels.substring_keys(columns, int(starts[i + 1]), widths[i + 1])
+        if tag_bits:
+            items |= (keys & np.uint32((1 << tag_bits) - 1)).take(items) << np.uint32(row_bits)
+        filled[bucket : bucket + (1 << width)], some_heads, some_runs = table_pack(ends, items, n_runs)
+        heads.append(_shortened(some_heads) if has_short_heads else some_heads)
         runs.append(some_runs)
         bucket += 1 << width
-        bit += width
         n_runs += len(some_runs)
     bits = np.packbits(filled, bitorder="little").view("<u8")
     counts = np.bitwise_count(bits)
     before = np.cumsum(counts, dtype="<u8") - counts
     return Tables(widths, np.stack([bits, before], axis=1), np.concatenate(heads), np.concatenate(runs))
+
+
+def item_bits(n: int, widths: tuple[int, ...]) -> tuple[int, int]:
+    """Say how many bits of what stands in a bucket are the row, and how many the tag; 31 at most, or 32 and none."""
+    row_bits = max(1, (n - 1).bit_length())
+    if len(widths) == 1:
+        return row_bits, 0  # there is no next substring
+    return row_bits, max(0, min(31 - row_bits, min(widths)))
+
+
+def _shortened(heads: NDArray[np.uint64]) -> NDArray[np.uint32]:
+    """Move the mark of a run from the highest of 64 bits to that of 32."""
+    return ((heads >> np.uint64(63) << np.uint64(31)) | heads).astype("<u4")
 
 
 class MultiCore:
@@ -64,6 +84,7 @@ class MultiCore:
         self._codes = codes
         self._tables = tables
         self._costs = costs
+        self._tag_bits = item_bits(len(codes), tables.widths)[1]
         self._starts = np.cumsum([0, *tables.widths[:-1]], dtype=np.int64)
         self._sizes = np.array(tables.widths, dtype=np.int64)
         self._plans: dict[int, tuple[ProbePlan | None, int]] = {}
@@ -115,15 +136,15 @@ class MultiCore:
             self._sizes,
             plan.tables,
             plan.masks,
+            plan.bounds,
+            self._tag_bits,
             radius,
             most,
         )
         found = Found(owners, rows, distances, queries.shape[1] * len(plan.masks), compared, 0)
-        if crowded.any():
-            found = join_found([found, self._scan(queries, crowded.nonzero()[0], radius)])
-        if not first:
-            return found
-        return Found(found.owners + first, found.rows, found.distances, found.probes, found.compared, found.scanned)
+        if len(crowded):
+            found = join_found([found, self._scan(queries, crowded, radius)])
+        return found._replace(owners=found.owners + first) if first else found
 
     def _scan(self, queries: Packed, asked: NDArray[np.int64], radius: int) -> Found:
         """Compare some of the queries with every code."""
@@ -144,7 +165,7 @@ class MultiCore:
         return {
             "codes": self._codes,
             "widths": widths,
-            "marks": tables.marks,
+            "filled": tables.marks,
             "heads": tables.heads,
             "runs": tables.runs,
         }
@@ -256,12 +277,15 @@ class MultiIndex(SegmentedIndex):
 
     def _restore_core(self, sections: Mapping[str, NDArray[Any]]) -> Core:
         widths = _checked_widths(sections["widths"].tolist(), self.n_bits)
-        if "marks" not in sections:  # format version 1: other tables over the same codes
+        if "marks" not in sections and "filled" not in sections:  # format version 1: other tables, codes by columns
             return MultiCore.build(self._hamming, check_sections(self._space, sections), widths, self._costs)
-        codes, marks, heads, runs = (sections[name] for name in ("codes", "marks", "heads", "runs"))
+        codes = sections["codes"]
         n_words = -(-self._space.n_bytes // 8)
         if codes.dtype.str != "<u8" or codes.ndim != 2 or codes.shape[1] != n_words:
             raise ValueError("the codes have the wrong type or shape")
+        if "filled" not in sections:  # format version 2: buckets without tags
+            return MultiCore.build(self._hamming, np.ascontiguousarray(codes.T), widths, self._costs)
+        marks, heads, runs = (sections[name] for name in ("filled", "heads", "runs"))
         if marks.dtype.str != "<u8" or marks.shape != (-(-sum(1 << width for width in widths) // 64), 2):
             raise ValueError("the marks have the wrong type or shape")
         if heads.dtype.str not in ("<u4", "<u8") or heads.ndim != 1 or runs.dtype.str != "<u4" or runs.ndim != 1:

@@ -137,8 +137,8 @@ class SegmentedIndex(ABC):
         IndexFormatError
             If the index was loaded from a file that proves to be corrupt.
         """
-        _, positions, distances, _ = self._find(_one(query), radius)
-        return positions, distances
+        found, positions = self._find(_one(query), radius)
+        return positions, found.distances
 
     def search_batch(self, queries: ArrayLike, radius: int) -> tuple[NDArray[np.int64], Positions, Distances]:
         """Search many queries at once.
@@ -164,15 +164,17 @@ class SegmentedIndex(ABC):
         TypeError, ValueError, AlgorithmMismatchError, IndexFormatError
             As for `search`.
         """
-        rows, positions, distances, _ = self._find(queries, radius)
-        return rows, positions, distances
+        found, positions = self._find(queries, radius)
+        return found.owners, positions, found.distances
 
     def explain(self, query: ArrayLike, radius: int) -> Explanation:
         """Search as `search` does and count what it cost; raises as `search` does."""
-        _, positions, distances, stats = self._find(_one(query), radius)
-        return Explanation(positions=positions, distances=distances, stats=stats)
+        found, positions = self._find(_one(query), radius)
+        stats = SearchStats(probes=found.probes, compared=found.compared, scanned=found.scanned)
+        return Explanation(positions=positions, distances=found.distances, stats=stats)
 
-    def _find(self, queries: ArrayLike, radius: int) -> tuple[NDArray[np.int64], Positions, Distances, SearchStats]:
+    def _find(self, queries: ArrayLike, radius: int) -> tuple[Found, Positions]:
+        """Search all segments; the hits by query, distance, position, and their positions."""
         codes = check_codes(queries, self._space.n_bytes, what="queries")
         bound = check_radius(radius, self.max_distance)
         packed, k = self._space.pack(codes), len(codes)
@@ -182,13 +184,8 @@ class SegmentedIndex(ABC):
                 found = segment.core.find(packed, k, bound)
                 if segment.live is not None:
                     live = segment.live.take(found.rows)
-                    found = Found(
-                        found.owners[live],
-                        found.rows[live],
-                        found.distances[live],
-                        found.probes,
-                        found.compared,
-                        found.scanned,
+                    found = found._replace(
+                        owners=found.owners[live], rows=found.rows[live], distances=found.distances[live]
                     )
                 parts.append((found, segment.positions.take(found.rows)))
         except (IndexError, ValueError) as error:
@@ -198,19 +195,17 @@ class SegmentedIndex(ABC):
                 "the index holds impossible numbers: the file it was loaded from is corrupt, or was forged; "
                 "rebuild it from the list"
             ) from error
-        found = join_found([part for part, _ in parts])
-        positions = np.concatenate([part for _, part in parts]) if parts else np.empty(0, dtype=np.int64)
-        owners, distances = found.owners, found.distances
+        if len(parts) == 1:
+            found, positions = parts[0]
+        else:
+            found = join_found([part for part, _ in parts])
+            positions = np.concatenate([np.empty(0, dtype=np.int64), *(part for _, part in parts)])
         if len(positions) > 1:
-            keys = (positions, distances, owners) if k > 1 else (positions, distances)
+            keys = (positions, found.distances, found.owners) if k > 1 else (positions, found.distances)
             order = np.lexsort(keys)
-            owners, positions, distances = owners[order], positions[order], distances[order]
-        return (
-            owners,
-            positions,
-            distances,
-            SearchStats(probes=found.probes, compared=found.compared, scanned=found.scanned),
-        )
+            positions = positions[order]
+            found = found._replace(owners=found.owners[order], distances=found.distances[order])
+        return found, positions
 
     # Edits
 

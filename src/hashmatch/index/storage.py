@@ -1,9 +1,9 @@
 r"""The index file: one header, then named arrays, every byte under a checksum.
 
-Format version 1; all numbers little-endian::
+All numbers little-endian::
 
     0    8  magic 89 48 4D 49 0D 0A 1A 0A        (\x89 H M I, then bytes that a text transfer would change)
-    8    4  format version, 1
+    8    4  format version
     12   4  length of the header in bytes, a multiple of 64
     16   8  length of the file in bytes
     24   8  entries
@@ -53,8 +53,8 @@ __all__ = ["FORMAT_VERSION", "IndexFile", "Verify", "read_index_file", "write_in
 
 Verify: TypeAlias = Literal["full", "header"]
 
-FORMAT_VERSION: Final = 2
-_READABLE: Final = (1, 2)  # 2 brought other tables of the kind "multi"
+FORMAT_VERSION: Final = 3
+_READABLE: Final = (1, 2, 3)  # 2 and 3 brought other tables of the kind "multi"
 _MAGIC: Final = b"\x89HMI\r\n\x1a\n"
 _HEAD: Final = struct.Struct("<8sIIQQQIHHII16s16s")
 _SECTION: Final = struct.Struct("<16s8sIIQQQQ32s")

@@ -4,6 +4,12 @@ If a code is within distance r of the query, and each substring i is probed to a
 then in at least one substring the two differ in at most r_i bits; else they would differ in at least Σ (r_i + 1) bits.
 This holds for any disjoint substrings, of any widths, whether or not they cover all bits. The textbook choice for m
 equal substrings and r = m q + a is radius q for a + 1 of them and q - 1 for the others.
+
+More can be asked of a candidate. Let d_i be its distance in substring i and x_i = d_i - (r_i + 1); the x_i of a hit
+add up to less than 0, so of the substrings in a ring there is one from which on all sums x_i, x_i + x_(i+1), ... are below 0
+(Raney's lemma). That one finds it, and there d_i + d_(i+1) <= r_i + r_(i+1) + 1. So what stands in a bucket but differs
+more in the next substring need not be looked at: if it is a hit, another substring finds it.
+Source: J. Qin, C. Xiao, "Pigeonring: a principle for faster thresholded similarity search", VLDB 2018.
 """
 
 from __future__ import annotations
@@ -39,12 +45,15 @@ class ProbePlan:
         Substring of each probe.
     masks : (p,) int64 array
         What to XOR the substring's key with; the number of the substring's first bucket is contained.
+    bounds : (p,) int64 array
+        Most bits in which what a probe finds may differ from the query in the next substring, the first after the last.
     radii : tuple of int
         Radius of each substring; -1 where it is not probed.
     """
 
     tables: NDArray[np.int64]
     masks: NDArray[np.int64]
+    bounds: NDArray[np.int64]
     radii: tuple[int, ...]
 
 
@@ -150,13 +159,14 @@ def plan_probes(widths: tuple[int, ...], n: int, radius: int, affordable: float,
     chosen = _choose_radii(widths, n, radius, costs)
     if chosen is None or chosen[1] > affordable:
         return None
-    tables, masks, first = [], [], 0
+    tables, masks, bounds, first = [], [], [], 0
     for i, (width, r) in enumerate(zip(widths, chosen[0], strict=True)):
         flips = _masks_within(width, r)
         tables.append(np.full(len(flips), i, dtype=np.int64))
         masks.append(flips | first)
+        bounds.append(r + chosen[0][(i + 1) % len(widths)] + 1 - np.bitwise_count(flips).astype(np.int64))
         first += 1 << width
-    return ProbePlan(np.concatenate(tables), np.concatenate(masks), tuple(chosen[0]))
+    return ProbePlan(np.concatenate(tables), np.concatenate(masks), np.concatenate(bounds), tuple(chosen[0]))
 
 
 @lru_cache(maxsize=128)

@@ -21,13 +21,15 @@ def table_find(
     widths: NDArray[np.int64],
     tables: NDArray[np.int64],
     masks: NDArray[np.int64],
+    bounds: NDArray[np.int64],
+    tag_bits: int,
     radius: int,
     most: int,
     path: str | None = None,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32], int, NDArray[np.bool_]]: ...
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32], int, NDArray[np.int64]]: ...
 def table_fill(keys: NDArray[np.uint32], width: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]: ...
 def table_pack(
-    ends: NDArray[np.uint32], rows: NDArray[np.uint32], n: int, base: int
+    ends: NDArray[np.uint32], items: NDArray[np.uint32], base: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.uint64], NDArray[np.uint32]]: ...
 def tree_find(
     columns: NDArray[np.uint64],

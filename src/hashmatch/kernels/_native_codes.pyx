@@ -32,9 +32,23 @@ cdef extern from "codes.h" nogil:
         int64_t n_buckets
         int64_t n_heads
         int64_t n_runs
+        int row_bits
+        int tag_bits
+
+    ctypedef struct hm_probes:
+        const int64_t *keys
+        const int64_t *tags
+        const int64_t *owners
+        const int64_t *masks
+        const int64_t *bounds
+        int64_t n
+
+    ctypedef struct hm_place:
+        uint64_t place
+        int64_t probe
 
     ctypedef struct hm_scratch:
-        uint64_t *places
+        hm_place *places
         uint32_t *rows
         int64_t room
 
@@ -59,8 +73,7 @@ cdef extern from "codes.h" nogil:
     int hm_scan(const hm_columns *, const uint64_t *, int64_t, int, hm_hits *)
     int hm_check(const hm_rows *, const uint64_t *, int64_t, const uint32_t *, int64_t, int, hm_hits *)
     int hm_order(hm_hits *, int64_t)
-    int64_t hm_candidates(const hm_tables *, int64_t, const uint64_t *, int64_t, const int64_t *, const int64_t *,
-                          const int64_t *, int64_t, int64_t, int, hm_scratch *)
+    int64_t hm_candidates(const hm_tables *, const hm_rows *, const hm_probes *, int64_t, int, hm_scratch *)
     int64_t hm_descend(const hm_tree *, const hm_columns *, const uint64_t *, int64_t, int, hm_list *, hm_list *,
                        int64_t *, hm_hits *)
     int hm_leaves(const hm_tree *, const hm_columns *, const uint64_t *, int64_t, int, const hm_list *, hm_hits *)
@@ -76,14 +89,34 @@ cdef int _level(path) except -1:
 
 cdef _taken(hm_hits *hits):
     """Copy the hits into arrays."""
-    rows = np.empty(hits.n, dtype=np.int64)
     distances = np.empty(hits.n, dtype=np.int32)
-    cdef int64_t[::1] to_rows = rows
-    cdef int32_t[::1] to_distances = distances
+    cdef int32_t[::1] to
     if hits.n:
-        memcpy(&to_rows[0], hits.rows, hits.n * sizeof(int64_t))
-        memcpy(&to_distances[0], hits.distances, hits.n * sizeof(int32_t))
-    return rows, distances
+        to = distances
+        memcpy(&to[0], hits.distances, hits.n * sizeof(int32_t))
+    return _copied(hits.rows, hits.n), distances
+
+
+cdef _copied(const int64_t *numbers, int64_t n):
+    """Copy numbers into an array."""
+    array = np.empty(n, dtype=np.int64)
+    cdef int64_t[::1] to
+    if n:
+        to = array
+        memcpy(&to[0], numbers, n * sizeof(int64_t))
+    return array
+
+
+cdef _owners(const int64_t *ends, int64_t k):
+    """Number of the query of each hit, from where each query's hits end."""
+    array = np.empty(ends[k - 1] if k else 0, dtype=np.int64)
+    cdef int64_t[::1] to = array
+    cdef int64_t owner, i = 0
+    for owner in range(k):
+        while i < ends[owner]:
+            to[i] = owner
+            i += 1
+    return array
 
 
 cdef int _checked(int64_t failed) except -1:
@@ -152,18 +185,24 @@ def rows_scan(const uint64_t[:, ::1] codes, const uint64_t[:] query, int64_t rad
 
 def table_find(const uint64_t[:, ::1] codes, const uint64_t[:, ::1] marks, heads, const uint32_t[::1] runs,
                const uint64_t[:, :] queries, const int64_t[::1] starts, const int64_t[::1] widths,
-               const int64_t[::1] tables, const int64_t[::1] masks, int64_t radius, int64_t most, path=None):
+               const int64_t[::1] tables, const int64_t[::1] masks, const int64_t[::1] bounds, int tag_bits,
+               int64_t radius, int64_t most, path=None):
     cdef int64_t n_words = codes.shape[1], k = queries.shape[1], n_tables = starts.shape[0], p = tables.shape[0]
     cdef int64_t i, t, w, shift, found, before, compared = 0, buckets = 0, failed = 0, strange = 0
+    cdef int row_bits = 1
     cdef int level = _level(path)
     cdef const uint32_t[::1] heads4
     cdef const uint64_t[::1] heads8
     cdef hm_rows stored
     cdef hm_tables shelves
+    cdef hm_probes probes
     cdef hm_scratch scratch
     cdef hm_hits hits
     cdef uint64_t *words = NULL
     cdef int64_t *keys = NULL
+    cdef int64_t *ends = NULL
+    cdef int64_t *crowded = NULL
+    cdef int64_t n_crowded = 0
     shelves.heads4, shelves.heads8 = NULL, NULL
     shelves.n_heads = heads.shape[0]
     if heads.dtype.itemsize == 4:
@@ -172,13 +211,20 @@ def table_find(const uint64_t[:, ::1] codes, const uint64_t[:, ::1] marks, heads
     else:
         heads8 = heads
         shelves.heads8 = &heads8[0] if shelves.n_heads else NULL
-    if (queries.shape[0] != n_words or widths.shape[0] != n_tables or masks.shape[0] != p or not codes.shape[0]
+    if (queries.shape[0] != n_words or widths.shape[0] != n_tables or masks.shape[0] != p or bounds.shape[0] != p
+            or not codes.shape[0] or codes.shape[0] > <int64_t> 1 << 32
             or not n_words or marks.shape[1] != 2 or not marks.shape[0] or not shelves.n_heads):
         raise ValueError("codes, queries, tables and masks do not fit together")
     for t in range(n_tables):
         if not (1 <= widths[t] <= 32 and 0 <= starts[t] and starts[t] + widths[t] <= 64 * n_words):
             raise ValueError("a substring lies outside the code")
+        if tag_bits > widths[t]:
+            raise ValueError("a tag has more bits than there are")
         buckets += <int64_t> 1 << widths[t]
+    while codes.shape[0] - 1 >> row_bits:
+        row_bits += 1
+    if not 0 <= tag_bits <= 32 - row_bits:
+        raise ValueError("a tag has more bits than there are")
     if (buckets + 63) // 64 != marks.shape[0]:
         raise ValueError("the tables have another number of buckets than marks")
     with nogil:
@@ -187,19 +233,22 @@ def table_find(const uint64_t[:, ::1] codes, const uint64_t[:, ::1] marks, heads
     if strange:
         raise ValueError("a probe names no bucket")
     shelves.marks, shelves.n_buckets = &marks[0, 0], buckets
+    shelves.row_bits, shelves.tag_bits = row_bits, tag_bits
     shelves.runs, shelves.n_runs = (&runs[0] if runs.shape[0] else NULL), runs.shape[0]
     stored.words, stored.n_words, stored.n = &codes[0, 0], n_words, codes.shape[0]
     scratch.places, scratch.rows, scratch.room = NULL, NULL, 0
     hits.rows, hits.distances, hits.n, hits.room = NULL, NULL, 0, 0
-    crowded = np.zeros(k, dtype=np.uint8)
-    ends_of = np.zeros(k, dtype=np.int64)
-    cdef uint8_t[::1] is_crowded = crowded
-    cdef int64_t[::1] hits_until = ends_of
     words = <uint64_t *> malloc(n_words * sizeof(uint64_t))
-    keys = <int64_t *> malloc((n_tables + 1) * sizeof(int64_t))
-    scratch.places = <uint64_t *> malloc((p + 1) * sizeof(uint64_t))
+    keys = <int64_t *> malloc((2 * n_tables + 1) * sizeof(int64_t))
+    ends = <int64_t *> malloc((k + 1) * sizeof(int64_t))
+    crowded = <int64_t *> malloc((k + 1) * sizeof(int64_t))
+    scratch.places = <hm_place *> malloc((p + 1) * sizeof(hm_place))
+    probes.keys, probes.tags, probes.n = keys, keys + n_tables, p
+    probes.owners, probes.masks, probes.bounds = NULL, NULL, NULL
+    if p:
+        probes.owners, probes.masks, probes.bounds = &tables[0], &masks[0], &bounds[0]
     try:
-        if words == NULL or keys == NULL or scratch.places == NULL:
+        if words == NULL or keys == NULL or ends == NULL or crowded == NULL or scratch.places == NULL:
             raise MemoryError
         with nogil:
             for i in range(k):
@@ -211,10 +260,12 @@ def table_find(const uint64_t[:, ::1] codes, const uint64_t[:, ::1] marks, heads
                     if shift + widths[t] > 64:
                         keys[t] |= <int64_t> (words[w + 1] << (64 - shift))
                     keys[t] &= (<int64_t> 1 << widths[t]) - 1
-                found = hm_candidates(&shelves, stored.n, stored.words, n_words, keys, &tables[0] if p else NULL,
-                                      &masks[0] if p else NULL, p, most, level, &scratch)
+                for t in range(n_tables):  # the tag is of the table after it, and of the first one after the last
+                    keys[n_tables + t] = keys[t + 1 if t + 1 < n_tables else 0]
+                found = hm_candidates(&shelves, &stored, &probes, most, level, &scratch)
                 if found == -3:
-                    is_crowded[i] = 1
+                    crowded[n_crowded] = i
+                    n_crowded += 1
                 elif found < 0:
                     failed = found
                     break
@@ -226,21 +277,21 @@ def table_find(const uint64_t[:, ::1] codes, const uint64_t[:, ::1] marks, heads
                         failed = hm_order(&hits, before)
                     if failed:
                         break
-                hits_until[i] = hits.n
+                ends[i] = hits.n
         _checked(failed)
         found_rows, distances = _taken(&hits)
+        owners = np.zeros(hits.n, dtype=np.int64) if k == 1 else _owners(ends, k)
+        unsearched = _copied(crowded, n_crowded)
     finally:
         free(words)
         free(keys)
+        free(ends)
+        free(crowded)
         free(scratch.places)
         free(scratch.rows)
         free(hits.rows)
         free(hits.distances)
-    if k == 1:
-        owners = np.zeros(len(found_rows), dtype=np.int64)
-    else:
-        owners = np.repeat(np.arange(k), np.diff(ends_of, prepend=0))
-    return owners, found_rows, distances, compared, crowded.view(np.bool_)
+    return owners, found_rows, distances, compared, unsearched
 
 
 def table_fill(const uint32_t[::1] keys, int64_t width):
@@ -271,10 +322,11 @@ def table_fill(const uint32_t[::1] keys, int64_t width):
     return ends, rows
 
 
-def table_pack(const uint32_t[::1] ends, const uint32_t[::1] rows, int64_t n, int64_t base):
+def table_pack(const uint32_t[::1] ends, const uint32_t[::1] items, int64_t base):
     cdef int64_t size = ends.shape[0], i, start = 0, count, n_heads = 0, n_runs = 0
-    if n != rows.shape[0] or not size or ends[size - 1] != n:
-        raise ValueError("the rows do not fill the table")
+    cdef uint64_t run = <uint64_t> 1 << 63
+    if not size or ends[size - 1] != items.shape[0]:
+        raise ValueError("the items do not fill the table")
     for i in range(size):
         count = <int64_t> ends[i] - start
         if count < 0:
@@ -296,12 +348,12 @@ def table_pack(const uint32_t[::1] ends, const uint32_t[::1] rows, int64_t n, in
             if count:
                 is_filled[i] = 1
                 if count == 1:
-                    to_heads[head] = rows[start]
+                    to_heads[head] = items[start]
                 else:
-                    to_heads[head] = <uint64_t> (n + base + place)
+                    to_heads[head] = run | <uint64_t> (base + place)
                     to_runs[place] = <uint32_t> count
                     for j in range(count):
-                        to_runs[place + 1 + j] = rows[start + j]
+                        to_runs[place + 1 + j] = items[start + j]
                     place += count + 1
                 head += 1
             start = ends[i]

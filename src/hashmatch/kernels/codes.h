@@ -229,11 +229,25 @@ typedef struct {
     const uint64_t *heads8;
     const uint32_t *runs;
     int64_t n_buckets, n_heads, n_runs;
+    int row_bits, tag_bits; /* of an item */
 } hm_tables;
+
+/* What one query looks up: its key and its tag in each table; for each probe the table, the mask and the bound. */
+typedef struct {
+    const int64_t *keys, *tags;
+    const int64_t *owners, *masks, *bounds;
+    int64_t n;
+} hm_probes;
+
+/* Place of a filled bucket, or of a run, and the probe that led there. */
+typedef struct {
+    uint64_t place;
+    int64_t probe;
+} hm_place;
 
 /* Room for what one query needs. */
 typedef struct {
-    uint64_t *places;
+    hm_place *places;
     uint32_t *rows;
     int64_t room;
 } hm_scratch;
@@ -248,17 +262,19 @@ static int hm_widen(hm_scratch *scratch, int64_t room) {
     return 0;
 }
 
-/* The bodies of hm_candidates, which counts bits too. */
+/* The bodies of hm_candidates, which counts bits too. A run is marked by the highest bit of its head. */
 #define HM_CANDIDATES(name, target)                                                                                   \
-    target static int64_t hm_candidates_##name(const hm_tables *tables, int64_t n, const uint64_t *codes,             \
-                                               int64_t n_words, const int64_t *keys, const int64_t *owners,           \
-                                               const int64_t *masks, int64_t n_probes, int64_t most,                  \
-                                               hm_scratch *scratch) {                                                 \
-        int64_t filled = 0, in_runs = 0, total = 0;                                                                   \
-        for (int64_t p = 0; p < n_probes; p++) {                                                                      \
-            if (p + HM_AHEAD < n_probes)                                                                              \
-                HM_PREFETCH(tables->marks + 2 * ((keys[owners[p + HM_AHEAD]] ^ masks[p + HM_AHEAD]) >> 6));           \
-            int64_t bucket = keys[owners[p]] ^ masks[p];                                                              \
+    target static int64_t hm_candidates_##name(const hm_tables *tables, const hm_rows *codes, const hm_probes *probes,\
+                                               int64_t most, hm_scratch *scratch) {                                   \
+        const uint64_t run = tables->heads4 ? (uint64_t)1 << 31 : (uint64_t)1 << 63;                                  \
+        const uint64_t rows = ((uint64_t)1 << tables->row_bits) - 1, tags = ((uint64_t)1 << tables->tag_bits) - 1;    \
+        int64_t filled = 0, in_runs = 0, seen = 0, total = 0;                                                         \
+        for (int64_t p = 0; p < probes->n; p++) {                                                                     \
+            if (p + HM_AHEAD < probes->n) {                                                                           \
+                int64_t next = probes->keys[probes->owners[p + HM_AHEAD]] ^ probes->masks[p + HM_AHEAD];              \
+                HM_PREFETCH(tables->marks + 2 * (next >> 6));                                                         \
+            }                                                                                                         \
+            int64_t bucket = probes->keys[probes->owners[p]] ^ probes->masks[p];                                      \
             if (bucket >= tables->n_buckets) return HM_BAD;                                                           \
             uint64_t word = tables->marks[2 * (bucket >> 6)], bit = (uint64_t)1 << (bucket & 63);                     \
             if (!(word & bit)) continue;                                                                              \
@@ -266,32 +282,44 @@ static int hm_widen(hm_scratch *scratch, int64_t room) {
             if (place >= (uint64_t)tables->n_heads) return HM_BAD;                                                    \
             if (tables->heads4) HM_PREFETCH(tables->heads4 + place);                                                  \
             else HM_PREFETCH(tables->heads8 + place);                                                                 \
-            scratch->places[filled++] = place;                                                                        \
+            scratch->places[filled].place = place;                                                                    \
+            scratch->places[filled++].probe = p;                                                                      \
         }                                                                                                             \
         if (filled > most) return -3;                                                                                 \
         if (hm_widen(scratch, filled)) return HM_NO_MEMORY;                                                           \
         for (int64_t i = 0; i < filled; i++) {                                                                        \
-            uint64_t place = scratch->places[i];                                                                      \
-            uint64_t head = tables->heads4 ? tables->heads4[place] : tables->heads8[place];                           \
-            if (head < (uint64_t)n) {                                                                                 \
-                HM_PREFETCH(codes + head * n_words);                                                                  \
+            hm_place at = scratch->places[i];                                                                         \
+            uint64_t head = tables->heads4 ? tables->heads4[at.place] : tables->heads8[at.place];                     \
+            if (head < run) {                                                                                         \
+                uint64_t tag = head >> tables->row_bits ^ (uint64_t)probes->tags[probes->owners[at.probe]];           \
+                head &= rows;                                                                                         \
+                if (head >= (uint64_t)codes->n) return HM_BAD;                                                        \
+                seen++;                                                                                               \
+                if (HM_COUNT(tag & tags) > probes->bounds[at.probe]) continue;                                        \
+                HM_PREFETCH(codes->words + head * (uint64_t)codes->n_words);                                          \
                 scratch->rows[total++] = (uint32_t)head;                                                              \
             } else {                                                                                                  \
-                head -= (uint64_t)n;                                                                                  \
+                head ^= run;                                                                                          \
                 if (head >= (uint64_t)tables->n_runs) return HM_BAD;                                                  \
                 HM_PREFETCH(tables->runs + head);                                                                     \
-                scratch->places[in_runs++] = head;                                                                    \
+                scratch->places[in_runs].place = head;                                                                \
+                scratch->places[in_runs++].probe = at.probe;                                                          \
             }                                                                                                         \
         }                                                                                                             \
         for (int64_t i = 0; i < in_runs; i++) {                                                                       \
-            int64_t place = (int64_t)scratch->places[i], count = tables->runs[place];                                 \
+            hm_place at = scratch->places[i];                                                                         \
+            int64_t place = (int64_t)at.place, count = tables->runs[place], bound = probes->bounds[at.probe];         \
+            uint64_t asked = (uint64_t)probes->tags[probes->owners[at.probe]];                                        \
             if (count >= tables->n_runs - place) return HM_BAD;                                                       \
-            if (total + count > most) return -3;                                                                      \
+            seen += count;                                                                                            \
+            if (seen > most) return -3;                                                                               \
             if (hm_widen(scratch, total + count)) return HM_NO_MEMORY;                                                \
             for (int64_t j = 1; j <= count; j++) {                                                                    \
-                uint32_t row = tables->runs[place + j];                                                               \
-                if (row >= (uint64_t)n) return HM_BAD;                                                                \
-                scratch->rows[total++] = row;                                                                         \
+                uint64_t item = tables->runs[place + j], row = item & rows;                                           \
+                if (row >= (uint64_t)codes->n) return HM_BAD;                                                         \
+                if (HM_COUNT((item >> tables->row_bits ^ asked) & tags) > bound) continue;                            \
+                HM_PREFETCH(codes->words + row * (uint64_t)codes->n_words);                                           \
+                scratch->rows[total++] = (uint32_t)row;                                                               \
             }                                                                                                         \
         }                                                                                                             \
         return total;                                                                                                 \
@@ -302,16 +330,15 @@ HM_CANDIDATES(any, )
 HM_CANDIDATES(popcnt, HM_POPCNT)
 #endif
 
-/* The candidates of one query: all rows in its buckets; -3 if they are more than `most`. */
-static int64_t hm_candidates(const hm_tables *tables, int64_t n, const uint64_t *codes, int64_t n_words,
-                             const int64_t *keys, const int64_t *owners, const int64_t *masks, int64_t n_probes,
-                             int64_t most, int level, hm_scratch *scratch) {
+/* The candidates of one query: of all rows in its buckets those whose tags are near enough; -3 where the buckets hold more
+   than `most`. */
+static int64_t hm_candidates(const hm_tables *tables, const hm_rows *codes, const hm_probes *probes, int64_t most,
+                             int level, hm_scratch *scratch) {
 #ifdef HM_X86
-    if (level >= 1)
-        return hm_candidates_popcnt(tables, n, codes, n_words, keys, owners, masks, n_probes, most, scratch);
+    if (level >= 1) return hm_candidates_popcnt(tables, codes, probes, most, scratch);
 #endif
     (void)level;
-    return hm_candidates_any(tables, n, codes, n_words, keys, owners, masks, n_probes, most, scratch);
+    return hm_candidates_any(tables, codes, probes, most, scratch);
 }
 
 /* A BK-tree in flat arrays, see hashmatch.index.bktree.Tree. */

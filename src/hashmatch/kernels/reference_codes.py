@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,10 @@ from hashmatch.kernels.reference import Distances, Rows, Words, expand_ranges, h
 
 __all__ = ["rows_scan", "table_fill", "table_find", "table_pack"]
 
-Found = tuple[Rows, Rows, Distances, int, NDArray[np.bool_]]
+Found = tuple[Rows, Rows, Distances, int, Rows]
 
-_BLOCK = 1 << 16
+_BLOCK: Final = 1 << 16
+_RUN: Final = np.uint64(1 << 63)
 
 
 def rows_scan(codes: Words, query: Words, radius: int) -> tuple[Rows, Distances]:
@@ -60,16 +61,16 @@ def table_fill(keys: NDArray[np.uint32], width: int) -> tuple[NDArray[np.uint32]
 
 
 def table_pack(
-    ends: NDArray[np.uint32], rows: NDArray[np.uint32], n: int, base: int
+    ends: NDArray[np.uint32], items: NDArray[np.uint32], base: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.uint64], NDArray[np.uint32]]:
     """Write the buckets of one table as heads and runs.
 
     Parameters
     ----------
-    ends, rows : arrays
+    ends : (2 ** width,) uint32 array
         As `table_fill` gives them.
-    n : int
-        Number of rows.
+    items : (n,) uint32 array
+        What stands in the buckets: the rows that `table_fill` gives, with their tags.
     base : int
         Runs of the tables before this one.
 
@@ -78,18 +79,18 @@ def table_pack(
     filled : (buckets,) bool array
         Which buckets hold a row.
     heads : (f,) uint64 array
-        For each filled bucket its row, if it is the only one; else n plus the place of its run.
+        For each filled bucket its item, if it is the only one; else 2^63 plus the place of its run.
     runs : (r,) uint32 array
-        For each bucket of several rows their count, then the rows.
+        For each bucket of several items their count, then the items.
 
     Raises
     ------
     ValueError
-        If ``ends`` and ``rows`` are no table.
+        If ``ends`` and ``items`` are no table.
     """
     stops = ends.astype(np.int64)
-    if n != len(rows) or not len(stops) or stops[-1] != n:
-        raise ValueError("the rows do not fill the table")
+    if not len(stops) or stops[-1] != len(items):
+        raise ValueError("the items do not fill the table")
     counts = np.diff(stops, prepend=0)
     if (counts < 0).any():
         raise ValueError("the buckets overlap")
@@ -99,11 +100,11 @@ def table_pack(
     lengths = sizes[several] + 1
     places = np.cumsum(lengths) - lengths
     heads = np.empty(len(sizes), dtype=np.uint64)
-    heads[~several] = rows[starts[~several]]
-    heads[several] = n + base + places
+    heads[~several] = items[starts[~several]]
+    heads[several] = (places + base).astype(np.uint64) | _RUN
     runs = np.empty(int(lengths.sum()), dtype=np.uint32)
     runs[places] = sizes[several]
-    runs[expand_ranges(places + 1, lengths - 1)] = rows[expand_ranges(starts[several], lengths - 1)]
+    runs[expand_ranges(places + 1, lengths - 1)] = items[expand_ranges(starts[several], lengths - 1)]
     return filled, heads, runs
 
 
@@ -117,6 +118,8 @@ def table_find(
     widths: NDArray[np.int64],
     tables: NDArray[np.int64],
     masks: NDArray[np.int64],
+    bounds: NDArray[np.int64],
+    tag_bits: int,
     radius: int,
     most: int,
 ) -> Found:
@@ -130,19 +133,25 @@ def table_find(
         For 64 buckets each, those of all tables one after the other, widest first: a bit for each that is filled, and
         how many are filled before them.
     heads : (f,) uint32 or uint64 array
-        For each filled bucket its row, or n plus the place of its rows in ``runs``.
+        For each filled bucket its item; or, with the highest bit set, the place of its items in ``runs``. The lowest
+        bits of an item, as many as n - 1 has and at least one, are a row; those above them are the row's tag.
     runs : (r,) uint32 array
-        At each place a count, then as many rows.
+        At each place a count, then as many items.
     queries : (n_words, k) uint64 array
         Queries.
     starts, widths : (t,) int64 arrays
         First bit and number of bits of each table's substring.
     tables, masks : (p,) int64 arrays
         For each probe the table, and what to XOR its substring with to get the bucket; see `ProbePlan`.
+    bounds : (p,) int64 array
+        For each probe in how many bits a tag may differ from the query's; what differs more is not compared.
+    tag_bits : int
+        Bits of a tag, 0 to the width of the narrowest table: the lowest of the next table's substring, after the last
+        table the first one's.
     radius : int
         Bits, inclusive.
     most : int
-        Candidates that a query may have; one with more is not looked up.
+        Items that a query's buckets may hold; one with more is not looked up.
 
     Returns
     -------
@@ -153,9 +162,9 @@ def table_find(
     distances : (h,) int32 array
         Bits.
     compared : int
-        Candidates checked.
-    crowded : (k,) bool array
-        Queries that were not looked up.
+        Codes compared.
+    crowded : (c,) int64 array
+        Queries that were not looked up, ascending.
 
     Raises
     ------
@@ -165,31 +174,42 @@ def table_find(
         If a head, a run or a row lies outside its table.
     """
     k, p, n = queries.shape[1], len(tables), len(codes)
-    buckets = (_keys(queries, starts, widths).take(tables, axis=1) ^ masks).ravel()
+    row_bits = max(1, (n - 1).bit_length())
+    if not 0 <= tag_bits <= min(32 - row_bits, int(widths.min())):
+        raise ValueError("a tag has more bits than there are")
+    keys = _keys(queries, starts, widths)
+    buckets = (keys.take(tables, axis=1) ^ masks).ravel()
     words, below = marks[:, 0].take(buckets >> 6), (buckets & 63).astype(np.uint64)
     filled = ((words >> below) & np.uint64(1)).nonzero()[0]
     words, below = words[filled], below[filled]
     before = np.bitwise_count(words & ((np.uint64(1) << below) - np.uint64(1)))
     ranks = marks[:, 1].take(buckets[filled] >> 6).astype(np.int64) + before
-    first = heads.take(ranks).astype(np.int64)
-    askers = filled // max(p, 1)
-    alone = first < n
-    places = first[~alone] - n
+    first = heads.take(ranks)
+    run = heads.dtype.type(1 << (8 * heads.itemsize - 1))
+    alone = first < run
+    places = (first[~alone] ^ run).astype(np.int64)
     counts = runs.take(places).astype(np.int64)
+    askers = filled // max(p, 1)
     totals = np.bincount(askers[alone], minlength=k)
     totals += np.bincount(askers[~alone], weights=counts, minlength=k).astype(np.int64)
     crowded = totals > most
     lone, grouped = alone & ~crowded[askers], ~crowded[askers[~alone]]
     counts = counts[grouped]
     in_runs = runs.take(expand_ranges(places[grouped] + 1, counts))
-    candidates = np.concatenate([first[lone], in_runs.astype(np.int64)])
-    owners = np.concatenate([askers[lone], np.repeat(askers[~alone][grouped], counts)])
+    items = np.concatenate([first[lone].astype(np.int64), in_runs.astype(np.int64)])
+    probes = np.concatenate([filled[lone], np.repeat(filled[~alone][grouped], counts)])
+    candidates = items & ((1 << row_bits) - 1)
     if len(candidates) and candidates.max() >= n:
         raise IndexError("a row or an offset lies outside its table")
+    tags = np.roll(keys, -1, axis=1) & ((1 << tag_bits) - 1)
+    owners, which = probes // max(p, 1), probes % max(p, 1)
+    off = (items >> row_bits ^ tags[owners, tables[which]]) & ((1 << tag_bits) - 1)
+    near = (np.bitwise_count(off) <= bounds[which]).nonzero()[0]
+    candidates, owners = candidates[near], owners[near]
     near, distances = _within(codes, candidates, queries, owners, radius)
     found, owners = candidates.take(near), owners.take(near)
     _, once = np.unique(owners * n + found, return_index=True)
-    return owners[once], found[once], distances[once], len(candidates), crowded
+    return owners[once], found[once], distances[once], len(candidates), crowded.nonzero()[0]
 
 
 def _within(codes: Words, rows: Rows, queries: Words, owners: Rows, radius: int) -> tuple[Rows, Distances]:
