@@ -6,9 +6,9 @@ This holds for any disjoint substrings, of any widths, whether or not they cover
 equal substrings and r = m q + a is radius q for a + 1 of them and q - 1 for the others.
 
 More can be asked of a candidate. Let d_i be its distance in substring i and x_i = d_i - (r_i + 1); the x_i of a hit
-add up to less than 0, so of the substrings in a ring there is one from which on all sums x_i, x_i + x_(i+1), ... are below 0
-(Raney's lemma). That one finds it, and there d_i + d_(i+1) <= r_i + r_(i+1) + 1. So what stands in a bucket but differs
-more in the next substring need not be looked at: if it is a hit, another substring finds it.
+add up to less than 0, so of the substrings in a ring there is one from which on all sums x_i, x_i + x_(i+1), ... are
+below 0 (Raney's lemma). That one finds it, and there d_i + d_(i+1) <= r_i + r_(i+1) + 1. So what stands in a bucket
+but differs more in the next substring need not be looked at: if it is a hit, another substring finds it.
 Source: J. Qin, C. Xiao, "Pigeonring: a principle for faster thresholded similarity search", VLDB 2018.
 """
 
