@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from hashmatch.kernels.pixels import with_fourth_byte
-
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -188,15 +186,9 @@ def thumbnail(pixels: Pixels, side: int) -> Pixels:
     side : int
         Side of the square, px, at least 1.
     """
-    from PIL import Image
-
-    whole = with_fourth_byte(check_pixels(pixels))
-    if whole is None:
-        shrunk = to_pil(pixels)
-    else:  # Pillow keeps RGB in four bytes a pixel too, so nothing is copied
-        shrunk = Image.frombuffer("RGBX", (whole.shape[1], whole.shape[0]), whole, "raw", "RGBX", 0, 1)
+    shrunk = to_pil(pixels)
     shrunk.thumbnail((side, side))
-    return np.array(shrunk)[..., :3]
+    return np.array(shrunk)
 
 
 def rotate(pixels: Pixels, degrees: float, *, fill: tuple[int, int, int] = (0, 0, 0)) -> Pixels:
