@@ -16,10 +16,10 @@ else:
     # no fused multiply-add: a kernel's floats must be those of its NumPy twin on every processor
     compile_args, link_args = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-Wno-unreachable-code"], []
 
-sanitizers = os.environ.get("HASHMATCH_SANITIZE")  # for example "address,undefined": see docs/performance.md
+sanitizers = os.environ.get("HASHMATCH_SANITIZE")  # for example "address,undefined": see tests/sanitize.sh
 if sanitizers:
-    flags = [f"-fsanitize={sanitizers}", "-fno-omit-frame-pointer", "-g"]
-    compile_args, link_args = [*compile_args, *flags], flags
+    flags = [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=undefined", "-fno-wrapv"]
+    compile_args, link_args = [*compile_args, *flags, "-O1", "-g", "-fno-omit-frame-pointer"], flags
 
 extensions = [
     Extension(
