@@ -29,7 +29,6 @@ REQUIREMENTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 OF_CONTENDER: Final[Mapping[str, str]] = MappingProxyType(
     {
         "imagededup_bktree": "imagededup",
-        "imagededup_scan": "imagededup",
         "hashing_imagededup": "imagededup",
         "hashing_perception": "perception",
         "threatexchange_index": "threatexchange",

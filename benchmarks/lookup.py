@@ -23,10 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import lookup_report, runner
+from benchmarks import lookup_plot, lookup_report, runner
 
 SEED = 20_261_124
 CONTENDERS = (
+    "hashmatch_planned",
     "hashmatch_multi",
     "hashmatch_linear",
     "hashmatch_bktree",
@@ -50,19 +51,25 @@ LARGEST = {  # beyond it a build or a query takes minutes
     "imagededup_bktree": 10_000,
     "hashmatch_bktree": 1_000_000,
 }
-PHOTO = [(n, 256, (31,)) for n in (10_000, 100_000, 1_000_000, 10_000_000)]
-SMALL = [(n, 64, (1, 2, 4, 8)) for n in (10_000, 100_000, 1_000_000)]
-MIDDLE = [(1_000_000, 128, (16,))]
-SWEEP = [(1_000_000, 256, (0, 8, 16, 24, 40, 48, 56, 64))]
-SWEPT = ("hashmatch_multi", "hashmatch_linear", "faiss_flat")
+SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
+PHOTO = [(n, 256, (31,)) for n in SIZES]
+SMALL = [(n, 64, tuple(range(1, 9))) for n in SIZES[:3]] + [(SIZES[3], 64, (1, 2, 4, 8))]
+MIDDLE = [(n, 128, (16,)) for n in SIZES]
+SWEEP = [(n, 256, (0, 8, 16, 24, 40, 48, 56, 64)) for n in SIZES[1:3]]
+SWEPT = ("hashmatch_planned", "hashmatch_multi", "hashmatch_linear", "faiss_flat", "faiss_multihash", "numpy_scan")
+ONE_RADIUS = ("hashmatch_planned", "hashmatch_multi", "faiss_multihash")  # built for a radius
 CHECKED = 40  # queries compared with the truth
 
 
-def make_codes(workload: dict[str, Any], radius: int) -> tuple[np.ndarray, np.ndarray]:
-    """Codes ``(n, n_bits / 8)`` and queries ``(queries, n_bits / 8)``, uint8; even rows of the queries are near."""
+def make_codes(workload: dict[str, Any]) -> np.ndarray:
+    """Make ``(n, n_bits / 8)`` uint8 codes."""
     rng = np.random.default_rng(workload["seed"])
+    return rng.integers(0, 256, (workload["n"], workload["n_bits"] // 8), dtype=np.uint8)
+
+
+def make_queries(codes: np.ndarray, workload: dict[str, Any], radius: int) -> np.ndarray:
+    """Make ``(queries, n_bits / 8)`` uint8 queries; even rows lie within the radius of a stored code."""
     n_bits, count = workload["n_bits"], workload["queries"]
-    codes = rng.integers(0, 256, (workload["n"], n_bits // 8), dtype=np.uint8)
     rng = np.random.default_rng((workload["seed"], radius))
     queries = rng.integers(0, 256, (count, n_bits // 8), dtype=np.uint8)
     for i in range(0, count, 2):
@@ -70,7 +77,7 @@ def make_codes(workload: dict[str, Any], radius: int) -> tuple[np.ndarray, np.nd
         bits = np.zeros(n_bits, dtype=np.uint8)
         bits[rng.permutation(n_bits)[: rng.integers(0, radius + 1)]] = 1
         queries[i] ^= np.packbits(bits)
-    return codes, queries
+    return queries
 
 
 def true_positions(codes: np.ndarray, query: np.ndarray, radius: int) -> set[int]:
@@ -87,7 +94,7 @@ def true_positions(codes: np.ndarray, query: np.ndarray, radius: int) -> set[int
 def measure(contender: ModuleType, workload: dict[str, Any]) -> dict[str, Any]:
     """Time one contender at every radius of the workload; runs in its own process."""
     radii = workload["radii"]
-    codes, _ = make_codes(workload, radii[0])
+    codes = make_codes(workload)
     before = _resident()
     began = time.perf_counter()
     lookup = contender.Lookup(codes, radii[0])
@@ -96,7 +103,7 @@ def measure(contender: ModuleType, workload: dict[str, Any]) -> dict[str, Any]:
     for radius in radii:
         if radius != radii[0] and "radius" in vars(lookup):
             lookup.radius = radius
-        _, queries = make_codes(workload, radius)
+        queries = make_queries(codes, workload, radius)
         result["radii"].append({"radius": radius, **_searched(lookup, codes, queries, radius, workload)})
     result |= _kept(lookup, queries[0], workload)
     result |= _updated(lookup, codes, workload)
@@ -193,19 +200,16 @@ def _resident() -> int:
 
 def jobs(args: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every contender with every workload that it can take."""
-    workloads = [(10_000, 256, (31,)), (10_000, 64, (4,))] if args.quick else [*PHOTO, *SMALL, *MIDDLE, *SWEEP]
+    workloads = [(10_000, 256, (31,)), (10_000, 64, (2, 4))] if args.quick else [*PHOTO, *SMALL, *MIDDLE, *SWEEP]
     for n, n_bits, radii in workloads:
-        if n > args.largest:
-            continue
-        for contender in args.only:
-            one_radius = contender in ("hashmatch_multi", "faiss_multihash")  # built for a radius
+        for contender in args.only if n <= args.largest else ():
             if n > LARGEST.get(contender, n) or (n_bits > 64 and contender in INTEGERS_ONLY):
                 continue
-            if (len(radii) > 4 and contender not in SWEPT) or (contender == "faiss_multihash" and n_bits == 128):
+            if n_bits == 256 and len(radii) > 1 and contender not in SWEPT:
                 continue
             if contender == "threatexchange_index" and (n_bits, radii) != (256, (31,)):
                 continue
-            for some in [(r,) for r in radii] if one_radius and len(radii) > 1 else [radii]:
+            for some in [(r,) for r in radii] if contender in ONE_RADIUS else [radii]:
                 yield (
                     contender,
                     {
@@ -213,11 +217,24 @@ def jobs(args: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
                         "n_bits": n_bits,
                         "radii": some,
                         "seed": SEED,
-                        "queries": 20 if args.quick else 60 if n > 1_000_000 else 200,
+                        "queries": 20 if args.quick else 200,
                         "rounds": 2 if args.quick else 5,
                         "patience_s": 2 if args.quick else 10,
                     },
                 )
+
+
+def plans() -> list[dict[str, Any]]:
+    """Ask the planner what it picks for each list and radius that the indexes are measured at."""
+    from hashmatch.index import plan_index  # other environments measure contenders with this file, without hashmatch
+
+    picked = []
+    for n, n_bits, radii in (*PHOTO, *SMALL, *MIDDLE, *SWEEP):
+        for radius in radii:
+            plan = plan_index(n, n_bits, radius=radius)
+            expected = dict(plan.expected_us)
+            picked.append({"n": n, "n_bits": n_bits, "radius": radius, "kind": plan.kind, "expected_us": expected})
+    return picked
 
 
 def main() -> None:
@@ -226,23 +243,36 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write all results here")
     parser.add_argument("--markdown", type=Path, help="write the tables here")
     parser.add_argument("--plot", type=Path, help="write a plot here (needs matplotlib)")
+    parser.add_argument("--report", type=Path, help="measure nothing: tables and plot from this file of results")
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=CONTENDERS, help="contenders to run")
     parser.add_argument("--largest", type=int, default=10_000_000, help="leave larger lists out")
     parser.add_argument("--quick", action="store_true", help="10,000 codes only, few queries: does it run?")
     args = parser.parse_args()
+    if args.report:
+        kept = json.loads(args.report.read_text(encoding="utf-8"))
+        report(args, kept["results"], kept["machine"], kept["plans"])
+        return
     results = []
     for contender, workload in jobs(args):
         results.append(runner.run("benchmarks.lookup", f"benchmarks.contenders.{contender}", workload))
         print(json.dumps(results[-1]), flush=True)
-    facts = runner.machine()
-    text = lookup_report.summary(results, facts, SEED)
-    print("\n" + text)
+    facts, planned = runner.machine(), plans()
     if args.json:
-        runner.save(args.json, json.dumps({"machine": facts, "results": results}, indent=1) + "\n")
+        kept = {"machine": facts, "plans": planned, "results": results}
+        runner.save(args.json, json.dumps(kept, indent=1) + "\n")
+    report(args, results, facts, planned)
+
+
+def report(
+    args: argparse.Namespace, results: list[dict[str, Any]], facts: dict[str, str], planned: list[dict[str, Any]]
+) -> None:
+    """Print the tables and write those and the plot where asked."""
+    text = lookup_report.summary(results, facts, SEED, planned)
+    print("\n" + text)
     if args.markdown:
         runner.save(args.markdown, text)
     if args.plot:
-        lookup_report.plot(results, args.plot)
+        lookup_plot.plot(lookup_report.flat(results), args.plot)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""Tables and plots of the lookup benchmark."""
+"""Tables of the lookup benchmark."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from benchmarks import runner
@@ -11,7 +10,7 @@ from benchmarks import runner
 Result = Mapping[str, Any]
 
 
-def summary(results: Sequence[Result], facts: Mapping[str, str], seed: int) -> str:
+def summary(results: Sequence[Result], facts: Mapping[str, str], seed: int, plans: Sequence[Result]) -> str:
     """Write what was measured, on what, and the tables, as Markdown."""
     versions = {result["contender"]: result["version"] for result in results if "version" in result}
     left_out = {result["contender"]: result["skipped"] for result in results if "skipped" in result}
@@ -26,7 +25,7 @@ def summary(results: Sequence[Result], facts: Mapping[str, str], seed: int) -> s
         "finds. Memory is what the process grew by.",
         *(f"Skipped: {name}: {reason}." for name, reason in left_out.items()),
     ]
-    rows = [flat for result in results if "radii" in result for flat in _flat(result)]
+    rows = flat(results)
     for n, n_bits, radius in dict.fromkeys((row["n"], row["n_bits"], row["radius"]) for row in rows):
         mine = [row for row in rows if (row["n"], row["n_bits"], row["radius"]) == (n, n_bits, radius)]
         parts.append(f"### {n:,} codes of {n_bits} bits, radius {radius}\n\n" + _table(mine))
@@ -35,15 +34,28 @@ def summary(results: Sequence[Result], facts: Mapping[str, str], seed: int) -> s
         for result in results
         if "error" in result
     ]
-    growth = _growth(rows)
-    if growth:
-        parts.append("### Growth at 256 bits, radius 31: times the time at 100,000 codes\n\n" + growth)
+    for n_bits, radius in ((256, 31), (128, 16), (64, 4)):
+        growth = _growth(rows, n_bits, radius)
+        if growth:
+            title = f"### Growth at {n_bits} bits, radius {radius}: times the time at 100,000 codes"
+            parts.append(f"{title}\n\n{growth}")
+    if any(row["contender"] == TREE for row in rows):
+        parts.append(
+            "### BK-trees at 64 bits\n\nMilliseconds a near query. `pick` is what the planner takes for these codes, "
+            "`of tree and scan` what it would take if\nthere were only those two. A search in the tree gives up at its "
+            "root and scans where its costs say that a scan is cheaper.\n\n" + _trees(rows, plans)
+        )
     return "\n\n".join(parts) + "\n"
 
 
-def _flat(result: Result) -> list[dict[str, Any]]:
-    own = {key: value for key, value in result.items() if key != "radii"}
-    return [{**own, **result["workload"], **searched} for searched in result["radii"]]
+def flat(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """One record for each contender, list and radius."""
+    return [
+        {**{key: value for key, value in result.items() if key != "radii"}, **result["workload"], **searched}
+        for result in results
+        if "radii" in result
+        for searched in result["radii"]
+    ]
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
@@ -72,14 +84,15 @@ def _table(rows: list[dict[str, Any]]) -> str:
 
 
 _MULTIHASH = "faiss IndexBinaryMultiHash"
+TREE, SCAN, PEER = "hashmatch BKTree", "hashmatch LinearIndex", "pybktree"
 
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.3g}" if value < 1 else f"{value:.2f}"
 
 
-def _growth(rows: list[dict[str, Any]]) -> str:
-    photo = [row for row in rows if (row["n_bits"], row["radius"]) == (256, 31)]
+def _growth(rows: list[dict[str, Any]], n_bits: int, radius: int) -> str:
+    photo = [row for row in rows if (row["n_bits"], row["radius"]) == (n_bits, radius)]
     sizes = sorted({row["n"] for row in photo})
     if 100_000 not in sizes or len(sizes) < 2:
         return ""
@@ -91,34 +104,23 @@ def _growth(rows: list[dict[str, Any]]) -> str:
     return runner.markdown_table(["contender", *(f"{n:,}" for n in sizes)], lines)
 
 
-def plot(results: Sequence[Result], path: Path) -> None:
-    """Draw milliseconds a near query against the number of codes, and against the radius at two lengths."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    rows = [flat for result in results if "radii" in result for flat in _flat(result)]
-    panels = (
-        ("256 bits, radius 31", "codes", "n", lambda row: (row["n_bits"], row["radius"]) == (256, 31)),
-        ("1,000,000 codes of 64 bits", "radius, bits", "radius", lambda row: (row["n"], row["n_bits"]) == (10**6, 64)),
-        (
-            "1,000,000 codes of 256 bits",
-            "radius, bits",
-            "radius",
-            lambda row: (row["n"], row["n_bits"]) == (10**6, 256),
-        ),
-    )
-    figure, axes = pyplot.subplots(1, 3, figsize=(16, 5), constrained_layout=True)
-    for axis, (title, label, x, belongs) in zip(axes, panels, strict=True):
-        for name in dict.fromkeys(row["contender"] for row in rows):
-            points = sorted((row[x], row["near_ms"]) for row in rows if row["contender"] == name and belongs(row))
-            if points:
-                style = "-" if name.startswith("hashmatch") else "--"
-                axis.plot(*zip(*points, strict=True), style, marker="o", label=name)
-        axis.set(yscale="log", xscale="log" if x == "n" else "linear", xlabel=label, ylabel="ms a query", title=title)
-        axis.grid(visible=True, which="both", alpha=0.3)
-        if axis.has_data():
-            axis.legend(fontsize=7)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+def _trees(rows: list[dict[str, Any]], plans: Sequence[Result]) -> str:
+    times = {(row["n"], row["radius"], row["contender"]): row["near_ms"] for row in rows if row["n_bits"] == 64}
+    picks = {(plan["n"], plan["radius"]): plan for plan in plans if plan["n_bits"] == 64}
+    lines = []
+    for n, radius, _ in sorted(key for key in times if key[2] == TREE):
+        tree, scan, peer = (times.get((n, radius, name)) for name in (TREE, SCAN, PEER))
+        plan = picks.get((n, radius))
+        of_two = min(("bktree", "linear"), key=plan["expected_us"].__getitem__) if plan else ""
+        lines.append(
+            [
+                f"{n:,}, radius {radius}",
+                *map(_number, (tree, scan, peer)),
+                "" if scan is None else f"{scan / tree:.2f}",
+                "" if peer is None else f"{peer / tree:.0f}",
+                plan["kind"] if plan else "",
+                of_two,
+            ]
+        )
+    header = ["codes", TREE, SCAN, PEER, "times as fast as the scan", f"as {PEER}", "pick", "of tree and scan"]
+    return runner.markdown_table(header, lines)

@@ -11,6 +11,7 @@ BENCHMARKS = (
     "hashing",
     "lookup",
     "endtoend",
+    "threads",
     "robustness",
     "keypoints",
     "strangers",

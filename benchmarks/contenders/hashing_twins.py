@@ -1,0 +1,26 @@
+"""hashmatch without its compiled kernels: what NumPy does where no C compiler was at hand."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+# an import of one of them fails from here on, as where they were not built; this process is this contender's own
+sys.modules.update(
+    dict.fromkeys(f"hashmatch.kernels._native_{group}" for group in ("codes", "guided", "pixels", "points"))
+)
+
+from benchmarks.contenders import hashing_hashmatch  # noqa: E402 - only now
+from hashmatch import kernels  # noqa: E402
+
+NAME = "hashmatch, NumPy kernels"
+version = hashing_hashmatch.version
+
+if any(kernels.compiled().values()):
+    raise ImportError("compiled kernels serve all the same")
+
+FROM_PIXELS: dict[str, Callable[[Any], str]] = {
+    name: work for name, work in hashing_hashmatch.FROM_PIXELS.items() if name.startswith(("pdq", "keypoint"))
+}
+FROM_FILE = hashing_hashmatch.FROM_FILE
