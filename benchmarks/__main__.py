@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+
+from benchmarks.runner import ONE_THREAD
 
 AREAS = {
     "hashing": "pixels and files to hashes, beside pdqhash, imagehash, perception, imagededup, threatexchange",
@@ -36,6 +39,7 @@ def main() -> None:
         sys.exit(0 if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help") else 2)
     area = sys.argv.pop(1)
     sys.argv[0] = f"python -m benchmarks {area}"
+    os.environ.update(ONE_THREAD)  # libraries read it when they are loaded, which comes next
     importlib.import_module(f"benchmarks.{area}").main()
 
 

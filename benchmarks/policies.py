@@ -1,8 +1,9 @@
-"""What each policy costs beyond decoding: one picture of a megapixel against a large list, on one core.
+"""What each policy costs beyond decoding: pictures of a megapixel against a large list, on one core.
 
 The list holds random PDQ hashes; the pictures are synthetic and not listed, as most uploads are not. Each row adds one
-way of looking to STANDARD. Run with ``python -m benchmarks.policies --json FILE --markdown FILE``; about three minutes
-at 1,000,000 entries. ``OMP_NUM_THREADS=1`` keeps it to one core.
+way of looking to STANDARD. In the last, some entries hold keypoint records too, of random codes at the places of
+synthetic pictures. Run with ``python -m benchmarks policies --json FILE --markdown FILE``, which keeps every library to
+one thread.
 """
 
 from __future__ import annotations
@@ -12,16 +13,13 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from benchmarks.contenders._endtoend import entries
 from benchmarks.runner import machine, markdown_table, save
-from hashmatch import HashValue, Matcher, MatchPolicy, ReferenceList, profiles
-from hashmatch.lists import Entry
+from hashmatch import Matcher, MatchPolicy, ReferenceList, profiles
 from hashmatch.synthetic import edits, picture
 
 SEED = 9_990_000
@@ -37,40 +35,39 @@ POLICIES: dict[str, MatchPolicy] = {
 }
 
 
-def entries(n: int) -> Iterator[Entry]:
-    """Entries of one random hash each."""
-    rng = np.random.default_rng(SEED)
-    for number in range(n):
-        yield Entry.of(f"entry-{number}", hashes=[HashValue("pdq", rng.bytes(32))])
-
-
-def queries() -> dict[str, Any]:
-    """Pictures of a megapixel."""
-    photo = picture("photo", SEED, (1000, 1000))
-    framed = edits.border(picture("photo", SEED + 1, (800, 800)), 0.125)
+def queries(number: int) -> dict[str, Any]:
+    """Pictures of a megapixel, another set for each number."""
+    photo = picture("photo", SEED + number, (1000, 1000))
+    framed = edits.border(picture("photo", SEED + 1000 + number, (800, 800)), 0.125)
     return {
         "photo": photo,
         "photo in a border": framed,
-        "document": picture("document", SEED, (1000, 1000)),
+        "document": picture("document", SEED + number, (1000, 1000)),
+        "screenshot": picture("screenshot", SEED + number, (1000, 1000)),
     }
 
 
-def measure(n: int, repeats: int) -> list[dict[str, Any]]:
+def measure(n: int, records: int, pictures: int, repeats: int) -> list[dict[str, Any]]:
     """Time each policy on each picture."""
     rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "list.hashmatch"
-        with ReferenceList.create(path, name="random") as ref:
-            ref.add_many(entries(n))
-        for name, policy in POLICIES.items():
-            with Matcher.open(path, policy=policy) as matcher:
-                for kind, pixels in queries().items():
-                    times = []
-                    for _ in range(repeats + 1):
-                        start = time.perf_counter()
-                        matcher.match(pixels)
-                        times.append(1e3 * (time.perf_counter() - start))
-                    rows.append({"policy": name, "picture": kind, "ms": statistics.median(times[1:])})
+    sets = [queries(number) for number in range(pictures)]
+    for held, policies in ((0, POLICIES), (records, {f"THOROUGH, {records:,} keypoint records": THOROUGH})):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "list.hashmatch"
+            with ReferenceList.create(path, name="random") as ref:
+                ref.add_many(entries(n, held, SEED))
+            for name, policy in policies.items():
+                with Matcher.open(path, policy=policy) as matcher:
+                    for kind in sets[0]:
+                        times = []
+                        for some in sets:
+                            matcher.match(some[kind])
+                            for _ in range(repeats):
+                                start = time.perf_counter()
+                                matcher.match(some[kind])
+                                times.append(1e3 * (time.perf_counter() - start))
+                        rows.append({"policy": name, "picture": kind, "ms": statistics.median(times)})
+                        print(json.dumps(rows[-1]), flush=True)
     return rows
 
 
@@ -85,7 +82,8 @@ def report(result: dict[str, Any]) -> str:
         "# What a policy costs",
         f"`{json.dumps(result['machine'])}`",
         f"Milliseconds to look one picture of a megapixel, given as an array, up in {result['entries']:,} PDQ hashes; "
-        f"median of {result['repeats']}. Seed {SEED}.",
+        f"median of {result['pictures']} pictures, {result['repeats']} times each. Seed {SEED}. "
+        "Command: `python -m benchmarks policies`.",
         markdown_table(["policy", *kinds], table),
     ]
     return "\n\n".join(parts) + "\n"
@@ -95,13 +93,18 @@ def main() -> None:
     """Measure everything and keep the result."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--entries", type=int, default=1_000_000)
-    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--records", type=int, default=20_000, help="entries with a keypoint record, in the last row")
+    parser.add_argument("--pictures", type=int, default=5, help="of each kind")
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", type=Path, help="write all results here")
     parser.add_argument("--markdown", type=Path, help="write the table here")
     parser.add_argument("--quick", action="store_true", help="a small list: does it run?")
     options = parser.parse_args()
-    n, repeats = (1_000, 1) if options.quick else (options.entries, options.repeats)
-    result = {"machine": machine(), "entries": n, "repeats": repeats, "rows": measure(n, repeats)}
+    sizes = {name: getattr(options, name) for name in ("entries", "records", "pictures", "repeats")}
+    if options.quick:
+        sizes = {"entries": 1_000, "records": 20, "pictures": 1, "repeats": 1}
+    rows = measure(sizes["entries"], sizes["records"], sizes["pictures"], sizes["repeats"])
+    result = {"machine": machine(), **sizes, "rows": rows}
     print(report(result))
     if options.json:
         save(options.json, json.dumps(result) + "\n")
