@@ -13,6 +13,7 @@ AREAS = {
     "lookup": "exact search within a radius, beside faiss, usearch, pybktree, imagededup, threatexchange, NumPy",
     "endtoend": "bytes to verdict, one and many threads, and a folder",
     "threads": "8 threads' worth of look-ups and hashes against one thread",
+    "life": "an index of ten million hashes: made, opened, shared, changed",
     "keypoints": "keypoint records: recall, false pairs, time and bytes, beside SIFT, ORB and AKAZE",
     "robustness": "recall and false matches for every edit, by the profiles, plain hashes and imagehash",
     "drift": "how far the hashes of other front ends lie from ours",

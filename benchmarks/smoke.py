@@ -12,6 +12,7 @@ BENCHMARKS = (
     "lookup",
     "endtoend",
     "threads",
+    "life",
     "robustness",
     "keypoints",
     "strangers",

@@ -1,0 +1,256 @@
+"""Put the latest results into docs/performance.md: ``python -m benchmarks performance --write``.
+
+Measures nothing. Every table of that page stands between ``<!-- results: NAME -->`` and ``<!-- end -->`` and is made
+here from the files in ``benchmarks/results/``; without ``--write`` the tables are only printed, and ``--check`` says
+whether the page has them. A table whose results are missing says which command makes them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.goals import BOUNDS, DECODE, INEXACT, OURS, SUM, Results, hashed, near, number
+from benchmarks.lookup_report import PEER, SCAN, TREE, flat
+from benchmarks.runner import ROOT, markdown_table
+
+PAGE: Final = ROOT / "docs" / "performance.md"
+BLOCK: Final = re.compile(r"(<!-- results: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+def load(folder: Path) -> dict[str, Any]:
+    """Read every result file that there is, by its area."""
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
+
+
+def pixels(results: Results) -> str:
+    """PDQ and keypoints from arrays and files of three sizes."""
+    timed, lines = hashed(results), []
+    works = (
+        ("PDQ of an array", "pixels", "pdq", ("hashmatch", "hashmatch, NumPy kernels", "pdqhash", SUM)),
+        ("eight turns of an array", "pixels", "pdq, eight turns", ("hashmatch", "hashmatch, NumPy kernels", "pdqhash")),
+        ("keypoint record of an array", "pixels", "keypoint record", ("hashmatch", "hashmatch, NumPy kernels")),
+        ("keypoints of a query", "pixels", "keypoints of a query", ("hashmatch", "hashmatch, NumPy kernels")),
+        (
+            "PDQ of a JPEG",
+            "file",
+            "pdq",
+            ("hashmatch", "hashmatch, reduced decode", "pdqhash", "threatexchange", DECODE),
+        ),
+    )
+    for what, source, algorithm, contenders in works:
+        for contender in contenders:
+            cells = [timed.get((source, width, algorithm, contender)) for width in (256, 1024, 4000)]
+            lines.append([f"{what}: {contender}", *map(number, cells)])
+    return markdown_table(["milliseconds", "256x256", "1024x768", "4000x3000"], lines)
+
+
+def _marked(name: str) -> str:
+    return f"{name} (not exact)" if name in INEXACT else name
+
+
+def lookup(results: Results) -> str:
+    """Near queries at 256 bits and radius 31 by the size of the list."""
+    sizes = (10_000, 100_000, 1_000_000, 10_000_000)
+    by_size = [near(results, n, 256, 31) for n in sizes]
+    largest = {name: (-at, times[name]) for at, times in enumerate(by_size) for name in times}
+    names = sorted(largest, key=largest.__getitem__)
+    lines = [[_marked(name), *(number(times.get(name)) for times in by_size)] for name in names]
+    return markdown_table(["milliseconds a query", *(f"{n:,}" for n in sizes)], lines)
+
+
+def radius(results: Results) -> str:
+    """Near queries in a million codes of 256 bits by the radius."""
+    radii = (0, 8, 16, 24, 31, 40, 48, 56, 64)
+    by_radius = [near(results, 1_000_000, 256, r) for r in radii]
+    names = [name for name in by_radius[0] if sum(name in times for times in by_radius) > 1]
+    lines = [[name, *(number(times.get(name)) for times in by_radius)] for name in names]
+    return markdown_table(["milliseconds a query", *map(str, radii)], lines)
+
+
+def costs(results: Results) -> str:
+    """Build, memory, file and changes of the lists of the lookup benchmark."""
+    lines = [
+        [
+            f"{row['n']:,}: {_marked(row['contender'])}",
+            number(row["build_s"]),
+            number(row["resident_bytes"] / row["n"]),
+            number(row["file_bytes"] and row["file_bytes"] / row["n"]),
+            number(row["load_ms"]),
+            number(row["add_ms"]),
+        ]
+        for row in flat(results["lookup"]["results"])
+        if (row["n_bits"], row["radius"]) == (256, 31) and row["n"] in (1_000_000, 10_000_000)
+    ]
+    header = ["codes: contender", "build s", "memory, bytes a code", "file, bytes a code", "load ms", "add ms"]
+    return markdown_table(header, lines)
+
+
+def trees(results: Results) -> str:
+    """BK-trees at 64 bits against the scan and pybktree, and the planner's choice."""
+    picks = {(plan["n"], plan["radius"]): plan for plan in results["lookup"]["plans"] if plan["n_bits"] == 64}
+    lines = []
+    for n in (100_000, 1_000_000):
+        for r in range(1, 9):
+            times, plan = near(results, n, 64, r), picks.get((n, r))
+            if TREE in times and plan is not None:
+                tree, scan, peer = (times.get(name) for name in (TREE, SCAN, PEER))
+                faster = [f"{peer / tree:.0f}" if peer else "", f"{scan / tree:.1f}" if scan else ""]
+                of_two = min(("bktree", "linear"), key=plan["expected_us"].__getitem__)
+                lines.append([f"{n:,}, {r}", *map(number, (tree, scan, peer)), *faster, plan["kind"], of_two])
+    header = ["codes, radius", "BKTree, ms", "LinearIndex, ms", "pybktree, ms"]
+    header += ["times pybktree", "times the scan", "planner's pick", "of tree and scan"]
+    return markdown_table(header, lines)
+
+
+def threads(results: Results) -> str:
+    """Work in many threads."""
+    lines = []
+    for row in results["threads"]["rows"]:
+        one = row["a_second"]["1"]
+        ratios = [row["a_second"]["2"] / one, row["a_second"]["8"] / one, row["processes"] / one]
+        lines.append([row["work"], number(one), *(f"{ratio:.2f}" for ratio in ratios)])
+    return markdown_table(["work", "a second, one thread", "2 threads", "8 threads", "2 processes"], lines)
+
+
+def policies(results: Results) -> str:
+    """Whole checks of decoded pictures."""
+    rows, kinds = results["policies"]["rows"], list(dict.fromkeys(r["picture"] for r in results["policies"]["rows"]))
+    names = dict.fromkeys(row["policy"] for row in rows)
+    lines = [[name, *(f"{row['ms']:.1f}" for row in rows if row["policy"] == name)] for name in names]
+    return markdown_table(["milliseconds", *kinds], lines)
+
+
+def endtoend(results: Results) -> str:
+    """Bytes to verdict."""
+    rows = [row for row in results["endtoend"]["results"] if "one_ms" in row]
+    kinds = list(rows[0]["one_ms"])
+    decode = next(row["one_ms"] for row in rows if row["contender"] == DECODE)
+    lines = [
+        [
+            row["contender"],
+            *(f"{row['one_ms'][kind]:.1f} ({row['one_ms'][kind] / decode[kind]:.2f})" for kind in kinds),
+            " / ".join(f"{rate:.0f}" for rate in row["threads"].values()),
+            f"{row['folder']:.0f}",
+        ]
+        for row in rows
+    ]
+    header = ["ms a file (times the decode)", *kinds, "files/s, 1 / 2 / 8 threads", "folder, files/s"]
+    return markdown_table(header, lines)
+
+
+def life(results: Results) -> str:
+    """Life of an index of ten million hashes."""
+    found = results["life"]
+    size, n = found["index_bytes"], found["entries"]
+    change = {name: number(ms) for name, ms in found["change_ms"].items()}
+    lines = [
+        ["first opening, index files made, s", number(found["build_s"])],
+        ["index files, bytes an entry", number(size / n)],
+        ["opened again, ms", number(found["open_ms"])],
+        ["an added process's own memory, % of the files", number(100 * found["searched"]["private"] / size)],
+        ["the same with the shared pages it touched, %", number(100 * found["searched"]["resident"] / size)],
+        ["an added entry is seen after, ms (and its transaction)", f"{change['add']} ({change['add and write']})"],
+        ["a withdrawn one", f"{change['withdraw']} ({change['withdraw and write']})"],
+    ]
+    return markdown_table([f"{n:,} PDQ hashes", ""], lines)
+
+
+def peers(results: Results) -> str:
+    """Every list and radius at which another exact index answers sooner than what our planner takes."""
+    rows = flat(results["lookup"]["results"])
+    lines = []
+    for n, n_bits, r in dict.fromkeys((row["n"], row["n_bits"], row["radius"]) for row in rows):
+        times = near(results, n, n_bits, r)
+        others = {name: ms for name, ms in times.items() if not name.startswith("hashmatch") and name not in INEXACT}
+        if OURS in times and others:
+            best = min(others, key=others.__getitem__)
+            if others[best] < times[OURS]:
+                ratio = f"{times[OURS] / others[best]:.2f}"
+                what = f"{n:,} codes of {n_bits} bits, radius {r}"
+                lines.append([what, best, *map(number, (others[best], times[OURS])), ratio])
+    header = ["list", "faster peer", "its ms", "ours", "times"]
+    return markdown_table(header, lines) if lines else "None at any size and radius measured."
+
+
+def goals(results: Results) -> str:
+    """Write the bounds that the project set itself, each with what was measured."""
+    lines = []
+    for what, bound, unit, area, figure in BOUNDS:
+        at_least = bound > 0
+        goal = f"{'at least' if at_least else 'at most'} {abs(bound):g}{unit}"
+        try:
+            value = figure(results)
+        except (KeyError, StopIteration, TypeError, ValueError):
+            lines.append([what, goal, f"not measured: {area}", ""])
+        else:
+            holds = value >= bound if at_least else value <= -bound
+            lines.append([what, goal, f"{number(value)}{unit}", "yes" if holds else "**no**"])
+    return markdown_table(["work", "goal", "measured", "holds"], lines)
+
+
+TABLES: Final[Mapping[str, tuple[str, Callable[[Results], str]]]] = {
+    "goals": ("", goals),
+    "pixels": ("hashing", pixels),
+    "lookup": ("lookup", lookup),
+    "radius": ("lookup", radius),
+    "costs": ("lookup", costs),
+    "trees": ("lookup", trees),
+    "peers": ("lookup", peers),
+    "threads": ("threads", threads),
+    "policies": ("policies", policies),
+    "endtoend": ("endtoend", endtoend),
+    "life": ("life", life),
+}
+
+
+def table(name: str, results: Results) -> str:
+    """Make one table, or say which command makes its results."""
+    area, make = TABLES[name]
+    try:
+        text = make(results)
+    except KeyError:  # no results, or of an earlier form
+        return f"Not measured yet: `python -m benchmarks {area} --json benchmarks/results/{area}.json`."
+    if not area:
+        return text
+    machine = results[area]["machine"]
+    return f"{text}\n\n*{machine['date']}, {machine['cpu']}, {machine['cores']} cores, Python {machine['python']}.*"
+
+
+def filled(page: str, results: Results) -> str:
+    """Put every table of a page in its place.
+
+    Raises
+    ------
+    KeyError
+        If the page asks for a table that there is not.
+    """
+    return BLOCK.sub(lambda found: f"{found[1]}\n{table(found[2], results)}\n\n{found[4]}", page)
+
+
+def main() -> None:
+    """Print the tables, or put them into the page, or check that they are there."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results", help="folder of result files")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
+    parser.add_argument("--check", action="store_true", help="fail if that page has other tables")
+    parser.add_argument("--quick", action="store_true", help="as --check: no result is measured")
+    args = parser.parse_args()
+    results, page = load(args.results), PAGE.read_text(encoding="utf-8")
+    if args.write:
+        PAGE.write_text(filled(page, results), encoding="utf-8")
+    elif args.check or args.quick:
+        if filled(page, results) != page:
+            sys.exit("docs/performance.md is behind its results: python -m benchmarks performance --write")
+        print("docs/performance.md has the tables of its results")
+    else:
+        print("\n\n".join(f"## {name}\n\n{table(name, results)}" for name in TABLES))
+
+
+if __name__ == "__main__":
+    main()
