@@ -60,5 +60,5 @@ class PolicyChecker:
             pass
 
     def check_folder(self, folder: Path) -> int:
-        """Scan a folder with two threads; how many files."""
+        """Scan a folder with two worker processes; how many files."""
         return sum(1 for _ in scan(self._matcher, iter_files([folder]), workers=2))
