@@ -25,6 +25,9 @@ BENCHMARKS = (
     "policies",
     "drift",
     "isolation",
+    "environments",
+    "record",
+    "performance",
 )
 
 
