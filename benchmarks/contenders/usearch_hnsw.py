@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from benchmarks.contenders import usearch_exact
 
 NAME = "usearch, HNSW"
@@ -9,6 +11,7 @@ version = usearch_exact.version
 
 
 class Lookup(usearch_exact.Lookup):
-    """The 16 nearest that the graph finds, cut at the radius."""
+    """The 16 nearest that the graph finds, cut at the radius; the graph is usearch's default."""
 
     exact = False
+    graph: ClassVar[dict[str, int]] = {}
