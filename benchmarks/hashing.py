@@ -42,6 +42,13 @@ FROM_PIXELS_ONLY = ("hashing_imagehash", "hashing_perception", "hashing_imageded
 FROM_FILES_ONLY = ("hashing_pillow", "hashing_threatexchange", "hashing_reduced")
 REFERENCES = ("pdqhash", "imagehash")
 LIMITS = {"pixels": "NumPy, sum of the bytes", "file": "Pillow, decode alone"}  # what every way has to do as well
+COLOURS = {
+    "hashmatch": "#d62728",
+    "hashmatch, reduced decode": "#e377c2",
+    "hashmatch, NumPy kernels": "#ff9e4a",
+    "pdqhash": "#1f77b4",
+    **dict.fromkeys(LIMITS.values(), "#7f7f7f"),
+}
 # height, width, pictures, repeats of each
 SIZES = ((256, 256, 12, 5), (768, 1024, 6, 3), (3000, 4000, 2, 2))
 
@@ -209,31 +216,46 @@ def _work_name(record: dict[str, Any]) -> str:
 
 
 def plot(records: list[dict[str, Any]], path: Path) -> None:
-    """Draw milliseconds a picture for each contender: from pixels against size, and from files."""
+    """Draw milliseconds a picture: PDQ and keypoints from pixels against the size, and files against their decode."""
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
-    figure, axes = pyplot.subplots(1, 2, figsize=(12, 4.5), constrained_layout=True)
-    lines: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for record in records:
-        if record["source"] == "pixels":
-            point = (record["height"] * record["width"] / 1e6, record["ms"])
-            lines.setdefault((record["algorithm"], record["contender"]), []).append(point)
-    for (algorithm, contender), points in sorted(lines.items()):
-        style = "-" if contender == "hashmatch" else "--"
-        axes[0].plot(*zip(*sorted(points), strict=True), style, marker="o", label=f"{algorithm}, {contender}")
-    axes[0].set(xscale="log", yscale="log", xlabel="megapixels", ylabel="ms a picture", title="from pixels")
-    axes[0].grid(visible=True, which="both", alpha=0.3)
-    axes[0].legend(fontsize=7)
+    figure, axes = pyplot.subplots(1, 3, figsize=(16, 5.2), constrained_layout=True)
+    for axis, algorithms, title in (
+        (axes[0], ("pdq", "pdq, eight turns"), "PDQ of an array"),
+        (axes[1], ("keypoint record", "keypoints of a query"), "keypoints of an array"),
+    ):
+        lines: dict[tuple[str, str], list[tuple[float, float]]] = {}
+        for record in records:
+            if record["source"] == "pixels" and record["algorithm"] in algorithms:
+                point = (record["height"] * record["width"] / 1e6, record["ms"])
+                lines.setdefault((record["contender"], record["algorithm"]), []).append(point)
+        for (contender, algorithm), points in sorted(lines.items()):
+            axis.plot(
+                *zip(*sorted(points), strict=True),
+                ":" if contender in LIMITS.values() else "-" if algorithm == algorithms[0] else "--",
+                color=COLOURS.get(contender, "#2ca02c"),
+                marker="o",
+                label=contender if contender in LIMITS.values() else f"{contender}: {algorithm}",
+            )
+        axis.set(xscale="log", yscale="log", xlabel="megapixels", ylabel="ms a picture", title=title)
+        for side in (axis.xaxis, axis.yaxis):
+            side.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.grid(visible=True, which="both", alpha=0.3)
+        axis.legend(fontsize=8)
     files = [record for record in records if record["source"] == "file"]
     largest = max((record["height"] for record in files), default=0)
-    bars = sorted((r["ms"], r["contender"]) for r in files if r["height"] == largest)
-    axes[1].barh([name for _, name in bars], [ms for ms, _ in bars])
-    axes[1].set(xlabel="ms a picture", title=f"from a JPEG file, {largest} rows: to the PDQ hash")
+    bars = sorted(((r["ms"], r["contender"]) for r in files if r["height"] == largest), reverse=True)
+    colours = [COLOURS.get(name, "#2ca02c") for _, name in bars]
+    drawn = axes[2].barh([name for _, name in bars], [ms for ms, _ in bars], color=colours)
+    axes[2].bar_label(drawn, fmt="%.3g", padding=3)
+    axes[2].margins(x=0.12)
+    axes[2].set(xlabel="ms a picture", title=f"from a JPEG file, {largest} rows, to the PDQ hash")
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=100)
+    pyplot.close(figure)
 
 
 def main() -> None:
