@@ -243,6 +243,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write all results here")
     parser.add_argument("--markdown", type=Path, help="write the tables here")
     parser.add_argument("--plot", type=Path, help="write a plot here (needs matplotlib)")
+    parser.add_argument("--resume", type=Path, help="take what this file of results has already, measure the rest")
     parser.add_argument("--report", type=Path, help="measure nothing: tables and plot from this file of results")
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=CONTENDERS, help="contenders to run")
     parser.add_argument("--largest", type=int, default=10_000_000, help="leave larger lists out")
@@ -252,14 +253,20 @@ def main() -> None:
         kept = json.loads(args.report.read_text(encoding="utf-8"))
         report(args, kept["results"], kept["machine"], kept["plans"])
         return
+    facts, planned = runner.machine(), plans()
+    kept = json.loads(args.resume.read_text(encoding="utf-8"))["results"] if args.resume else []
+    done = {json.dumps(result["job"]): result for result in kept if "radii" in result}
     results = []
     for contender, workload in jobs(args):
-        results.append(runner.run("benchmarks.lookup", f"benchmarks.contenders.{contender}", workload))
-        print(json.dumps(results[-1]), flush=True)
-    facts, planned = runner.machine(), plans()
-    if args.json:
-        kept = {"machine": facts, "plans": planned, "results": results}
-        runner.save(args.json, json.dumps(kept, indent=1) + "\n")
+        job = [contender, {**workload, "radii": list(workload["radii"])}]
+        found = done.get(json.dumps(job))
+        if found is None:
+            found = {**runner.run("benchmarks.lookup", f"benchmarks.contenders.{contender}", workload), "job": job}
+        results.append(found)
+        print(json.dumps(found), flush=True)
+        if args.json:  # after each, so that a run that is stopped can be taken up
+            text = json.dumps({"machine": facts, "plans": planned, "results": results}, indent=1)
+            runner.save(args.json, text + "\n")
     report(args, results, facts, planned)
 
 
