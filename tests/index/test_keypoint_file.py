@@ -157,7 +157,7 @@ def test_check_sees_what_is_wrong() -> None:
             index._check()
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 4])
 def test_golden_file(version: int) -> None:
     """A file written by every format version is read for ever."""
     index = KeypointIndex.load(GOLDEN / f"index-v{version}-keypoint.bin")

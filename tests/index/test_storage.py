@@ -12,7 +12,7 @@ import pytest
 
 from hashmatch.algorithms import Metric
 from hashmatch.errors import IndexFormatError
-from hashmatch.index import BKTree, ExactIndex, LinearIndex, MultiIndex, load_index
+from hashmatch.index import BKTree, ExactIndex, LinearIndex, MultiIndex, load_index, storage
 from index_makers import exact, linear, multi, tree
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -129,9 +129,9 @@ def test_another_version_is_named(saved: tuple[type[Any], Path]) -> None:
     """A file of a later format says which version it is and which one is read."""
     cls, path = saved
     whole = bytearray(path.read_bytes())
-    whole[8] = 4
+    whole[8] = 5
     path.write_bytes(whole)
-    with pytest.raises(IndexFormatError, match="format version 4, this hashmatch reads 1 to 3"):
+    with pytest.raises(IndexFormatError, match="format version 5, this hashmatch reads 1 to 4"):
         cls.load(path)
 
 
@@ -197,7 +197,7 @@ def test_tags_are_text(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 @pytest.mark.parametrize("name", ["linear", "bktree", "bktree-euclidean", "multi", "exact"])
 def test_golden_files(name: str, version: int) -> None:
     """Files written by every format version are read for ever."""
@@ -209,6 +209,58 @@ def test_golden_files(name: str, version: int) -> None:
     assert index.search(codes[7], 0)[0].tolist() == []
     assert index.search(codes[8], 0)[0].tolist() == [8]
     assert index.add(codes[:1]).tolist() == [40]
+
+
+def test_golden_file_without_positions() -> None:
+    """A file of codes that were never edited says nothing of positions, and is read and edited like any other."""
+    index = load_index(GOLDEN / "index-v4-multi-whole.bin")
+    index._check()
+    codes = some_codes(40, 8)
+    assert [index.search(code, 0)[0].tolist() for code in codes] == [[i] for i in range(40)]
+    assert index.codes_at([3, 30]).tolist() == codes[[3, 30]].tolist()
+    assert index.add(codes[:1]).tolist() == [40]
+    index.remove([0, 39])
+    assert index.search(codes[0], 0)[0].tolist() == [40]
+    assert index.all_codes().tolist() == codes[[*range(1, 39), 0]].tolist()
+
+
+@pytest.mark.parametrize("make", [make for make, _ in KINDS.values()])
+def test_codes_are_given_back(make: Any, tmp_path: Path) -> None:
+    """Every kind gives its codes back by position, fresh, edited and from a file; what is not there is refused."""
+    codes = some_codes()
+    index = make(codes)
+    index.remove([4])
+    index.save(tmp_path / "index")
+    left = np.delete(np.arange(len(codes)), 4)
+    for each in (index, load_index(tmp_path / "index")):
+        assert each.all_codes().tolist() == codes[left].tolist()
+        assert each.codes_at(left[::3]).tolist() == codes[left[::3]].tolist()
+        assert each.codes_at([]).shape == (0, codes.shape[1])
+        for wrong in ([4], [len(codes)], [-1], [3, 2], [2, 2]):
+            with pytest.raises(ValueError, match="live entries"):
+                each.codes_at(wrong)
+
+
+def test_a_writer_writes_what_it_announced(tmp_path: Path) -> None:
+    """Sections by blocks are the sections at once; another number of them, or another shape, leaves no file."""
+    array = np.arange(700, dtype=np.int64)
+    facts = {"kind": "linear", "metric": Metric.HAMMING, "n_bytes": 8, "tag": {}}
+    for name, blocks in (("a", [array]), ("b", np.array_split(array, 9))):
+        with storage.IndexWriter(tmp_path / name, n_sections=1, **facts) as writer:
+            assert writer.stream("numbers", np.int64, None, blocks) == 700
+            assert writer.mapped(0).tolist() == array.tolist()
+            writer.finish(n=700, next_position=700)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+    def wrong(blocks: list[np.ndarray], n_sections: int) -> None:
+        with storage.IndexWriter(tmp_path / "c", n_sections=n_sections, **facts) as writer:
+            writer.stream("numbers", np.int64, None, blocks)
+            writer.finish(n=700, next_position=700)
+
+    for blocks, n_sections in (([array], 2), ([array.reshape(-1, 7)], 1), ([array.astype(">i8")], 0)):
+        with pytest.raises(ValueError, match="section"):
+            wrong(blocks, n_sections)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
 def test_files_are_deterministic(tmp_path: Path) -> None:

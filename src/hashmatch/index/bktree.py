@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hashmatch import kernels
 from hashmatch.algorithms import Metric
-from hashmatch.index.base import check_codes
+from hashmatch.index.base import Codes, check_codes
 from hashmatch.index.cores import Core, Found, check_layout, check_sections, join_found, scan_all
 from hashmatch.index.costs import MEASURED, Costs
 from hashmatch.index.segments import DEFAULT_PENDING, SegmentedIndex
@@ -251,6 +251,15 @@ class TreeCore:
         """Give all codes in row order."""
         return self._space.take(self._codes, np.argsort(self._tree.order))
 
+    def take(self, rows: NDArray[np.int64]) -> Packed:
+        """Give the codes of some rows, ascending; one pass over the order of the slots."""
+        slots = np.isin(self._tree.order, rows).nonzero()[0]
+        return self._space.take(self._codes, slots[np.argsort(self._tree.order.take(slots))])
+
+    def codes(self) -> Codes:
+        """Give all codes in row order, as they came."""
+        return self._space.unpack(self.packed())
+
     def sections(self) -> dict[str, NDArray[Any]]:
         """Name the arrays that a file needs."""
         return {"codes": self._codes, **{name: getattr(self._tree, name) for name in Tree.__slots__}}
@@ -396,6 +405,12 @@ class BKTree(SegmentedIndex):
         index = cls(space, leaf_size=leaf_size, costs=costs, pending_limit=pending_limit)
         index.add(checked)
         return index
+
+    @property
+    def depth(self) -> float:
+        """Levels down to a code, the mean over the codes of the largest part; 0 for a tree without one."""
+        trees = [segment.core for segment in self._segments if isinstance(segment.core, TreeCore)]
+        return max(trees, key=lambda core: core.n)._depth if trees else 0.0
 
     def _make_core(self, packed: Packed) -> Core:
         return TreeCore.build(self._space, packed, self._leaf_size, self._costs)

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hashmatch.index.base import Distances, Positions
+from hashmatch.index.base import Codes, Distances, Positions
 from hashmatch.index.space import Packed, Space
 
 __all__ = [
     "Core",
+    "Counted",
     "Found",
     "ScanCore",
     "Segment",
@@ -48,6 +49,12 @@ class Core(Protocol):
     def packed(self) -> Packed:
         """Give all codes in row order."""
 
+    def take(self, rows: NDArray[np.int64]) -> Packed:
+        """Give the codes of some rows, ascending."""
+
+    def codes(self) -> Codes:
+        """Give all codes in row order, as they came."""
+
     def sections(self) -> dict[str, NDArray[Any]]:
         """Name the arrays that a file needs to restore the core."""
 
@@ -74,6 +81,14 @@ class ScanCore:
     def packed(self) -> Packed:
         """Give all codes in row order."""
         return self._packed
+
+    def take(self, rows: NDArray[np.int64]) -> Packed:
+        """Give the codes of some rows, ascending."""
+        return self._space.take(self._packed, rows)
+
+    def codes(self) -> Codes:
+        """Give all codes in row order, as they came."""
+        return self._space.unpack(self._packed)
 
     def sections(self) -> dict[str, NDArray[Any]]:
         """Name the arrays that a file needs."""
@@ -131,12 +146,31 @@ def check_layout(space: Space, packed: Packed) -> None:
         raise ValueError("the padding of the codes is not zero")
 
 
+class Counted:
+    """The positions 0 to n - 1, without an array of them; what a file of codes that were never edited needs."""
+
+    __slots__ = ("_n",)
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.arange(self._n, dtype=np.int64 if dtype is None else dtype)
+
+    def take(self, rows: NDArray[np.int64]) -> Positions:
+        """Give the positions of rows: the rows."""
+        return rows
+
+
 @dataclass(slots=True)
 class Segment:
     """A core, the ascending positions of its rows and the mask of rows that are not removed (None: all live)."""
 
     core: Core
-    positions: Positions
+    positions: Positions | Counted
     live: NDArray[np.bool_] | None = None
     n_removed: int = 0
 
@@ -145,3 +179,13 @@ class Segment:
         if self.live is None:
             return np.arange(self.core.n, dtype=np.int64)
         return self.live.nonzero()[0]
+
+    def rows_at(self, positions: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Find ascending positions in this segment: which of them it has, and their rows, removed ones included."""
+        if isinstance(self.positions, Counted):
+            here = ((positions >= 0) & (positions < len(self.positions))).nonzero()[0]
+            return here, positions[here]
+        rows = np.searchsorted(self.positions, positions)
+        here = (rows < len(self.positions)).nonzero()[0]
+        here = here[self.positions[rows[here]] == positions[here]]
+        return here, rows[here]

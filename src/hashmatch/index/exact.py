@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hashmatch import kernels
 from hashmatch.algorithms import Metric
-from hashmatch.index.base import check_codes
+from hashmatch.index.base import Codes, check_codes
 from hashmatch.index.cores import Core, Found, check_layout, check_sections, scan_all
 from hashmatch.index.segments import DEFAULT_PENDING, SegmentedIndex
 from hashmatch.index.space import ExactSpace, Packed, Space
@@ -52,6 +52,14 @@ class ExactCore:
     def packed(self) -> Packed:
         """Give all codes in row order."""
         return self._codes
+
+    def take(self, rows: NDArray[np.int64]) -> Packed:
+        """Give the codes of some rows, ascending."""
+        return self._space.take(self._codes, rows)
+
+    def codes(self) -> Codes:
+        """Give all codes in row order, as they came."""
+        return self._space.unpack(self._codes)
 
     def sections(self) -> dict[str, NDArray[Any]]:
         """Name the arrays that a file needs."""

@@ -425,7 +425,10 @@ class KeypointIndex:
         OSError
             If the file cannot be read.
         """
-        file = read_index_file(path, verify=verify)
+        return cls._from_file(read_index_file(path, verify=verify))
+
+    @classmethod
+    def _from_file(cls, file: IndexFile) -> Self:
         if file.kind != cls.kind:
             raise IndexFormatError("the file holds an index of another kind; open it with load_index")
         try:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from hashmatch.errors import IndexFormatError
 from hashmatch.index.base import Path
 from hashmatch.index.bktree import BKTree
+from hashmatch.index.costs import Costs
 from hashmatch.index.exact import ExactIndex
 from hashmatch.index.linear import LinearIndex
 from hashmatch.index.multi import MultiIndex
-from hashmatch.index.storage import Verify, read_index_file
+from hashmatch.index.storage import IndexFile, Verify, read_index_file
 
-__all__ = ["load_index"]
+__all__ = ["index_from", "load_index"]
 
 
-def load_index(path: Path, *, verify: Verify = "full") -> LinearIndex | BKTree | MultiIndex | ExactIndex:
+def load_index(
+    path: Path, *, verify: Verify = "full", costs: Costs | None = None
+) -> LinearIndex | BKTree | MultiIndex | ExactIndex:
     """Open an index file of any kind, memory-mapped and read only.
 
     Parameters
@@ -22,6 +25,8 @@ def load_index(path: Path, *, verify: Verify = "full") -> LinearIndex | BKTree |
         File written by the ``save`` of an index.
     verify : {"full", "header"}
         As for ``load`` of the indexes.
+    costs : Costs, optional
+        Measured costs of this machine, by which an index decides to scan; the built-in ones without.
 
     Raises
     ------
@@ -30,8 +35,12 @@ def load_index(path: Path, *, verify: Verify = "full") -> LinearIndex | BKTree |
     OSError
         If the file cannot be read.
     """
-    file = read_index_file(path, verify=verify)
+    return index_from(read_index_file(path, verify=verify), costs)
+
+
+def index_from(file: IndexFile, costs: Costs | None = None) -> LinearIndex | BKTree | MultiIndex | ExactIndex:
+    """Make the index that a file holds; raises `IndexFormatError` as `load_index` does."""
     for cls in (LinearIndex, BKTree, MultiIndex, ExactIndex):
         if cls.kind == file.kind:
-            return cls._from_file(file)
+            return cls._from_file(file, costs)
     raise IndexFormatError("the file holds an index of a kind this hashmatch does not know; rebuild it from the list")

@@ -2,78 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hashmatch import kernels
 from hashmatch.algorithms import Metric
-from hashmatch.index.base import check_codes, check_radius
+from hashmatch.index.base import Codes, Path, check_codes, check_radius
 from hashmatch.index.cores import Core, Found, check_layout, check_sections, join_found
 from hashmatch.index.costs import MEASURED, Costs
+from hashmatch.index.external import DEFAULT_MEMORY, write_multi_file
 from hashmatch.index.segments import DEFAULT_PENDING, SegmentedIndex
 from hashmatch.index.space import HammingSpace, Packed, Space
+from hashmatch.index.storage import Section
 from hashmatch.index.substrings import MAX_WIDTH, ProbePlan, choose_widths, plan_probes
-from hashmatch.kernels.codes import rows_scan, table_fill, table_find, table_pack
+from hashmatch.index.tables import Tables, build_tables, item_bits
+from hashmatch.kernels.codes import rows_scan, table_find
 
 __all__ = ["MultiIndex"]
 
 _BLOCK_PROBES: Final = 1 << 15
 _BLOCK_QUERIES: Final = 64
 _MOST_PLANS: Final = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Tables:
-    """The arrays of the substring tables; `hashmatch.kernels.reference_codes.table_find` says what stands in each."""
-
-    widths: tuple[int, ...]
-    marks: NDArray[np.uint64]
-    heads: NDArray[Any]
-    runs: NDArray[np.uint32]
-
-
-def build_tables(columns: Packed, widths: tuple[int, ...]) -> Tables:
-    """Sort the rows of word columns into the buckets of every table."""
-    n = columns.shape[1]
-    row_bits, tag_bits = item_bits(n, widths)
-    has_short_heads = row_bits < 32 and 3 * n * len(widths) < 1 << 32  # a table has at most 1.5 n runs
-    filled = np.zeros(-(-sum(1 << width for width in widths) // 64) * 64, dtype=np.bool_)
-    heads, runs = [], []
-    bucket = n_runs = 0
-    starts = np.cumsum([0, *widths])
-    first = keys = kernels.substring_keys(columns, 0, widths[0])
-    for i, width in enumerate(widths):
-        ends, items = table_fill(keys, width)
-        is_last = i == len(widths) - 1
-        keys = first if is_last else kernels.substring_keys(columns, int(starts[i + 1]), widths[i + 1])
-        if tag_bits:
-            items |= (keys & np.uint32((1 << tag_bits) - 1)).take(items) << np.uint32(row_bits)
-        filled[bucket : bucket + (1 << width)], some_heads, some_runs = table_pack(ends, items, n_runs)
-        heads.append(_shortened(some_heads) if has_short_heads else some_heads)
-        runs.append(some_runs)
-        bucket += 1 << width
-        n_runs += len(some_runs)
-    bits = np.packbits(filled, bitorder="little").view("<u8")
-    counts = np.bitwise_count(bits)
-    before = np.cumsum(counts, dtype="<u8") - counts
-    return Tables(widths, np.stack([bits, before], axis=1), np.concatenate(heads), np.concatenate(runs))
-
-
-def item_bits(n: int, widths: tuple[int, ...]) -> tuple[int, int]:
-    """Say how many bits of what stands in a bucket are the row, and how many the tag; 31 at most, or 32 and none."""
-    row_bits = max(1, (n - 1).bit_length())
-    if len(widths) == 1:
-        return row_bits, 0  # there is no next substring
-    return row_bits, max(0, min(31 - row_bits, min(widths)))
-
-
-def _shortened(heads: NDArray[np.uint64]) -> NDArray[np.uint32]:
-    """Move the mark of a run from the highest of 64 bits to that of 32."""
-    return ((heads >> np.uint64(63) << np.uint64(31)) | heads).astype("<u4")
 
 
 class MultiCore:
@@ -158,6 +109,16 @@ class MultiCore:
         """Give all codes in row order."""
         return np.ascontiguousarray(self._codes.T)
 
+    def take(self, rows: NDArray[np.int64]) -> Packed:
+        """Give the codes of some rows, ascending."""
+        return np.ascontiguousarray(self._codes[rows].T)
+
+    def codes(self) -> Codes:
+        """Give all codes in row order, as they came."""
+        if self._space.n_bytes % 8 or self._codes.dtype.str != "<u8":
+            return self._space.unpack(self.packed())
+        return self._codes.view(np.uint8)
+
     def sections(self) -> dict[str, NDArray[Any]]:
         """Name the arrays that a file needs."""
         tables = self._tables
@@ -192,8 +153,9 @@ class MultiIndex(SegmentedIndex):
     ``docs/indexes.md`` for times. The cost grows steeply with the radius: beyond the radius it was built for, search
     falls back to a scan as soon as that is expected to be cheaper, and also for a query whose buckets turn out to be
     crowded. So it is never much slower than `LinearIndex`, and exact at every radius.
-    Memory: the codes, 4 bytes a code and substring, 4 bytes a bucket (at most 16 buckets a code) and 8 bytes a
-    position; about 155 bytes a code at one million.
+    Memory: the codes, 4 to 8 bytes a code and substring, a quarter byte a bucket (at most 32 buckets a code), and 8
+    bytes a position but for an index from a file that was never edited. `build_file` makes the file of a larger index
+    than memory holds.
     Source: M. Norouzi, A. Punjani, D. Fleet, "Fast search in Hamming space with multi-index hashing", CVPR 2012;
     here with substrings of unequal width and radius, see `hashmatch.index.substrings`.
 
@@ -269,6 +231,75 @@ class MultiIndex(SegmentedIndex):
         )
         index.add(checked)
         return index
+
+    @classmethod
+    def build_file(
+        cls,
+        path: Path,
+        blocks: Iterable[ArrayLike],
+        *,
+        n_bytes: int,
+        radius: int = 31,
+        widths: Sequence[int] | None = None,
+        costs: Costs = MEASURED,
+        memory: int = DEFAULT_MEMORY,
+        tag: Mapping[str, str] | None = None,
+        more: Sequence[Section] = (),
+    ) -> int:
+        """Write the file of an index of more codes than memory holds.
+
+        The file is the same, byte for byte, as that of ``MultiIndex.build(all codes).save(path)``.
+
+        Parameters
+        ----------
+        path : str or path-like
+            File to write, as `save` does: beside it, flushed, renamed. Two further files beside it hold the tables
+            while they are made, 4 to 8 bytes a code and substring; they have no name and vanish with the process.
+        blocks : iterable of (k, n_bytes) uint8 arrays
+            The codes, block by block; read once.
+        n_bytes : int
+            Bytes a code, 1 to 4096.
+        radius, widths, costs
+            As for `build`.
+        memory : int
+            Bytes for working arrays, 4096 or more. Not counted are 0.4 bytes a bucket of all tables, of which there are
+            at most 32 a code and 2**26 a table, 2 MB, one block of the caller's, and the rows of a single bucket where
+            these alone are more.
+        tag : mapping of str to str, optional
+            As for `save`.
+        more : sequence of Section
+            Further sections of the file, written after the codes were read.
+
+        Returns
+        -------
+        int
+            Number of codes.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a block is not uint8 rows of that length, or memory is too small.
+        OSError
+            If the file cannot be written; the old file, if any, is untouched.
+
+        Notes
+        -----
+        Cost: for every substring one pass over the codes, and where its rows do not fit into ``memory`` (32 bytes each)
+        one more to count and one for each part that does; the parts of a file that are read again come from the
+        system's cache where it has room.
+        """
+        index = cls(HammingSpace(check_codes(np.empty((0, n_bytes), np.uint8), None).shape[1]), radius=radius,
+                    widths=widths, costs=costs)  # fmt: skip
+        return write_multi_file(
+            path,
+            blocks,
+            n_bytes=n_bytes,
+            choose=lambda n: index._chosen or choose_widths(n, index.n_bits, index._radius, costs),
+            options=index._options(),
+            memory=memory,
+            tag=tag or {},
+            more=more,
+        )
 
     def _make_core(self, packed: Packed) -> Core:
         n = self._space.count(packed)

@@ -22,7 +22,7 @@ from hashmatch.index.segments import DEFAULT_PENDING
 from hashmatch.index.space import space_of
 from hashmatch.index.substrings import choose_widths, expected_cost
 
-__all__ = ["Kind", "Plan", "build_index", "plan_index"]
+__all__ = ["Kind", "Plan", "build_index", "plan_index", "sample_of"]
 
 Kind: TypeAlias = Literal["linear", "bktree", "multi", "exact"]
 
@@ -148,8 +148,9 @@ def build_index(
     <LinearIndex of 3 codes, 256 bits, hamming>
     """
     checked = check_codes(codes, None)
-    sample = checked[np.linspace(0, max(len(checked) - 1, 0), min(_SAMPLE, len(checked)), dtype=np.int64)]
-    plan = plan_index(len(checked), 8 * checked.shape[1], metric=metric, radius=radius, sample=sample, costs=costs)
+    plan = plan_index(
+        len(checked), 8 * checked.shape[1], metric=metric, radius=radius, sample=sample_of(checked), costs=costs
+    )
     builders: dict[Kind, Callable[[], LinearIndex | BKTree | MultiIndex | ExactIndex]] = {
         "linear": lambda: LinearIndex.build(checked, metric=metric),
         "bktree": lambda: BKTree.build(checked, metric=metric, costs=costs),
@@ -157,6 +158,11 @@ def build_index(
         "exact": lambda: ExactIndex.build(checked),
     }
     return builders[plan.kind]()
+
+
+def sample_of(codes: Codes) -> Codes:
+    """Take at most 256 codes, evenly over all."""
+    return codes[np.linspace(0, max(len(codes) - 1, 0), min(_SAMPLE, len(codes)), dtype=np.int64)]
 
 
 def _spread(n_bits: int, metric: Metric, sample: ArrayLike | None) -> NDArray[np.float64]:

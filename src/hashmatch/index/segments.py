@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Self
 
@@ -31,9 +31,10 @@ from hashmatch.index.base import (
     check_codes,
     check_radius,
 )
-from hashmatch.index.cores import Core, Found, ScanCore, Segment, join_found
+from hashmatch.index.cores import Core, Counted, Found, ScanCore, Segment, join_found
+from hashmatch.index.costs import MEASURED, Costs
 from hashmatch.index.space import Packed, Space, space_of
-from hashmatch.index.storage import IndexFile, Verify, read_index_file, write_index_file
+from hashmatch.index.storage import IndexFile, Section, Verify, read_index_file, write_index_file
 
 __all__ = ["DEFAULT_PENDING", "SegmentedIndex"]
 
@@ -52,6 +53,7 @@ class SegmentedIndex(ABC):
             raise ValueError(f"pending_limit must be 1 or more, not {pending_limit}")
         self._space = space
         self._pending_limit = pending_limit
+        self._costs = MEASURED
         self._segments: list[Segment] = []
         self._next_position = 0
         self._tag: Mapping[str, str] = MappingProxyType({})
@@ -207,6 +209,49 @@ class SegmentedIndex(ABC):
             found = found._replace(owners=found.owners[order], distances=found.distances[order])
         return found, positions
 
+    def codes_at(self, positions: ArrayLike) -> Codes:
+        """Give stored codes back.
+
+        Parameters
+        ----------
+        positions : (k,) integer array
+            Live positions, ascending.
+
+        Returns
+        -------
+        (k, n_bytes) uint8 array
+            The code at each.
+
+        Raises
+        ------
+        ValueError
+            If a position is not a live entry, or they do not ascend.
+
+        Notes
+        -----
+        Cost: the codes asked for; for a `BKTree` one pass over the order of its slots.
+        """
+        wanted = np.asarray(positions, dtype=np.int64)
+        codes = np.empty((len(wanted), self._space.n_bytes), dtype=np.uint8)
+        found = 0
+        for segment in self._segments if len(wanted) else ():
+            here, rows = segment.rows_at(wanted)
+            if segment.live is not None:
+                here, rows = here[segment.live[rows]], rows[segment.live[rows]]
+            if len(rows):
+                codes[here] = self._space.unpack(segment.core.take(rows))
+            found += len(rows)
+        if found != len(wanted) or bool((np.diff(wanted) <= 0).any()):
+            raise ValueError("the positions must be live entries of this index, ascending")
+        return codes
+
+    def all_codes(self) -> Codes:
+        """Give all live codes in order of their positions, (n, n_bytes) uint8; not copied where they stand so."""
+        if len(self._segments) == 1 and self._segments[0].live is None:
+            return self._segments[0].core.codes()
+        parts = [self._space.unpack(self._live_part(segment)[0]) for segment in self._segments]
+        return np.concatenate([np.empty((0, self._space.n_bytes), dtype=np.uint8), *parts])
+
     # Edits
 
     def add(self, codes: ArrayLike) -> Positions:
@@ -283,11 +328,8 @@ class SegmentedIndex(ABC):
         self._segments = [part for old in self._segments for part in self._compacted(old)]
 
     @staticmethod
-    def _rows_at(segment: Segment, positions: NDArray[Any]) -> NDArray[np.int64]:
-        rows = np.searchsorted(segment.positions, positions)
-        rows = rows[rows < len(segment.positions)]
-        rows = rows[np.isin(segment.positions[rows], positions)]
-        rows = np.unique(rows)
+    def _rows_at(segment: Segment, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        _, rows = segment.rows_at(positions)
         return rows if segment.live is None else rows[segment.live[rows]]
 
     def _merges(self, last: Segment, total: int) -> bool:
@@ -299,9 +341,9 @@ class SegmentedIndex(ABC):
     def _live_part(self, segment: Segment) -> tuple[Packed, Positions]:
         packed = segment.core.packed()
         if segment.live is None:
-            return packed, segment.positions
+            return packed, np.asarray(segment.positions)
         rows = segment.live_rows()
-        return self._space.take(packed, rows), segment.positions[rows]
+        return self._space.take(packed, rows), segment.positions.take(rows)
 
     def _new_segment(self, blocks: list[tuple[Packed, Positions]]) -> Segment:
         packed = blocks[0][0] if len(blocks) == 1 else self._space.join([part for part, _ in blocks])
@@ -341,7 +383,15 @@ class SegmentedIndex(ABC):
         -----
         Removed entries are left out, positions are kept. Layout: see `hashmatch.index.storage`.
         """
+        self._write(path, tag or {})
+
+    def _write(self, path: Path, tag: Mapping[str, str], more: Sequence[Section] = ()) -> None:
+        """Write the file, with further sections of the caller's after the index's own."""
         segment = self._as_one()
+        sections = segment.core.sections()
+        if len(segment.positions) != self._next_position:  # else they are 0 to n - 1, and a file need not say so
+            sections["positions"] = np.asarray(segment.positions)
+        sections["options"] = np.array(self._options(), dtype=np.int64)
         write_index_file(
             path,
             IndexFile(
@@ -350,13 +400,10 @@ class SegmentedIndex(ABC):
                 n_bytes=self._space.n_bytes,
                 n=segment.core.n,
                 next_position=self._next_position,
-                tag=dict(tag or {}),
-                sections={
-                    **segment.core.sections(),
-                    "positions": segment.positions,
-                    "options": np.array(self._options(), dtype=np.int64),
-                },
+                tag=tag,
+                sections=sections,
             ),
+            more,
         )
 
     def _as_one(self) -> Segment:
@@ -399,23 +446,28 @@ class SegmentedIndex(ABC):
         return cls._from_file(read_index_file(path, verify=verify))
 
     @classmethod
-    def _from_file(cls, file: IndexFile) -> Self:
+    def _from_file(cls, file: IndexFile, costs: Costs | None = None) -> Self:
         if file.kind != cls.kind:
             raise IndexFormatError(
                 f"the file holds an index of kind {file.kind!r}, not {cls.kind!r}; open it with "
                 "hashmatch.index.load_index"
             )
         try:
-            positions, options = file.sections["positions"], file.sections["options"]
+            options = file.sections["options"]
             index = cls._empty(space_of(file.metric, file.n_bytes), tuple(options.tolist()))
+            index._costs = costs or index._costs
             core = index._restore_core(file.sections)
-            if positions.dtype != np.int64 or positions.shape != (file.n,) or core.n != file.n:
+            positions = file.sections.get("positions")
+            if positions is None:
+                if file.next_position != file.n or core.n != file.n:
+                    raise ValueError("the counts do not agree")
+            elif positions.dtype != np.int64 or positions.shape != (file.n,) or core.n != file.n:
                 raise ValueError("the counts do not agree")
         except (KeyError, ValueError, IndexError, TypeError) as error:
             raise IndexFormatError(
                 "the index file has sections that do not fit together; rebuild it from the list"
             ) from error
-        index._segments = [Segment(core, positions)] if file.n else []
+        index._segments = [Segment(core, Counted(file.n) if positions is None else positions)] if file.n else []
         index._next_position = file.next_position
         index._tag = MappingProxyType(dict(file.tag))
         index._is_from_file = True
@@ -434,7 +486,7 @@ class SegmentedIndex(ABC):
         last = -1
         for segment in self._segments:
             segment.core.check()
-            positions = segment.positions
+            positions = np.asarray(segment.positions)
             if len(positions) != segment.core.n or not len(positions):
                 raise ValueError("a segment is empty or has another number of positions than rows")
             if positions[0] <= last or bool((np.diff(positions) <= 0).any()):

@@ -36,25 +36,34 @@ import json
 import os
 import secrets
 import struct
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path as FilePath
+from types import TracebackType
 from typing import Any, BinaryIO, Final, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from hashmatch.algorithms import Metric
 from hashmatch.errors import IndexFormatError
 from hashmatch.index.base import MAX_BYTES, Path
 
-__all__ = ["FORMAT_VERSION", "IndexFile", "Verify", "read_index_file", "write_index_file"]
+__all__ = [
+    "FORMAT_VERSION",
+    "IndexFile",
+    "IndexWriter",
+    "Section",
+    "Verify",
+    "read_index_file",
+    "write_index_file",
+]
 
 Verify: TypeAlias = Literal["full", "header"]
 
-FORMAT_VERSION: Final = 3
-_READABLE: Final = (1, 2, 3)  # 2 and 3 brought other tables of the kind "multi"
+FORMAT_VERSION: Final = 4
+_READABLE: Final = (1, 2, 3, 4)  # 2 and 3 brought other tables of the kind "multi", 4 files without positions
 _MAGIC: Final = b"\x89HMI\r\n\x1a\n"
 _HEAD: Final = struct.Struct("<8sIIQQQIHHII16s16s")
 _SECTION: Final = struct.Struct("<16s8sIIQQQQ32s")
@@ -62,7 +71,7 @@ _ALIGN: Final = 64
 _DIGEST: Final = 32
 _MAX_SECTIONS: Final = 64
 _MAX_TAG: Final = 1 << 20
-_TYPES: Final = frozenset({"|u1", "<u4", "<u8", "<i4", "<i8"})
+_TYPES: Final = frozenset({"|u1", "|i1", "<u2", "<u4", "<u8", "<i4", "<i8"})
 _REBUILD: Final = "; rebuild it from the list"
 
 
@@ -98,6 +107,25 @@ class IndexFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Section:
+    """A section of one dimension that a file gets beside those of the index.
+
+    Parameters
+    ----------
+    name : str
+        At most 16 ASCII characters.
+    dtype : str
+        Type of its numbers, such as ``"<u4"``.
+    blocks : iterable of (k,) arrays
+        The numbers; taken once, when the section is written.
+    """
+
+    name: str
+    dtype: str
+    blocks: Iterable[NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class _Section:
     name: str
     dtype: str
@@ -107,8 +135,19 @@ class _Section:
     digest: bytes
 
 
-def write_index_file(path: Path, file: IndexFile) -> None:
-    """Write an index file beside ``path``, flush it to disk and rename it into place.
+class IndexWriter:
+    """Writes an index file beside its path, section by section, and renames it into place at the end.
+
+    A context manager; leaving it before `finish` takes the part away, and the old file stays.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file to be.
+    kind, metric, n_bytes, tag
+        As in `IndexFile`.
+    n_sections : int
+        Sections that will be written, known before the first is.
 
     Raises
     ------
@@ -119,85 +158,163 @@ def write_index_file(path: Path, file: IndexFile) -> None:
     OSError
         If the file cannot be written; the old file, if any, is untouched.
     """
-    if not all(isinstance(text, str) for item in file.tag.items() for text in item):
-        raise TypeError("a tag maps str to str")
-    tag = json.dumps(dict(file.tag), ensure_ascii=False, sort_keys=True).encode()
-    if len(tag) > _MAX_TAG:
-        raise ValueError(f"a tag takes at most {_MAX_TAG} bytes, not {len(tag)}")
-    arrays = {name: _stored_form(array) for name, array in file.sections.items()}
-    header_length = _padded(_HEAD.size + _SECTION.size * len(arrays) + len(tag) + _DIGEST)
-    table, offset = [], header_length
-    for name, array in arrays.items():
-        rows, columns = array.shape if array.ndim == 2 else (array.shape[0], 1)
-        digest = hashlib.sha256(array.data.cast("B") if array.size else b"")
-        digest.update(bytes(_padded(array.nbytes) - array.nbytes))
-        table.append(
+
+    def __init__(
+        self, path: Path, *, kind: str, metric: Metric, n_bytes: int, n_sections: int, tag: Mapping[str, str]
+    ) -> None:
+        if not all(isinstance(text, str) for item in tag.items() for text in item):
+            raise TypeError("a tag maps str to str")
+        self._tag = json.dumps(dict(tag), ensure_ascii=False, sort_keys=True).encode()
+        if len(self._tag) > _MAX_TAG:
+            raise ValueError(f"a tag takes at most {_MAX_TAG} bytes, not {len(self._tag)}")
+        self._path = FilePath(path)
+        self._beside = self._path.with_name(f".{self._path.name}.{secrets.token_hex(8)}.part")
+        self._facts = (n_bytes, kind.encode("ascii"), metric.value.encode("ascii"))
+        self._header_length = _padded(_HEAD.size + _SECTION.size * n_sections + len(self._tag) + _DIGEST)
+        self._n_sections = n_sections
+        self._table: list[bytes] = []
+        self._offset = self._header_length
+        self._undo = ExitStack()
+
+    def __enter__(self) -> IndexWriter:
+        with ExitStack() as undo:
+            # hashes are sensitive: the file is its owner's alone, whatever the umask
+            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+            undo.callback(self._remove)
+            self._stream: BinaryIO = undo.enter_context(os.fdopen(os.open(self._beside, flags, 0o600), "wb"))
+            self._stream.write(bytes(self._header_length))
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._undo.close()
+
+    def _remove(self) -> None:
+        with suppress(OSError):
+            os.unlink(self._beside)
+
+    def write(self, name: str, array: NDArray[Any]) -> None:
+        """Write a section of one array."""
+        self.stream(name, array.dtype, None if array.ndim == 1 else array.shape[1], [array])
+
+    def stream(self, name: str, dtype: DTypeLike, columns: int | None, blocks: Iterable[NDArray[Any]]) -> int:
+        """Write a section of many blocks, one after the other; the number of its rows.
+
+        Parameters
+        ----------
+        name : str
+            At most 16 ASCII characters.
+        dtype : dtype
+            Of all blocks.
+        columns : int or None
+            Of all blocks; None where they have one dimension.
+        blocks : iterable of arrays
+            The rows.
+        """
+        stored = np.dtype(dtype).newbyteorder("<")
+        if stored.str not in _TYPES:
+            raise TypeError(f"an index file has no sections of type {stored.str}")
+        digest, length, n_rows = hashlib.sha256(), 0, 0
+        for block in blocks:
+            if block.ndim != (1 if columns is None else 2) or (columns is not None and block.shape[1] != columns):
+                raise ValueError(f"a block of section {name!r} has another shape than the section")
+            n_rows += len(block)
+            if not block.size:
+                continue
+            data = np.ascontiguousarray(block, dtype=stored).data.cast("B")
+            digest.update(data)
+            self._stream.write(data)
+            length += len(data)
+        padding = bytes(_padded(length) - length)
+        digest.update(padding)
+        self._stream.write(padding)
+        width = 1 if columns is None else columns
+        self._table.append(
             _SECTION.pack(
                 name.encode("ascii"),
-                array.dtype.str.encode(),
-                array.ndim,
+                stored.str.encode(),
+                1 if columns is None else 2,
                 0,
-                rows,
-                columns,
-                offset,
-                array.nbytes,
+                n_rows,
+                width,
+                self._offset,
+                length,
                 digest.digest(),
             )
         )
-        offset += _padded(array.nbytes)
-    head = _HEAD.pack(
-        _MAGIC,
-        FORMAT_VERSION,
-        header_length,
-        offset,
-        file.n,
-        file.next_position,
-        file.n_bytes,
-        len(arrays),
-        0,
-        len(tag),
-        0,
-        file.kind.encode("ascii"),
-        file.metric.value.encode("ascii"),
-    )
-    header = (head + b"".join(table) + tag).ljust(header_length - _DIGEST, b"\0")
-    header += hashlib.sha256(header).digest()
-    _replace(FilePath(path), header, arrays)
+        self._offset += length + len(padding)
+        return n_rows
+
+    def mapped(self, place: int) -> NDArray[Any]:
+        """Map a section that was written, read only; ``place`` counts from 0."""
+        _, kind, ndim, _, rows, columns, offset, _, _ = _SECTION.unpack(self._table[place])
+        shape = (rows, columns)[:ndim]
+        if not rows * columns:
+            return np.empty(shape, _text(kind))
+        self._stream.flush()
+        return np.memmap(self._beside, dtype=_text(kind), mode="r", offset=offset, shape=shape).view(np.ndarray)
+
+    def finish(self, *, n: int, next_position: int) -> None:
+        """Write the header, flush all to disk and rename the file into place."""
+        if len(self._table) != self._n_sections:
+            raise ValueError("another number of sections was written than announced")
+        n_bytes, kind, metric = self._facts
+        sizes = (n_bytes, self._n_sections, 0, len(self._tag), 0)
+        head = _HEAD.pack(
+            _MAGIC, FORMAT_VERSION, self._header_length, self._offset, n, next_position, *sizes, kind, metric
+        )
+        header = (head + b"".join(self._table) + self._tag).ljust(self._header_length - _DIGEST, b"\0")
+        self._stream.seek(0)
+        self._stream.write(header + hashlib.sha256(header).digest())
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        self._stream.close()
+        os.replace(self._beside, self._path)
+        self._undo.pop_all()
+        if os.name == "posix":
+            directory = os.open(self._path.parent, os.O_RDONLY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
 
 
-def _stored_form(array: NDArray[Any]) -> NDArray[Any]:
-    """C order and little-endian."""
-    stored = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    if stored.dtype.str not in _TYPES:
-        raise TypeError(f"an index file has no sections of type {stored.dtype.str}")
-    return stored
+def write_index_file(path: Path, file: IndexFile, more: Sequence[Section] = ()) -> None:
+    """Write an index file beside ``path``, flush it to disk and rename it into place.
 
+    Parameters
+    ----------
+    path : str or path-like
+        File to write.
+    file : IndexFile
+        What it holds.
+    more : sequence of Section
+        Further sections, after those of ``file``.
 
-def _replace(path: FilePath, header: bytes, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write all bytes under another name, then rename; a reader sees the old file or the new one."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
-    try:
-        # hashes are sensitive: the file is its owner's alone, whatever the umask
-        descriptor = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(header)
-            for array in arrays.values():
-                if array.size:
-                    stream.write(array.data.cast("B"))
-                stream.write(bytes(_padded(array.nbytes) - array.nbytes))
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(beside)
-        raise
-    if os.name == "posix":
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+    Raises
+    ------
+    TypeError
+        If the tag holds anything but strings.
+    ValueError
+        If the tag is longer than 1 MiB.
+    OSError
+        If the file cannot be written; the old file, if any, is untouched.
+    """
+    with IndexWriter(
+        path,
+        kind=file.kind,
+        metric=file.metric,
+        n_bytes=file.n_bytes,
+        n_sections=len(file.sections) + len(more),
+        tag=file.tag,
+    ) as writer:
+        for name, array in file.sections.items():
+            writer.write(name, array)
+        for section in more:
+            writer.stream(section.name, section.dtype, None, section.blocks)
+        writer.finish(n=file.n, next_position=file.next_position)
 
 
 def read_index_file(path: Path, *, verify: Verify = "full") -> IndexFile:
