@@ -1,7 +1,9 @@
 """Hash-only lists: `ReferenceList` and what it holds. Importing it loads no image code."""
 
+from hashmatch.lists.content import Content, content_of
 from hashmatch.lists.editor import AddCounts
 from hashmatch.lists.entry import LOCAL, Entry, ListedHash, Listing
+from hashmatch.lists.pinned import PinnedVersion
 from hashmatch.lists.reference import ListInfo, ReferenceList
 from hashmatch.lists.snapshot import Changes, HashRows, Snapshot
 from hashmatch.lists.streams import RecordRows, RecordStream
@@ -10,13 +12,16 @@ __all__ = [
     "LOCAL",
     "AddCounts",
     "Changes",
+    "Content",
     "Entry",
     "HashRows",
     "ListInfo",
     "ListedHash",
     "Listing",
+    "PinnedVersion",
     "RecordRows",
     "RecordStream",
     "ReferenceList",
     "Snapshot",
+    "content_of",
 ]

@@ -23,8 +23,10 @@ from hashmatch.algorithms import algorithm_named
 from hashmatch.errors import ReferenceListError
 from hashmatch.hashes import Fingerprint, HashValue
 from hashmatch.lists.audit import verify_all
+from hashmatch.lists.content import Content
 from hashmatch.lists.editor import AddCounts, blocks_of
 from hashmatch.lists.entry import LOCAL, MAX_ENTRY_ID, MAX_LIST_NAME, MAX_SOURCE, Entry, checked_labels, checked_text
+from hashmatch.lists.pinned import PinnedVersion, contents_of
 from hashmatch.lists.records import State, keys_after, load_records, load_state, store_state, to_entry
 from hashmatch.lists.schema import connect, damaged, translated_errors
 from hashmatch.lists.session import Session
@@ -77,7 +79,7 @@ class ReferenceList:
 
     Make one with `create` or `open`. Reading: ``len``, ``in``, ``iter``, `get`, `entry_by_key`, `info`, `verify`.
     Writing: `add`, `add_many`, `relabel`, `withdraw`, `withdraw_many`, `transaction`, `compact`. For indexes:
-    `snapshot`, `changes_since`.
+    `snapshot`, `changes_since`, `pinned`, `change_mark`.
 
     Notes
     -----
@@ -396,6 +398,41 @@ class ReferenceList:
         """
         with self._session.reading_apart() as connection:
             return read_changes(connection, load_state(connection), version, self._session.reading_apart)
+
+    @contextlib.contextmanager
+    def pinned(self) -> Iterator[PinnedVersion]:
+        """Hold the last committed version still within the ``with`` block, to read several parts of it.
+
+        Yields
+        ------
+        PinnedVersion
+            Its counters, changes since an earlier version, and rows in blocks; of no use after the block.
+
+        Raises
+        ------
+        ReferenceListError
+            If the list cannot be read.
+
+        Notes
+        -----
+        Others go on reading and writing. While it lasts a writer's log cannot be emptied and so grows.
+        """
+        with self._session.pinned() as (connection, state):
+            yield PinnedVersion(connection, state, self._session.reading_apart)
+
+    @property
+    def contents(self) -> Mapping[str, Content]:
+        """Number and marks of the rows of each algorithm that has any, read from the file at each call."""
+        return contents_of(self._state())
+
+    @property
+    def change_mark(self) -> tuple[int, bool]:
+        """What to compare with an earlier one, to see cheaply whether the list may have changed.
+
+        SQLite's number of foreign changes to the open file, and `replaced`. Equal marks mean that nobody but this very
+        object changed the list in between. Cost: a few microseconds, whatever the size of the list.
+        """
+        return self._session.data_version(), self._session.replaced
 
     def verify(self) -> ListInfo:
         """Check everything: every page, index, row, check value, count and reference.

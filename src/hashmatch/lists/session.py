@@ -165,6 +165,25 @@ class Session:
             yield connection
 
     @contextlib.contextmanager
+    def pinned(self) -> Iterator[tuple[sqlite3.Connection, State]]:
+        """As `reading_apart`, with the counters, for a block that runs other code: errors are not translated in it."""
+        with self._lock():
+            self._open_connection()
+        connection = self._another_connection()
+        with contextlib.closing(connection), _transaction(connection, "DEFERRED"):
+            with translated_errors():
+                check_structure(connection)
+                state = load_state(connection)
+            yield connection, state
+
+    def data_version(self) -> int:
+        """Read SQLite's own number, which differs from the last one when another connection has changed the file."""
+        with self._lock():
+            connection = self._open_connection()
+            with translated_errors():
+                return int(connection.execute("PRAGMA data_version").fetchone()[0])
+
+    @contextlib.contextmanager
     def writing(self) -> Iterator[Editor]:
         """Make the block one write transaction, or part of the one this thread is in."""
         with self._lock():

@@ -7,7 +7,7 @@ varying length are too many bytes for that: they come as streams, see `streams`.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +22,7 @@ from hashmatch.lists.seals import marks_of_rows, signed, sum_of_marks
 from hashmatch.lists.streams import Reading, RecordStream, count_records
 from hashmatch.lists.tables import ALGORITHM_NAMES, ALGORITHM_NUMBERS, RECORD_NUMBERS
 
-__all__ = ["Changes", "HashRows", "Snapshot"]
+__all__ = ["Changes", "HashRows", "Snapshot", "read_changes", "read_hashes", "read_row_blocks", "read_snapshot"]
 
 _ROWS_A_STEP: Final = 16_384
 
@@ -43,6 +43,8 @@ class HashRows:
         `Entry.key` of each row. A hash that several sources list for one entry has a row for each source.
     quality : (n,) int16 array, 0 to 100, read-only
         -1 where it is not known.
+    source_numbers : (n,) int16 array, 1 to 4096, read-only
+        Number of the source that lists the hash; it has a meaning in this list alone.
     """
 
     algorithm: str
@@ -50,9 +52,10 @@ class HashRows:
     hash_ids: NDArray[np.int64]
     entry_keys: NDArray[np.int64]
     quality: NDArray[np.int16]
+    source_numbers: NDArray[np.int16]
 
     def __post_init__(self) -> None:
-        for array in (self.codes, self.hash_ids, self.entry_keys, self.quality):
+        for array in (self.codes, self.hash_ids, self.entry_keys, self.quality, self.source_numbers):
             array.setflags(write=False)
 
     def __len__(self) -> int:
@@ -201,36 +204,63 @@ def read_changes(connection: sqlite3.Connection, state: State, since: int, readi
 def _read_rows(connection: sqlite3.Connection, state: State, number: int, first: int) -> tuple[HashRows, int]:
     """Rows of one algorithm from row id ``first`` on, checked, and the sum of their marks."""
     name = ALGORITHM_NAMES[number]
+    blocks = [_no_rows(name)]
+    mark_sum = 0
+    for block, marks in read_row_blocks(connection, state, number, first):
+        blocks.append(block)
+        mark_sum += marks
+    columns = ("codes", "hash_ids", "entry_keys", "quality", "source_numbers")
+    joined = {column: np.concatenate([getattr(block, column) for block in blocks]) for column in columns}
+    return HashRows(algorithm=name, **joined), signed(mark_sum)
+
+
+def _no_rows(name: str) -> HashRows:
+    return HashRows(
+        algorithm=name,
+        codes=np.empty((0, ALGORITHMS[name].n_bytes), np.uint8),
+        hash_ids=np.empty(0, np.int64),
+        entry_keys=np.empty(0, np.int64),
+        quality=np.empty(0, np.int16),
+        source_numbers=np.empty(0, np.int16),
+    )
+
+
+def read_row_blocks(
+    connection: sqlite3.Connection, state: State, number: int, first: int
+) -> Iterator[tuple[HashRows, int]]:
+    """Read rows of one algorithm from row id ``first`` on, block by block, each checked; and the sum of their marks.
+
+    Raises
+    ------
+    ReferenceListError
+        If a row is not what was written. Whether one is missing is for the caller to say, from the sums.
+    """
+    name = ALGORITHM_NAMES[number]
     width = ALGORITHMS[name].n_bytes
     cursor = connection.execute(
         "SELECT id, entry, source, ifnull(quality, -1), mark, code FROM hash"
         " WHERE id >= ? AND algorithm = ? ORDER BY id",
         (first, number),
     )
-    blocks = [np.empty((5, 0), np.int64)]
-    codes = []
-    mark_sum = 0
-    try:
-        while rows := cursor.fetchmany(_ROWS_A_STEP):
+    last = 0
+    while rows := cursor.fetchmany(_ROWS_A_STEP):
+        try:
             *columns, blobs = zip(*rows, strict=True)
-            block = np.array(columns, np.int64)
-            code = np.frombuffer(b"".join(blobs), np.uint8).reshape(len(rows), width)
-            ids, entries, sources, quality, marks = block
-            if not np.array_equal(
-                marks_of_rows(state.uuid, number, ids, entries, sources, quality.astype(np.int16), code), marks
-            ):
-                raise damaged()
-            mark_sum += sum_of_marks(marks)
-            blocks.append(block)
-            codes.append(code)
-    except (TypeError, ValueError, OverflowError):
-        raise damaged() from None
-    ids, entries, _, quality, _ = np.concatenate(blocks, axis=1)
-    found = HashRows(
-        algorithm=name,
-        codes=np.concatenate([np.empty((0, width), np.uint8), *codes]),
-        hash_ids=ids.copy(),
-        entry_keys=entries.copy(),
-        quality=quality.astype(np.int16),
-    )
-    return found, signed(mark_sum)
+            ids, entries, sources, quality, marks = np.array(columns, np.int64)
+            codes = np.frombuffer(b"".join(blobs), np.uint8).reshape(len(rows), width)
+            expected = marks_of_rows(state.uuid, number, ids, entries, sources, quality.astype(np.int16), codes)
+        except (TypeError, ValueError, OverflowError):
+            raise damaged() from None
+        # numbers that do not ascend come from a table whose pages are damaged, which may give the same for ever
+        if not np.array_equal(expected, marks) or ids[0] <= last or bool((np.diff(ids) <= 0).any()):
+            raise damaged()
+        last = int(ids[-1])
+        block = HashRows(
+            algorithm=name,
+            codes=codes,
+            hash_ids=ids.copy(),
+            entry_keys=entries.copy(),
+            quality=quality.astype(np.int16),
+            source_numbers=sources.astype(np.int16),
+        )
+        yield block, sum_of_marks(marks)
