@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from typer.testing import CliRunner
 from hashmatch.cli import indexes as module
 from hashmatch.cli.app import app
 from hashmatch.index import MultiIndex
+from hashmatch.index.costs import MEASURED
 from hashmatch.index.verification import Verification
+from hashmatch.lists import Entry, ReferenceList
+from list_makers import made_up
 
 
 @pytest.fixture
@@ -73,3 +77,65 @@ def test_explain_refuses_what_is_no_hash(file: Path) -> None:
     assert run("explain", file, "--hash", "phash:" + "0f" * 8)[0] == 2
     file.write_bytes(b"no index")
     assert run("explain", file)[0] == 2
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> Path:
+    """Write a list of 3,000 entries and make an index folder beside it."""
+    with ReferenceList.create(tmp_path / "list", name="mine") as ref:
+        ref.add_many(Entry.of(f"e{i}", hashes=[made_up(i), made_up(i, "md5")]) for i in range(3_000))
+    (tmp_path / "folder").mkdir()
+    return tmp_path / "list"
+
+
+def test_build_and_verify(listed: Path) -> None:
+    """Files are made once, made again when asked or when the list has changed, and verified against the list."""
+    folder = listed.parent / "folder"
+    code, out = run("build", listed, "--folder", folder)
+    assert (code, out.count("made in"), "mine, pdq: 3,000 hashes" in out) == (0, 2, True)
+    code, out = run("build", listed, "--folder", folder)
+    assert (code, out.count("up to date")) == (0, 2)
+    code, out = run("build", listed, "--folder", folder, "--again", "--memory", 1, "--json")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert (code, [line["made"] for line in lines], [line["entries"] for line in lines]) == (0, [True] * 2, [3_000] * 2)
+    (file,) = folder.glob("*.pdq.index")
+    code, out = run("verify", file, "--sample", 4, "--list", listed)
+    assert (code, "its 3,000 rows are those" in out, "what the list does now" in out) == (0, True, True)
+    with ReferenceList.open(listed, writable=True) as ref:
+        ref.withdraw("e3")
+    code, out = run("verify", file, "--sample", 4, "--list", listed)
+    assert (code, "at version 2" in out) == (0, True)
+    found = json.loads(run("verify", file, "--sample", 4, "--list", listed, "--json")[1])
+    assert (found["rows"], found["up_to_date"]) == (3_000, False)
+    code, out = run("build", listed, "--folder", folder)
+    assert (code, out.count("2,999 hashes"), out.count("made in")) == (0, 2, 2)
+    with ReferenceList.create(listed.parent / "other", name="other"):
+        pass
+    assert run("verify", file, "--list", listed.parent / "other")[0] == 2
+
+
+def test_build_says_what_is_wrong(listed: Path) -> None:
+    """A folder that is not there, a list that is none and a wrong option are errors."""
+    assert run("build", listed, "--folder", listed.parent / "nowhere")[0] == 2
+    assert run("build", listed.parent / "nothing", "--folder", listed.parent / "folder")[0] == 2
+    assert run("build", listed, "--folder", listed.parent / "folder", "--policy", "none")[0] == 2
+    assert not list((listed.parent / "folder").iterdir())
+
+
+def test_calibrate_and_explain(listed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measured costs are kept in the folder, and explain says which it used, also where they are of no use."""
+    folder = listed.parent / "folder"
+    run("build", listed, "--folder", folder)
+    (file,) = folder.glob("*.pdq.index")
+    assert "costs: built in; hashmatch index calibrate" in run("explain", file)[1]
+    monkeypatch.setattr(module, "calibrate", lambda *, scale: replace(MEASURED, probe=scale))
+    code, out = run("calibrate", "--folder", folder, "--scale", 0.5)
+    assert (code, "probe" in out, "0.50 ns" in out) == (0, True, True)
+    assert json.loads(run("calibrate", "--folder", folder, "--json")[1])["costs"]["probe"] == 0.25
+    assert "costs: measured on this machine" in run("explain", file)[1].replace("\n", " ")
+    found = json.loads(run("explain", file, "--json")[1])
+    assert found["costs"]["probe"] == 0.25
+    (folder / "costs.json").write_text("junk")
+    assert "costs: built in, because" in run("explain", file)[1]
+    assert "costs: built in; " in run("explain", file, "--folder", listed.parent)[1]
+    assert run("calibrate", "--folder", listed.parent / "nowhere")[0] == 2

@@ -36,7 +36,9 @@ def answer(snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPolicy)
     matches, n_gone = [], 0
     for hit in hits:
         match = hit.explained()
-        n_gone += match is None
+        if match is None:
+            hit.snapshot.check_gone()
+            n_gone += 1
         if match is not None:
             matches.append(match)
             if len(matches) == policy.max_matches:

@@ -15,6 +15,7 @@ from hashmatch.errors import HashFormatError, IndexFormatError, ReferenceListErr
 from hashmatch.index import KeypointIndex, pack_geometry
 from hashmatch.keypoints.points import CODE_BYTES, Keypoints
 from hashmatch.keypoints.record import Record, key_check
+from hashmatch.matching.kept import lock_of, note, read_noted
 
 if TYPE_CHECKING:
     from hashmatch.index import Candidate
@@ -76,7 +77,14 @@ class _Part:
 
     def without(self, withdrawn: Ints) -> _Part:
         """Leave out rows that were withdrawn."""
-        return replace(self, live=~np.isin(self.hash_ids, withdrawn)) if withdrawn.size else self
+        places = np.searchsorted(self.hash_ids, withdrawn)
+        here = places[places < len(self.hash_ids)]
+        here = here[np.isin(self.hash_ids[here], withdrawn)]
+        if not here.size:
+            return self
+        live = np.ones(len(self.hash_ids), np.bool_) if self.live is None else self.live.copy()
+        live[here] = False
+        return replace(self, live=live)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -247,16 +255,23 @@ def _kept(file: Path, rule: KeypointRule, records: RecordStream) -> _Part:
     found = _fitting(file, tag, records)
     if found is not None:
         return found
-    built = _part(rule, records)
-    built.index.save(file, tag=tag)
-    # another process may have written its own index, of other records, over this one by now
-    return _fitting(file, tag, records) or built
+    # of many workers that start at once one makes the file, the others wait and take it
+    with lock_of(file, wait=True):
+        found = _fitting(file, tag, records)
+        if found is not None:
+            return found
+        built = _part(rule, records)
+        built.index.save(file, tag=tag)
+        return _fitting(file, tag, records) or built
 
 
 def _fitting(file: Path, tag: dict[str, str], records: RecordStream) -> _Part | None:
     """Load the index from its file; None where it is missing, damaged or of other records."""
     with suppress(FileNotFoundError, IndexFormatError):
-        index = KeypointIndex.load(file)
+        identity, known, data = read_noted(file)
+        index = KeypointIndex._from_file(data)
+        if not known:
+            note(file, identity)
         if {**index.tag} == tag:
             hash_ids, entry_keys = records.rows()
             # rows withdrawn while this was read: what remains no longer says which entry is which

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from hashmatch.errors import ImageError, PolicyError, ReferenceListError
 from hashmatch.hashes import Fingerprint, HashValue, ViewHash
@@ -24,6 +24,7 @@ from hashmatch.matching.report import MatchReport, Outcome
 from hashmatch.matching.snapshot import ListSnapshot
 from hashmatch.matching.tails import check_budget
 from hashmatch.matching.tally import Tally
+from hashmatch.matching.upkeep import Keeper, Upkeep, Watch
 from hashmatch.policy import MatchPolicy
 from hashmatch.profiles import STANDARD
 
@@ -68,6 +69,7 @@ class Matcher:
         *,
         index_folder: Path | None = None,
         isolation: Isolation | None = None,
+        reload_every: float | None = None,
     ) -> None:
         if not isinstance(policy, MatchPolicy):
             raise TypeError(f"policy must be a MatchPolicy such as profiles.STANDARD, not {type(policy).__name__}")
@@ -84,6 +86,9 @@ class Matcher:
         self._reader: IsolatedReader | None = None
         if isolation is not None:
             self.isolate(isolation)
+        self._keeper = Keeper(self._change_mark, self.reload, self._compact)
+        if reload_every is not None:
+            self._keeper.watch(reload_every)
 
     @classmethod
     def open(
@@ -92,6 +97,7 @@ class Matcher:
         policy: MatchPolicy = STANDARD,
         index_folder: str | os.PathLike[str] | None = None,
         isolation: Isolation | None = None,
+        reload_every: float | None = None,
     ) -> Matcher:
         """Open lists read-only and index them.
 
@@ -103,11 +109,14 @@ class Matcher:
             What counts as a match; see `hashmatch.profiles`.
         index_folder : path, optional
             Existing folder for index files. With it, processes that search the same list share one memory-mapped
-            index, and later starts are sooner; a file that is missing, damaged or out of date is made anew. They
-            hold the list's hashes: keep the folder as safe as the list. Without it indexes live in memory only.
+            index, and opening is a map, whatever the size of the list. A file that is behind is brought up to date by
+            what changed since; one that is missing, damaged or far behind is made anew. They hold the list's hashes:
+            keep the folder as safe as the list. Without it indexes live in memory only.
         isolation : Isolation, optional
             Decode and hash files in worker processes that can do little else, see ``docs/isolation.md``. PIL images and
             arrays, which the caller opened, are hashed in this process all the same.
+        reload_every : float, optional
+            Seconds between two looks whether a list has changed, as `watch` does; without it call `reload`.
 
         Raises
         ------
@@ -122,8 +131,9 @@ class Matcher:
 
         Notes
         -----
-        Cost: reads every hash once and builds one index for each list and algorithm; a few seconds for 1,000,000
-        hashes of 256 bits.
+        Cost: without index files every hash is read once and one index built for each list and algorithm, a few seconds
+        for 1,000,000 hashes of 256 bits. With index files that fit, some 20 ms, whatever the size of the list; its
+        pages are then not checked before they are read (`ReferenceList.open` with ``check="none"``).
         """
         if not paths:
             raise ReferenceListError("give at least one list")
@@ -131,11 +141,13 @@ class Matcher:
             lists: list[ReferenceList] = []
             for path in paths:
                 # absolute, or a program that changes its folder could not reload
-                lists.append(undo.enter_context(ReferenceList.open(Path(path).absolute())))
+                # with index files a list is not read through, so that opening does not grow with it
+                check: Literal["none", "pages"] = "pages" if index_folder is None else "none"
+                lists.append(undo.enter_context(ReferenceList.open(Path(path).absolute(), check=check)))
                 if len({reference.list_id for reference in lists}) < len(lists):
                     raise ReferenceListError(f"the list {lists[-1].name!r} is given twice")
             folder = None if index_folder is None else Path(index_folder).absolute()
-            matcher = cls(lists, policy, index_folder=folder, isolation=isolation)
+            matcher = cls(lists, policy, index_folder=folder, isolation=isolation, reload_every=reload_every)
             undo.pop_all()
         return matcher
 
@@ -188,9 +200,15 @@ class Matcher:
         """
         return self._tally.to_dict() | {"workers": {} if self._reader is None else self._reader.counts()}
 
+    @property
+    def upkeep(self) -> Upkeep:
+        """What was done in the background to keep the matcher up to date, and what went wrong there."""
+        return self._keeper.upkeep
+
     def __repr__(self) -> str:
         entries = sum(item.n_entries for item in self._snapshots)
-        return f"<Matcher {self._policy.name!r}, lists: {len(self._snapshots)}, entries: {entries}>"
+        behind = ", could not be kept up to date" if self.upkeep.error is not None else ""
+        return f"<Matcher {self._policy.name!r}, lists: {len(self._snapshots)}, entries: {entries}{behind}>"
 
     def __enter__(self) -> Matcher:
         return self
@@ -201,7 +219,8 @@ class Matcher:
         self.close()
 
     def close(self) -> None:
-        """Close the lists; answers after that raise `ReferenceListError`."""
+        """Close the lists and end a watch; answers after that raise `ReferenceListError`."""
+        self._keeper.close()
         with self._reloading:
             self._closed = True
             if self._reader is not None:
@@ -225,8 +244,16 @@ class Matcher:
         Notes
         -----
         The new state is built beside the old and swapped in at once: a search sees all of one or all of the other,
-        and none fails. Cost: small changes cost what changed; a change of over a tenth of a list indexes it anew.
+        and none fails. Cost: what changed, whatever the size of the list. Once over a tenth of a list has changed since
+        its index file was made, a new file is made in the background, beside the old one, and taken up when it is done;
+        without an index folder the list is indexed anew within this call.
         """
+        taken = self._reload()
+        if any(item.due() for item in self._snapshots):
+            self._keeper.compact_soon()
+        return taken
+
+    def _reload(self) -> bool:
         with self._reloading:
             old = self._open_snapshots()
             new: list[ListSnapshot] = []
@@ -243,6 +270,45 @@ class Matcher:
                 if after.reference is not before.reference:
                     before.close_after_use()
             return any(before is not after for before, after in zip(old, new, strict=True))
+
+    def watch(self, interval: float = 1.0) -> Watch:
+        """Take up changes of the lists by itself from now on, until the watch is stopped or the matcher closed.
+
+        Parameters
+        ----------
+        interval : float
+            Seconds between two looks, 0.001 or more. A look asks SQLite whether somebody changed the file, and the
+            system whether another took its place or that of an index file: some 20 microseconds a list.
+
+        Returns
+        -------
+        Watch
+            To stop it; also a context manager.
+
+        Raises
+        ------
+        ValueError
+            If the interval is too small, or a watch runs already.
+        ReferenceListError
+            If the matcher is closed.
+
+        Notes
+        -----
+        One thread, which searches do not wait for. A reload that fails is tried again at the next look; until one
+        succeeds `upkeep` has the error, and the matcher answers from what it had. Like every thread it is not there in
+        a forked child.
+        """
+        self._open_snapshots()
+        return self._keeper.watch(interval)
+
+    def _change_mark(self) -> object:
+        return tuple(item.change_mark for item in self._open_snapshots())
+
+    def _compact(self, stopped: Callable[[], bool]) -> int:
+        made = 0
+        for item in self._open_snapshots():
+            made += item.compact(self._policy, stopped)
+        return made
 
     def _open_snapshots(self) -> tuple[ListSnapshot, ...]:
         if self._closed:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +14,12 @@ import numpy as np
 
 from hashmatch.algorithms import ALGORITHMS
 from hashmatch.errors import ReferenceListError
-from hashmatch.lists import Changes, ReferenceList
+from hashmatch.index import Costs
+from hashmatch.index.calibration import saved_costs
+from hashmatch.index.costs import MEASURED
+from hashmatch.lists import Changes, Content, PinnedVersion, ReferenceList
+from hashmatch.matching.files import index_file, layer_of, make_file, taken_up, translated_folder_errors
+from hashmatch.matching.kept import identity_of, lock_of
 from hashmatch.matching.layer import Layer
 from hashmatch.matching.report import ComparedList
 from hashmatch.policy import KeypointRule, MatchPolicy
@@ -55,6 +61,10 @@ class ListSnapshot:
         Where index files are kept between runs; None to keep none.
     list_id : str
         Identifier of the list that the layers hold.
+    contents : mapping of str to Content
+        Number and marks of the rows of each algorithm.
+    costs : Costs
+        By which indexes are chosen.
     use : _Use
         Shared by the snapshots of one open file.
     """
@@ -67,71 +77,80 @@ class ListSnapshot:
     unsearched: Mapping[str, int]
     index_folder: Path | None
     list_id: str
+    contents: Mapping[str, Content]
+    costs: Costs
     use: _Use = field(default_factory=_Use, compare=False, repr=False)
 
     @classmethod
     def of(cls, reference: ReferenceList, policy: MatchPolicy, index_folder: Path | None = None) -> ListSnapshot:
-        """Read a whole list and index it.
+        """Index a whole list, or take its indexes from their files.
 
         Raises
         ------
         ReferenceListError
             If the list cannot be read, or the index folder cannot be used.
         """
-        whole = reference.snapshot()
+        costs = MEASURED if index_folder is None else saved_costs(index_folder)
         layers, unsearched = {}, {}
-        try:
-            for name, rows in whole.rows.items():
-                rule = policy.rule_for(name)
-                if rule is None:
-                    unsearched[name] = len(rows)
-                    continue
-                file = _index_file(index_folder, whole.list_id, name)
-                crops = name == "pdq" and policy.crops is not None
-                layers[name] = Layer.build(ALGORITHMS[name], rows, rule.threshold, file, crops=crops)
-            keypoints = None
-            for name, records in whole.records.items():
-                if policy.keypoints is None:
-                    unsearched[name] = len(records)
+        keypoints = None
+        with translated_folder_errors(), reference.pinned() as pinned:
+            for name, content in pinned.contents.items():
+                if name in RECORD_ALGORITHMS:
+                    if policy.keypoints is None:
+                        unsearched[name] = content.n_rows
+                    else:
+                        file = index_file(index_folder, pinned.list_id, name)
+                        keypoints = _build_keypoints(policy.keypoints, pinned.records(name), file)
+                elif policy.rule_for(name) is None:
+                    unsearched[name] = content.n_rows
                 else:
-                    keypoints = _build_keypoints(
-                        policy.keypoints, records, _index_file(index_folder, whole.list_id, name)
-                    )
-        except OSError as error:
-            raise ReferenceListError(
-                f"the index folder cannot be used: {error.strerror or 'input/output error'};"
-                " name an existing folder that can be written"
-            ) from error
+                    layers[name] = layer_of(pinned, name, policy, costs, index_folder)
         return cls(
             reference=reference,
-            version=whole.version,
-            n_entries=whole.n_entries,
+            version=pinned.version,
+            n_entries=pinned.n_entries,
             layers=MappingProxyType(layers),
             keypoints=keypoints,
             unsearched=MappingProxyType(unsearched),
             index_folder=index_folder,
-            list_id=whole.list_id,
+            list_id=pinned.list_id,
+            contents=pinned.contents,
+            costs=costs,
         )
 
     def refreshed(self, policy: MatchPolicy) -> ListSnapshot:
         """Return the list's present version: this object when nothing changed, else a new one.
 
-        Small changes are laid over the existing indexes; large ones, and those the list no longer remembers, are
-        read and indexed anew. So is a list whose file was replaced by another: the new one is opened, the old one
-        stays open until `close_after_use`.
+        Changes are laid over the existing indexes. A list whose history does not lead from there to what it holds, or
+        that no longer remembers, is indexed anew, and so is one without index files once a tenth of it has changed. An
+        index file that took the place of the one in use is taken up. A list whose file was replaced by another is
+        opened, the old one stays open until `close_after_use`.
         """
         if self.reference.replaced:
             return self._reopened(policy)
-        version = self.reference.version
-        same = self.reference.list_id == self.list_id  # not so when another list was copied into the file
-        if same and version == self.version:
+        newer = self._newer_files()
+        same = self.reference.list_id == self.list_id and self.reference.version == self.version
+        if same and not newer and self.reference.contents == self.contents:
             return self
-        changes = self.reference.changes_since(self.version) if same else None
-        found = None if changes is None else self._with(changes, policy)
+        found = None
+        with translated_folder_errors(), self.reference.pinned() as pinned:
+            # another list may have been copied into the file, or another course of this one
+            if pinned.list_id == self.list_id:
+                changes = pinned.changes_since(self.version)
+                found = None if changes is None else self._with(changes, pinned, policy, newer)
         return found or replace(self.of(self.reference, policy, self.index_folder), use=self.use)
 
+    def _newer_files(self) -> set[str]:
+        """Give the algorithms whose index file is another than the one in use."""
+        newer = set()
+        for name, layer in self.layers.items():
+            file = index_file(self.index_folder, self.list_id, name)
+            if file is not None and layer.kept is not None and identity_of(file) not in (None, layer.kept.identity):
+                newer.add(name)
+        return newer
+
     def _reopened(self, policy: MatchPolicy) -> ListSnapshot:
-        reference = ReferenceList.open(self.reference.path)
+        reference = ReferenceList.open(self.reference.path, check="pages" if self.index_folder is None else "none")
         try:
             return self.of(reference, policy, self.index_folder)
         except BaseException:
@@ -142,34 +161,37 @@ class ListSnapshot:
         """Close the list once no snapshot of it is left, so that searches that run in it end well."""
         weakref.finalize(self.use, self.reference.close).atexit = False
 
-    def _with(self, changes: Changes, policy: MatchPolicy) -> ListSnapshot | None:
+    def _with(
+        self, changes: Changes, pinned: PinnedVersion, policy: MatchPolicy, newer: set[str]
+    ) -> ListSnapshot | None:
         layers, unsearched = dict(self.layers), dict(self.unsearched)
         keypoints = self.keypoints
+        nothing = np.empty(0, np.int64)
         for name in sorted(changes.records.keys() | changes.withdrawn.keys() & RECORD_ALGORITHMS):
-            records, gone = changes.records.get(name), changes.withdrawn.get(name, np.empty(0, np.int64))
+            records, gone = changes.records.get(name), changes.withdrawn.get(name, nothing)
             if policy.keypoints is None:
-                more = 0 if records is None else len(records)
-                unsearched[name] = unsearched.get(name, 0) + more - gone.size
+                unsearched[name] = pinned.contents[name].n_rows if name in pinned.contents else 0
                 continue
             keypoints = None if keypoints is None else keypoints.updated(records, gone)
             if keypoints is None:
                 return None
-        for name in sorted(changes.added.keys() | changes.withdrawn.keys() - RECORD_ALGORITHMS):
-            rows, gone = changes.added.get(name), changes.withdrawn.get(name, np.empty(0, np.int64))
-            rule = policy.rule_for(name)
-            if rule is None:
-                more = 0 if rows is None else len(rows)
-                unsearched[name] = unsearched.get(name, 0) + more - gone.size
+        for name in sorted((pinned.contents.keys() | layers.keys() | unsearched.keys()) - RECORD_ALGORITHMS):
+            content = pinned.contents.get(name, Content(0, 0))
+            if policy.rule_for(name) is None:
+                unsearched[name] = content.n_rows
                 continue
             if name not in layers:
-                if rows is not None:
-                    crops = name == "pdq" and policy.crops is not None
-                    layers[name] = Layer.build(ALGORITHMS[name], rows, rule.threshold, crops=crops)
+                layers[name] = layer_of(pinned, name, policy, self.costs, self.index_folder)
                 continue
-            updated = layers[name].updated(rows, gone)
-            if updated is None:
+            layer = None
+            if name in newer:
+                with suppress(OSError):  # the old one is still mapped
+                    layer = taken_up(pinned, name, policy, self.costs, self.index_folder)
+            if layer is None:
+                layer = layers[name].updated(changes.added.get(name), changes.withdrawn.get(name, nothing), content)
+            if layer is None or (layer.is_overgrown and self.index_folder is None):
                 return None
-            layers[name] = updated
+            layers[name] = layer
         return replace(
             self,
             version=changes.version,
@@ -177,7 +199,66 @@ class ListSnapshot:
             layers=MappingProxyType(layers),
             keypoints=keypoints,
             unsearched=MappingProxyType(unsearched),
+            contents=pinned.contents,
         )
+
+    @property
+    def change_mark(self) -> object:
+        """Differs from an earlier one when the list or an index file in use may have changed; cheap."""
+        files = [index_file(self.index_folder, self.list_id, name) for name in self.layers]
+        return self.reference.change_mark, [None if file is None else identity_of(file) for file in files]
+
+    def due(self) -> tuple[str, ...]:
+        """Give the algorithms whose index file is so far behind that it is time for another.
+
+        Or that another process has made anew in a way that this policy could not take up, for want of a file for crops.
+        """
+        kept = {name for name, layer in self.layers.items() if layer.kept is not None}
+        newer = self._newer_files()
+        return tuple(sorted(name for name in kept if self.layers[name].is_overgrown or name in newer))
+
+    def compact(self, policy: MatchPolicy, stopped: Callable[[], bool]) -> int:
+        """Make the index files that are due, but those that another process is making; how many were made.
+
+        Raises
+        ------
+        ReferenceListError, IndexFormatError, OSError
+            As `build_kept`.
+        """
+        made = 0
+        for name in self.due():
+            file = index_file(self.index_folder, self.list_id, name)
+            if file is None:
+                continue
+            with lock_of(file, wait=False) as held:
+                if not held:
+                    continue
+                with self.reference.pinned() as pinned:
+                    if pinned.list_id != self.list_id or name not in pinned.contents:
+                        continue
+                    if name in self._newer_files():
+                        # another process made it; at most the file for crops is wanting
+                        taken = taken_up(pinned, name, policy, self.costs, self.index_folder, make_crops=True)
+                        if taken is not None and not taken.is_overgrown:
+                            continue
+                    make_file(file, pinned, name, policy, self.costs, stopped=stopped)
+                    made += 1
+        return made
+
+    def check_gone(self) -> None:
+        """Check that a hash that was found but is not in the list can have been withdrawn since.
+
+        Raises
+        ------
+        ReferenceListError
+            If the list holds just what it held when it was indexed, so that the hash should be there: a file is
+            damaged, and "no match" would be wrong.
+        """
+        if self.reference.list_id == self.list_id and self.reference.contents == self.contents:
+            raise ReferenceListError(
+                "a hash that was found is not in the list, though none was withdrawn: the list or its index file is "
+                "damaged (hashmatch list verify and hashmatch index verify show which)"
+            )
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -203,10 +284,6 @@ class ListSnapshot:
             compared={name: n for name, n in self.sizes.items() if name in searched},
             not_compared=left_out,
         )
-
-
-def _index_file(folder: Path | None, list_id: str, name: str) -> Path | None:
-    return None if folder is None else folder / f"{list_id}.{name}.index"
 
 
 def _build_keypoints(rule: KeypointRule, records: RecordStream, file: Path | None) -> KeypointLayer:

@@ -12,14 +12,17 @@ from the score. No constant of synthetic pictures says what is common.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from hashmatch.index.guided import GuidedIndex
+from hashmatch.index.storage import IndexFile
 from hashmatch.kernels.guided import likely_keys
 from hashmatch.view import Turn
 from hashmatch.views.climb import Fit, climb, score_at
@@ -27,7 +30,7 @@ from hashmatch.views.small import Floats, turn_small
 from hashmatch.views.soft import COARSE, certainties, flat_bits, score
 from hashmatch.views.uncrop import THOROUGH_GRID, AxisCut, Grid, unseen_share, view_coefficients
 
-__all__ = ["CropSearch", "Found", "guided_index"]
+__all__ = ["CropSearch", "Found", "guided_index", "restored_guided", "write_guided"]
 
 _GROUPS: Final = 6
 _MAX_SCORED: Final = 2000
@@ -75,7 +78,22 @@ def guided_index(codes: npt.NDArray[np.uint8]) -> GuidedIndex:
     """
     if codes.shape[1:] != (32,):
         raise ValueError(f"PDQ hashes have 32 bytes, these codes have the shape {codes.shape}")
-    return GuidedIndex(codes, (255 - _by_frequency()).tolist(), _GROUPS)
+    return GuidedIndex(codes, *_filing())
+
+
+def write_guided(path: Path, codes: npt.NDArray[np.uint8], tag: Mapping[str, str]) -> None:
+    """Write the tables of `guided_index` to a file, with a tag; see `GuidedIndex.write`."""
+    GuidedIndex.write(path, codes, *_filing(), tag=tag)
+
+
+def restored_guided(file: IndexFile, codes: npt.NDArray[np.uint8]) -> GuidedIndex:
+    """Make the index of PDQ hashes whose tables are in a file; see `GuidedIndex.restored`."""
+    return GuidedIndex.restored(file, codes, *_filing())
+
+
+def _filing() -> tuple[list[int], int]:
+    """Order of the bits, and how many groups of them."""
+    return (255 - _by_frequency()).tolist(), _GROUPS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,263 @@
+"""Where a list's index files are, and a layer from one: taken, brought up to date, or made anew."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hashmatch.algorithms import ALGORITHMS
+from hashmatch.errors import IndexFormatError, ReferenceListError
+from hashmatch.index.calibration import saved_costs
+from hashmatch.index.external import DEFAULT_MEMORY
+from hashmatch.lists import Content
+from hashmatch.matching.kept import KeptIndex, build_kept, lock_of, open_crops, open_kept, write_crops
+from hashmatch.matching.layer import Layer
+
+if TYPE_CHECKING:
+    from hashmatch.index import Costs
+    from hashmatch.index.guided import GuidedIndex
+    from hashmatch.lists import PinnedVersion, ReferenceList
+    from hashmatch.policy import MatchPolicy
+
+__all__ = [
+    "BuiltFile",
+    "build_files",
+    "crops_file",
+    "has_crops",
+    "index_file",
+    "layer_of",
+    "make_crops_file",
+    "make_file",
+    "taken_up",
+    "translated_folder_errors",
+]
+
+
+@contextlib.contextmanager
+def translated_folder_errors() -> Iterator[None]:
+    """Turn an error of the system into one that names the index folder; it is the only thing used here that way."""
+    try:
+        yield
+    except OSError as error:
+        raise ReferenceListError(
+            f"the index folder cannot be used: {error.strerror or 'input/output error'};"
+            " name an existing folder that can be written"
+        ) from error
+
+
+def index_file(folder: Path | None, list_id: str, name: str) -> Path | None:
+    """Path of the index file of one algorithm of a list; None without a folder."""
+    return None if folder is None else folder / f"{list_id}.{name}.index"
+
+
+def layer_of(pinned: PinnedVersion, name: str, policy: MatchPolicy, costs: Costs, folder: Path | None) -> Layer:
+    """Index one algorithm of a list, or take the index from its file, which is made where there is none that serves.
+
+    Raises
+    ------
+    ReferenceListError
+        If the list is damaged.
+    OSError
+        If the file cannot be made.
+    """
+    file = index_file(folder, pinned.list_id, name)
+    if file is None:
+        rule = policy.rule_for(name)
+        radius = 0 if rule is None else rule.threshold
+        rows, content = pinned.rows(name), pinned.contents[name]
+        return Layer.build(
+            ALGORITHMS[name], rows, radius, costs, pinned.list_id, content, crops=has_crops(name, policy)
+        )
+    layer = taken_up(pinned, name, policy, costs, folder)
+    if layer is None or layer.is_overgrown:
+        try:
+            # of many workers that start at once one makes the file, the others wait and take it
+            with lock_of(file, wait=True):
+                layer = taken_up(pinned, name, policy, costs, folder, make_crops=True)
+                if layer is None or layer.is_overgrown:
+                    make_file(file, pinned, name, policy, costs)
+                    layer = taken_up(pinned, name, policy, costs, folder, make_crops=True)
+        except OSError:
+            if layer is None:  # one that is far behind serves, where the folder cannot be written to
+                raise
+    if layer is None:
+        raise ReferenceListError(
+            "the index folder cannot be used: an index file that was just made cannot be read back"
+        )
+    return layer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltFile:
+    """What became of one index file.
+
+    Parameters
+    ----------
+    algorithm : str
+        Of its hashes.
+    path : Path
+        Of the file.
+    n_rows : int
+        Hashes in it.
+    made : bool
+        False where a file was there that holds just what the list does.
+    seconds : float
+        Time it took.
+    """
+
+    algorithm: str
+    path: Path
+    n_rows: int
+    made: bool
+    seconds: float
+
+
+def build_files(
+    reference: ReferenceList,
+    policy: MatchPolicy,
+    folder: Path,
+    *,
+    memory: int = DEFAULT_MEMORY,
+    again: bool = False,
+) -> Iterator[BuiltFile]:
+    """Make the index files that a policy needs of a list, where there are none of its present version.
+
+    Parameters
+    ----------
+    reference : ReferenceList
+        The list.
+    policy : MatchPolicy
+        Says which algorithms are searched, and at which radius.
+    folder : Path
+        An existing folder; matchers that use it take the new files up at their next reload.
+    memory : int
+        As for `hashmatch.index.MultiIndex.build_file`.
+    again : bool
+        Make them even where they are up to date.
+
+    Yields
+    ------
+    BuiltFile
+        One for each algorithm.
+
+    Raises
+    ------
+    ReferenceListError
+        If the list is damaged, or the folder cannot be used.
+    """
+    costs = saved_costs(folder)
+    with translated_folder_errors(), reference.pinned() as pinned:
+        for name, content in pinned.contents.items():
+            file, rule = index_file(folder, pinned.list_id, name), policy.rule_for(name)
+            if file is None or rule is None:
+                continue
+            began = time.perf_counter()
+            with lock_of(file, wait=True):
+                made = again or not _is_current(file, pinned, name, policy, costs)
+                if made:
+                    make_file(file, pinned, name, policy, costs, memory=memory)
+            spent = time.perf_counter() - began
+            yield BuiltFile(algorithm=name, path=file, n_rows=content.n_rows, made=made, seconds=spent)
+
+
+def _is_current(file: Path, pinned: PinnedVersion, name: str, policy: MatchPolicy, costs: Costs) -> bool:
+    rule = policy.rule_for(name)
+    try:
+        kept = open_kept(file, pinned.list_id, ALGORITHMS[name], 0 if rule is None else rule.threshold, costs)
+        if has_crops(name, policy):
+            open_crops(crops_file(file, kept), kept)
+    except (FileNotFoundError, IndexFormatError):
+        return False
+    return kept.content == pinned.contents[name]
+
+
+def make_file(
+    file: Path,
+    pinned: PinnedVersion,
+    name: str,
+    policy: MatchPolicy,
+    costs: Costs,
+    *,
+    memory: int = DEFAULT_MEMORY,
+    stopped: Callable[[], bool] = lambda: False,
+) -> None:
+    """Make the index file of one algorithm of a list for a policy, and that for crops; the caller holds its lock."""
+    rule = policy.rule_for(name)
+    radius = 0 if rule is None else rule.threshold
+    build_kept(file, pinned, ALGORITHMS[name], radius, costs, memory=memory, stopped=stopped)
+    if has_crops(name, policy):
+        make_crops_file(file, open_kept(file, pinned.list_id, ALGORITHMS[name], radius, costs))
+
+
+def crops_file(file: Path, kept: KeptIndex) -> Path:
+    """Path of the file for crops that belongs to an index file: of its content, so that old and new stand together."""
+    return file.with_name(f"{file.stem}.{kept.content}.crops")
+
+
+def make_crops_file(file: Path, kept: KeptIndex) -> None:
+    """Make the file for crops that belongs to an index file, whose lock the caller holds; older ones go."""
+    wanted = crops_file(file, kept)
+    write_crops(wanted, kept)
+    for other in [*file.parent.glob(f"{file.stem}.*.crops"), *file.parent.glob(f".{file.stem}.*.crops.*")]:
+        if not other.name.lstrip(".").startswith(wanted.name):
+            with contextlib.suppress(OSError):
+                other.unlink()
+
+
+def taken_up(
+    pinned: PinnedVersion,
+    name: str,
+    policy: MatchPolicy,
+    costs: Costs,
+    folder: Path | None,
+    *,
+    make_crops: bool = False,
+) -> Layer | None:
+    """Take an index from its file and bring it to the pinned version; None where that cannot be done.
+
+    With ``make_crops`` the file for crops is made where it alone is missing; the caller holds the index file's lock.
+
+    Raises
+    ------
+    ReferenceListError
+        If the list is damaged.
+    OSError
+        If the file cannot be read.
+    """
+    file, rule = index_file(folder, pinned.list_id, name), policy.rule_for(name)
+    if file is None or rule is None:
+        return None
+    algorithm, content = ALGORITHMS[name], pinned.contents.get(name, Content(0, 0))
+    try:
+        kept = open_kept(file, pinned.list_id, algorithm, rule.threshold, costs)
+        changes = None if kept.content == content else pinned.changes_since(kept.version)
+        if changes is None and kept.content != content:
+            return None
+        guided = _opened_crops(file, kept, make=make_crops) if has_crops(name, policy) else None
+    except (FileNotFoundError, IndexFormatError):
+        return None
+    layer = Layer.mapped(algorithm, kept, rule.threshold, costs, pinned.list_id, guided)
+    if changes is None:
+        return layer
+    return layer.updated(changes.added.get(name), changes.withdrawn.get(name, np.empty(0, np.int64)), content)
+
+
+def _opened_crops(file: Path, kept: KeptIndex, *, make: bool) -> GuidedIndex:
+    try:
+        return open_crops(crops_file(file, kept), kept)
+    except (FileNotFoundError, IndexFormatError):
+        if not make:
+            raise
+    make_crops_file(file, kept)
+    return open_crops(crops_file(file, kept), kept)
+
+
+def has_crops(name: str, policy: MatchPolicy) -> bool:
+    """Whether a policy searches the hashes of an algorithm for crops too."""
+    return name == "pdq" and policy.crops is not None
