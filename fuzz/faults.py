@@ -4,6 +4,7 @@
 ``calls``: each call that publishing an index makes (open, write, fsync, rename) fails once; the old file stays whole.
 ``power``: after each of those calls the power goes; whatever was not flushed is lost; old file or new file.
 ``kills``: a process that publishes without end is killed at a random moment; old state or new state, never another.
+``compactions``: a matcher that compacts without end beside a changing list is killed; the next one answers as the list.
 ``full``: the disk is full after so many bytes, at every length; old state or new state.
 ``readonly``: a folder that may not be written to; a typed error and the old state.
 """
@@ -26,15 +27,27 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from fault_makers import INDEX_KINDS, everything, index_answers, old_list, open_index, save_index, smallest_list
+from fault_makers import (
+    INDEX_KINDS,
+    everything,
+    index_answers,
+    kept_answers,
+    old_list,
+    open_index,
+    save_index,
+    save_kept,
+    smallest_list,
+)
 from fuzz import results
 from fuzz.engine import Finding, Run
+from hashmatch import Matcher, profiles
 from hashmatch.errors import IndexFormatError, ReferenceListError
 from hashmatch.index import storage
 from hashmatch.lists import Entry, ReferenceList
+from hashmatch.matching import layer
 from list_makers import made_up
 
-__all__ = ["PARTS", "calls", "flips", "full", "kills", "power", "readonly"]
+__all__ = ["PARTS", "calls", "compactions", "flips", "full", "kills", "power", "readonly"]
 
 
 def _old_list(path: Path) -> None:
@@ -68,16 +81,20 @@ def _spoilt(data: bytes, stride: int) -> Iterator[tuple[str, bytes]]:
         yield f"cut to {length}", data[:length]
 
 
-def flips(run: Run, folder: Path, *, stride: int = 1, names: tuple[str, ...] = (*INDEX_KINDS, *LISTS)) -> None:
+def flips(run: Run, folder: Path, *, stride: int = 1, names: tuple[str, ...] = (*INDEX_KINDS, *LISTS, "kept")) -> None:
     """Try every flip and truncation of one small file of each kind."""
     for name in names:
         path = folder / "file"
         path.unlink(missing_ok=True)
+        read: Callable[[Path], object] = lambda at: index_answers(open_index(at))  # noqa: E731
         if name in LISTS:
             LISTS[name](path)
+            read = everything
+        elif name == "kept":
+            save_kept(path)
+            read = kept_answers
         else:
             save_index(name, path, tag={"list": "small"})
-        read = everything if name in LISTS else lambda at: index_answers(open_index(at))
         data, said = path.read_bytes(), read(path)
         for what, changed in _spoilt(data, stride):
             path.write_bytes(changed)
@@ -349,6 +366,70 @@ def _kill_lists(run: Run, folder: Path, n: int, rng: random.Random) -> None:
                 other.unlink()
 
 
+# A matcher killed while it compacts
+
+
+def compactions(run: Run, folder: Path, *, n: int = 1000) -> None:
+    """Kill a process that changes a list, reloads a matcher and so makes index files out of core, ``n`` times."""
+    rng = random.Random(run.seed)
+    path, indexes = folder / "list.hashmatch", folder / "indexes"
+    indexes.mkdir()
+    floor, share = layer._REBUILD_FLOOR, layer._REBUILD_SHARE
+    layer._REBUILD_FLOOR, layer._REBUILD_SHARE = 20, 0.0  # type: ignore[misc]
+    try:
+        for case in range(n):
+            if not path.exists():
+                for file in indexes.iterdir():
+                    file.unlink()
+                ReferenceList.create(path, name="compacted").close()
+            told = _killed(lambda target: _compacting(target, path, indexes), rng.random() * 0.25)
+            run.executions += 1
+            left = [file for file in indexes.iterdir() if file.name.endswith(".part")]
+            run.outcomes["killed with a part written"] += bool(left)
+            _check_matcher(run, path, indexes, told, case)
+            if int(told) >= _A_LIST:
+                for file in (*folder.glob("list.hashmatch*"),):
+                    file.unlink()
+    finally:
+        layer._REBUILD_FLOOR, layer._REBUILD_SHARE = floor, share  # type: ignore[misc]
+
+
+def _compacting(target: int, path: Path, indexes: Path) -> None:
+    """Change the list, take the change up, and make index files, without end."""
+    with (
+        ReferenceList.open(path, writable=True, check="none") as ref,
+        Matcher.open(path, index_folder=indexes, policy=profiles.FAST) as matcher,
+    ):
+        version = ref.version
+        os.write(target, _ID.pack(version))
+        while True:
+            _change(ref, version + 1)
+            version += 1
+            os.write(target, _ID.pack(version))
+            matcher.reload()
+            matcher._keeper.wait()
+
+
+def _check_matcher(run: Run, path: Path, indexes: Path, told: int, case: int) -> None:
+    """Hold a new matcher against what the list of its version must hold."""
+    try:
+        with Matcher.open(path, index_folder=indexes, policy=profiles.FAST) as matcher:
+            version, held = matcher.lists[0][1], _expected(matcher.lists[0][1])
+            base = matcher._snapshots[0].layers.get("pdq")
+            run.outcomes["from a file with changes" if base is not None and base.recent else "from a file"] += 1
+            if version not in (told, told + 1) or matcher.lists[0][2] != len(held):
+                _wrong(run, "another state", f"version {version}, told {told}", "matcher", case)
+            for number in range(1, version + 1):
+                # the hashes 0 to 19 are in every third version's entries
+                if number % 3 == 1 or number < 20:
+                    continue
+                found = {match.entry_id for match in matcher.match_hash(made_up(number)).matches}
+                if found != {f"entry-{number}"} & held:
+                    _wrong(run, "false answer", f"entry {number} of version {version}", "matcher", case)
+    except (IndexFormatError, ReferenceListError) as error:
+        _wrong(run, "damaged", repr(error), "matcher", case)
+
+
 # A full disk, and one that may not be written to
 
 
@@ -452,6 +533,7 @@ PARTS: Final[dict[str, Callable[..., None]]] = {
     "calls": calls,
     "power": power,
     "kills": kills,
+    "compactions": compactions,
     "full": full,
     "readonly": readonly,
 }
@@ -471,6 +553,7 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown:
         parser.error(f"there is no part {unknown[0]!r}")
     more: dict[str, dict[str, int]] = {"flips": {"stride": options.stride}, "kills": {"n": options.kills}}
+    more["compactions"] = {"n": -(-options.kills // 5)}
     failed = False
     for name in options.parts or PARTS:
         run = Run(f"faults {name}", options.seed)

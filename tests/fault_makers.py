@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hashmatch.algorithms import ALGORITHMS
 from hashmatch.index import BKTree, ExactIndex, KeypointIndex, LinearIndex, MultiIndex, load_index
+from hashmatch.index.costs import MEASURED
+from hashmatch.index.storage import read_index_file
 from hashmatch.lists import Entry, ReferenceList
+from hashmatch.matching.kept import build_kept, note_of, open_kept
 from index_makers import exact, linear, multi, tree
 from keypoint_makers import some_pictures
 from list_makers import made_up, version_1_list
@@ -71,6 +76,27 @@ def index_answers(index: Any) -> object:
     radius = 0 if isinstance(index, ExactIndex) else min(9, index.max_distance)
     found = [[part.tolist() for part in index.search(query, radius)] for query in queries]
     return len(index), dict(index.tag), found, [part.tolist() for part in index.search_batch(queries, 0)]
+
+
+def save_kept(path: Path) -> None:
+    """Make the index file of a small list."""
+    with tempfile.TemporaryDirectory() as folder:
+        at = Path(folder) / "list"
+        with ReferenceList.create(at, name="kept") as ref:
+            ref.add_many(Entry.of(f"entry-{i}", hashes=[made_up(i, "phash")], quality=50) for i in range(9))
+        with ReferenceList.open(at) as ref, ref.pinned() as pinned:
+            build_kept(path, pinned, ALGORITHMS["phash"], 6, MEASURED)
+    note_of(path).unlink()
+
+
+def kept_answers(path: Path) -> object:
+    """Ask the index file of a small list, and give the answers and its rows in a form that compares."""
+    list_id = read_index_file(path, verify="header").tag["list"]
+    kept = open_kept(path, list_id, ALGORITHMS["phash"], 6, MEASURED)
+    note_of(path).unlink()
+    columns = kept.columns
+    rows = [getattr(columns, name).tolist() for name in ("hash_ids", "entry_keys", "source_numbers", "quality")]
+    return kept.version, kept.content, rows, index_answers(kept.index)
 
 
 def smallest_list(path: Path, *, page_size: int = 512) -> None:

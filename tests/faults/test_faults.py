@@ -25,7 +25,7 @@ def tried(part: Any, folder: Path, **more: Any) -> Run:
     return run
 
 
-@pytest.mark.parametrize("kind", ["linear", "bktree", "multi", "exact", "keypoint"])
+@pytest.mark.parametrize("kind", ["linear", "bktree", "multi", "exact", "keypoint", "kept"])
 def test_flips_and_truncations_of_indexes(kind: str, tmp_path: Path) -> None:
     """A flipped bit or a missing end of an index file is always refused."""
     run = tried(faults.flips, tmp_path, stride=23, names=(kind,))
@@ -74,6 +74,14 @@ def test_killed_processes(tmp_path: Path) -> None:
     run = tried(faults.kills, tmp_path, n=60)
     assert run.executions == 120
     assert run.outcomes["list: the version told"] + run.outcomes["list: one version more than told"] == 60
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="forking beside Apple's frameworks is unsafe")
+def test_killed_compactions(tmp_path: Path) -> None:
+    """Killed at any moment of making an index file beside, the next matcher answers as the list does."""
+    run = tried(faults.compactions, tmp_path, n=25)
+    assert run.executions == 25
+    assert run.outcomes["from a file"] > 0
 
 
 def test_full_disk(tmp_path: Path) -> None:
