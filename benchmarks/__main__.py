@@ -14,6 +14,7 @@ AREAS = {
     "endtoend": "bytes to verdict, one and many threads, and a folder",
     "threads": "8 threads' worth of look-ups and hashes against one thread",
     "life": "an index of ten million hashes: made, opened, shared, changed",
+    "index_life": "the same in detail at one and ten million: out of core, checks, a watch, compaction",
     "keypoints": "keypoint records: recall, false pairs, time and bytes, beside SIFT, ORB and AKAZE",
     "robustness": "recall and false matches for every edit, by the profiles, plain hashes and imagehash",
     "drift": "how far the hashes of other front ends lie from ours",

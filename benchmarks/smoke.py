@@ -10,6 +10,7 @@ from benchmarks.runner import ROOT
 BENCHMARKS = (
     "hashing",
     "lookup",
+    "index_life",
     "endtoend",
     "threads",
     "life",
