@@ -24,7 +24,7 @@ from hashmatch.matching.report import MatchReport, Outcome
 from hashmatch.matching.snapshot import ListSnapshot
 from hashmatch.matching.tails import check_budget
 from hashmatch.matching.tally import Tally
-from hashmatch.matching.upkeep import Keeper, Upkeep, Watch
+from hashmatch.matching.upkeep import Keeper, Upkeep, Watch, check_interval
 from hashmatch.policy import MatchPolicy
 from hashmatch.profiles import STANDARD
 
@@ -73,6 +73,8 @@ class Matcher:
     ) -> None:
         if not isinstance(policy, MatchPolicy):
             raise TypeError(f"policy must be a MatchPolicy such as profiles.STANDARD, not {type(policy).__name__}")
+        if reload_every is not None:
+            check_interval(reload_every)
         self._policy = policy
         self._closed = False
         self._reloading = threading.Lock()
@@ -128,6 +130,8 @@ class Matcher:
             not held against it.
         IsolationError
             If no worker process can be started, or a measure that the isolation requires does not hold.
+        ValueError
+            If ``reload_every`` is less than 0.001.
 
         Notes
         -----
@@ -234,7 +238,8 @@ class Matcher:
         Returns
         -------
         bool
-            Whether a list had a new version. A file that was replaced, as by a finished download, is opened anew.
+            Whether there was something: a new version of a list, or a new index file. A list file that was replaced, as
+            by a finished download, is opened anew.
 
         Raises
         ------

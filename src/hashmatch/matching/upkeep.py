@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final
 
-__all__ = ["Keeper", "Upkeep", "Watch"]
+__all__ = ["Keeper", "Upkeep", "Watch", "check_interval"]
 
 _LOGGER: Final = logging.getLogger("hashmatch")
 _LEAST_INTERVAL: Final = 0.001
@@ -60,6 +60,12 @@ class Upkeep:
             "compactions": self.compactions,
             "compaction_error": None if self.compaction_error is None else str(self.compaction_error),
         }
+
+
+def check_interval(interval: float) -> None:
+    """Raise ValueError unless the seconds between two looks are 0.001 or more."""
+    if not interval >= _LEAST_INTERVAL:
+        raise ValueError("the interval must be 0.001 seconds or more")
 
 
 class Watch:
@@ -117,8 +123,7 @@ class Keeper:
         ValueError
             If the interval is not 0.001 s or more, or a watch runs already.
         """
-        if not interval >= _LEAST_INTERVAL:
-            raise ValueError("the interval must be 0.001 seconds or more")
+        check_interval(interval)
         stop = threading.Event()
         with self._lock:
             if self._watching is not None:
