@@ -20,7 +20,8 @@ from hashmatch.algorithms import ALGORITHMS
 from hashmatch.errors import IndexFormatError, ReferenceListError
 from hashmatch.hashes import HashValue, distance
 from hashmatch.index.costs import MEASURED
-from hashmatch.index.storage import read_index_file
+from hashmatch.index.loading import load_index
+from hashmatch.index.storage import read_index_file, write_index_file
 from hashmatch.lists import Entry
 from hashmatch.matching import files, kept, layer
 from list_makers import made_up, tampered
@@ -192,7 +193,6 @@ def test_a_note_of_another_file_is_not_believed(tmp_path: Path, folder: Path) ->
 
 def test_rows_that_are_not_the_lists_are_found_by_verify(tmp_path: Path, folder: Path) -> None:
     """A forged column under fitting checksums is found, from the marks."""
-    from hashmatch.index.loading import load_index
     from hashmatch.index.storage import Section
 
     path = make(tmp_path / "list", 3000)
@@ -425,6 +425,17 @@ def test_crops_have_a_file_too(tmp_path: Path, folder: Path, monkeypatch: pytest
     file.unlink()
     assert answer() == expected
     assert not built, "every one of them was mapped"
+    assert kept.verify_kept(file_of(folder)) is not None
+    sections = {name: array.copy() for name, array in read_index_file(file).sections.items()}
+    sections["positions.2"][[3, 4]] = sections["positions.2"][[4, 3]]
+    sound = read_index_file(file)
+    write_index_file(file, replace(sound, sections=sections))
+    with pytest.raises(IndexFormatError, match="crop search"):
+        kept.verify_kept(file_of(folder))
+    with pytest.raises(IndexFormatError, match="another search"):
+        load_index(file)
+    file.unlink()
+    assert answer() == expected
     with ReferenceList.open(path, writable=True) as ref:
         ref.withdraw("e3")
         ref.add_many([entry(777)])

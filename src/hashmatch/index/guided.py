@@ -219,6 +219,20 @@ class GuidedIndex:
             ) from error
         return found
 
+    def _check(self) -> None:
+        """Check every table, slowly.
+
+        Raises
+        ------
+        ValueError
+            If one is not what the codes give.
+        """
+        codes = self._words.view(np.uint8)
+        for group, offsets, positions in zip(self._groups, self._offsets, self._positions, strict=True):
+            expected = _table(codes, group)
+            if not (np.array_equal(expected[0], offsets) and np.array_equal(expected[1], positions)):
+                raise ValueError("a table of the crop search is not what the codes give")
+
 
 def _checked(
     codes: npt.NDArray[np.uint8], bit_order: Sequence[int], n_groups: int

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from hashmatch.errors import IndexFormatError
 from hashmatch.index.base import Path
 from hashmatch.index.bktree import BKTree
@@ -12,6 +14,8 @@ from hashmatch.index.multi import MultiIndex
 from hashmatch.index.storage import IndexFile, Verify, read_index_file
 
 __all__ = ["index_from", "load_index"]
+
+_OTHERS: Final = {"keypoint": "an index of keypoints", "guided": "tables of a crop search"}
 
 
 def load_index(
@@ -43,4 +47,6 @@ def index_from(file: IndexFile, costs: Costs | None = None) -> LinearIndex | BKT
     for cls in (LinearIndex, BKTree, MultiIndex, ExactIndex):
         if cls.kind == file.kind:
             return cls._from_file(file, costs)
+    if file.kind in _OTHERS:
+        raise IndexFormatError(f"the file holds {_OTHERS[file.kind]}, which has another search")
     raise IndexFormatError("the file holds an index of a kind this hashmatch does not know; rebuild it from the list")

@@ -16,7 +16,7 @@ from hashmatch.errors import IndexFormatError, ReferenceListError
 from hashmatch.index.calibration import saved_costs
 from hashmatch.index.external import DEFAULT_MEMORY
 from hashmatch.lists import Content
-from hashmatch.matching.kept import KeptIndex, build_kept, lock_of, open_crops, open_kept, write_crops
+from hashmatch.matching.kept import KeptIndex, build_kept, crops_of, lock_of, open_crops, open_kept, write_crops
 from hashmatch.matching.layer import Layer
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = [
     "BuiltFile",
     "build_files",
-    "crops_file",
     "has_crops",
     "index_file",
     "layer_of",
@@ -171,7 +170,7 @@ def _is_current(file: Path, pinned: PinnedVersion, name: str, policy: MatchPolic
     try:
         kept = open_kept(file, pinned.list_id, ALGORITHMS[name], 0 if rule is None else rule.threshold, costs)
         if has_crops(name, policy):
-            open_crops(crops_file(file, kept), kept)
+            open_crops(crops_of(file, kept.content), kept)
     except (FileNotFoundError, IndexFormatError):
         return False
     return kept.content == pinned.contents[name]
@@ -195,14 +194,9 @@ def make_file(
         make_crops_file(file, open_kept(file, pinned.list_id, ALGORITHMS[name], radius, costs))
 
 
-def crops_file(file: Path, kept: KeptIndex) -> Path:
-    """Path of the file for crops that belongs to an index file: of its content, so that old and new stand together."""
-    return file.with_name(f"{file.stem}.{kept.content}.crops")
-
-
 def make_crops_file(file: Path, kept: KeptIndex) -> None:
     """Make the file for crops that belongs to an index file, whose lock the caller holds; older ones go."""
-    wanted = crops_file(file, kept)
+    wanted = crops_of(file, kept.content)
     write_crops(wanted, kept)
     for other in [*file.parent.glob(f"{file.stem}.*.crops"), *file.parent.glob(f".{file.stem}.*.crops.*")]:
         if not other.name.lstrip(".").startswith(wanted.name):
@@ -250,12 +244,12 @@ def taken_up(
 
 def _opened_crops(file: Path, kept: KeptIndex, *, make: bool) -> GuidedIndex:
     try:
-        return open_crops(crops_file(file, kept), kept)
+        return open_crops(crops_of(file, kept.content), kept)
     except (FileNotFoundError, IndexFormatError):
         if not make:
             raise
     make_crops_file(file, kept)
-    return open_crops(crops_file(file, kept), kept)
+    return open_crops(crops_of(file, kept.content), kept)
 
 
 def has_crops(name: str, policy: MatchPolicy) -> bool:

@@ -45,6 +45,7 @@ __all__ = [
     "Identity",
     "KeptIndex",
     "build_kept",
+    "crops_of",
     "identity_of",
     "lock_of",
     "note",
@@ -401,7 +402,7 @@ def write_crops(path: Path, kept: KeptIndex) -> None:
 
 
 def verify_kept(path: Path) -> Content | None:
-    """Work out anew what the rows of an index file are, and compare with what it says.
+    """Work out anew what the rows of an index file are, and compare with what it says; its file for crops, too.
 
     Returns
     -------
@@ -436,7 +437,20 @@ def verify_kept(path: Path) -> Content | None:
         raise IndexFormatError(f"the index file does not say what its rows are{_REBUILD}") from error
     if found != content:
         raise IndexFormatError(f"the rows of the index file are not those it was made from{_REBUILD}")
+    crops = crops_of(path, content)
+    if crops.exists():
+        from hashmatch.views.crops import restored_guided
+
+        try:
+            restored_guided(read_index_file(crops), index.all_codes())._check()
+        except ValueError as error:
+            raise IndexFormatError(f"{error}{_REBUILD}") from error
     return content
+
+
+def crops_of(path: Path, content: Content) -> Path:
+    """Path of the file for crops that belongs to an index file: of its content, so that old and new stand together."""
+    return path.with_name(f"{path.stem}.{content}.crops")
 
 
 def note_of(path: Path) -> Path:
