@@ -104,12 +104,25 @@ def test_opening_reads_no_rows(tmp_path: Path, folder: Path, monkeypatch: pytest
 
 
 def test_the_columns_are_narrow_where_they_can_be(tmp_path: Path, folder: Path) -> None:
-    """Beside its codes and tables a row takes 11 bytes: number and entry 4 each, source 2, quality 1."""
-    path = make(tmp_path / "list", 3000)
-    Matcher.open(path, index_folder=folder).close()
-    sections = read_index_file(file_of(folder)).sections
-    assert sum(array.nbytes for name, array in sections.items() if name.startswith("row.")) == 11 * 3000
-    assert "positions" not in sections
+    """A row takes 11 bytes at most: number and entry 4 each, source 2, quality 1; of a plain list less."""
+    plain = tmp_path / "plain"
+    with ReferenceList.create(plain, name="plain") as ref:
+        ref.add_many(Entry.of(f"e{number}", hashes=[made_up(number)], quality=90) for number in range(3000))
+    mixed = make(tmp_path / "mixed", 3000)
+    with ReferenceList.open(mixed, writable=True) as ref:
+        ref.add("e5", hashes=[made_up(5)], source="another")
+        ref.withdraw("e5")
+        ref.add_many([entry(3000)])
+    for path, size in ((plain, 4 * 3000 + 2 + 1), (mixed, 11 * 3001)):
+        for _ in range(2):
+            with Matcher.open(path, index_folder=folder) as matcher:
+                assert all(found(matcher, number) == [f"e{number}"] for number in (0, 5, 2999))
+        file = file_of(folder)
+        sections = read_index_file(file).sections
+        assert sum(array.nbytes for name, array in sections.items() if name.startswith("row.")) == size
+        assert "positions" not in sections
+        assert kept.verify_kept(file) is not None
+        file.unlink()
 
 
 def test_a_copy_that_went_on_differently_is_noticed(tmp_path: Path, folder: Path) -> None:
@@ -195,7 +208,9 @@ def test_rows_that_are_not_the_lists_are_found_by_verify(tmp_path: Path, folder:
     """A forged column under fitting checksums is found, from the marks."""
     from hashmatch.index.storage import Section
 
-    path = make(tmp_path / "list", 3000)
+    path = make(tmp_path / "list", 3000, "pdq", "md5")
+    with ReferenceList.open(path, writable=True) as ref:
+        ref.add("more", hashes=[made_up(5000)], source="another")
     Matcher.open(path, index_folder=folder).close()
     file = file_of(folder)
     sections = read_index_file(file).sections

@@ -64,6 +64,7 @@ _BLOCK: Final = 1 << 18
 _CHECK_ROWS: Final = 1 << 18
 _MOST_NOTE: Final = 4096
 _REBUILD: Final = "; rebuild it from the list"
+_MAY_BE_ONE: Final = frozenset({"source_numbers", "quality"})  # columns of one number where all rows have it
 _SECTIONS: Final = {
     "hash_ids": ("row.ids", ("<u4", "<i8")),
     "entry_keys": ("row.entries", ("<u4", "<i8")),
@@ -225,9 +226,13 @@ def _read_columns(file: IndexFile) -> tuple[Columns, int, Content]:
     """Take what a file says of its rows."""
     try:
         version, content = int(file.tag["version"]), Content.parse(file.tag["content"])
-        columns = {}
+        columns: dict[str, NDArray[Any]] = {}
         for column, (name, kinds) in _SECTIONS.items():
             array = file.sections[name]
+            if column == "entry_keys" and not len(array) and array.ndim == 1:
+                array = columns["hash_ids"]
+            elif column in _MAY_BE_ONE and array.shape == (1,):
+                array = np.broadcast_to(array, (file.n,))
             if array.shape != (file.n,) or array.dtype.str not in kinds:
                 raise ValueError("a column has another shape or type")
             columns[column] = array
@@ -295,13 +300,15 @@ def build_kept(
                 ("quality", "|i1", 1),
             )
         }
+        is_same = True
         for block in pinned.blocks(algorithm.name):
             for name, spool in spools.items():
                 spool.add(getattr(block, name))
+            is_same = is_same and np.array_equal(block.hash_ids, block.entry_keys)
             if stopped():
                 raise InterruptedError("the making of an index file was stopped")
         codes = spools.pop("codes").array()
-        more = [_section(name, spool) for name, spool in spools.items()]
+        more = [_section(name, spool, is_left_out=is_same and name == "entry_keys") for name, spool in spools.items()]
         plan = plan_index(
             len(codes),
             algorithm.n_bits,
@@ -333,13 +340,14 @@ class _Spool:
     """A column that goes to a temporary file."""
 
     def __init__(self, stream: IO[bytes], kind: str, columns: int) -> None:
-        self.top = 0
+        self.low, self.top = 2**63, -(2**63)
         self._stream, self._kind, self._columns, self._n = stream, kind, columns, 0
 
     def add(self, block: NDArray[Any]) -> None:
         self._stream.write(np.ascontiguousarray(block, dtype=self._kind).data.cast("B") if len(block) else b"")
         self._n += len(block)
-        self.top = max(self.top, int(block.max())) if self._columns == 1 and len(block) else self.top
+        if self._columns == 1 and len(block):
+            self.low, self.top = min(self.low, int(block.min())), max(self.top, int(block.max()))
 
     def array(self) -> NDArray[Any]:
         shape = (self._n,) if self._columns == 1 else (self._n, self._columns)
@@ -349,10 +357,16 @@ class _Spool:
         return np.memmap(self._stream, dtype=self._kind, mode="r", shape=shape).view(np.ndarray)
 
 
-def _section(column: str, spool: _Spool) -> Section:
+def _section(column: str, spool: _Spool, *, is_left_out: bool) -> Section:
+    """Choose the narrowest form of a column: none where it is that of the row numbers, one number where all are it."""
     name, kinds = _SECTIONS[column]
     kind = kinds[0] if spool.top < 2**32 else kinds[-1]
-    return Section(name, kind, _blocks(spool.array()))
+    if is_left_out:
+        return Section(name, kind, [])
+    array = spool.array()
+    if column in _MAY_BE_ONE and len(array) and spool.low == spool.top:
+        array = array[:1]
+    return Section(name, kind, _blocks(array))
 
 
 def _blocks(array: NDArray[Any], stopped: Callable[[], bool] = lambda: False) -> Iterator[NDArray[Any]]:
