@@ -155,9 +155,9 @@ def _bicubic(n: int, out: int) -> Tents:
     sizes = np.minimum(every, n - cell * every)  # the last cell may be of fewer pixels
     spread = np.where(np.arange(every) < sizes[..., None], (weights / sizes)[..., None], 0.0).reshape(out, -1)
     first *= every
-    over = np.maximum(0, first + spread.shape[1] - n)
-    spread = np.stack([np.roll(row, shift) for row, shift in zip(spread, over.tolist(), strict=True)])
-    return Tents(first - over, spread.astype(np.float32))
+    shift = np.minimum(first, np.maximum(0, first + spread.shape[1] - n))  # what lies beyond the side weighs nothing
+    spread = np.stack([np.roll(row, by)[:n] for row, by in zip(spread, shift.tolist(), strict=True)])
+    return Tents(first - shift, spread.astype(np.float32))
 
 
 def _cubic(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
