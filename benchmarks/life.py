@@ -1,198 +1,427 @@
-"""Life of an index: made, opened, shared and changed, through `ReferenceList` and `Matcher` with an index folder.
+"""An index at 1 M and 10 M PDQ hashes: built, opened, shared, changed, compacted: ``python -m benchmarks life``.
 
-Run ``python -m benchmarks life`` from the project's root. The list holds random PDQ hashes. The first `Matcher` that
-opens it makes the index files; one more process opens them and searches. Then entries are added and withdrawn one at a
-time while a matcher is open: from the end of the transaction, and from its beginning, until the matcher answers
-by it. `private` is what the added process holds alone, `resident` also counts the pages of the mapped files that it
-touched, which all processes share. Linux; elsewhere without memory.
+Makes a list of random hashes (``--folder`` keeps it for the next run: ten million take some twelve minutes and 1.3 GB),
+then measures, each part in a fresh process: codes to an index file, in memory and out of core; the list to its files;
+opening a matcher; the memory that a second worker adds to a first that has the same file open; the time from the commit
+of an addition and of a withdrawal until a matcher answers by it, by a call and by a watch; and searches while a new
+file is made. Private memory is what a process has alone (Private_Clean + Private_Dirty of ``smaps_rollup``); pages of
+the file are shared. Linux only, for the memory.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
+import os
+import resource
+import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.runner import machine, markdown_table, save
-from hashmatch import HashValue, Matcher, Outcome, ReferenceList, profiles
-from hashmatch.lists import Entry
+from benchmarks import runner
 
-SEED = 20_261_126
+SEED = 20_261_128
 SEARCHES = 200
+CHANGES = 20
+BLOCK = 100_000
 
 
-def memory() -> dict[str, int]:
-    """Bytes this process holds: alone, and resident in all."""
-    rollup = Path("/proc/self/smaps_rollup")
-    if not rollup.exists():
-        return {"private": 0, "resident": 0}
-    kb = {words[0]: int(words[1]) for line in rollup.read_text().splitlines()[1:] if (words := line.split())}
-    return {"private": 1024 * (kb["Private_Clean:"] + kb["Private_Dirty:"]), "resident": 1024 * kb["Rss:"]}
+def codes_of(first: int, count: int) -> np.ndarray:
+    """Codes of the entries from ``first`` on, which is a multiple of the block."""
+    return np.random.default_rng([SEED, first]).integers(0, 256, (count, 32), dtype=np.uint8)
 
 
-def grown(before: dict[str, int]) -> dict[str, int]:
-    """How much more than before."""
-    return {name: value - before[name] for name, value in memory().items()}
-
-
-def entries(first: int, count: int) -> Iterator[Entry]:
-    """Entries of one random hash each."""
-    rng = np.random.default_rng((SEED, first))
-    for number in range(first, first + count):
-        yield Entry.of(f"entry-{number}", hashes=[HashValue("pdq", rng.bytes(32))], quality=100)
+def all_codes(n: int) -> np.ndarray:
+    """Codes of all entries."""
+    return np.concatenate([codes_of(first, min(BLOCK, n - first)) for first in range(0, n, BLOCK)])
 
 
 def make_list(path: Path, n: int) -> float:
-    """Make the list, a million entries a transaction; seconds."""
+    """Make the list unless it is there; the seconds it took, 0 if it was there."""
+    from hashmatch.hashes import HashValue
+    from hashmatch.lists import Entry, ReferenceList
+
+    if path.exists():
+        return 0.0
     began = time.perf_counter()
-    with ReferenceList.create(path, name="life") as ref:
-        for first in range(0, n, 1_000_000):
-            ref.add_many(entries(first, min(1_000_000, n - first)))
+    beside = path.with_suffix(".part")
+    beside.unlink(missing_ok=True)
+    with ReferenceList.create(beside, name="life") as ref:
+        for first in range(0, n, BLOCK):
+            block = codes_of(first, min(BLOCK, n - first)).tobytes()
+            ref.add_many(
+                Entry.of(f"entry-{first + i}", hashes=[HashValue("pdq", block[32 * i : 32 * i + 32])], quality=100)
+                for i in range(len(block) // 32)
+            )
+    beside.rename(path)
     return time.perf_counter() - began
 
 
-def opened(path: Path, folder: Path) -> Matcher:
-    """Open the list with its index files."""
-    return Matcher.open(path, policy=profiles.FAST, index_folder=folder)
+def memory() -> dict[str, int]:
+    """Resident, proportional and private memory of this process, bytes."""
+    found: dict[str, int] = {}
+    for line in Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()[1:]:
+        name, value, *_ = line.split()
+        found[name[:-1]] = 1024 * int(value)
+    return {
+        "resident": found["Rss"],
+        "proportional": found["Pss"],
+        "private": found["Private_Clean"] + found["Private_Dirty"],
+    }
 
 
-def _added(path: Path, folder: Path, send: Any) -> None:
-    """Be one more process: open, search, and tell time and memory."""
-    rng = np.random.default_rng(SEED)
-    with Matcher.open(path.with_suffix(".small"), policy=profiles.FAST) as small:  # loads what any search loads
-        small.match_hash(HashValue("pdq", rng.bytes(32)))
-    before, began = memory(), time.perf_counter()
-    with opened(path, folder) as matcher:
-        first_ms = 1000 * (time.perf_counter() - began)
-        at_opening = grown(before)
-        times = []
-        for _ in range(SEARCHES):
-            value = HashValue("pdq", rng.bytes(32))
-            start = time.perf_counter()
-            matcher.match_hash(value)
-            times.append(1000 * (time.perf_counter() - start))
-        searched = grown(before)
-    again = []
-    for _ in range(5):
+def timed(work: Callable[[], object]) -> dict[str, float]:
+    """Wall and processor seconds of a piece of work, and the peak of this process's resident memory after it."""
+    began, cpu = time.perf_counter(), time.process_time()
+    work()
+    spent = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - cpu}
+    return spent | {"peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
+
+
+# The parts, each in a process of its own
+
+
+def part_build(n: int, folder: Path, *, external: bool, megabytes: int) -> dict[str, Any]:
+    """Codes in memory to an index file."""
+    from hashmatch.index import MultiIndex
+
+    codes = all_codes(n)
+    target = folder / "built.index"
+
+    def work() -> None:
+        if external:
+            blocks = (codes[i : i + BLOCK] for i in range(0, n, BLOCK))
+            MultiIndex.build_file(target, blocks, n_bytes=32, radius=31, memory=megabytes << 20)
+        else:
+            MultiIndex.build(codes, radius=31).save(target)
+
+    result: dict[str, Any] = timed(work)
+    result["file_bytes"] = target.stat().st_size
+    target.unlink()
+    return result | {"codes_bytes": codes.nbytes}
+
+
+def part_files(path: Path, folder: Path) -> dict[str, Any]:
+    """List to its index files, as ``hashmatch index build`` makes them."""
+    from hashmatch import ReferenceList, profiles
+    from hashmatch.index.storage import read_index_file
+    from hashmatch.matching.files import build_files
+
+    with ReferenceList.open(path, check="none") as ref:
+        spent = timed(lambda: list(build_files(ref, profiles.STANDARD, folder, again=True)))
+    (file,) = folder.glob("*.pdq.index")
+    sections = read_index_file(file, verify="header").sections
+    rows = sum(array.nbytes for name, array in sections.items() if name.startswith("row."))
+    return spent | {"file_bytes": file.stat().st_size, "rows_bytes": rows}
+
+
+def part_open(path: Path, folder: Path) -> dict[str, Any]:
+    """Open a matcher, several times; and once with a file whose checksums must all be compared."""
+    from hashmatch import Matcher, profiles
+
+    times = []
+    for _ in range(7):
         began = time.perf_counter()
-        opened(path, folder).close()
-        again.append(1000 * (time.perf_counter() - began))
-    send.send(
-        {
-            "first_open_ms": first_ms,
-            "open_ms": statistics.median(again),
-            "at_opening": at_opening,
-            "searched": searched,
-            "search_ms": statistics.median(times),
-        }
-    )
-
-
-def changes(path: Path, folder: Path, count: int) -> dict[str, list[float]]:
-    """Add and withdraw entries one at a time; milliseconds until an open matcher answers by it."""
-    rng = np.random.default_rng((SEED, 1))
-    spent: dict[str, list[float]] = {name: [] for name in ("add", "add and write", "withdraw", "withdraw and write")}
-    with opened(path, folder) as matcher, ReferenceList.open(path, writable=True) as ref:
-        for number in range(count):
-            value = HashValue("pdq", rng.bytes(32))
-            for what, expected in (("add", Outcome.MATCH), ("withdraw", Outcome.NO_MATCH)):
-                began = time.perf_counter()
-                if what == "add":
-                    ref.add(f"fresh-{number}", hashes=[value])
-                else:
-                    ref.withdraw(f"fresh-{number}")
-                written = time.perf_counter()
-                matcher.reload()
-                if matcher.match_hash(value).outcome is not expected:
-                    raise RuntimeError(f"the matcher does not see what was done: {what}")
-                seen = time.perf_counter()
-                spent[what].append(1000 * (seen - written))
-                spent[f"{what} and write"].append(1000 * (seen - began))
-    return spent
-
-
-def measure(folder: Path, n: int, count: int) -> dict[str, Any]:
-    """Measure the whole life of one list's index."""
-    path, files = folder / "list.hashmatch", folder / "index"
-    files.mkdir()
-    result: dict[str, Any] = {"entries": n, "list_s": make_list(path, n)}
-    make_list(path.with_suffix(".small"), 10)
-    result["list_bytes"] = path.stat().st_size
+        with Matcher.open(path, index_folder=folder, policy=profiles.STANDARD):
+            times.append(time.perf_counter() - began)
+    (file,) = folder.glob("*.pdq.index")
+    os.utime(file)
     began = time.perf_counter()
-    opened(path, files).close()
-    result["build_s"] = time.perf_counter() - began
-    result["index_bytes"] = sum(file.stat().st_size for file in files.rglob("*") if file.is_file())
-    context = multiprocessing.get_context("spawn")
-    receive, send = context.Pipe(duplex=False)
-    process = context.Process(target=_added, args=(path, files, send))
-    process.start()
-    send.close()
-    result |= receive.recv()
-    process.join()
-    kept = changes(path, files, count)
-    result["change_ms"] = {name: statistics.median(times) for name, times in kept.items()}
-    result["worst_change_ms"] = {name: max(times) for name, times in kept.items()}
+    with Matcher.open(path, index_folder=folder, policy=profiles.STANDARD):
+        checked = time.perf_counter() - began
+    return {"first_s": times[0], "median_s": statistics.median(times), "checked_s": checked}
+
+
+def part_worker(path: Path, folder: Path) -> dict[str, Any]:
+    """Open a matcher, search, and say what memory that took; then wait until told to end."""
+    from hashmatch import Matcher, profiles
+    from hashmatch.hashes import HashValue
+
+    rng = np.random.default_rng(SEED)
+    before = memory()
+    with Matcher.open(path, index_folder=folder, policy=profiles.STANDARD) as matcher:
+        for _ in range(SEARCHES):
+            matcher.match_hash(HashValue("pdq", rng.bytes(32)))
+        print(json.dumps({"before": before, "after": memory()}), flush=True)
+        sys.stdin.readline()
+        print(json.dumps({"before": before, "after": memory()}), flush=True)
+    return {}
+
+
+def part_changes(path: Path, folder: Path, n: int) -> dict[str, Any]:
+    """From the commit of a change until a search answers by it."""
+    from hashmatch import Matcher, Outcome, ReferenceList, profiles
+    from hashmatch.hashes import HashValue
+
+    rng = np.random.default_rng(time.time_ns())
+    result: dict[str, Any] = {}
+    with (
+        Matcher.open(path, index_folder=folder, policy=profiles.STANDARD) as matcher,
+        ReferenceList.open(path, writable=True, check="none") as ref,
+    ):
+
+        def matches(value: HashValue) -> bool:
+            return matcher.match_hash(value).outcome is Outcome.MATCH
+
+        for way, wait in (("call", None), ("watch", 0.01)):
+            watch = None if wait is None else matcher.watch(wait)
+            spent: dict[str, list[float]] = {"add": [], "withdraw": [], "withdraw_old": []}
+            for i in range(CHANGES):
+                value = HashValue("pdq", rng.bytes(32))
+                entry_id = f"new-{way}-{i}-{rng.integers(2**60)}"
+                ref.add(entry_id, hashes=[value])
+                spent["add"].append(_until(matcher, wait, lambda v=value: matches(v)))
+                ref.withdraw(entry_id)
+                version = ref.version
+                spent["withdraw"].append(_until(matcher, wait, lambda v=version: matcher.lists[0][1] >= v))
+                ref.withdraw(f"entry-{rng.integers(n)}")
+                version = ref.version
+                spent["withdraw_old"].append(_until(matcher, wait, lambda v=version: matcher.lists[0][1] >= v))
+            if watch is not None:
+                watch.stop()
+            result[way] = {
+                name: {"median_ms": 1000 * statistics.median(times), "max_ms": 1000 * max(times)}
+                for name, times in spent.items()
+            }
+        result["memory"] = memory()
+        began = time.perf_counter()
+        for _ in range(100):
+            matcher.reload()
+        result["reload_of_nothing_us"] = 1e4 * (time.perf_counter() - began)
     return result
 
 
-def report(result: dict[str, Any]) -> str:
-    """Write the tables."""
-    n, size = result["entries"], result["index_bytes"]
-    facts = [
-        ["list written, s", f"{result['list_s']:.0f}"],
-        ["first `Matcher`, makes the index files, s", f"{result['build_s']:.1f}"],
-        ["index files, bytes an entry", f"{size / n:.1f}"],
-        ["an added process: first open, ms", f"{result['first_open_ms']:.0f}"],
-        ["open again, ms, median of 5", f"{result['open_ms']:.0f}"],
-        ["its own memory at opening, % of the files", f"{100 * result['at_opening']['private'] / size:.2f}"],
-        [f"its own memory after {SEARCHES} searches, %", f"{100 * result['searched']['private'] / size:.2f}"],
-        [
-            f"resident with shared pages after {SEARCHES} searches, %",
-            f"{100 * result['searched']['resident'] / size:.2f}",
-        ],
-        ["a search through the matcher, ms", f"{result['search_ms']:.3f}"],
+def _until(matcher: Any, wait: float | None, holds: Callable[[], bool]) -> float:
+    began = time.perf_counter()
+    if wait is None:
+        matcher.reload()
+    while not holds():
+        time.sleep(0.0005)
+    return time.perf_counter() - began
+
+
+def part_compaction(path: Path, folder: Path) -> dict[str, Any]:
+    """Search while a new index file is made and taken up."""
+    from hashmatch import Matcher, profiles
+    from hashmatch.hashes import HashValue
+    from hashmatch.matching import layer
+
+    layer._REBUILD_FLOOR, layer._REBUILD_SHARE = 0, 0.0
+    rng = np.random.default_rng(SEED)
+    with Matcher.open(path, index_folder=folder, policy=profiles.STANDARD) as matcher:
+        base = _slowest(matcher, rng, lambda: False, 500)
+        from hashmatch.lists import ReferenceList
+
+        with ReferenceList.open(path, writable=True, check="none") as ref:
+            ref.add(f"compacted-{time.time_ns()}", hashes=[HashValue("pdq", rng.bytes(32))])
+        began = time.perf_counter()
+        matcher.reload()
+        thread = threading.Thread(target=matcher._keeper.wait)
+        thread.start()
+        during = _slowest(matcher, rng, lambda: not thread.is_alive(), 10**9)
+        thread.join()
+        return {
+            "seconds": time.perf_counter() - began,
+            "made": matcher.upkeep.compactions,
+            "search_ms": base,
+            "search_during_ms": during,
+        }
+
+
+def _slowest(matcher: Any, rng: np.random.Generator, done: Callable[[], bool], most: int) -> dict[str, float]:
+    from hashmatch.hashes import HashValue
+
+    times = []
+    while len(times) < most and not done():
+        value = HashValue("pdq", rng.bytes(32))
+        began = time.perf_counter()
+        matcher.match_hash(value)
+        times.append(1000 * (time.perf_counter() - began))
+        time.sleep(0.001)
+    values = times or [0.0]
+    return {"median": statistics.median(values), "p99": float(np.quantile(values, 0.99)), "max": max(values)}
+
+
+# The whole
+
+
+def start(part: str, path: Path, folder: Path, n: int, *more: str) -> subprocess.Popen[str]:
+    """Start a part in a fresh process of one thread."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.life", "--part", part, str(path), str(folder), str(n), *more],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=runner.ROOT,
+        env={**os.environ, **runner.ONE_THREAD},
+    )
+
+
+def run(part: str, path: Path, folder: Path, n: int, *more: str) -> dict[str, Any]:
+    """Run a part to its end."""
+    process = start(part, path, folder, n, *more)
+    out, _ = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"the part {part} failed")
+    result: dict[str, Any] = json.loads(out.splitlines()[-1])
+    return result
+
+
+def run_workers(path: Path, folder: Path, n: int) -> dict[str, Any]:
+    """Memory of a second worker beside a first."""
+    workers = [start("worker", path, folder, n) for _ in range(2)]
+    for worker in workers:
+        if worker.stdout is None or not worker.stdout.readline():
+            raise RuntimeError("a worker failed")
+    found = []
+    for worker in reversed(workers):  # the second is asked while both have the file open
+        out, _ = worker.communicate("\n")
+        found.append(json.loads(out.splitlines()[0]))
+    return dict(found[0])
+
+
+def measure(path: Path, folder: Path, n: int) -> dict[str, Any]:
+    """Measure all of one size."""
+    result: dict[str, Any] = {"n": n, "list_s": make_list(path, n), "list_bytes": path.stat().st_size}
+    result["build_memory"] = run("build", path, folder, n)
+    result["build_external"] = run("external", path, folder, n, "256")
+    result["build_external_small"] = run("external", path, folder, n, "64")
+    result["files"] = run("files", path, folder, n)
+    result["open"] = run("open", path, folder, n)
+    result["worker"] = run_workers(path, folder, n)
+    result["changes"] = run("changes", path, folder, n)
+    result["compaction"] = run("compaction", path, folder, n)
+    return result
+
+
+def summary(results: list[dict[str, Any]], facts: dict[str, str]) -> str:
+    """Write the table."""
+    mb = 1 << 20
+
+    def built(name: str) -> tuple[str, Callable[[dict[str, Any]], str]]:
+        return name, lambda r: f"{r['seconds']:.1f} s ({r['cpu_seconds']:.1f} s of processor)"
+
+    lines: list[tuple[str, Callable[[dict[str, Any]], str]]] = [
+        ("list file", lambda r: f"{r['list_bytes'] / r['n']:.0f} bytes an entry"),
+        ("codes to index file, in memory", lambda r: built("")[1](r["build_memory"])),
+        ("the same out of core, 256 MiB", lambda r: built("")[1](r["build_external"])),
+        ("the same out of core, 64 MiB", lambda r: built("")[1](r["build_external_small"])),
+        (
+            "peak memory of these three, codes not counted",
+            lambda r: (
+                " / ".join(
+                    f"{(r[name]['peak_bytes'] - r[name]['codes_bytes']) / mb:,.0f}"
+                    for name in ("build_memory", "build_external", "build_external_small")
+                )
+                + " MiB"
+            ),
+        ),
+        ("index, bytes an entry", lambda r: f"{r['build_external']['file_bytes'] / r['n']:.1f}"),
+        ("rows beside it, bytes an entry", lambda r: f"{r['files']['rows_bytes'] / r['n']:.1f}"),
+        ("list to index file (`hashmatch index build`)", lambda r: built("")[1](r["files"])),
+        ("opening a matcher, first and median", lambda r: _ms(r["open"]["first_s"], r["open"]["median_s"])),
+        ("opening with all checksums compared", lambda r: _ms(r["open"]["checked_s"])),
+        (
+            "private memory of an added worker, searches done",
+            lambda r: (
+                f"{r['worker']['after']['private'] / mb:.1f} MiB, "
+                f"{100 * r['worker']['after']['private'] / r['files']['file_bytes']:.1f} % of the file"
+            ),
+        ),
+        (
+            "of that by opening and searching",
+            lambda r: f"{(r['worker']['after']['private'] - r['worker']['before']['private']) / mb:.1f} MiB",
+        ),
+        ("add, until a search finds it: reload by call", lambda r: _both(r["changes"]["call"]["add"])),
+        ("withdraw a new entry, until it is seen", lambda r: _both(r["changes"]["call"]["withdraw"])),
+        ("withdraw an old entry, until it is seen", lambda r: _both(r["changes"]["call"]["withdraw_old"])),
+        ("add, by a watch every 10 ms", lambda r: _both(r["changes"]["watch"]["add"])),
+        ("withdraw an old entry, by that watch", lambda r: _both(r["changes"]["watch"]["withdraw_old"])),
+        ("reload when nothing changed", lambda r: f"{r['changes']['reload_of_nothing_us']:.0f} µs"),
+        ("compaction in the background", lambda r: f"{r['compaction']['seconds']:.1f} s"),
+        ("a search, median / 99th percentile / slowest", lambda r: _three(r["compaction"]["search_ms"])),
+        ("the same during compaction", lambda r: _three(r["compaction"]["search_during_ms"])),
     ]
-    seen = [
-        [name, f"{result['change_ms'][name]:.1f}", f"{result['worst_change_ms'][name]:.1f}"]
-        for name in result["change_ms"]
-    ]
-    parts = [
-        "# Life of an index",
-        ", ".join(f"{name}: {value}" for name, value in result["machine"].items()) + f"; seed {SEED}.",
-        f"{n:,} random PDQ hashes. Command: `python -m benchmarks life`.",
-        markdown_table(["what", "figure"], facts),
-        "Until an open matcher answers by a change, `reload` included; `and write` counts the writer's transaction.",
-        markdown_table(["change", "ms, median", "ms, worst"], seen),
-    ]
-    return "\n\n".join(parts) + "\n"
+    header = ["", *(f"{result['n']:,} hashes" for result in results)]
+    rows = [[name, *(give(result) for result in results)] for name, give in lines]
+    said = ", ".join(f"{name} {value}" for name, value in facts.items())
+    return (
+        "# Life of an index, in detail\n\n`python -m benchmarks life`; random 256-bit hashes, seed "
+        f"{SEED}, radius 31, one thread. {said}.\n\n{runner.markdown_table(header, rows)}\n\n"
+        f"Changes: {CHANGES} each, median and slowest. Private memory of the process before opening: "
+        + ", ".join(f"{result['worker']['before']['private'] / mb:.1f} MiB" for result in results)
+        + ".\n"
+    )
+
+
+def _ms(*seconds: float) -> str:
+    return ", ".join(f"{1000 * value:,.1f} ms" for value in seconds)
+
+
+def _both(times: dict[str, float]) -> str:
+    return f"{times['median_ms']:.1f} ms, {times['max_ms']:.1f} ms"
+
+
+def _three(times: dict[str, float]) -> str:
+    return f"{times['median']:.2f} / {times['p99']:.2f} / {times['max']:.1f} ms"
 
 
 def main() -> None:
-    """Measure everything and keep the result."""
+    """Measure, print the table and write the files asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--entries", type=int, default=10_000_000)
-    parser.add_argument("--changes", type=int, default=10, help="entries added and withdrawn")
-    parser.add_argument("--folder", type=Path, help="where the list and the index files go for the time of the run")
+    parser.add_argument("--entries", type=int, nargs="+", default=[1_000_000, 10_000_000], help="sizes of the lists")
+    parser.add_argument("--folder", type=Path, help="keep lists here; a temporary folder without")
     parser.add_argument("--json", type=Path, help="write all results here")
-    parser.add_argument("--markdown", type=Path, help="write the tables here")
-    parser.add_argument("--quick", action="store_true", help="a small list: does it run?")
+    parser.add_argument("--markdown", type=Path, help="write the table here")
+    parser.add_argument("--quick", action="store_true", help="20,000 hashes only: does it run?")
+    parser.add_argument("--part", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    n, count = (5_000, 2) if args.quick else (args.entries, args.changes)
-    with tempfile.TemporaryDirectory(dir=args.folder) as folder:
-        result = {"machine": machine(), "changes": count, **measure(Path(folder), n, count)}
-    print(report(result))
+    if args.part:
+        print(json.dumps(_part(*args.part)))
+        return
+    folder = Path(tempfile.mkdtemp(prefix="life-")) if args.folder is None else args.folder.absolute()
+    results = []
+    try:
+        for n in [20_000] if args.quick else args.entries:
+            indexes = Path(tempfile.mkdtemp(prefix="indexes-", dir=folder))
+            try:
+                results.append(measure(folder / f"list-{n}.hashmatch", indexes, n))
+            finally:
+                shutil.rmtree(indexes)
+            print(json.dumps(results[-1]), flush=True)
+    finally:
+        if args.folder is None:
+            shutil.rmtree(folder)
+    facts = runner.machine()
+    text = summary(results, facts)
+    print("\n" + text)
     if args.json:
-        save(args.json, json.dumps(result, indent=1) + "\n")
+        runner.save(args.json, json.dumps({"machine": facts, "results": results}, indent=1) + "\n")
     if args.markdown:
-        save(args.markdown, report(result))
+        runner.save(args.markdown, text)
+
+
+def _part(name: str, path: str, folder: str, n: str, megabytes: str = "256") -> dict[str, Any]:
+    target, indexes, size = Path(path), Path(folder), int(n)
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "build": lambda: part_build(size, indexes, external=False, megabytes=0),
+        "external": lambda: part_build(size, indexes, external=True, megabytes=int(megabytes)),
+        "files": lambda: part_files(target, indexes),
+        "open": lambda: part_open(target, indexes),
+        "worker": lambda: part_worker(target, indexes),
+        "changes": lambda: part_changes(target, indexes, size),
+        "compaction": lambda: part_compaction(target, indexes),
+    }
+    return parts[name]()
 
 
 if __name__ == "__main__":

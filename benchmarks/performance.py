@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.goals import BOUNDS, DECODE, INEXACT, OURS, SUM, Results, hashed, near, number
+from benchmarks.goals import BOUNDS, DECODE, INEXACT, OURS, SUM, Results, hashed, near, number, ten_million
 from benchmarks.lookup_report import PEER, SCAN, TREE, flat
 from benchmarks.runner import ROOT, markdown_table
 
@@ -144,19 +144,30 @@ def endtoend(results: Results) -> str:
     return markdown_table(header, lines)
 
 
+def _pair(one: float, other: float) -> str:
+    return f"{number(one)} ({number(other)})"
+
+
 def life(results: Results) -> str:
     """Life of an index of ten million hashes."""
-    found = results["life"]
-    size, n = found["index_bytes"], found["entries"]
-    change = {name: number(ms) for name, ms in found["change_ms"].items()}
+    found = ten_million(results)
+    size, n = found["files"]["file_bytes"], found["n"]
+    change = found["changes"]["call"]
     lines = [
-        ["first opening, index files made, s", number(found["build_s"])],
-        ["index files, bytes an entry", number(size / n)],
-        ["opened again, ms", number(found["open_ms"])],
-        ["an added process's own memory, % of the files", number(100 * found["searched"]["private"] / size)],
-        ["the same with the shared pages it touched, %", number(100 * found["searched"]["resident"] / size)],
-        ["an added entry is seen after, ms (and its transaction)", f"{change['add']} ({change['add and write']})"],
-        ["a withdrawn one", f"{change['withdraw']} ({change['withdraw and write']})"],
+        [
+            "index file made from the list, s (of processor)",
+            _pair(*(found["files"][k] for k in ("seconds", "cpu_seconds"))),
+        ],
+        ["index file, bytes an entry", number(size / n)],
+        [
+            "opened, ms (with all checksums compared)",
+            _pair(*(1000 * found["open"][k] for k in ("median_s", "checked_s"))),
+        ],
+        ["an added process's own memory, % of the file", number(100 * found["worker"]["after"]["private"] / size)],
+        *(
+            [f"{what} is seen after, ms, median (slowest)", _pair(change[name]["median_ms"], change[name]["max_ms"])]
+            for name, what in (("add", "an added entry"), ("withdraw_old", "a withdrawn one"))
+        ),
     ]
     return markdown_table([f"{n:,} PDQ hashes", ""], lines)
 

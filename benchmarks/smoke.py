@@ -10,7 +10,6 @@ from benchmarks.runner import ROOT
 BENCHMARKS = (
     "hashing",
     "lookup",
-    "index_life",
     "endtoend",
     "threads",
     "life",
