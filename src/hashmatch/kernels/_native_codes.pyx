@@ -71,6 +71,7 @@ cdef extern from "codes.h" nogil:
     int HM_NO_MEMORY
     int hm_codes_level()
     int hm_scan(const hm_columns *, const uint64_t *, int64_t, int, hm_hits *)
+    int hm_scan_rows(const hm_rows *, const uint64_t *, int64_t, int, hm_hits *)
     int hm_check(const hm_rows *, const uint64_t *, int64_t, const uint32_t *, int64_t, int, hm_hits *)
     int hm_order(hm_hits *, int64_t)
     int64_t hm_candidates(const hm_tables *, const hm_rows *, const hm_probes *, int64_t, int, hm_scratch *)
@@ -174,7 +175,7 @@ def rows_scan(const uint64_t[:, ::1] codes, const uint64_t[:] query, int64_t rad
         if stored.n:
             stored.words = &codes[0, 0]
             with nogil:
-                failed = hm_check(&stored, words, radius, NULL, stored.n, level, &hits)
+                failed = hm_scan_rows(&stored, words, radius, level, &hits)
         _checked(failed)
         return _taken(&hits)
     finally:

@@ -99,11 +99,22 @@ static int hm_keep(hm_hits *hits, int64_t row, int64_t distance) {
         }                                                                                                             \
         return 0;                                                                                                     \
     }                                                                                                                 \
+    target static int hm_scan_rows_##name(const hm_rows *codes, const uint64_t *query, int64_t radius, hm_hits *hits) {\
+        const uint64_t *code = codes->words;                                                                          \
+        for (int64_t row = 0; row < codes->n; row++, code += codes->n_words) {                                        \
+            int64_t distance = HM_COUNT(code[0] ^ query[0]);                                                          \
+            if (codes->n_words > 1) distance += HM_COUNT(code[1] ^ query[1]);                                         \
+            if (distance > radius) continue; /* nearly always */                                                      \
+            for (int64_t w = 2; w < codes->n_words; w++) distance += HM_COUNT(code[w] ^ query[w]);                    \
+            if (distance <= radius && hm_keep(hits, row, distance)) return HM_NO_MEMORY;                              \
+        }                                                                                                             \
+        return 0;                                                                                                     \
+    }                                                                                                                 \
     target static int hm_check_##name(const hm_rows *codes, const uint64_t *query, int64_t radius,                    \
                                       const uint32_t *rows, int64_t count, hm_hits *hits) {                           \
         for (int64_t i = 0; i < count; i++) {                                                                         \
-            if (rows && i + HM_AHEAD < count) HM_PREFETCH(codes->words + rows[i + HM_AHEAD] * codes->n_words);        \
-            int64_t row = rows ? rows[i] : i, distance = 0, w = 0;                                                    \
+            if (i + HM_AHEAD < count) HM_PREFETCH(codes->words + rows[i + HM_AHEAD] * codes->n_words);                \
+            int64_t row = rows[i], distance = 0, w = 0;                                                               \
             const uint64_t *code = codes->words + row * codes->n_words;                                               \
             for (; w < codes->n_words && distance <= radius; w++) distance += HM_COUNT(code[w] ^ query[w]);           \
             if (distance <= radius && hm_keep(hits, row, distance)) return HM_NO_MEMORY;                              \
@@ -180,7 +191,16 @@ static int hm_scan(const hm_columns *codes, const uint64_t *query, int64_t radiu
     return hm_scan_any(codes, query, radius, 0, codes->n, hits);
 }
 
-/* Compare the named rows, or all where `rows` is NULL. */
+/* Every row within the radius, ascending, of codes that stand one after the other. */
+static int hm_scan_rows(const hm_rows *codes, const uint64_t *query, int64_t radius, int level, hm_hits *hits) {
+#ifdef HM_X86
+    if (level >= 1) return hm_scan_rows_popcnt(codes, query, radius, hits);
+#endif
+    (void)level;
+    return hm_scan_rows_any(codes, query, radius, hits);
+}
+
+/* Compare the named rows. */
 static int hm_check(const hm_rows *codes, const uint64_t *query, int64_t radius, const uint32_t *rows, int64_t count,
                     int level, hm_hits *hits) {
 #ifdef HM_X86
