@@ -51,12 +51,24 @@ class EvidenceTail:
 
 
 PHOTO_TAIL: Final = EvidenceTail(
-    queries=19_952,
-    entries=159_904,
-    over=((10.0, 119), (15.0, 61), (20.0, 19), (25.0, 10), (30.0, 6), (35.0, 4), (40.0, 2), (45.0, 2)),
-    fall=7.1,
-    thinned=((20.0, 2.9e-3), (30.0, 8.9e-4), (40.0, 2.6e-4), (50.0, 7.5e-5), (60.0, 2.2e-5), (70.0, 6.1e-6)),
-    thinned_fall=8.5,
+    queries=20_460,
+    entries=159_664,
+    over=((-60.0, 39), (-50.0, 16), (-40.0, 9), (-30.0, 5), (-20.0, 2), (-10.0, 2)),
+    fall=14.5,
+    thinned=(
+        (-20.0, 6.1e-4),
+        (-10.0, 3.5e-4),
+        (0.0, 1.9e-4),
+        (10.0, 1.1e-4),
+        (20.0, 5.2e-5),
+        (30.0, 2.7e-5),
+        (40.0, 1.2e-5),
+        (50.0, 6.7e-6),
+        (60.0, 4.1e-6),
+        (70.0, 2.4e-6),
+        (80.0, 1.0e-6),
+    ),
+    thinned_fall=18.6,
 )
 """Synthetic photographs not tuned on, against 20,000 others in eight turns; ``benchmarks/results/crops.json``."""
 
