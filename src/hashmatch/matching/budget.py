@@ -74,13 +74,25 @@ PHOTO_TAIL: Final = EvidenceTail(
 
 SCREENSHOT_TAIL: Final = EvidenceTail(
     queries=1_000,
-    entries=96_000,
-    over=((10.0, 128), (20.0, 55), (30.0, 31), (40.0, 12), (50.0, 6), (60.0, 2)),
-    fall=12.8,
-    thinned=((20.0, 9.0e-2), (30.0, 4.1e-2), (40.0, 1.6e-2), (50.0, 7.0e-3), (60.0, 2.9e-3), (70.0, 1.2e-3)),
-    thinned_fall=11.7,
+    entries=48_000,
+    over=((-60.0, 120), (-50.0, 80), (-40.0, 51), (-30.0, 27), (-20.0, 8), (-10.0, 6), (0.0, 1)),
+    fall=12.2,
+    thinned=(
+        (-20.0, 4.3e-2),
+        (-10.0, 2.8e-2),
+        (0.0, 1.8e-2),
+        (10.0, 1.2e-2),
+        (20.0, 7.4e-3),
+        (30.0, 4.6e-3),
+        (40.0, 2.6e-3),
+        (50.0, 1.4e-3),
+        (60.0, 7.2e-4),
+        (70.0, 3.3e-4),
+        (80.0, 1.2e-4),
+    ),
+    thinned_fall=17.6,
 )
-"""Synthetic screenshots, the worst of the template-heavy kinds, against 12,000 pictures of four such kinds."""
+"""Synthetic screenshots, the worst of the template-heavy kinds, against 6,000 pictures of four such kinds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +126,7 @@ def crop_false_reports(
     Parameters
     ----------
     min_evidence : float
-        Least evidence reported, nats; at least the lowest level measured.
+        Least evidence reported, nats; at least the lowest level measured, which may be below 0.
     n_entries : int
         Size of the list, 0 or more.
     tail : EvidenceTail
