@@ -200,3 +200,20 @@ def test_a_policy_that_overspends_is_refused(photos_list: Path) -> None:
         assert matcher.match(PHOTOS[0]).outcome is Outcome.MATCH
     with pytest.raises(PolicyError, match="false reports per picture"):
         Matcher.open(photos_list, policy=replace(profiles.THOROUGH, max_false_reports=0.0))
+
+
+def test_more_may_be_asked_of_a_view_than_of_the_picture(photos_list: Path) -> None:
+    """With a threshold of views a far mirrored copy is no match, a far copy as it is still is one."""
+    noisy = edits.jpeg(edits.resize(PHOTOS[2], 0.3), 20)
+    mirrored = np.ascontiguousarray(noisy[:, ::-1])
+    with Matcher.open(photos_list, policy=profiles.STANDARD) as matcher:
+        (far,), (turned,) = matcher.match(noisy).matches, matcher.match(mirrored).matches
+    assert 0 < far.distance <= 31
+    assert turned.threshold == 31
+    strict = tuple(replace(rule, view_threshold=0) if rule.algorithm == "pdq" else rule for rule in profiles.RULES)
+    with Matcher.open(photos_list, policy=replace(profiles.STANDARD, rules=strict)) as matcher:
+        (match,) = matcher.match(noisy).matches
+        assert (match.distance, match.threshold) == (far.distance, 31)
+        assert matcher.match(mirrored).outcome is Outcome.NO_MATCH
+        (turned,) = matcher.match(np.ascontiguousarray(PHOTOS[2][:, ::-1])).matches
+    assert (turned.distance, turned.threshold) == (0, 0)
