@@ -110,7 +110,8 @@ class Exhaustive(CropSearch):
     def candidates(
         self, small: Floats, index: GuidedIndex, *, withdrawn: npt.NDArray[np.bool_] | None = None
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
-        """Propose entries, as `CropSearch.candidates` does."""
+        """Propose entries, as `CropSearch.candidates` does; none of this list is withdrawn."""
+        del withdrawn
         cuts = self.grid.axis_cuts
         odds = certainties(view_coefficients(small, cuts, cuts), unseen_share(cuts, cuts), COARSE).reshape(-1, 256)
         chance = 2 * COARSE.lapse + (2 - 4 * COARSE.lapse) / (1 + np.exp(-np.clip(odds, -30, 30)))

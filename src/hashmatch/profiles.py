@@ -68,8 +68,8 @@ THOROUGH: Final = replace(
 entry, and by keypoint records where a list has them.
 
 Measured on synthetic photographs against PDQ lists: 1, 2 and 4 degrees of rotation 100, 100 and 85 to 100 %
-(``docs/budget.md``); 5, 10 and 20 % cut off one side 99, 95.5 and 90.5 %; 2.5, 5 and 10 % off every side 99, 95 and 76 %; own
-shares up to 10 % 95 % (``docs/crops.md``). Keypoint records find parts down to a tenth
+(``docs/budget.md``); 5, 10 and 20 % cut off one side 99, 95.5 and 90.5 %; 2.5, 5 and 10 % off every side 99, 95 and
+76 %; own shares up to 10 % 95 % (``docs/crops.md``). Keypoint records find parts down to a tenth
 (``benchmarks/results/keypoints.md``). Expected false reports against 1,000,000 PDQ hashes: 6.7e-4 for a photograph or
 portrait, extrapolated, of which the crops spend 1.8e-5; 80 nats of evidence spend 1e-6 a turn and find fewer crops.
 """
