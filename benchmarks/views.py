@@ -204,6 +204,39 @@ def tails(group: str, queries: int, entries: int) -> dict[str, Any]:
     return out
 
 
+def apart(kind: str, queries: int, listed: int, seed: int) -> dict[str, Any]:
+    """Count near pairs of one kind alone: pictures as they are, and turned back, against others in eight turns."""
+    sizes = ((288, 384), (384, 288), (320, 320)) if kind == "photo" else TAIL_SIZES
+    entries = [
+        value.data
+        for number in range(listed)
+        for value, quality in HASHER.hash_turns(picture(kind, SEED + number)).values()
+        if quality >= 50
+    ]
+    codes = np.frombuffer(b"".join(entries), np.uint8).reshape(-1, 32)
+    index, radius, asked = LinearIndex.build(codes), 70, 0
+    counts = {"plain": np.zeros(radius + 1, np.int64), "rotations": np.zeros(radius + 1, np.int64)}
+    for number in range(queries):
+        pixels = picture(kind, seed + number, sizes[number % 3])
+        value, quality = HASHER.hash_pixels(pixels)
+        if quality < 50:
+            continue
+        asked += 1
+        back = turned_back(pixels)
+        for name, views in (
+            ("plain", np.frombuffer(value.data, np.uint8)[None]),
+            ("rotations", back.codes[np.array(back.qualities) >= 50]),
+        ):
+            if not len(views):
+                continue
+            _, positions, distances = index.search_batch(views, radius)
+            order = np.lexsort((distances, positions))
+            _, first = np.unique(positions[order], return_index=True)
+            counts[name] += np.bincount(np.asarray(distances)[order][first], minlength=radius + 1)
+    pairs = {name: found.cumsum().tolist() for name, found in counts.items()}
+    return {"queries": asked, "entries": len(codes), "pairs": pairs}
+
+
 def classic_tails(group: str, queries: int, entries: int) -> dict[str, Any]:
     """Count pairs by distance for the other algorithms: as they are, and the nearest of the seven other turns."""
     rules = {rule.algorithm: rule.threshold for rule in profiles.RULES if rule.algorithm in PICTURE_HASHERS}
@@ -280,6 +313,7 @@ def main() -> None:
     parser.add_argument("--tails", action="store_true", help="measure tails too")
     parser.add_argument("--queries", type=int, default=20_000)
     parser.add_argument("--entries", type=int, default=100_000)
+    parser.add_argument("--apart", type=int, default=0, help="photographs, and portraits, counted by themselves")
     parser.add_argument("--json", type=Path, help="write all results here; tables it has and this run has not are kept")
     parser.add_argument("--markdown", type=Path, help="write the tables here")
     parser.add_argument("--quick", action="store_true", help="few pictures: does it run?")
@@ -295,6 +329,11 @@ def main() -> None:
         results["tails"] = {k: v for group in GROUPS for k, v in tails(group, queries, entries).items()}
         results["classic"] = {
             k: v for group in GROUPS for k, v in classic_tails(group, queries // 10, entries // 5).items()
+        }
+    kept_apart = 4 if args.quick else args.apart
+    if kept_apart:
+        results["apart"] = {
+            kind: apart(kind, kept_apart, min(20_000, kept_apart * 5), 9_600_000) for kind in ("photo", "portrait")
         }
     text = (
         "## Views\n\n"

@@ -11,7 +11,7 @@ from typing import Final
 from hashmatch.algorithms import Algorithm, Metric, algorithm_named
 from hashmatch.errors import PolicyError
 from hashmatch.picture.policy import DecodePolicy
-from hashmatch.view import Turn
+from hashmatch.view import Turn, View
 
 __all__ = ["CropRule", "KeypointRule", "MatchPolicy", "Rule"]
 
@@ -33,6 +33,10 @@ class Rule:
     min_quality : int
         Least quality of the query's hash, inclusive, 0 to 100; a hash below it is not searched with, because
         plain pictures resemble each other. Hashes whose quality is unknown are searched with.
+    view_threshold : int or None
+        Largest distance of a view that was turned, trimmed, turned back or shrunk, where that is less than
+        ``threshold``: every view spends false reports of its own. None asks no more of a view than of the picture as
+        it is. ``docs/budget.md`` says what it saves and loses.
 
     Raises
     ------
@@ -45,6 +49,7 @@ class Rule:
     algorithm: str
     threshold: int
     min_quality: int = 0
+    view_threshold: int | None = None
 
     def __post_init__(self) -> None:
         algorithm = algorithm_named(self.algorithm)
@@ -52,9 +57,20 @@ class Rule:
             raise PolicyError(f"{algorithm.name} has no threshold: give the policy a KeypointRule as keypoints=")
         object.__setattr__(self, "algorithm", algorithm.name)
         largest = 0 if algorithm.metric is Metric.EXACT else algorithm.max_distance - 1
-        for name, value, limit in (("threshold", self.threshold, largest), ("min_quality", self.min_quality, 100)):
+        of_views = self.threshold if self.view_threshold is None else self.view_threshold
+        for name, value, limit in (
+            ("threshold", self.threshold, largest),
+            ("view_threshold", of_views, largest),
+            ("min_quality", self.min_quality, 100),
+        ):
             if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= limit:
                 raise PolicyError(f"{name} of the {algorithm.name} rule must be an integer from 0 to {limit}")
+
+    def threshold_of(self, view: View) -> int:
+        """Largest distance that is a match for a hash of this view."""
+        if self.view_threshold is None or view == View(frame=view.frame, background=view.background):
+            return self.threshold
+        return min(self.threshold, self.view_threshold)
 
     @property
     def definition(self) -> Algorithm:

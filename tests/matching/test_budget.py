@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hashmatch.errors import PolicyError
@@ -39,31 +41,32 @@ def test_spending_grows_with_the_list_and_falls_with_the_evidence() -> None:
 
 def test_a_small_list_is_charged_the_worst_size() -> None:
     """A list of a hundredth of the measured size has fewer rivals, and spends as much as any up to that size."""
-    small, full = crop_false_reports(60, 1_600), crop_false_reports(60, PHOTO_TAIL.entries)
-    assert small.per_picture == full.per_picture == PHOTO_TAIL.thinned[4][1]
-    assert crop_false_reports(60, 0).per_picture == 0
+    small, full = crop_false_reports(40, 1_600), crop_false_reports(40, PHOTO_TAIL.entries)
+    assert small.per_picture == full.per_picture == dict(PHOTO_TAIL.thinned)[40.0]
+    assert crop_false_reports(40, 0).per_picture == 0
 
 
-def test_upper_bound_of_ten_events() -> None:
-    """Ten events in n bound the rate by 16.96 / n."""
-    level, count = PHOTO_TAIL.base
-    spent = crop_false_reports(level, 100 * PHOTO_TAIL.entries)
-    assert count == 10
-    assert spent.upper * PHOTO_TAIL.queries / 100 == pytest.approx(16.96, rel=0.01)
+def test_upper_bound_of_sixteen_events() -> None:
+    """Sixteen events in n bound the rate by 24.30 / n."""
+    tail = replace(PHOTO_TAIL, thinned=((-60.0, 1e-9),))
+    level, count = tail.base
+    spent = crop_false_reports(level, 100 * tail.entries, tail)
+    assert count == 16
+    assert spent.upper * PHOTO_TAIL.queries / 100 == pytest.approx(24.30, rel=0.01)
 
 
 def test_overspending_is_refused_with_the_figure() -> None:
     """A search that spends more than allowed is an error that says how much."""
-    spent = crop_false_reports(62, 1_000_000)
+    spent = crop_false_reports(42, 1_000_000)
     with pytest.raises(PolicyError, match=f"{spent.per_picture:.1e}"):
-        check_crop_budget(62, 1_000_000, 1e-6)
-    assert check_crop_budget(62, 1_000_000, 1e-2) == spent
+        check_crop_budget(42, 1_000_000, 1e-6)
+    assert check_crop_budget(42, 1_000_000, 1e-2) == spent
 
 
 def test_outside_what_was_measured_is_refused() -> None:
     """Less evidence than was measured has no figure."""
     with pytest.raises(ValueError, match="measured"):
-        crop_false_reports(5, 1000)
+        crop_false_reports(-30, 1000)
     with pytest.raises(ValueError, match="entries"):
         crop_false_reports(50, -1)
     with pytest.raises(ValueError, match="turns"):

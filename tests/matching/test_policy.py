@@ -10,6 +10,7 @@ from hashmatch import profiles
 from hashmatch.algorithms import ALGORITHMS
 from hashmatch.errors import HashFormatError, PolicyError
 from hashmatch.policy import MatchPolicy, Rule
+from hashmatch.view import Turn, View
 
 
 @pytest.mark.parametrize("threshold", [-1, 256, 31.0, True, "31", None])
@@ -81,3 +82,18 @@ def test_policies_are_frozen() -> None:
     """A preset cannot be changed under the feet of others."""
     with pytest.raises(FrozenInstanceError):
         profiles.FAST.turns = True  # type: ignore[misc]
+
+
+def test_threshold_of_a_view() -> None:
+    """A view takes the lesser of both thresholds; frames and backgrounds are no views of that kind."""
+    rule = Rule(algorithm="pdq", threshold=31, view_threshold=20)
+    assert [rule.threshold_of(view) for view in (View(), View(frame=3), View(turn=Turn.MIRROR), View(tilt=1.5))] == [
+        31,
+        31,
+        20,
+        20,
+    ]
+    assert Rule(algorithm="pdq", threshold=10, view_threshold=20).threshold_of(View(turn=Turn.FLIP)) == 10
+    assert Rule(algorithm="pdq", threshold=31).threshold_of(View(turn=Turn.FLIP)) == 31
+    with pytest.raises(PolicyError, match="view_threshold"):
+        Rule(algorithm="pdq", threshold=31, view_threshold=-1)

@@ -117,8 +117,6 @@ def test_crops_spend_for_every_look() -> None:
     assert budget_of(replace(PLAIN, crops=CropRule(min_evidence=70.0)), {"pdq": 1000}, "low-texture").unmeasured == (
         "crops",
     )
-    unknown = replace(PLAIN, crops=CropRule(min_evidence=0.5))
-    assert budget_of(unknown, {"pdq": 1000}).unmeasured == ("crops",)
 
 
 def test_a_trim_that_was_seen_near_counts() -> None:
@@ -166,3 +164,19 @@ def test_negative_sizes_are_refused() -> None:
     """A list has no fewer than 0 hashes."""
     with pytest.raises(ValueError, match="-1"):
         budget_of(PLAIN, {"pdq": -1})
+
+
+def test_a_threshold_of_views_saves_what_views_spend() -> None:
+    """The picture as it is spends as before, its views as much as at their own threshold."""
+    (rule,) = (rule for rule in PLAIN.rules if rule.algorithm == "pdq")
+    full = replace(PLAIN, rules=(rule,), turns=True, trims=True, rotations=True, shrinks=True)
+    tight = replace(full, rules=(replace(rule, view_threshold=20),))
+    lower = replace(full, rules=(replace(rule, threshold=20),))
+    for pictures in ("photo", "template"):
+        found, whole, low = (
+            {item.views: item.reports for item in budget_of(policy, {"pdq": 1000}, pictures).items}  # type: ignore[arg-type]
+            for policy in (tight, full, lower)
+        )
+        assert found["plain"] == whole["plain"]
+        assert all(found[views] == low[views] for views in found if views != "plain")
+        assert found["rotations"].per_picture < whole["rotations"].per_picture

@@ -77,12 +77,12 @@ def test_thorough_finds_turned_crops(photos_list: Path, turn: Turn) -> None:
     """A crop that was turned is found too, and the match says both."""
     query = edits.crop_sides(PHOTOS[7], top=0.06, right=0.05)
     turned: NDArray[np.uint8] = np.rot90(query) if turn is Turn.ROTATE_90 else query[:, ::-1]
-    rule = CropRule(min_evidence=97.0, turns=tuple(Turn))
+    rule = CropRule(min_evidence=42.0, turns=tuple(Turn))
     with Matcher.open(photos_list, policy=replace(profiles.THOROUGH, crops=rule)) as matcher:
         (match,) = matcher.match(np.ascontiguousarray(turned)).matches
     assert match.entry_id == "photo-7"
     assert match.view.turn in {Turn.MIRROR, Turn.ROTATE_270}
-    rule = CropRule(min_evidence=97.0, turns=(Turn.NONE,))
+    rule = CropRule(min_evidence=42.0, turns=(Turn.NONE,))
     with Matcher.open(photos_list, policy=replace(profiles.THOROUGH, crops=rule)) as matcher:
         assert matcher.match(np.ascontiguousarray(turned)).outcome is Outcome.NO_MATCH
 
@@ -106,7 +106,7 @@ def test_a_view_can_be_followed_step_by_step(photos_list: Path, turn: Turn) -> N
     seen = _TURNED[turn](crop)
     framed = np.full((seen.shape[0] + 60, seen.shape[1] + 20, 3), 0, np.uint8)
     framed[50:-10, 5:-15] = seen
-    rule = CropRule(min_evidence=80.0, turns=tuple(Turn))
+    rule = CropRule(min_evidence=42.0, turns=tuple(Turn))
     policy = replace(
         profiles.THOROUGH, rotations=False, shrinks=False, crops=rule, keypoints=None, max_false_reports=None
     )
@@ -200,3 +200,20 @@ def test_a_policy_that_overspends_is_refused(photos_list: Path) -> None:
         assert matcher.match(PHOTOS[0]).outcome is Outcome.MATCH
     with pytest.raises(PolicyError, match="false reports per picture"):
         Matcher.open(photos_list, policy=replace(profiles.THOROUGH, max_false_reports=0.0))
+
+
+def test_more_may_be_asked_of_a_view_than_of_the_picture(photos_list: Path) -> None:
+    """With a threshold of views a far mirrored copy is no match, a far copy as it is still is one."""
+    noisy = edits.jpeg(edits.resize(PHOTOS[2], 0.3), 20)
+    mirrored = np.ascontiguousarray(noisy[:, ::-1])
+    with Matcher.open(photos_list, policy=profiles.STANDARD) as matcher:
+        (far,), (turned,) = matcher.match(noisy).matches, matcher.match(mirrored).matches
+    assert 0 < far.distance <= 31
+    assert turned.threshold == 31
+    strict = tuple(replace(rule, view_threshold=0) if rule.algorithm == "pdq" else rule for rule in profiles.RULES)
+    with Matcher.open(photos_list, policy=replace(profiles.STANDARD, rules=strict)) as matcher:
+        (match,) = matcher.match(noisy).matches
+        assert (match.distance, match.threshold) == (far.distance, 31)
+        assert matcher.match(mirrored).outcome is Outcome.NO_MATCH
+        (turned,) = matcher.match(np.ascontiguousarray(PHOTOS[2][:, ::-1])).matches
+    assert (turned.distance, turned.threshold) == (0, 0)

@@ -1,4 +1,4 @@
-"""Uncropped views, their score, the climb and the search; judged by padding pixels and by looking at every entry."""
+"""Uncropped views, their score and support, the climb and the search; judged by padding pixels and by every entry."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from hashmatch.synthetic import edits, picture
 from hashmatch.view import Turn
 from hashmatch.views.climb import climb, kept, score_at
 from hashmatch.views.crops import CropSearch, guided_index
+from hashmatch.views.margin import support
 from hashmatch.views.small import SMALL_SIDE, small_luma, turn_small
-from hashmatch.views.soft import ALIGNED, certainties, flat_bits, score
-from hashmatch.views.uncrop import Grid, axis_matrix, unseen_share, view_coefficients
+from hashmatch.views.soft import ALIGNED, STEEPNESS, certainties, flat_bits, score, standardised
+from hashmatch.views.uncrop import Grid, axis_matrix, unseen_covariance, unseen_share, view_coefficients
 
 HASHER = PDQHasher()
 
@@ -138,6 +139,58 @@ def test_climb_never_ends_below_its_start(photos: list[npt.NDArray[np.uint8]]) -
             moves = np.abs(np.subtract(fit.columns + fit.rows, (66, 0, 0, 66)))
             assert moves.max() <= 24
             assert kept(fit.columns) * kept(fit.rows) >= 0.6
+
+
+def test_support_is_the_integral_over_the_margin(photos: list[npt.NDArray[np.uint8]]) -> None:
+    """Laplace's approximation is near what drawing margins at random gives, where few bits are in doubt."""
+    rng = np.random.default_rng(5)
+    columns, rows = (30, 0), (0, 0)
+    whole, unseen = unseen_covariance(columns)
+    down, _ = unseen_covariance(rows)
+    # the field is separable, and one axis was seen whole
+    spread = np.sqrt(np.outer(np.diag(down), np.diag(whole)).ravel())
+    root = np.linalg.cholesky(np.kron(down, unseen) / np.outer(spread, spread) + 1e-12 * np.eye(256))
+    pixels = edits.crop_sides(photos[0], left=0.03)
+    seen = view_coefficients(small_luma(pixels), [columns], [rows])[0, 0]
+    mean = standardised(seen, unseen_share([columns], [rows])[0, 0])
+    bits = flat_bits(code_of(photos[0]))
+    sign = np.where(bits, 1.0, -1.0) / np.sqrt(0.01 + 0.01 * STEEPNESS.astype(np.float64))
+    drawn = mean + rng.standard_normal((40_000, 256)) @ root.T
+    nats = -np.logaddexp(0, -sign * drawn).sum(1)
+    integral = np.logaddexp.reduce(nats) - np.log(len(nats)) + 256 * np.log(2)
+    assert support(seen, bits, columns, rows).nats == pytest.approx(integral, abs=3)
+
+
+def test_a_margin_explains_the_wrong_bits_of_a_crop_only(photos: list[npt.NDArray[np.uint8]]) -> None:
+    """Of two hashes with as many wrong bits, as sure ones, the crop's own is the likelier by far."""
+    rng = np.random.default_rng(6)
+    gains = []
+    for pixels in photos:
+        small, bits = small_luma(edits.crop_sides(pixels, left=0.15)), flat_bits(code_of(pixels))
+        seen = view_coefficients(small, [(150, 0)], [(0, 0)])[0, 0]
+        odds = certainties(seen, unseen_share([(150, 0)], [(0, 0)])[0, 0], ALIGNED)
+        order = np.argsort(np.abs(odds))
+        wrong = (odds[order] > 0) != bits[order]
+        other = odds > 0
+        for low in range(0, 256, 32):  # as many wrong bits of each sureness, at other places
+            other[order[low : low + 32]] ^= rng.permutation(wrong[low : low + 32])
+        true, chance = (support(seen, code, (150, 0), (0, 0)).nats for code in (bits, other))
+        assert true > 60
+        gains.append(true - chance)
+    assert np.median(gains) > 20
+
+
+def test_copies_are_judged_by_the_margin_of_one(photos: list[npt.NDArray[np.uint8]]) -> None:
+    """A copy gets what the first got; other hashes never more than by a margin of their own."""
+    seen = view_coefficients(small_luma(edits.crop_sides(photos[0], top=0.1)), [(0, 0)], [(100, 0)])[0, 0]
+    codes = np.stack([flat_bits(code_of(pixels)) for pixels in photos])
+    codes[1] = codes[0]
+    codes[1, :4] ^= True
+    first = support(seen, codes[0], (0, 0), (100, 0))
+    nats = first.of_others(codes[0], codes)
+    assert nats[0] == pytest.approx(first.nats)
+    assert nats[1] <= support(seen, codes[1], (0, 0), (100, 0)).nats + 3
+    assert nats[2:].max() < 0
 
 
 @pytest.mark.parametrize(

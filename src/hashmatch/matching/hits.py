@@ -74,12 +74,17 @@ class PlainHit:
         """Digests first, then by distance relative to the threshold."""
         return int(not self.rule.is_digest), self.distance / max(1, self.rule.threshold), self.place
 
+    @property
+    def threshold(self) -> int:
+        """Largest distance that counts for this view."""
+        return self.rule.threshold_of(self.query.view)
+
     def explained(self) -> Match | None:
         """Explain the hit by the entry's nearest hash."""
         entry = self.snapshot.reference.entry_by_key(self.key)
         values = () if entry is None else (value for value in entry.hashes if value.algorithm == self.algorithm)
         nearest = min((distance(self.query.value, value) for value in values), default=None)
-        if entry is None or nearest is None or nearest > self.rule.threshold:
+        if entry is None or nearest is None or nearest > self.threshold:
             return None
         return Match(
             list_name=self.snapshot.reference.name,
@@ -89,7 +94,7 @@ class PlainHit:
             sources=entry.labels,
             algorithm=self.algorithm,
             distance=nearest,
-            threshold=self.rule.threshold,
+            threshold=self.threshold,
             quality=self.query.quality,
             view=self.query.view,
         )
@@ -217,7 +222,9 @@ def _plain_hits(snapshot: ListSnapshot, hashes: tuple[ViewHash, ...], policy: Ma
             continue
         codes = np.frombuffer(b"".join(item.value.data for item in queries), np.uint8).reshape(len(queries), -1)
         for row, key, found in sorted(layer.search(codes, rule.threshold)):
-            yield PlainHit(snapshot=snapshot, rule=rule, place=place, key=key, query=queries[row], distance=found)
+            hit = PlainHit(snapshot=snapshot, rule=rule, place=place, key=key, query=queries[row], distance=found)
+            if found <= hit.threshold:
+                yield hit
 
 
 def _crop_hits(snapshot: ListSnapshot, looks: tuple[CropLook, ...], rule: CropRule) -> Iterator[CropHit]:

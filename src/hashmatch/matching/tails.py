@@ -163,22 +163,23 @@ def check_budget(policy: MatchPolicy, sizes: Mapping[str, int], allowed: float, 
 
 def _spent_by(rule: Rule, policy: MatchPolicy, size: int, pictures: Pictures) -> Iterator[Spending]:
     """Every kind of view of one algorithm."""
+    tightened = rule.threshold if rule.view_threshold is None else min(rule.threshold, rule.view_threshold)
 
-    def measured(views: Views) -> FalseReports:
+    def measured(views: Views, threshold: int = tightened) -> FalseReports:
         tail = tail_of(rule.algorithm, views, pictures)
         if tail is None:
             raise LookupError(rule.algorithm)
-        return tail.expected(rule.threshold, size)
+        return tail.expected(threshold, size)
 
     def spending(views: str, reports: FalseReports) -> Spending:
         return Spending(algorithm=rule.algorithm, views=views, reports=reports)
 
-    plain = measured("plain")
-    yield spending("plain", plain)
+    yield spending("plain", measured("plain", rule.threshold))
+    plain = measured("plain")  # a view that is a picture of its own
     if policy.turns:
         yield spending("turns", measured("turns"))
     if policy.trims:
-        yield spending("trims", _trims(rule, policy, size, pictures, plain))
+        yield spending("trims", _trims(replace(rule, threshold=tightened), policy, size, pictures, plain))
     if rule.algorithm != "pdq":
         return
     if policy.rotations:

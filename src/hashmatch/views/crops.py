@@ -3,10 +3,11 @@
 Every view of a grid proposes entries: the likeliest keys of its surest bits are looked up in a `GuidedIndex`, what is
 found is compared in all bits, and the best of it is climbed to its best cut.
 
-The score there supposes that bits are independent of one another. Those of natural pictures are not: one large shape
-decides many at once, so that unrelated pictures of the kind score far above chance. How far is measured on the query
-itself and in the list at hand: the entries that it also resembles a little, its rivals, say how common it is, and take
-from the score. No constant of synthetic pictures says what is common.
+What fits well there is judged by all its bits together, whatever the part that was cut off may have held
+(`hashmatch.views.margin`). Even so one large shape decides many bits at once, so that unrelated pictures of the kind
+are far above chance. How far is measured on the query itself and in the list at hand: the entries that it also
+resembles a little, its rivals, say how common it is, and take from the support. No constant of synthetic pictures says
+what is common.
 """
 
 from __future__ import annotations
@@ -26,15 +27,18 @@ from hashmatch.index.storage import IndexFile
 from hashmatch.kernels.guided import likely_keys
 from hashmatch.view import Turn
 from hashmatch.views.climb import Fit, climb, score_at
+from hashmatch.views.margin import Support, support
 from hashmatch.views.small import Floats, turn_small
 from hashmatch.views.soft import COARSE, certainties, flat_bits, score
-from hashmatch.views.uncrop import THOROUGH_GRID, AxisCut, Grid, unseen_share, view_coefficients
+from hashmatch.views.uncrop import THOROUGH_GRID, Grid, unseen_share, view_coefficients
 
 __all__ = ["CropSearch", "Found", "guided_index", "restored_guided", "write_guided"]
 
 _GROUPS: Final = 6
 _MAX_SCORED: Final = 2000
 _NEAR_COPY: Final = 62
+_MUCH: Final = 124  # thousandths off one side that are rare on both axes at once
+_OUTSIDE: Final = -10  # thousandths by which a query is rarely larger than the picture it was cut from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,7 @@ class Found:
     fit : Fit
         Where it fits best, and how well.
     evidence : float
-        The score, less what the query's rivals take from it; nats.
+        What the entry's bits say for it, less what the query's rivals and a rare cut take from it; nats.
     turn : Turn
         How the query was turned before it was fitted; the cuts are those of the turned picture.
     """
@@ -109,13 +113,18 @@ class CropSearch:
     min_evidence : float
         Least evidence reported, nats, inclusive; ``docs/crops.md`` says what it spends.
     rival_cost : float
-        Evidence is the score less this times log(1 + rivals), nats. A rival is another entry of at least
+        Evidence is the support less this times log(1 + rivals), nats. A rival is another entry of at least
         ``min_rival`` that is no near copy of the entry itself (more than 62 bits from it).
+    rare_cost : float
+        What else is taken from the support, nats, for a cut of more than 12.4 % of one side on each axis, or one by
+        which the query would be larger than the entry's picture by more than 1 %.
     full_rivals : int
         Entries, times turns, up to which each rival counts in full; of more, in proportion, so that a longer list is
         not of itself a commoner one. The default is the size that was measured.
     min_rival : float
         Least score at the grid's view for an entry to count as a rival, nats.
+    min_score : float
+        Least score after climbing for an entry to be judged, nats.
     min_start : float
         Least score at the grid's view for an entry to be climbed, nats; at least ``min_rival``.
     max_start_distance : int
@@ -132,10 +141,12 @@ class CropSearch:
 
     grid: Grid = field(default=THOROUGH_GRID)
     turns: tuple[Turn, ...] = (Turn.NONE,)
-    min_evidence: float = 86.0
-    rival_cost: float = 12.0
+    min_evidence: float = 42.0
+    rival_cost: float = 26.0
+    rare_cost: float = 12.0
     full_rivals: int = 160_000
     min_rival: float = -20.0
+    min_score: float = 30.0
     min_start: float = 0.0
     max_start_distance: int = 92
     flips: int = 8
@@ -149,8 +160,8 @@ class CropSearch:
         object.__setattr__(self, "turns", tuple(dict.fromkeys(self.turns)))
         if not self.turns:
             raise ValueError("a search looks at one turn of the query or more")
-        if self.rival_cost < 0 or self.min_start < self.min_rival:
-            raise ValueError("rival_cost is 0 or more, and min_start at least min_rival")
+        if min(self.rival_cost, self.rare_cost) < 0 or self.min_start < self.min_rival:
+            raise ValueError("rival_cost and rare_cost are 0 or more, and min_start at least min_rival")
         for name in ("full_rivals", "max_probes", "max_compared", "max_climbs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more")
@@ -187,31 +198,39 @@ class CropSearch:
         bits = flat_bits(np.ascontiguousarray(index.words[positions]).view(np.uint8))
         able = int(np.count_nonzero(starts >= self.min_start))
         found: dict[int, Found] = {}
-        ended: set[tuple[int, AxisCut, AxisCut]] = set()
+        ended: list[tuple[int, int, Fit, Support]] = []
         for place in range(min(self.max_climbs, able)):
             row, column = divmod(int(views[place]), len(cuts))
             turn = int(turns[place])
             fit = climb(turned[turn], bits[place], cuts[column], cuts[row])
-            self._keep_better(found, place, turn, fit)
-            if fit.score >= self.min_evidence:
-                ended.add((turn, fit.columns, fit.rows))
-        for turn, columns, rows in sorted(ended):
-            for place, fit in enumerate(score_at(turned[turn], bits[:able], columns, rows)):
-                self._keep_better(found, place, turn, fit)
+            if fit.score < self.min_score:
+                continue
+            seen = view_coefficients(turned[turn], [fit.columns], [fit.rows])[0, 0]
+            said = support(seen, bits[place], fit.columns, fit.rows)
+            if self._keep_better(found, place, turn, fit, said.nats):
+                ended.append((place, turn, fit, said))
+        for place, turn, at, said in ended:
+            fits = score_at(turned[turn], bits[:able], at.columns, at.rows)
+            for other, (fit, nats) in enumerate(zip(fits, said.of_others(bits[place], bits[:able]), strict=True)):
+                self._keep_better(found, other, turn, fit, float(nats))
         listed = len(index) - (0 if withdrawn is None else int(np.count_nonzero(withdrawn)))
         weight = min(1.0, self.full_rivals / (max(1, listed) * len(self.turns)))
         kept = []
         for place, item in found.items():
             rivals = np.count_nonzero(np.count_nonzero(bits != bits[place], axis=1) > _NEAR_COPY)
-            evidence = item.fit.score - self.rival_cost * math.log1p(weight * rivals)
+            evidence = item.evidence - self.rival_cost * math.log1p(weight * rivals)
             if evidence >= self.min_evidence:
                 kept.append(replace(item, position=int(positions[place]), evidence=evidence))
         return sorted(kept, key=lambda item: (-item.evidence, item.position))
 
-    def _keep_better(self, found: dict[int, Found], place: int, turn: int, fit: Fit) -> None:
-        """Keep the best fit of each candidate that can still reach the least evidence."""
-        if fit.score >= self.min_evidence and (place not in found or fit.score > found[place].fit.score):
-            found[place] = Found(position=place, fit=fit, evidence=fit.score, turn=self.turns[turn])
+    def _keep_better(self, found: dict[int, Found], place: int, turn: int, fit: Fit, nats: float) -> bool:
+        """Keep the best fit of each candidate that can still reach the least evidence; say whether this one can."""
+        nats -= self.rare_cost if _is_rare(fit) else 0.0
+        if nats < self.min_evidence:
+            return False
+        if place not in found or nats > found[place].evidence:
+            found[place] = Found(position=place, fit=fit, evidence=nats, turn=self.turns[turn])
+        return True
 
     def _all_candidates(
         self, turned: list[Floats], index: GuidedIndex, withdrawn: npt.NDArray[np.bool_] | None
@@ -284,6 +303,12 @@ class CropSearch:
         ]
         views, positions, distances = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return views, positions, distances
+
+
+def _is_rare(fit: Fit) -> bool:
+    """Whether a cut is of a kind that chance finds oftener than anybody makes it."""
+    cuts = (*fit.columns, *fit.rows)
+    return min(cuts) < _OUTSIDE or min(max(fit.columns), max(fit.rows)) > _MUCH
 
 
 @lru_cache(maxsize=16)

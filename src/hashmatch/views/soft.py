@@ -4,7 +4,8 @@ A coefficient far from the median, of which little was cut off, is sure; one nea
 not. Each bit's chance of being the entry's bit is a logistic function of that certainty, and the score of an entry
 is the sum over its bits of the logarithm of that chance over one half: the log-likelihood ratio of "this entry is the
 query uncropped like that" against "this entry has nothing to do with it", in nats. The constants are fitted to
-synthetic pictures (see ``benchmarks/crops.py``); how scores of unrelated pictures are spread is measured, not assumed.
+synthetic pictures (see ``benchmarks/crops.py``). The score proposes and leads the climb; what decides is in
+`hashmatch.views.margin`.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ import numpy.typing as npt
 
 from hashmatch.views.small import Floats
 
-__all__ = ["ALIGNED", "COARSE", "Certainty", "certainties", "flat_bits", "score"]
+__all__ = ["ALIGNED", "COARSE", "STEEPNESS", "Certainty", "certainties", "flat_bits", "score", "standardised"]
 
 _SQUARED: Final = np.add.outer(np.arange(1.0, 17.0) ** 2, np.arange(1.0, 17.0) ** 2).ravel()
 
 # How coefficients of photographs fall with frequency, fitted to 300 synthetic ones within 5 %.
 _FALL: Final = (_SQUARED + 4.281) ** -0.593
 _SPREAD: Final = (_FALL / np.sqrt(np.mean(_FALL**2))).astype(np.float32)
-_STEEPNESS: Final = (_SQUARED / 512).astype(np.float32)
+STEEPNESS: Final = (_SQUARED / 512).astype(np.float32)
+"""How a cut that is not quite right tells with frequency: its square, 1 at the highest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,14 +75,31 @@ def certainties(coefficients: Floats, unseen: Floats, model: Certainty) -> Float
     (..., 256) float32 array
         Log-odds of the bit being 1, by flat index ``16 * down + across``; above 0 is a 1.
     """
+    away, open_part = standardised(coefficients, unseen), unseen.reshape(*unseen.shape[:-2], 256)
+    blur = np.float32(model.unseen) * open_part + (np.float32(model.noise) + np.float32(model.misfit) * STEEPNESS)
+    away /= np.sqrt(blur)
+    return away
+
+
+def standardised(coefficients: Floats, unseen: Floats) -> Floats:
+    """Put coefficients in units of their own spread, from the median.
+
+    Parameters
+    ----------
+    coefficients, unseen : (..., 16, 16) float32 array
+        As for `certainties`.
+
+    Returns
+    -------
+    (..., 256) float32 array
+        Above 0 is a 1. The mean square is 1 less the share of the picture's variance that was cut off.
+    """
     flat = coefficients.reshape(*coefficients.shape[:-2], 256)
     median = np.partition(flat, 127, axis=-1)[..., 127:128]
     away: Floats = (flat - median) / _SPREAD
-    open_part = unseen.reshape(flat.shape)
-    seen_energy = np.maximum(1 - open_part.mean(-1, keepdims=True), 1e-3)
+    seen_energy = np.maximum(1 - unseen.reshape(flat.shape).mean(-1, keepdims=True), 1e-3)
     energy = np.maximum(np.mean(away * away, axis=-1, keepdims=True) / seen_energy, 1e-12)
-    blur = np.float32(model.unseen) * open_part + (np.float32(model.noise) + np.float32(model.misfit) * _STEEPNESS)
-    away /= np.sqrt(energy * blur)
+    away /= np.sqrt(energy)
     return away
 
 

@@ -23,7 +23,17 @@ from hashmatch.hashers.pdq_float32 import COSINES
 from hashmatch.hashers.tent import SIDE
 from hashmatch.views.small import SMALL_SIDE, Floats
 
-__all__ = ["MAX_CUT", "MIN_CUT", "THOROUGH_GRID", "AxisCut", "Grid", "axis_matrix", "unseen_share", "view_coefficients"]
+__all__ = [
+    "MAX_CUT",
+    "MIN_CUT",
+    "THOROUGH_GRID",
+    "AxisCut",
+    "Grid",
+    "axis_matrix",
+    "unseen_covariance",
+    "unseen_share",
+    "view_coefficients",
+]
 
 MIN_CUT: Final = -20
 MAX_CUT: Final = 300
@@ -118,21 +128,55 @@ def _tent_integral(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.where(x < 0, 0.5 * (x + 1) ** 2, 1 - 0.5 * (1 - x) ** 2)
 
 
+@lru_cache(maxsize=1)
+def _whole_covariance() -> npt.NDArray[np.float64]:
+    """Covariance of the 16 coefficients of an axis."""
+    steps = 256
+    y = (np.arange(steps) + 0.5) / steps
+    wave = np.cos(np.pi * np.outer(_FREQUENCIES, y)) / steps
+    covariance: npt.NDArray[np.float64] = wave @ np.exp(-np.abs(np.subtract.outer(y, y)) / _LENGTH) @ wave.T
+    covariance.setflags(write=False)
+    return covariance
+
+
 @lru_cache(maxsize=MAX_CUT + 1)
-def _unseen_by_one_side(cut: int) -> Floats:
-    """Share of the variance of each of 16 coefficients that a cut of one side leaves open, 0 to 1."""
-    share, steps, all_steps = cut / 1000, 64, 256
+def _left_open(cut: int) -> npt.NDArray[np.float64]:
+    """Covariance of the 16 coefficients that a cut of one side, the first, leaves open."""
+    share, steps = cut / 1000, 64
     x = (np.arange(steps) + 0.5) / steps * share
     wave = np.cos(np.pi * np.outer(_FREQUENCIES, x)) * (share / steps)
     away = share - x
     left = np.exp(-np.abs(np.subtract.outer(away, away)) / _LENGTH) - np.exp(-np.add.outer(away, away) / _LENGTH)
-    y = (np.arange(all_steps) + 0.5) / all_steps
-    whole_wave = np.cos(np.pi * np.outer(_FREQUENCIES, y)) / all_steps
-    whole = np.exp(-np.abs(np.subtract.outer(y, y)) / _LENGTH)
-    open_part = np.einsum("ij,jk,ik->i", wave, left, wave) / np.einsum("ij,jk,ik->i", whole_wave, whole, whole_wave)
-    unseen: Floats = open_part.astype(np.float32)
+    covariance: npt.NDArray[np.float64] = wave @ left @ wave.T
+    covariance.setflags(write=False)
+    return covariance
+
+
+@lru_cache(maxsize=MAX_CUT + 1)
+def _unseen_by_one_side(cut: int) -> Floats:
+    """Share of the variance of each of 16 coefficients that a cut of one side leaves open, 0 to 1."""
+    unseen: Floats = (np.diag(_left_open(cut)) / np.diag(_whole_covariance())).astype(np.float32)
     unseen.setflags(write=False)
     return unseen
+
+
+def unseen_covariance(cut: AxisCut) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Covariance of the coefficients of one axis, and what a cut leaves open of it.
+
+    Parameters
+    ----------
+    cut : AxisCut
+        Before and after.
+
+    Returns
+    -------
+    whole, unseen : (16, 16) float64 array
+        For a process of variance 1.
+    """
+    # seen from the other end, odd frequencies change their sign
+    signs = np.where(_FREQUENCIES % 2, -1.0, 1.0)
+    before, after = (_left_open(max(0, side)) for side in cut)
+    return _whole_covariance(), before + after * np.outer(signs, signs)
 
 
 def unseen_share(columns: Sequence[AxisCut], rows: Sequence[AxisCut]) -> Floats:
