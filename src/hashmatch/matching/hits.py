@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -19,6 +20,7 @@ from hashmatch.view import Margins, View
 if TYPE_CHECKING:
     from hashmatch.keypoints.points import Keypoints
     from hashmatch.keypoints.verify import Alignment
+    from hashmatch.lists import Entry
     from hashmatch.matching.keypoints import KeypointLayer
     from hashmatch.matching.query import Query
     from hashmatch.matching.snapshot import ListSnapshot
@@ -86,13 +88,7 @@ class PlainHit:
         nearest = min((distance(self.query.value, value) for value in values), default=None)
         if entry is None or nearest is None or nearest > self.threshold:
             return None
-        return Match(
-            list_name=self.snapshot.reference.name,
-            list_id=self.snapshot.list_id,
-            list_version=self.snapshot.version,
-            entry_id=entry.entry_id,
-            sources=entry.labels,
-            algorithm=self.algorithm,
+        return _match(self, entry)(
             distance=nearest,
             threshold=self.threshold,
             quality=self.query.quality,
@@ -126,13 +122,7 @@ class CropHit:
         entry = self.snapshot.reference.entry_by_key(self.key)
         if entry is None or self.value not in entry.hashes:
             return None
-        return Match(
-            list_name=self.snapshot.reference.name,
-            list_id=self.snapshot.list_id,
-            list_version=self.snapshot.version,
-            entry_id=entry.entry_id,
-            sources=entry.labels,
-            algorithm=self.algorithm,
+        return _match(self, entry)(
             distance=self.found.distance,
             threshold=None,
             quality=self.look.quality,
@@ -168,13 +158,7 @@ class KeypointHit:
         if entry is None or self.snapshot.reference.record(self.hash_id) is None:
             return None
         found = self.alignment
-        return Match(
-            list_name=self.snapshot.reference.name,
-            list_id=self.snapshot.list_id,
-            list_version=self.snapshot.version,
-            entry_id=entry.entry_id,
-            sources=entry.labels,
-            algorithm=self.algorithm,
+        return _match(self, entry)(
             distance=None,
             threshold=None,
             quality=None,
@@ -191,6 +175,19 @@ class KeypointHit:
                 chance=found.chance,
             ),
         )
+
+
+def _match(hit: Hit, entry: Entry) -> partial[Match]:
+    """Begin a match with what every one says of its list and entry."""
+    return partial(
+        Match,
+        list_name=hit.snapshot.reference.name,
+        list_id=hit.snapshot.list_id,
+        list_version=hit.snapshot.version,
+        entry_id=entry.entry_id,
+        sources=entry.labels,
+        algorithm=hit.algorithm,
+    )
 
 
 def find_hits(snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPolicy) -> list[Hit]:
