@@ -33,14 +33,14 @@ _GEOMETRY_FLOOR: Final = -6.0
 _MEAN, _SPREAD = 1.75, 1.1  # of the score of unrelated pairs after the climb, measured
 _SHARE_MEAN, _SHARE_VARIANCE = 3.0, 2.3  # of twice the agreement less 1, times the root of the bits, likewise
 _SHARE_ALIKE: Final = 0.06  # what more bits do not make smaller: pictures of one kind are lit and laid out alike
-_AGREEMENT: Final = 0.8
 _TRIMMED: Final = 0.91
-_FEW: Final = 20
-_AGREEMENT_OF_FEW: Final = 0.93
+_FOUND: Final = (0.0, 0.2, 0.5, 0.75)
+_AGREEMENT: Final = (0.95, 0.93, 0.93, 0.80)
+"""Agreement to reach, by the share of the points that were found. A cover hides field and points in one place; where
+the field disagrees and most points are missing as well, it is another filling of one layout."""
+_MOST_FOUND: Final = 96  # pairs of a candidate that the index gives
 _LEAST_BITS: Final = 40.0
 _COVER: Final = 0.4
-_COVER_LEAST: Final = 0.2
-_CHANCE_OF_PART: Final = -14.0
 _STRETCH: Final = 2.0
 _VOTES_OF_RECORD: Final = 8
 _CHANCE_OF_RECORD: Final = -8.0
@@ -60,6 +60,8 @@ class Alignment:
         Different points whose pairs agree on it roughly, 2 or more.
     inliers : int
         Of these, the pairs that the fitted transform explains, one to one.
+    found : float
+        Inliers as a share of the reference's points under the query, or of 96 where there are more, 0 to 1.
     overlap : float
         Share of the reference's area that the query shows, 0 to 1.
     part : float
@@ -80,6 +82,7 @@ class Alignment:
     crop_box: tuple[float, float, float, float]
     votes: int
     inliers: int
+    found: float
     overlap: float
     part: float
     bits: float
@@ -109,10 +112,11 @@ class Judge:
 
     Notes
     -----
-    An alignment is accepted if its field has 40 bits, 80 % of them agree (93 % below 20 votes), 91 % without the worst
-    quarter, and the chance is 10**-6 or less. Where neither two fifths of the reference nor two fifths of the query
-    are shared, the chance has to be 10**-14, and a fifth be shared. A query without luma needs 8 votes and 10**-8;
-    one without luma and field is never accepted. References without a readable field never are.
+    An alignment is accepted if two fifths of the reference or two fifths of the query are shared, its field has 40
+    bits, 91 % of them agree without the worst quarter, as many as the points ask for agree in all, and the chance is
+    10**-6 or less. Where under half of the reference's points under the query are found, 93 % have to agree, up to
+    95 % where hardly any is; from three quarters on 80 % are enough. A query without luma needs 8 votes and 10**-8; one
+    without luma and field is never accepted. References without a readable field never are.
     """
 
     __slots__ = ("_canvas", "_points", "_record")
@@ -142,8 +146,8 @@ class Judge:
         Returns
         -------
         list of (Alignment or None)
-            One a candidate: the likeliest alignment, an accepted one before others; None where no two pairs agree or
-            there is nothing to compare.
+            One a candidate: the likeliest alignment, an accepted one before others; None where no two pairs agree,
+            there is nothing to compare, or under two thirds of what is compared agree.
 
         Raises
         ------
@@ -152,7 +156,7 @@ class Judge:
 
         Notes
         -----
-        Cost: next to nothing for a candidate without two agreeing pairs, 2 to 15 ms for one with.
+        Cost: next to nothing for a candidate without two agreeing pairs, 0.5 to 4 ms for one with; in NumPy 1 to 15.
         """
         if self._canvas is None or not len(self._points):
             return [None] * len(candidates)
@@ -173,6 +177,8 @@ class Judge:
             if not _sane(transform):
                 continue
             seen = self._canvas.compare(read, reference.width, transform)
+            if not seen.bits:
+                continue
             now = self._weigh(reference, proposal.votes, len(inliers), seen)
             if before is None or now.accepted or now.chance < before.chance:
                 found[number] = now
@@ -185,15 +191,12 @@ class Judge:
         geometry = max(_GEOMETRY_FLOOR, _GEOMETRY[known] + _VOTE * (count - known))
         field = _field_chance(seen)
         part = _part(self._points, reference, seen.transform)
-        shared = max(part, seen.overlap)
-        needed = _CHANCE_OF_RECORD if self._record else ACCEPTED_CHANCE
-        if shared < _COVER:
-            needed = min(needed, _CHANCE_OF_PART)
+        found = inliers / max(1, min(_MOST_FOUND, _under(self._points, reference, seen.transform)))
         accepted = (
-            geometry + field <= needed
-            and shared >= _COVER_LEAST
+            geometry + field <= (_CHANCE_OF_RECORD if self._record else ACCEPTED_CHANCE)
+            and max(part, seen.overlap) >= _COVER
             and seen.bits >= _LEAST_BITS
-            and seen.agreement >= (_AGREEMENT if count >= _FEW else _AGREEMENT_OF_FEW)
+            and seen.agreement >= np.interp(found, _FOUND, _AGREEMENT)
             and seen.trimmed >= _TRIMMED
             and (not self._record or count >= _VOTES_OF_RECORD)
             and _sane(seen.transform)
@@ -203,6 +206,7 @@ class Judge:
             crop_box=seen.transform.crop_box(self._points, reference),
             votes=votes,
             inliers=inliers,
+            found=min(1.0, found),
             overlap=seen.overlap,
             part=part,
             bits=seen.bits,
@@ -210,7 +214,7 @@ class Judge:
             trimmed=seen.trimmed,
             geometry_chance=geometry,
             field_chance=field,
-            accepted=accepted,
+            accepted=bool(accepted),
         )
 
 
@@ -248,3 +252,9 @@ def _part(points: Keypoints, reference: Keypoints, transform: Transform) -> floa
     x, y = np.meshgrid(share * points.width, share * points.height)
     place = transform.apply(np.stack([x.ravel(), y.ravel()], axis=1))
     return float(np.mean((place >= 0.0).all(axis=1) & (place <= (reference.width, reference.height)).all(axis=1)))
+
+
+def _under(points: Keypoints, reference: Keypoints, transform: Transform) -> int:
+    """Count the reference's points that lie under the query."""
+    place = transform.inverse().apply(np.stack([reference.x, reference.y], axis=1))
+    return int(np.count_nonzero((place >= 0.0).all(axis=1) & (place <= (points.width, points.height)).all(axis=1)))
