@@ -55,6 +55,19 @@ static inline int64_t hm_lowest(uint64_t word) {
 #endif
 }
 
+/* The place of one of the ones of a word, counted from 0; there are more than that. */
+static inline int64_t hm_selected(uint64_t word, int64_t number) {
+    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+    uint64_t sums = word - ((word >> 1) & 0x5555555555555555u);
+    sums = (sums & 0x3333333333333333u) + ((sums >> 2) & 0x3333333333333333u);
+    sums = ((sums + (sums >> 4)) & 0x0f0f0f0f0f0f0f0fu) * ones; /* each byte: the ones up to its end */
+    int64_t place = hm_lowest(((sums | tops) - (uint64_t)(number + 1) * ones) & tops) & ~(int64_t)7;
+    number -= (int64_t)(sums << 8 >> place & 255);
+    uint64_t byte = word >> place & 255;
+    for (; number; number--) byte &= byte - 1;
+    return place + hm_lowest(byte);
+}
+
 static inline int64_t hm_low(const hm_starts *starts, int64_t number) {
     if (!starts->shift) return 0;
     int64_t at = number * starts->shift;
@@ -91,9 +104,9 @@ static inline int64_t hm_first(const hm_starts *starts, int64_t block) {
                 if (++word >= starts->n_high) return HM_BAD;                                                          \
                 bits = starts->high[word];                                                                            \
             }                                                                                                         \
-            for (; left; left--) bits &= bits - 1;                                                                    \
-            int64_t here = 64 * word + hm_lowest(bits);                                                               \
-            for (bits &= bits - 1; !bits; bits = starts->high[word])                                                  \
+            int64_t place = hm_selected(bits, left);                                                                  \
+            int64_t here = 64 * word + place;                                                                         \
+            for (bits &= ~(uint64_t)1 << place; !bits; bits = starts->high[word])                                     \
                 if (++word >= starts->n_high) return HM_BAD;                                                          \
             int64_t there = 64 * word + hm_lowest(bits);                                                              \
             int64_t begin = ((here - bucket) << starts->shift) + hm_low(starts, bucket);                              \

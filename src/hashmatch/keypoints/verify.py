@@ -147,7 +147,7 @@ class Judge:
         -------
         list of (Alignment or None)
             One a candidate: the likeliest alignment, an accepted one before others; None where no two pairs agree,
-            there is nothing to compare, or under two thirds of what is compared agree.
+            there is nothing to compare, or under 70 % of what is compared agree where the points put it.
 
         Raises
         ------
