@@ -25,7 +25,7 @@ __all__ = ["ACCEPTED_CHANCE", "Alignment", "Judge"]
 ACCEPTED_CHANCE: Final = -6.0
 """Largest log10 of the chance at which an alignment is accepted."""
 
-_LEAST_VOTES: Final = 2
+_LEAST_VOTES: Final = 3  # one in twelve unrelated candidates has two
 _GEOMETRY: Final = (0.0, 0.0, -1.1, -1.9, -2.6, -3.4)
 """log10 of the share of unrelated pairs with at least so many votes, measured; further votes count half a power."""
 _VOTE: Final = -0.5
@@ -57,7 +57,7 @@ class Alignment:
     crop_box : (float, float, float, float)
         Left, top, right and bottom of what the query shows, as shares of the reference's sides, 0 to 1.
     votes : int
-        Different points whose pairs agree on it roughly, 2 or more.
+        Different points whose pairs agree on it roughly, 3 or more.
     inliers : int
         Of these, the pairs that the fitted transform explains, one to one.
     found : float
@@ -112,7 +112,7 @@ class Judge:
 
     Notes
     -----
-    An alignment is accepted if two fifths of the reference or two fifths of the query are shared, its field has 40
+    An alignment is accepted if it has 3 votes, two fifths of the reference or of the query are shared, its field has 40
     bits, 91 % of them agree without the worst quarter, as many as the points ask for agree in all, and the chance is
     10**-6 or less. Where under half of the reference's points under the query are found, 93 % have to agree, up to
     95 % where hardly any is; from three quarters on 80 % are enough. A query without luma needs 8 votes and 10**-8; one
@@ -146,7 +146,7 @@ class Judge:
         Returns
         -------
         list of (Alignment or None)
-            One a candidate: the likeliest alignment, an accepted one before others; None where no two pairs agree,
+            One a candidate: the likeliest alignment, an accepted one before others; None where no three pairs agree,
             there is nothing to compare, or under 70 % of what is compared agree where the points put it.
 
         Raises
@@ -156,7 +156,7 @@ class Judge:
 
         Notes
         -----
-        Cost: next to nothing for a candidate without two agreeing pairs, 0.5 to 4 ms for one with; in NumPy 1 to 15.
+        Cost: next to nothing for a candidate without three agreeing pairs, 0.5 to 4 ms for one with; in NumPy 1 to 15.
         """
         if self._canvas is None or not len(self._points):
             return [None] * len(candidates)
@@ -195,6 +195,7 @@ class Judge:
         accepted = (
             geometry + field <= (_CHANCE_OF_RECORD if self._record else ACCEPTED_CHANCE)
             and max(part, seen.overlap) >= _COVER
+            and count >= _LEAST_VOTES
             and seen.bits >= _LEAST_BITS
             and seen.agreement >= np.interp(found, _FOUND, _AGREEMENT)
             and seen.trimmed >= _TRIMMED
