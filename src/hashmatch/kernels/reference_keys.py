@@ -26,6 +26,11 @@ BLOCK: Final = 64
 
 _AT_ONCE: Final = 1 << 16
 _ONE: Final = np.uint64(1)
+_PLACES: Final = np.zeros((256, 8), np.int64)
+"""Of each byte, where its first, second, ... bit set is, from the lowest."""
+for _byte in range(256):
+    _set = [_bit for _bit in range(8) if _byte >> _bit & 1]
+    _PLACES[_byte, : len(_set)] = _set
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,8 +81,7 @@ def bucket_ranges(starts: Starts, buckets: Ints) -> tuple[Ints, Ints]:
         raise IndexError("there is no such bucket")
     block = buckets >> 6
     first = (starts.heads.take(block).astype(np.int64) >> starts.shift) + BLOCK * block
-    here = _ones_after(starts.high, first, buckets & 63)
-    there = _ones_after(starts.high, here + 1, np.zeros(len(here), np.int64))
+    here, there = _two_ones(starts.high, first, buckets & 63)
     begin = (here - buckets << starts.shift) + _low(starts, buckets)
     end = (there - buckets - 1 << starts.shift) + _low(starts, buckets + 1)
     return begin, np.maximum(end - begin, 0)
@@ -91,8 +95,8 @@ def _low(starts: Starts, numbers: Ints) -> Ints:
     return (words & np.uint64((1 << starts.shift) - 1)).astype(np.int64)
 
 
-def _ones_after(high: Words, first: Ints, skipped: Ints) -> Ints:
-    """Find the next bit set from ``first`` on, after leaving out ``skipped`` of them."""
+def _two_ones(high: Words, first: Ints, skipped: Ints) -> tuple[Ints, Ints]:
+    """Find the bit set that comes ``skipped`` after the first one from ``first`` on, and the one after it."""
     if (first < 0).any():
         raise IndexError("the directory is damaged")
     word, left = first >> 6, skipped.copy()
@@ -103,15 +107,21 @@ def _ones_after(high: Words, first: Ints, skipped: Ints) -> Ints:
         word[waiting] += 1
         bits[waiting] = high.take(word[waiting])
         waiting = waiting[np.bitwise_count(bits[waiting]) <= left[waiting]]
-    place = np.zeros(len(word), np.int64)
-    for half in (32, 16, 8, 4, 2, 1):
-        # the lower half of what is left: leave it out where too few of its bits are set
-        count = np.bitwise_count(bits & np.uint64((1 << half) - 1)).astype(np.int64)
-        upper = count <= left
-        left -= np.where(upper, count, 0)
-        bits = np.where(upper, bits >> np.uint64(half), bits)
-        place += np.where(upper, half, 0)
-    return 64 * word + place
+    # in which byte of the word, and then in which bit of the byte
+    every = np.arange(len(bits))
+    eight = bits.astype("<u8").view(np.uint8).reshape(-1, 8)
+    sums = np.zeros((len(bits), 9), np.uint8)
+    np.cumsum(np.bitwise_count(eight), axis=1, dtype=np.uint8, out=sums[:, 1:])
+    byte = np.count_nonzero(sums[:, 1:] <= left[:, None].astype(np.uint8), axis=1)
+    place = 8 * byte + _PLACES[eight[every, byte], left - sums[every, byte]]
+    here = 64 * word + place
+    bits &= ~((np.uint64(2) << place.astype(np.uint64)) - _ONE)
+    waiting = np.flatnonzero(bits == 0)
+    while len(waiting):
+        word[waiting] += 1
+        bits[waiting] = high.take(word[waiting])
+        waiting = waiting[bits[waiting] == 0]
+    return here, 64 * word + np.bitwise_count((bits & (~bits + _ONE)) - _ONE)
 
 
 def near_rows(
