@@ -20,7 +20,7 @@ from hashmatch.kernels.laying import Grid, lay
 from hashmatch.keypoints.geometry import Transform
 from hashmatch.keypoints.points import FRAME_SIDE
 
-__all__ = ["MAX_FIELD_BYTES", "Agreement", "Canvas", "Field", "make_field"]
+__all__ = ["ENOUGH", "HOPELESS", "MAX_FIELD_BYTES", "Agreement", "Canvas", "Field", "make_field"]
 
 Luma = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
@@ -41,8 +41,8 @@ _FAR: Final = 3
 _ROUNDS: Final = 9
 _STEP: Final = 8.0
 _LARGEST_STEP: Final = 0.06
-_ENOUGH: Final = 0.95
-_HOPELESS: Final = 0.7  # true places start at 0.89 and more, squashed documents at 0.71, most unrelated ones below
+ENOUGH: Final = 0.95
+HOPELESS: Final = 0.7  # true places start at 0.89 and more, squashed documents at 0.71, most unrelated ones below
 _WORTH: Final = 0.8  # what agrees less is never a match: its noise need not be known
 _MIDDLE: Final = np.zeros((1, 2))  # for the climb, on the level where a cell is 1 to 2 px wide
 _QUARTERS: Final = np.array([[-0.25, -0.25], [0.25, -0.25], [-0.25, 0.25], [0.25, 0.25]])  # on that of 2 to 4 px
@@ -247,6 +247,11 @@ class Canvas:
         laid = _Laid(self._levels, self._size, self._unit, field, width, transform)
         return laid.climb() if refine else laid.judge(np.zeros(5))
 
+    def share(self, field: Field, width: float, transform: Transform) -> float:
+        """Give the share of the bits that agree just there, 0 where there are too few; arguments as for `compare`."""
+        laid = _Laid(self._levels, self._size, self._unit, field, width, transform)
+        return laid.summed(np.zeros(5))[0]
+
 
 class _Laid:
     """One query over one field; a move is (x px, y px, log scale, turn, log of the root of the aspect)."""
@@ -271,10 +276,10 @@ class _Laid:
     def climb(self) -> Agreement:
         """Try steps along each axis, move along those that help, halve the steps when none does."""
         move = np.zeros(5)
-        share, score = self._summed(move)
-        if share < _HOPELESS:
+        share, score = self.summed(move)
+        if share < HOPELESS:
             return Agreement(self._transform(move), 0.0, 0.0, share, 1.0, share)
-        if share >= _ENOUGH:
+        if share >= ENOUGH:
             return self.judge(move)
         self._turn_about_the_middle()
         turn = min(_STEP / self._radius, _LARGEST_STEP)
@@ -292,7 +297,7 @@ class _Laid:
             joint = move + way * step
             reached = float(self._scores(joint[None])[0])
             move, best = (joint, reached) if reached >= scores[single] else (tries[single], float(scores[single]))
-        return self.judge(move if self._summed(move)[1] > score else np.zeros(5))
+        return self.judge(move if self.summed(move)[1] > score else np.zeros(5))
 
     def judge(self, move: Floats) -> Agreement:
         """Compare zone by zone."""
@@ -320,7 +325,7 @@ class _Laid:
             noise = self._noise(np.where(rising, weight, -weight), steps)
         return Agreement(transform, overlap, bits, share, noise, trimmed)
 
-    def _summed(self, move: Floats) -> tuple[float, float]:
+    def summed(self, move: Floats) -> tuple[float, float]:
         """Weighted share of the bits that agree, and how far above chance it is; 0 where there are too few."""
         weights, agree, _ = self._compare(move[None], self._fine, _QUARTERS)
         total = float(weights.sum())
