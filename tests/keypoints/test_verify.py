@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from hashmatch.keypoints.describe import extract, mirrored
-from hashmatch.keypoints.field import make_field
+from hashmatch.keypoints.field import Agreement, make_field
 from hashmatch.keypoints.frame import normal_luma
-from hashmatch.keypoints.geometry import Pairs, propose
+from hashmatch.keypoints.geometry import Pairs, Transform, propose
 from hashmatch.keypoints.points import Keypoints
 from hashmatch.keypoints.record import Record
 from hashmatch.keypoints.verify import ACCEPTED_CHANCE, Judge
@@ -207,3 +207,28 @@ def test_hostile_records_are_harmless(width):
             own = Judge(record.points, None, field=field)
             swapped = Pairs(pairs.reference, pairs.query, pairs.distance, pairs.mirrored)
             own.verify(query, make_field(luma), swapped)
+
+
+def test_few_bits_have_to_agree_better(photo, record):
+    """The same agreement that is enough over a thousand bits is not over a hundred."""
+    luma = normal_luma(photo)
+    judge = Judge(extract(luma, 300, margins=False), luma)
+    whole = Transform(np.eye(2), np.zeros(2))
+    for agreement, bits, enough in ((0.973, 97.0, False), (0.973, 1300.0, True), (0.995, 97.0, True)):
+        seen = Agreement(whole, overlap=1.0, bits=bits, agreement=agreement, noise=1.5, trimmed=0.99)
+        found = judge._weigh(record.points, 7, 7, seen)
+        assert found.chance <= ACCEPTED_CHANCE
+        assert found.accepted == enough
+
+
+def test_doubtful_candidates_are_bounded(photo, record):
+    """However many candidates agree at once, all are judged; of those that have to be moved first, twelve."""
+    luma = normal_luma(photo)
+    points = extract(luma, 400, margins=False)
+    case = (record.points, record.field, _pairs(points, record.points))
+    assert sum(found is not None for found in Judge(points, luma).verify_many([case] * 30)) == 30
+    covered = edits.black_bar(photo, 0.25, RNG(2))
+    luma = normal_luma(covered)
+    points = extract(luma, 400, margins=False)
+    case = (record.points, record.field, _pairs(points, record.points))
+    assert sum(found is not None for found in Judge(points, luma).verify_many([case] * 30)) == 12
