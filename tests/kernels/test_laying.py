@@ -1,4 +1,4 @@
-"""The kernel of the aligned check: NumPy's against written-out loops, the compiled against NumPy's to the bit."""
+"""Kernels of the aligned check: NumPy's against written-out loops, the compiled against NumPy's to the bit."""
 
 from __future__ import annotations
 
@@ -108,6 +108,60 @@ def test_the_compiled_one_gives_the_same_bits(
             assert a.dtype == b.dtype
             assert a.shape == b.shape
             assert a.tobytes() == b.tobytes()
+
+
+def some_pairs(seed: int, n: int, wrong: int) -> tuple[np.ndarray, ...]:
+    """Make pairs of a similarity of scale 1.5 and 0.4 radians, a little off, the last of them far off."""
+    rng = np.random.default_rng(seed)
+    source, sigma = rng.uniform(0, 512, (n, 2)), rng.uniform(1, 12, n)
+    own = 1.5 * np.exp(1j * 0.4)
+    turns = own * np.exp(rng.normal(0, 0.05, n) + 1j * rng.normal(0, 0.05, n))
+    places = own * (source[:, 0] + 1j * source[:, 1]) + (30 - 20j)
+    target = np.stack([places.real, places.imag], axis=1) + rng.normal(0, 1, (n, 2))
+    target[n - wrong :] += rng.uniform(20, 60, (wrong, 2))
+    return source, target, sigma, np.stack([turns.real, turns.imag], axis=1)
+
+
+def test_a_fit_finds_the_map_and_leaves_out_what_is_far_off() -> None:
+    """Of thirty pairs with six that are far off, the map of the others comes back."""
+    source, target, sigma, turn = some_pairs(1, 30, 6)
+    matrix, shift, keep, residual = reference_laying.fit_map(source, target, sigma, turn)
+    assert keep.tolist() == [True] * 24 + [False] * 6
+    assert np.allclose(
+        matrix, 1.5 * np.array([[math.cos(0.4), -math.sin(0.4)], [math.sin(0.4), math.cos(0.4)]]), atol=0.02
+    )
+    assert np.allclose(shift, (30, -20), atol=4)
+    off = np.hypot(*(source @ matrix.T + shift - target).T)
+    assert np.allclose(residual, off / (8 + 0.35 * sigma))
+
+
+@needs_native
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 90), wrong=st.floats(0, 1), flat=st.booleans())
+def test_the_compiled_fit_gives_the_same_bits(seed: int, n: int, wrong: float, flat: bool) -> None:
+    """Map, kept pairs and residuals, also of one pair, of pairs on one spot and of turns that cancel out."""
+    source, target, sigma, turn = some_pairs(seed, n, int(wrong * n))
+    if flat:
+        source[:], turn[::2] = source[0], -turn[: len(turn[::2])]
+    for a, b in zip(
+        reference_laying.fit_map(source, target, sigma, turn), native.fit_map(source, target, sigma, turn), strict=True
+    ):
+        assert a.dtype == b.dtype
+        assert a.tobytes() == b.tobytes()
+
+
+@pytest.mark.parametrize("module", [reference_laying, *([native] if native is not None else [])])
+def test_a_fit_needs_pairs(module: Any) -> None:
+    """No pair, and arrays of other lengths, raise ValueError."""
+    source, target, sigma, turn = some_pairs(1, 5, 0)
+    for wrong in (
+        (source[:0], target[:0], sigma[:0], turn[:0]),
+        (source, target[1:], sigma, turn),
+        (source, target, sigma[1:], turn),
+        (source, target, sigma, np.ascontiguousarray(turn[:, :1])),
+    ):
+        with pytest.raises(ValueError):
+            module.fit_map(*wrong)
 
 
 @pytest.mark.parametrize("module", [reference_laying, *([native] if native is not None else [])])

@@ -3,6 +3,12 @@ import numpy.typing as npt
 
 from hashmatch.kernels.reference_laying import Grid
 
+def fit_map(
+    source: npt.NDArray[np.float64],
+    target: npt.NDArray[np.float64],
+    sigma: npt.NDArray[np.float64],
+    turn: npt.NDArray[np.float64],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.float64]]: ...
 def lay(
     image: npt.NDArray[np.float32],
     step: float,

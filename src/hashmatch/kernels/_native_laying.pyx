@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
-"""Compiled twin of `hashmatch.kernels.reference_laying`: the same bits, without the interpreter's lock."""
+"""Compiled twins of `hashmatch.kernels.reference_laying`: the same bits, without the interpreter's lock."""
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
@@ -23,6 +23,8 @@ cdef extern from "laying.h" nogil:
         const double *probes
         int64_t n_probes
 
+    void hm_fit(const double *, const double *, const double *, const double *, int64_t, double *, double *, double *,
+                double *, uint8_t *, double *)
     void hm_inside(const hm_laying *, const double *, const double *, uint8_t *)
     void hm_cells(const hm_laying *, const double *, const double *, const uint8_t *, float *)
     int64_t hm_steps(const hm_laying *, const uint8_t *, int64_t *)
@@ -30,6 +32,28 @@ cdef extern from "laying.h" nogil:
                     uint8_t *)
 
 cdef int64_t FEWEST = 12
+
+
+def fit_map(const double[:, ::1] source, const double[:, ::1] target, const double[::1] sigma,
+            const double[:, ::1] turn):
+    cdef int64_t n = source.shape[0]
+    cdef double *room
+    if not n or target.shape[0] != n or sigma.shape[0] != n or turn.shape[0] != n:
+        raise ValueError("a fit needs pairs: two places, a scale and a turn of each")
+    if source.shape[1] != 2 or target.shape[1] != 2 or turn.shape[1] != 2:
+        raise ValueError("a fit needs pairs: two places, a scale and a turn of each")
+    matrix, shift, keep, residual = np.empty((2, 2)), np.empty(2), np.empty(n, np.uint8), np.empty(n)
+    cdef double[:, ::1] to_matrix = matrix
+    cdef double[::1] to_shift = shift, to_residual = residual
+    cdef uint8_t[::1] to_keep = keep
+    room = <double *> malloc(2 * n * sizeof(double))
+    if room == NULL:
+        raise MemoryError
+    with nogil:
+        hm_fit(&source[0, 0], &target[0, 0], &sigma[0], &turn[0, 0], n, room, room + n, &to_matrix[0, 0], &to_shift[0],
+               &to_keep[0], &to_residual[0])
+    free(room)
+    return matrix, shift, keep.view(np.bool_), residual
 
 
 def lay(const float[:, ::1] image, double step, size, grid, const double[:, :, ::1] matrices,

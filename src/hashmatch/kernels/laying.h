@@ -1,11 +1,94 @@
-/* The loops of _native_laying.pyx: cells of a picture read through maps, and their steps held against signs. Each sum and
-   product rounds on its own, in the order of reference_laying.py. */
+/* The loops of _native_laying.pyx: a map fitted to pairs of points, cells of a picture read through maps, and their steps
+   held against signs. Each sum and product rounds on its own, in the order of reference_laying.py. */
 #ifndef HASHMATCH_LAYING_H
 #define HASHMATCH_LAYING_H
 
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+
+/* Fit a map; see reference_laying.fit_map. `weights` and `owns` have room for n numbers. */
+static void hm_fit(const double *source, const double *target, const double *sigma, const double *turn, int64_t n,
+                   double *weights, double *owns, double *matrix, double *shift, uint8_t *keep, double *residual) {
+    for (int64_t i = 0; i < n; i++) {
+        double error = 1.5 + 0.35 * sigma[i], size = turn[2 * i] * turn[2 * i] + turn[2 * i + 1] * turn[2 * i + 1];
+        weights[i] = 1.0 / (error * error);
+        owns[i] = 1.0 / ((0.12 * 0.12) * size);
+        keep[i] = 1;
+    }
+    for (int round = 0; round < 4; round++) {
+        double total = 0, mx = 0, my = 0, tx = 0, ty = 0, around = 0, own = 0, re = 0, im = 0, own_re = 0, own_im = 0;
+        double xx = 0, xy = 0, yy = 0, p = 0, q = 0, r = 0, s = 0, least;
+        int64_t first = 0, any = 0, same = 1;
+        for (int64_t i = 0; i < n; i++) {
+            double w = keep[i] ? weights[i] : 0.0;
+            total += w;
+            mx += w * source[2 * i];
+            my += w * source[2 * i + 1];
+            tx += w * target[2 * i];
+            ty += w * target[2 * i + 1];
+        }
+        mx /= total;
+        my /= total;
+        tx /= total;
+        ty /= total;
+        for (int64_t i = 0; i < n; i++) {
+            double w = keep[i] ? weights[i] : 0.0, o = keep[i] ? owns[i] : 0.0;
+            double ax = source[2 * i] - mx, ay = source[2 * i + 1] - my, bx = target[2 * i] - tx, by = target[2 * i + 1] - ty;
+            around += w * (ax * ax + ay * ay);
+            own += o;
+            re += w * (ax * bx + ay * by);
+            im += w * (ax * by - ay * bx);
+            own_re += o * turn[2 * i];
+            own_im += o * turn[2 * i + 1];
+            xx += w * (ax * ax);
+            xy += w * (ax * ay);
+            yy += w * (ay * ay);
+            p += w * (ax * bx);
+            q += w * (ax * by);
+            r += w * (ay * bx);
+            s += w * (ay * by);
+        }
+        around = around + own;
+        re = (re + own_re) / around;
+        im = (im + own_im) / around;
+        if (re * re + im * im < (0.5 / 8.0) * (0.5 / 8.0)) {
+            while (first < n - 1 && !keep[first]) first++;
+            if (!keep[first]) first = 0;
+            re = turn[2 * first];
+            im = turn[2 * first + 1];
+        }
+        double stiff = 1.0 / ((0.04 * 0.04) * (re * re + im * im));
+        xx = xx + stiff;
+        yy = yy + stiff;
+        p = p + stiff * re;
+        q = q + stiff * im;
+        r = r - stiff * im;
+        s = s + stiff * re;
+        double det = xx * yy - xy * xy;
+        matrix[0] = (yy * p - xy * r) / det;
+        matrix[1] = (xx * r - xy * p) / det;
+        matrix[2] = (yy * q - xy * s) / det;
+        matrix[3] = (xx * s - xy * q) / det;
+        shift[0] = tx - (matrix[0] * mx + matrix[1] * my);
+        shift[1] = ty - (matrix[2] * mx + matrix[3] * my);
+        least = INFINITY;
+        for (int64_t i = 0; i < n; i++) {
+            double x = source[2 * i], y = source[2 * i + 1];
+            double off_x = ((matrix[0] * x + matrix[1] * y) + shift[0]) - target[2 * i];
+            double off_y = ((matrix[2] * x + matrix[3] * y) + shift[1]) - target[2 * i + 1];
+            residual[i] = sqrt(off_x * off_x + off_y * off_y) / (8.0 + sigma[i] * 0.35);
+            any |= residual[i] <= 1.0;
+            if (residual[i] < least) least = residual[i];
+        }
+        for (int64_t i = 0; i < n; i++) {
+            uint8_t now = (uint8_t)(any ? residual[i] <= 1.0 : residual[i] <= least);
+            same &= now == keep[i];
+            keep[i] = now;
+        }
+        if (same) break;
+    }
+}
 
 typedef struct {
     const float *image;

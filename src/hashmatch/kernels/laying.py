@@ -1,4 +1,4 @@
-"""The kernel of the aligned check: the compiled one where it was built, else NumPy's; both give the same bits."""
+"""Kernels of the aligned check: the compiled ones where they were built, else NumPy's; both give the same bits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import Any
 
 from hashmatch.kernels import reference_laying
-from hashmatch.kernels.reference_laying import Grid
+from hashmatch.kernels.reference_laying import MAX_RATIO, Grid
 
 native: ModuleType | None
 try:
@@ -14,6 +14,9 @@ try:
 except ImportError:
     native = None
 
-__all__ = ["Grid", "lay", "native"]
+__all__ = ["MAX_RATIO", "Grid", "fit_map", "lay", "native"]
 
-lay: Any = reference_laying.lay if native is None else native.lay
+_chosen: Any = reference_laying if native is None else native
+
+fit_map: Any = _chosen.fit_map
+lay: Any = _chosen.lay

@@ -1,4 +1,4 @@
-"""The aligned check's kernel in plain NumPy: cells of a picture read through maps, and their steps held against signs.
+"""The aligned check's kernels in plain NumPy: a map fitted to pairs, cells read through maps, their steps and signs.
 
 Every sum and product is written out in the order in which the compiled twin takes it, so that both give the same bits.
 """
@@ -11,19 +11,106 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Grid", "lay"]
+__all__ = ["MAX_RATIO", "Grid", "fit_map", "lay"]
 
 Float32s = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
+MAX_RATIO: Final = 8.0
+"""Scales outside 1/8 to 8 are not looked for: 1/6 to 6 and the error of one point."""
+
+_ROUNDS: Final = 4
+_INLIER: Final = 8.0  # px
+_POINT: Final = 1.5  # px, error of a point's place, and its share of the sigma
+_POINT_SHARE: Final = 0.35
+_OWN: Final = 0.12  # relative error of one point's scale and direction
+_ASPECT: Final = 0.04  # how far the sides' scales are let differ before the points insist
 _REACH: Final = 0.45  # of a cell, which must lie inside the picture
 _SURE: Final = 0.75  # steps above this share of the query's steps count in full
 _TOP: Final = 0.95
 _TOP_SHARE: Final = np.float32(0.125)  # and none counts in full that is this small beside the largest
 _LEAST: Final = np.float32(1.0)  # grey levels
 _FEWEST: Final = 12
+
+
+def fit_map(source: Floats, target: Floats, sigma: Floats, turn: Floats) -> tuple[Floats, Floats, Flags, Floats]:
+    """Fit a map to pairs of points.
+
+    Parameters
+    ----------
+    source, target : (n, 2) float64 arrays
+        Places, px; at least one.
+    sigma : (n,) float64 array
+        Scale of the target's points, px.
+    turn : (n, 2) float64 array
+        What each pair says by itself: scale times cosine and sine of the angle; not 0.
+
+    Returns
+    -------
+    matrix, shift : (2, 2), (2,) float64 arrays
+        From the source to the target: a similarity, bent towards an affine map as far as widely spread points ask.
+    keep : (n,) bool array
+        Pairs within 8 px and as far off as their scales allow; one at least, unless numbers are not finite.
+    residual : (n,) float64 array
+        How far off each is, 1 or less where it is kept.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not fit together, or are empty.
+
+    Notes
+    -----
+    Least squares over places, scales and directions at once, up to four times over the pairs that are kept.
+    """
+    n = len(source)
+    if not n or source.shape != (n, 2) or target.shape != (n, 2) or sigma.shape != (n,) or turn.shape != (n, 2):
+        raise ValueError("a fit needs pairs: two places, a scale and a turn of each")
+    error = _POINT + _POINT_SHARE * sigma
+    weights = 1.0 / (error * error)
+    sizes = turn[:, 0] * turn[:, 0] + turn[:, 1] * turn[:, 1]
+    owns = 1.0 / ((_OWN * _OWN) * sizes)
+    keep = np.ones(n, np.bool_)
+    matrix, shift, residual = np.eye(2), np.zeros(2), np.zeros(n)
+    for _ in range(_ROUNDS):
+        weight, own = np.where(keep, weights, 0.0), np.where(keep, owns, 0.0)
+        total = _sum(weight)
+        middle = [_sum(weight * source[:, i]) / total for i in range(2)]
+        aim = [_sum(weight * target[:, i]) / total for i in range(2)]
+        ax, ay = source[:, 0] - middle[0], source[:, 1] - middle[1]
+        bx, by = target[:, 0] - aim[0], target[:, 1] - aim[1]
+        below = _sum(weight * (ax * ax + ay * ay)) + _sum(own)
+        re = (_sum(weight * (ax * bx + ay * by)) + _sum(own * turn[:, 0])) / below
+        im = (_sum(weight * (ax * by - ay * bx)) + _sum(own * turn[:, 1])) / below
+        if re * re + im * im < (0.5 / MAX_RATIO) ** 2:  # directions that cancel out leave no scale
+            re, im = turn[int(np.argmax(keep))].tolist()
+        stiff = 1.0 / ((_ASPECT * _ASPECT) * (re * re + im * im))
+        xx, xy, yy = _sum(weight * (ax * ax)) + stiff, _sum(weight * (ax * ay)), _sum(weight * (ay * ay)) + stiff
+        p, q = _sum(weight * (ax * bx)) + stiff * re, _sum(weight * (ax * by)) + stiff * im
+        r, s = _sum(weight * (ay * bx)) - stiff * im, _sum(weight * (ay * by)) + stiff * re
+        det = xx * yy - xy * xy
+        matrix = np.array(
+            [[(yy * p - xy * r) / det, (xx * r - xy * p) / det], [(yy * q - xy * s) / det, (xx * s - xy * q) / det]]
+        )
+        shift = np.array([aim[i] - (matrix[i, 0] * middle[0] + matrix[i, 1] * middle[1]) for i in range(2)])
+        off = [
+            ((matrix[i, 0] * source[:, 0] + matrix[i, 1] * source[:, 1]) + shift[i]) - target[:, i] for i in range(2)
+        ]
+        residual = np.sqrt(off[0] * off[0] + off[1] * off[1]) / (_INLIER + sigma * _POINT_SHARE)
+        now = residual <= 1.0
+        if not now.any():
+            now = residual <= residual.min()
+        if (now == keep).all():
+            break
+        keep = now
+    return matrix, shift, keep, residual
+
+
+def _sum(values: Floats) -> float:
+    """Add one number after the other, as a loop does; `numpy.sum` adds in pairs."""
+    return float(np.add.accumulate(values)[-1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

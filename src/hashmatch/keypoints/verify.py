@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hashmatch.errors import HashFormatError
+from hashmatch.kernels.laying import MAX_RATIO
 from hashmatch.keypoints.field import ENOUGH, HOPELESS, Agreement, Canvas, Field
-from hashmatch.keypoints.geometry import MAX_RATIO, Pairs, Transform, fit, propose
+from hashmatch.keypoints.geometry import Pairs, Transform, fit, propose
 from hashmatch.keypoints.points import Keypoints
 
 __all__ = ["ACCEPTED_CHANCE", "Alignment", "Judge"]
