@@ -9,7 +9,6 @@ The tree (the built-in parents stand in brackets)::
       HashFormatError (ValueError)              text or bytes are not a hash
       AlgorithmMismatchError (ValueError)       two hashes that cannot be compared
       ReferenceListError (ValueError)           bad list file or bad request to a list
-        ListCompactedError                      compacted while its records were read: begin again
       IndexFormatError (ValueError)             index file of wrong magic, version, length or checksum
       PolicyError (ValueError)                  a policy that contradicts itself or cannot be carried out
       IsolationError (RuntimeError)             no worker process, or one that is too weakly protected; ``reason``
@@ -31,7 +30,6 @@ __all__ = [
     "ImageTooLargeError",
     "IndexFormatError",
     "IsolationError",
-    "ListCompactedError",
     "MissingExtraError",
     "PolicyError",
     "ReferenceListError",
@@ -81,13 +79,6 @@ class AlgorithmMismatchError(HashmatchError, ValueError):
 
 class ReferenceListError(HashmatchError, ValueError):
     """A list file is corrupt, foreign, of another version, or was asked for something impossible."""
-
-
-class ListCompactedError(ReferenceListError):
-    """A list was compacted while its records were read, so missing rows cannot be told from withdrawn ones.
-
-    Another snapshot has them all.
-    """
 
 
 class IndexFormatError(HashmatchError, ValueError):

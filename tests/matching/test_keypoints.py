@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -273,32 +272,3 @@ def test_a_key_costs_no_recall(tmp_path: Path) -> None:
             crops = [edits.jpeg(photo[140:350, 180:460], 60) for photo in PHOTOS]
             found[name] = [[match.entry_id for match in matcher.match(crop).matches] for crop in crops]
     assert found["open"] == found["keyed"] == [[f"photo-{number}"] for number in range(len(PHOTOS))]
-
-
-@pytest.mark.parametrize("at", ["open", "reload"])
-def test_compaction_while_records_are_read_is_survived(
-    records_list: Path, monkeypatch: pytest.MonkeyPatch, at: str
-) -> None:
-    """A list that is compacted while its records are indexed for the first time, or anew, is read once more."""
-    disturbed = []
-    whole = room._part
-
-    def disturbing(*given: Any) -> Any:
-        if not disturbed:
-            disturbed.append(True)
-            with ReferenceList.open(records_list, writable=True) as writer:
-                writer.withdraw("photo-5", source="ncmec" if at == "open" else "other")
-                writer.compact()
-        return whole(*given)
-
-    if at == "open":
-        monkeypatch.setattr(room, "_part", disturbing)
-    with Matcher.open(records_list, policy=ONLY_KEYPOINTS) as matcher:
-        if at == "reload":
-            monkeypatch.setattr(room, "_part", disturbing)
-            with ReferenceList.open(records_list, writable=True) as writer:
-                writer.add("photo-5", hashes=[RECORDS[5]], source="other")
-            matcher.reload()
-        assert disturbed
-        assert matcher.match(PHOTOS[4]).outcome is Outcome.MATCH
-        assert (matcher.match(PHOTOS[5]).outcome is Outcome.MATCH) == (at == "reload")

@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hashmatch.errors import HashFormatError, ListCompactedError, ReferenceListError
+from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.hashes import HashValue
 from hashmatch.lists.admission import check_record
 from hashmatch.lists.history import check_history
@@ -150,10 +150,9 @@ class RecordStream:
         Raises
         ------
         ReferenceListError
-            If the list was closed or its file replaced; if a row is damaged; at the end, if one was missing.
-        ListCompactedError
-            At the end, if rows that are missing cannot be told from withdrawn ones because the list was compacted
-            meanwhile: take another snapshot then.
+            If the list was closed or its file replaced; if a row is damaged; at the end, if one was missing, or if
+            rows that are missing cannot be told from withdrawn ones because the list was compacted meanwhile: take
+            another snapshot then.
 
         Notes
         -----
@@ -220,7 +219,7 @@ class RecordStream:
                 raise damaged()
             return
         if state.history_from > self.version:
-            raise ListCompactedError("the list was compacted while its records were read: take another snapshot")
+            raise ReferenceListError("the list was compacted while its records were read: take another snapshot")
         _, withdrawn = check_history(connection, state, self.version)
         gone = np.setdiff1d(np.array(withdrawn.get(self._number, ()), np.int64), seen)
         if len(seen) + np.count_nonzero(gone >= self._first) != self._n_rows:
