@@ -5,7 +5,7 @@ on two idle cores. hashmatch answers through a `Matcher` with `profiles.THOROUGH
 one search of the whole list for each query. OpenCV's SIFT, ORB and AKAZE are oracles: they keep a thousand features of
 every picture, are shown the right reference, and are compared pair by pair. Their least number of inliers is taken
 from unrelated pairs of seeds of its own, one more than the most that any of them reached. Tune on seeds below
-9,500,000.
+9,500,000; those of earlier reports, 9,600,000 to 9,799,999, are used up.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from hashmatch import HashValue, MatchPolicy, Outcome, hash_image
 from hashmatch.lists import Entry
 from hashmatch.synthetic import TEMPLATE_KINDS, edit_named, picture, same_template
 
-SEED = 9_600_000
-STRANGER_SEED, QUERY_SEED, TEMPLATE_SEED, CALIBRATION_SEED = 9_650_000, 9_660_000, 9_670_000, 9_680_000
+SEED = 9_820_000
+STRANGER_SEED, QUERY_SEED, TEMPLATE_SEED, CALIBRATION_SEED = 9_850_000, 9_860_000, 9_870_000, 9_880_000
 SIZES = ((600, 800), (800, 600), (700, 700))
 SMALL_SIZES = ((360, 480), (480, 360), (416, 416))
 OTHER_KINDS = ("document", "screenshot", "comic", "portrait", "meme", "card")

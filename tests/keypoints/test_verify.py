@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from hashmatch.keypoints.describe import extract, mirrored
-from hashmatch.keypoints.field import make_field
+from hashmatch.keypoints.field import Agreement, make_field
 from hashmatch.keypoints.frame import normal_luma
-from hashmatch.keypoints.geometry import Pairs
+from hashmatch.keypoints.geometry import Pairs, Transform, propose
 from hashmatch.keypoints.points import Keypoints
 from hashmatch.keypoints.record import Record
 from hashmatch.keypoints.verify import ACCEPTED_CHANCE, Judge
@@ -96,14 +96,39 @@ def test_geometry_alone_is_no_proof(kind):
     assert found is None or not found.accepted
 
 
+@pytest.mark.parametrize(("own", "other"), [(18, 51), (0, 52), (19, 55)])
+def test_fillings_that_share_most_of_the_field_are_refused(own, other):
+    """Cards of one template agree in over 83 % of the field and in a third of the points: too few of both."""
+    made = [same_template("card", 8_470_015, 8_472_500 + number, (360, 480)) for number in (own, other)]
+    record = _record(made[0])
+    assert _verify(record, made[0]).accepted
+    found = _verify(record, made[1])
+    assert found.agreement > 0.8
+    assert found.votes >= 20
+    assert not found.accepted
+
+
+def test_the_same_band_on_two_pictures_is_no_copy(photo, record):
+    """A third of both pictures in common, as a caption may be, is not enough; half is."""
+    for share, same in ((0.3, False), (0.55, True)):
+        other = picture("photo", 7_400_024, (600, 800)).copy()
+        rows = round(600 * share)
+        other[:rows] = photo[-rows:]
+        found = _verify(record, other)
+        assert found.agreement > 0.93
+        assert found.overlap == pytest.approx(share, abs=0.03)
+        assert found.accepted == same
+
+
 def test_foreign_field_refuses_the_same_points(photo, record):
     """With all points in place but the field of another picture, the answer is no."""
     foreign = make_field(normal_luma(picture("photo", 7_400_022, (600, 800))))
     luma = normal_luma(photo)
     points = extract(luma, 800, margins=False)
-    found = Judge(points, luma).verify(record.points, foreign, _pairs(points, record.points))
-    assert found.votes > 50
-    assert not found.accepted
+    pairs = _pairs(points, record.points)
+    assert propose(points, [(record.points, pairs)])[0].votes > 50
+    found = Judge(points, luma).verify(record.points, foreign, pairs)
+    assert found is None or not found.accepted
 
 
 def test_unreadable_field_is_never_accepted(photo, record):
@@ -122,7 +147,8 @@ def test_a_record_as_query(photo, record):
     assert Judge(query.points, None, field=query.field).verify(record.points, record.field, pairs).accepted
     assert Judge(query.points, None).verify(record.points, record.field, pairs) is None
     foreign = make_field(normal_luma(picture("photo", 7_400_023, (600, 800))))
-    assert not Judge(query.points, None, field=foreign).verify(record.points, record.field, pairs).accepted
+    found = Judge(query.points, None, field=foreign).verify(record.points, record.field, pairs)
+    assert found is None or not found.accepted
 
 
 def test_no_points_and_no_pairs(record):
@@ -181,3 +207,28 @@ def test_hostile_records_are_harmless(width):
             own = Judge(record.points, None, field=field)
             swapped = Pairs(pairs.reference, pairs.query, pairs.distance, pairs.mirrored)
             own.verify(query, make_field(luma), swapped)
+
+
+def test_few_bits_have_to_agree_better(photo, record):
+    """The same agreement that is enough over a thousand bits is not over a hundred."""
+    luma = normal_luma(photo)
+    judge = Judge(extract(luma, 300, margins=False), luma)
+    whole = Transform(np.eye(2), np.zeros(2))
+    for agreement, bits, enough in ((0.973, 97.0, False), (0.973, 1300.0, True), (0.995, 97.0, True)):
+        seen = Agreement(whole, overlap=1.0, bits=bits, agreement=agreement, noise=1.5, trimmed=0.99)
+        found = judge._weigh(record.points, 7, 7, seen)
+        assert found.chance <= ACCEPTED_CHANCE
+        assert found.accepted == enough
+
+
+def test_doubtful_candidates_are_bounded(photo, record):
+    """However many candidates agree at once, all are judged; of those that have to be moved first, twelve."""
+    luma = normal_luma(photo)
+    points = extract(luma, 400, margins=False)
+    case = (record.points, record.field, _pairs(points, record.points))
+    assert sum(found is not None for found in Judge(points, luma).verify_many([case] * 30)) == 30
+    covered = edits.black_bar(photo, 0.25, RNG(2))
+    luma = normal_luma(covered)
+    points = extract(luma, 400, margins=False)
+    case = (record.points, record.field, _pairs(points, record.points))
+    assert sum(found is not None for found in Judge(points, luma).verify_many([case] * 30)) == 12

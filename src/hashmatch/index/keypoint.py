@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Mapping
-from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Self
 
@@ -25,18 +24,20 @@ from hashmatch.index.keypoint_tables import (
     KeyTables,
     choose_groups,
     even_limit,
-    expand,
+    high_words,
+    low_bits,
+    low_words,
     plan_probes,
 )
 from hashmatch.index.keypoint_votes import Agreement, mirrored_geometry, one_to_one, rank
 from hashmatch.index.storage import IndexFile, Verify, read_index_file, write_index_file
+from hashmatch.kernels.keys import BLOCK, Starts, near_rows
 
 __all__ = ["KeypointIndex"]
 
 Ints = NDArray[np.int64]
 
 _MAX_POINTS: Final = 2**31 - 1
-_BLOCK: Final = 1 << 16
 _ROWS: Final = 1 << 10
 _RARE: Final = 1000.0
 
@@ -51,16 +52,15 @@ class KeypointIndex:
     -----
     Not exact: it proposes candidates and the caller judges them. ``docs/indexes.md`` gives recall against a
     comparison with every code, times and sizes.
-    Memory: 20 bytes a code, 4 bytes a code and table, 4 bytes a key and table (at most 4 bytes a code), 8 bytes an
-    entry; with three tables 33 to 44 bytes a code.
+    Memory: 20 bytes a code, 4 bytes a code and table, 2 to 5 bits a key and table, 4 bytes an entry; with three tables
+    32.4 to 33 bytes a code.
     """
 
     kind: ClassVar[str] = "keypoint"
 
     def __init__(self, codes: Codes, geometry: Codes, starts: NDArray[Any], tables: KeyTables) -> None:
         self._codes = codes
-        # one 16-byte number a code: one read fetches it whole
-        self._wide = codes.view(np.complex128).ravel()
+        self._words = codes.view("<u8")
         self._geometry = geometry
         self._starts = starts
         self._tables = tables
@@ -303,21 +303,10 @@ class KeypointIndex:
         lengths = np.minimum(lengths, even_limit(lengths, chosen.max_compared))
         filled = np.flatnonzero(lengths)
         starts, lengths, owners = starts[filled], lengths[filled], owners[filled]
-        wide = np.concatenate(queries).view(np.complex128).ravel()
-        ends = np.cumsum(lengths)
-        total = int(ends[-1]) if len(ends) else 0
-        cuts = np.unique([0, *np.searchsorted(ends, np.arange(_BLOCK, total, _BLOCK)).tolist(), len(ends)])
-        parts = []
-        for a, b in pairwise(cuts.tolist()):
-            reached = expand(self._tables.rows, starts[a:b], lengths[a:b])
-            points = np.repeat(owners[a:b], lengths[a:b])
-            words = self._wide.take(reached).view("<u8")
-            words ^= wide.take(points).view("<u8")
-            bits = np.bitwise_count(words)
-            apart = bits[0::2] + bits[1::2]
-            near = np.flatnonzero(apart <= chosen.max_distance)
-            parts.append((points[near], reached[near].astype(np.int64), apart[near].astype(np.int32)))
-        points, rows, distances = _joined(parts)
+        asked = np.ascontiguousarray(np.concatenate(queries)).view("<u8")
+        points, rows, distances = near_rows(
+            self._words, self._tables.rows, starts, lengths, owners, asked, chosen.max_distance
+        )
         # a row may be reached through several tables
         key = points * np.int64(max(1, self.n_points)) + rows
         _, once = np.unique(key, return_index=True)
@@ -334,7 +323,7 @@ class KeypointIndex:
             points, rows, distances, entries = points[kept], rows[kept], distances[kept], entries[kept]
         mirrored = points >= k
         pairs = Agreement(2 * entries + mirrored, points - k * mirrored, rows, distances)
-        return pairs, SearchStats(probes=len(probes.points) * len(queries), compared=total, scanned=0)
+        return pairs, SearchStats(probes=len(probes.points) * len(queries), compared=int(lengths.sum()), scanned=0)
 
     def _candidates(self, pairs: Agreement, places: Codes, chosen: KeypointSearch) -> list[Candidate]:
         pairs = one_to_one(pairs)
@@ -370,7 +359,9 @@ class KeypointIndex:
             "geometry": self._geometry,
             "starts": self._starts,
             "groups": self._tables.groups,
-            "offsets": self._tables.offsets,
+            "heads": self._tables.starts.heads,
+            "low": self._tables.starts.low,
+            "high": self._tables.starts.high,
             "rows": self._tables.rows,
         }
 
@@ -446,14 +437,20 @@ class KeypointIndex:
         codes, groups = sections["codes"], sections["groups"]
         n = len(codes)
         tables, width = groups.shape if groups.ndim == 2 else (0, 0)
-        wanted = {
+        n_keys = tables << min(width, MAX_KEY)
+        wanted: dict[str, tuple[tuple[str, ...], tuple[int, ...]]] = {
             "codes": (("|u1",), (n, CODE_BYTES)),
             "geometry": (("|u1",), (n, 4)),
             "starts": (("<u4",), (file.n + 1,)),
             "groups": (("|u1",), (tables, width)),
-            "offsets": (("<u4", "<u8"), (tables * (1 << min(width, MAX_KEY)) + 1,)),
             "rows": (("<u4",), (tables * n,)),
         }
+        if "offsets" in sections:  # format versions 1 and 2: a number for each key
+            wanted["offsets"] = (("<u4", "<u8"), (n_keys + 1,))
+        else:
+            wanted["heads"] = (("<u4", "<u8"), (n_keys // BLOCK,))
+            wanted["low"] = (("<u8",), (low_words(n_keys, tables * n),))
+            wanted["high"] = (("<u8",), (high_words(n_keys, tables * n),))
         if sections.keys() != wanted.keys() or file.metric is not Metric.HAMMING or file.n_bytes != CODE_BYTES:
             raise ValueError("not the sections of a keypoint index")
         for name, (types, shape) in wanted.items():
@@ -464,9 +461,14 @@ class KeypointIndex:
             raise ValueError("the groups cannot be right")
         if max(bits) >= CODE_BITS or file.next_position != file.n:
             raise ValueError("the groups cannot be right")
-        return cls(
-            codes, sections["geometry"], sections["starts"], KeyTables(groups, sections["offsets"], sections["rows"])
-        )
+        rows = sections["rows"]
+        if "offsets" in sections:
+            filed = KeyTables.from_offsets(groups, sections["offsets"], rows)
+        else:
+            shift = low_bits(n_keys, tables * n)
+            starts = Starts(sections["heads"], sections["low"], sections["high"], shift)
+            filed = KeyTables(groups, starts, rows)
+        return cls(codes, sections["geometry"], sections["starts"], filed)
 
     def _check(self) -> None:
         """Raise ValueError if an invariant does not hold."""
@@ -476,7 +478,9 @@ class KeypointIndex:
         if len(self._geometry) != self.n_points:
             raise ValueError("a code has no place")
         other = KeyTables.build(self._codes, self._tables.groups)
-        if not (np.array_equal(other.offsets, self._tables.offsets) and np.array_equal(other.rows, self._tables.rows)):
+        mine, own = other.starts, self._tables.starts
+        same = all(np.array_equal(getattr(mine, name), getattr(own, name)) for name in ("heads", "low", "high"))
+        if not same or not np.array_equal(other.rows, self._tables.rows):
             raise ValueError("a table is not what the codes give")
 
 

@@ -47,7 +47,7 @@ class KeypointSearch:
     """
 
     max_distance: int = 26
-    max_probes: int = 32_000
+    max_probes: int = 16_000
     max_compared: int = 1_000_000
     max_hits: int = 100_000
     max_candidates: int = 32

@@ -16,9 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashmatch.index.keypoint_query import CODE_BITS
-from hashmatch.kernels import expand_ranges
+from hashmatch.kernels.keys import BLOCK, Starts, bucket_ranges
 
-__all__ = ["MAX_KEY", "MIN_KEY", "KeyTables", "Probes", "choose_groups", "even_limit", "expand", "plan_probes"]
+__all__ = [
+    "MAX_KEY",
+    "MIN_KEY",
+    "KeyTables",
+    "Probes",
+    "choose_groups",
+    "even_limit",
+    "high_words",
+    "low_bits",
+    "low_words",
+    "plan_probes",
+]
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -156,14 +167,14 @@ def plan_probes(margins: Floats, groups: Bytes, budget: int) -> Probes:
 class KeyTables:
     """Tables from a key to the rows that have it, one for each group of bits.
 
-    ``offsets`` holds, for all keys of all tables one after the other, where a key's rows start in ``rows``.
+    The keys of all tables are numbered one after the other; ``starts`` says for each where its rows are in ``rows``.
     """
 
-    __slots__ = ("_lookups", "groups", "offsets", "rows")
+    __slots__ = ("_lookups", "groups", "rows", "starts")
 
-    def __init__(self, groups: Bytes, offsets: NDArray[Any], rows: NDArray[np.uint32]) -> None:
+    def __init__(self, groups: Bytes, starts: Starts, rows: NDArray[np.uint32]) -> None:
         self.groups = groups
-        self.offsets = offsets
+        self.starts = starts
         self.rows = rows
         self._lookups = [_lookup(group) for group in groups]
 
@@ -172,7 +183,7 @@ class KeyTables:
         """File the codes under their keys; rows of one key ascend."""
         tables, width = groups.shape
         n, size = len(codes), 1 << width
-        offsets = np.empty(tables * size + 1, dtype="<u4" if tables * n < 2**32 else "<u8")
+        directory = _Directory(tables * size, tables * n)
         rows = np.empty(tables * n, dtype="<u4")
         for i, group in enumerate(groups):
             # key and row in one number: one sort gives both, without an array of places
@@ -192,11 +203,28 @@ class KeyTables:
                 first = int(keys[0])
                 seen = np.bincount(keys - first)
                 counts[first : first + len(seen)] += seen
-            np.cumsum(counts, out=counts)
-            offsets[i * size] = i * n
-            offsets[i * size + 1 : (i + 1) * size] = counts[:-1] + i * n
-        offsets[-1] = tables * n
-        return cls(groups, offsets, rows)
+            del both
+            for start in range(0, size, _BLOCK):
+                directory.add(counts[start : start + _BLOCK])
+        return cls(groups, directory.starts, rows)
+
+    @classmethod
+    def from_offsets(cls, groups: Bytes, offsets: NDArray[Any], rows: NDArray[np.uint32]) -> KeyTables:
+        """Take tables of format versions 1 and 2, with a number for where each key's rows start.
+
+        Raises
+        ------
+        ValueError
+            If the numbers descend.
+        """
+        directory = _Directory(len(offsets) - 1, len(rows))
+        for start in range(0, len(offsets) - 1, _BLOCK):
+            part = offsets[start : start + _BLOCK + 1].astype(np.int64)
+            counts: Ints = part[1:] - part[:-1]
+            if (counts < 0).any():
+                raise ValueError("the offsets of the keys descend")
+            directory.add(counts)
+        return cls(groups, directory.starts, rows)
 
     def keys(self, codes: Bytes) -> NDArray[np.uint32]:
         """Keys of codes in every table, (tables, k)."""
@@ -207,9 +235,54 @@ class KeyTables:
         keys = self.keys(codes)[probes.tables, probes.points] ^ probes.flips
         places = keys.astype(np.int64)
         places += probes.tables << self.groups.shape[1]
-        starts = self.offsets.take(places).astype(np.int64)
-        places += 1
-        return starts, self.offsets.take(places).astype(np.int64) - starts
+        starts, lengths = bucket_ranges(self.starts, places)
+        return starts, lengths
+
+
+class _Directory:
+    """Makes the starts of all keys, some thousand keys at a time."""
+
+    def __init__(self, n_keys: int, n_rows: int) -> None:
+        self.starts = Starts(
+            heads=np.zeros(n_keys // BLOCK, dtype="<u4" if n_rows < 2**32 else "<u8"),
+            low=np.zeros(low_words(n_keys, n_rows), "<u8"),
+            high=np.zeros(high_words(n_keys, n_rows), "<u8"),
+            shift=low_bits(n_keys, n_rows),
+        )
+        self._keys, self._rows = 0, 0
+        self._mark(np.zeros(1, np.int64), 0)
+
+    def add(self, counts: Ints) -> None:
+        """Add the numbers of rows of the next keys, a multiple of 64 of them."""
+        ends = np.cumsum(counts) + self._rows
+        heads = np.append(self._rows, ends[BLOCK - 1 : -1 : BLOCK])
+        self.starts.heads[self._keys // BLOCK : (self._keys + len(counts)) // BLOCK] = heads
+        self._mark(ends, self._keys + 1)
+        self._keys, self._rows = self._keys + len(counts), int(ends[-1])
+
+    def _mark(self, places: Ints, first: int) -> None:
+        """Keep the starts of the keys from ``first`` on."""
+        shift, numbers = self.starts.shift, np.arange(first, first + len(places))
+        bits = (places >> shift) + numbers
+        np.bitwise_or.at(self.starts.high, bits >> 6, np.uint64(1) << (bits & 63).astype(np.uint64))
+        if shift:
+            rest = (places & (1 << shift) - 1).astype(np.uint64) << (numbers * shift & 63).astype(np.uint64)
+            np.bitwise_or.at(self.starts.low, numbers * shift >> 6, rest)
+
+
+def low_bits(n_keys: int, n_rows: int) -> int:
+    """How many low bits of each start are kept as they are: so many that the rest grows by less than 4 a key."""
+    return max((bits for bits in (0, 1, 2, 4, 8, 16) if n_keys << bits <= n_rows), default=0)
+
+
+def low_words(n_keys: int, n_rows: int) -> int:
+    """Words of those bits."""
+    return ((n_keys + 1) * low_bits(n_keys, n_rows) + 63) // 64
+
+
+def high_words(n_keys: int, n_rows: int) -> int:
+    """Words of the rest: a bit a key and one each time the rest grows by one."""
+    return ((n_rows >> low_bits(n_keys, n_rows)) + n_keys + 64) // 64
 
 
 def even_limit(lengths: Ints, most: int) -> int:
@@ -239,8 +312,3 @@ def _keys(codes: Bytes, lookup: list[tuple[int, NDArray[np.uint32]]]) -> NDArray
     for byte, added in lookup:
         keys |= added.take(codes[:, byte])
     return keys
-
-
-def expand(rows: NDArray[np.uint32], starts: Ints, lengths: Ints) -> NDArray[np.uint32]:
-    """Read the rows of buckets, one bucket after the other."""
-    return rows.take(expand_ranges(starts, lengths))

@@ -34,6 +34,7 @@ _SCALE_SLACK: Final = 0.6
 _ANGLE_SLACK: Final = math.pi / 6
 _NEAR: Final = 16.0
 _FAR: Final = 0.2
+_NUMBER: Final = 63
 
 
 def pack_geometry(x: ArrayLike, y: ArrayLike, sigma: ArrayLike, angle: ArrayLike) -> Bytes:
@@ -109,13 +110,31 @@ class Votes:
 
 def one_to_one(pairs: Agreement) -> Agreement:
     """Leave each query point one vote a subject, the nearest, and then each row one; by subject, then distance."""
-    order = np.lexsort((pairs.rows, pairs.distances, pairs.points, pairs.subjects))
-    pairs = pairs.take(order)
+    pairs = pairs.take(_sorted(pairs.subjects, pairs.points, pairs.distances, pairs.rows))
     pairs = pairs.take(_first(pairs.subjects, pairs.points))
-    order = np.lexsort((pairs.points, pairs.distances, pairs.rows, pairs.subjects))
-    pairs = pairs.take(order)
+    pairs = pairs.take(_sorted(pairs.subjects, pairs.rows, pairs.distances, pairs.points))
     pairs = pairs.take(_first(pairs.subjects, pairs.rows))
-    return pairs.take(np.lexsort((pairs.points, pairs.distances, pairs.subjects)))
+    return pairs.take(_sorted(pairs.subjects, pairs.distances, pairs.points))
+
+
+def _sorted(*columns: NDArray[np.integer]) -> Ints:
+    """Say in which order the columns, numbers of 0 or more, ascend, the first one first."""
+    order = np.arange(len(columns[0]))
+    if not len(order):
+        return order
+    # as many columns as fit make one number; sorts from the last numbers to the first, each keeping the order before
+    numbers: list[Ints] = []
+    room = 0
+    for column in reversed(columns):
+        bits = int(column.max()).bit_length()
+        if not numbers or room + bits > _NUMBER:
+            numbers.append(np.zeros(len(order), np.int64))
+            room = 0
+        numbers[-1] |= column.astype(np.int64) << room
+        room += bits
+    for number in numbers:
+        order = order[np.argsort(number[order], kind="stable")]
+    return order
 
 
 def _first(*columns: Ints) -> NDArray[np.bool_]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from hashmatch.kernels.laying import MAX_RATIO, fit_map
 from hashmatch.keypoints.points import Keypoints
 
 __all__ = ["Pairs", "Proposal", "Transform", "fit", "propose"]
@@ -23,20 +24,13 @@ Floats = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.intp]
 Flags = npt.NDArray[np.bool_]
 
-MAX_RATIO: Final = 8.0
-"""Scales outside 1/8 to 8 are not proposed: 1/6 to 6 and the error of one point."""
-
 _PROPOSERS: Final = 48
 _VOTERS: Final = 384
 _PLACE: Final = 10.0  # px a voter may lie off, near the proposer
 _DRIFT: Final = 0.16  # and per px of distance from it: the error of one point's scale and direction
 _LOG_SCALE: Final = math.log(1.6)
 _ANGLE: Final = 0.5
-_INLIER: Final = 8.0
-_POINT: Final = 1.5  # px, error of a point's place, and its share of the sigma
-_POINT_SHARE: Final = 0.35
-_OWN: Final = 0.12  # relative error of one point's scale and direction
-_ASPECT: Final = 0.04  # how far the sides' scales are let differ before the points insist
+_POINT_SHARE: Final = 0.35  # error of a point's place as a share of the sigma
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -260,43 +254,13 @@ def fit(query: Keypoints, reference: Keypoints, pairs: Pairs) -> tuple[Transform
 
     Notes
     -----
-    Least squares over places, scales and directions at once. The unknown is one complex number, then a 2 x 2 matrix
-    drawn to it. Cost: 0.2 ms.
+    Least squares over places, scales and directions at once. Cost: 0.1 ms, in NumPy 0.3 ms.
     """
     if not len(pairs):
         raise ValueError("a fit needs at least one pair")
     flat = _Flat(query, [reference], [pairs])
-    source, target = flat.source, flat.target
-    error = _POINT + _POINT_SHARE * flat.sigma
-    weights = error**-2.0
-    keep = np.ones(len(pairs), np.bool_)
-    matrix, shift = np.eye(2), np.zeros(2)
-    for _ in range(4):
-        weight = weights * keep
-        total = weight.sum()
-        middle, aim = (weight * source).sum() / total, (weight * target).sum() / total
-        away, towards = source - middle, target - aim
-        own = keep / (_OWN * np.abs(flat.turn)) ** 2
-        turn = ((weight * away.conj() * towards).sum() + (own * flat.turn).sum()) / (
-            (weight * np.abs(away) ** 2).sum() + own.sum()
-        )
-        if abs(turn) < 1.0 / MAX_RATIO / 2.0:  # directions that cancel out leave no scale
-            turn = flat.turn[int(np.argmax(keep))]
-        plain = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
-        spread, aims = np.stack([away.real, away.imag]), np.stack([towards.real, towards.imag])
-        stiff = 1.0 / (_ASPECT * abs(turn)) ** 2
-        matrix = np.linalg.solve(
-            (spread * weight) @ spread.T + stiff * np.eye(2), (spread * weight) @ aims.T + stiff * plain.T
-        ).T
-        shift = np.array([aim.real, aim.imag]) - matrix @ (middle.real, middle.imag)
-        off = matrix @ np.stack([source.real, source.imag]) + shift[:, None] - np.stack([target.real, target.imag])
-        residual = np.hypot(off[0], off[1]) / (_INLIER + flat.sigma * _POINT_SHARE)
-        now = residual <= 1.0
-        if not now.any():
-            now = residual <= residual.min()
-        if (now == keep).all():
-            break
-        keep = now
+    source, target, turn = (values.view(np.float64).reshape(-1, 2) for values in (flat.source, flat.target, flat.turn))
+    matrix, shift, keep, residual = fit_map(source, target, flat.sigma, turn)
     order = np.flatnonzero(keep)[np.argsort(residual[keep], kind="stable")]
     if pairs.mirrored[0]:
         shift = shift + matrix[:, 0] * query.width

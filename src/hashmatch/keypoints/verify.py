@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hashmatch.errors import HashFormatError
-from hashmatch.keypoints.field import Agreement, Canvas, Field
-from hashmatch.keypoints.geometry import MAX_RATIO, Pairs, Transform, fit, propose
+from hashmatch.kernels.laying import MAX_RATIO
+from hashmatch.keypoints.field import ENOUGH, HOPELESS, Agreement, Canvas, Field
+from hashmatch.keypoints.geometry import Pairs, Transform, fit, propose
 from hashmatch.keypoints.points import Keypoints
 
 __all__ = ["ACCEPTED_CHANCE", "Alignment", "Judge"]
@@ -25,7 +26,7 @@ __all__ = ["ACCEPTED_CHANCE", "Alignment", "Judge"]
 ACCEPTED_CHANCE: Final = -6.0
 """Largest log10 of the chance at which an alignment is accepted."""
 
-_LEAST_VOTES: Final = 2
+_LEAST_VOTES: Final = 3  # one in twelve unrelated candidates has two
 _GEOMETRY: Final = (0.0, 0.0, -1.1, -1.9, -2.6, -3.4)
 """log10 of the share of unrelated pairs with at least so many votes, measured; further votes count half a power."""
 _VOTE: Final = -0.5
@@ -33,14 +34,18 @@ _GEOMETRY_FLOOR: Final = -6.0
 _MEAN, _SPREAD = 1.75, 1.1  # of the score of unrelated pairs after the climb, measured
 _SHARE_MEAN, _SHARE_VARIANCE = 3.0, 2.3  # of twice the agreement less 1, times the root of the bits, likewise
 _SHARE_ALIKE: Final = 0.06  # what more bits do not make smaller: pictures of one kind are lit and laid out alike
-_AGREEMENT: Final = 0.8
 _TRIMMED: Final = 0.91
-_FEW: Final = 20
-_AGREEMENT_OF_FEW: Final = 0.93
+_FOUND: Final = (0.0, 0.2, 0.25, 0.5, 0.75)
+_AGREEMENT: Final = (0.95, 0.93, 0.93, 0.93, 0.80)
+"""Agreement to reach, by the share of the points that were found. A cover hides field and points in one place; where
+the field disagrees and most points are missing as well, it is another filling of one layout."""
+_SURE: Final = (0.893, 0.893, 0.893, 0.82, 0.70)
+"""Likewise for the agreement less `_ERRORS` of its standard errors: few bits have to agree better."""
+_ERRORS: Final = 5.0
+_MOST_FOUND: Final = 96  # pairs of a candidate that the index gives
 _LEAST_BITS: Final = 40.0
+_CLIMBS: Final = 12
 _COVER: Final = 0.4
-_COVER_LEAST: Final = 0.2
-_CHANCE_OF_PART: Final = -14.0
 _STRETCH: Final = 2.0
 _VOTES_OF_RECORD: Final = 8
 _CHANCE_OF_RECORD: Final = -8.0
@@ -57,9 +62,11 @@ class Alignment:
     crop_box : (float, float, float, float)
         Left, top, right and bottom of what the query shows, as shares of the reference's sides, 0 to 1.
     votes : int
-        Different points whose pairs agree on it roughly, 2 or more.
+        Different points whose pairs agree on it roughly, 3 or more.
     inliers : int
         Of these, the pairs that the fitted transform explains, one to one.
+    found : float
+        Inliers as a share of the reference's points under the query, or of 96 where there are more, 0 to 1.
     overlap : float
         Share of the reference's area that the query shows, 0 to 1.
     part : float
@@ -80,6 +87,7 @@ class Alignment:
     crop_box: tuple[float, float, float, float]
     votes: int
     inliers: int
+    found: float
     overlap: float
     part: float
     bits: float
@@ -109,10 +117,12 @@ class Judge:
 
     Notes
     -----
-    An alignment is accepted if its field has 40 bits, 80 % of them agree (93 % below 20 votes), 91 % without the worst
-    quarter, and the chance is 10**-6 or less. Where neither two fifths of the reference nor two fifths of the query
-    are shared, the chance has to be 10**-14, and a fifth be shared. A query without luma needs 8 votes and 10**-8;
-    one without luma and field is never accepted. References without a readable field never are.
+    An alignment is accepted if it has 3 votes, two fifths of the reference or of the query are shared, its field has 40
+    bits, 91 % of them agree without the worst quarter, as many as the points ask for agree in all, and the chance is
+    10**-6 or less. Where under half of the reference's points under the query are found, 93 % have to agree, up to
+    95 % where hardly any is; from three quarters on 80 % are enough. Few bits have to agree better. A query without
+    luma needs 8 votes and 10**-8; one without luma and field is never accepted. References without a readable field
+    never are.
     """
 
     __slots__ = ("_canvas", "_points", "_record")
@@ -142,8 +152,8 @@ class Judge:
         Returns
         -------
         list of (Alignment or None)
-            One a candidate: the likeliest alignment, an accepted one before others; None where no two pairs agree or
-            there is nothing to compare.
+            One a candidate: the likeliest alignment, an accepted one before others; None where no three pairs agree,
+            there is nothing to compare, or under 70 % of what is compared agree where the points put it.
 
         Raises
         ------
@@ -152,13 +162,17 @@ class Judge:
 
         Notes
         -----
-        Cost: next to nothing for a candidate without two agreeing pairs, 2 to 15 ms for one with.
+        Those of most votes come first, and of those whose field does not agree at once the first 12 are looked at
+        further. Cost: next to nothing for a candidate without three agreeing pairs, 0.3 to 4 ms for one with; in
+        NumPy 1 to 15.
         """
         if self._canvas is None or not len(self._points):
             return [None] * len(candidates)
         found: list[Alignment | None] = [None] * len(candidates)
         fields: dict[int, Field | None] = {}
-        for proposal in propose(self._points, [(points, pairs) for points, _, pairs in candidates], least=_LEAST_VOTES):
+        proposals = propose(self._points, [(points, pairs) for points, _, pairs in candidates], least=_LEAST_VOTES)
+        climbs = _CLIMBS
+        for proposal in sorted(proposals, key=lambda item: -item.votes):
             number = proposal.candidate
             before = found[number]
             if before is not None and before.accepted:
@@ -172,6 +186,13 @@ class Judge:
             transform, inliers = fit(self._points, reference, proposal.pairs)
             if not _sane(transform):
                 continue
+            share = self._canvas.share(read, reference.width, transform)
+            if share < HOPELESS:
+                continue
+            if share < ENOUGH:
+                if not climbs:
+                    continue
+                climbs -= 1
             seen = self._canvas.compare(read, reference.width, transform)
             now = self._weigh(reference, proposal.votes, len(inliers), seen)
             if before is None or now.accepted or now.chance < before.chance:
@@ -185,15 +206,15 @@ class Judge:
         geometry = max(_GEOMETRY_FLOOR, _GEOMETRY[known] + _VOTE * (count - known))
         field = _field_chance(seen)
         part = _part(self._points, reference, seen.transform)
-        shared = max(part, seen.overlap)
-        needed = _CHANCE_OF_RECORD if self._record else ACCEPTED_CHANCE
-        if shared < _COVER:
-            needed = min(needed, _CHANCE_OF_PART)
+        found = inliers / max(1, min(_MOST_FOUND, _under(self._points, reference, seen.transform)))
+        error = math.sqrt(seen.agreement * (1.0 - seen.agreement) / max(seen.bits, 1.0))
         accepted = (
-            geometry + field <= needed
-            and shared >= _COVER_LEAST
+            geometry + field <= (_CHANCE_OF_RECORD if self._record else ACCEPTED_CHANCE)
+            and max(part, seen.overlap) >= _COVER
+            and count >= _LEAST_VOTES
             and seen.bits >= _LEAST_BITS
-            and seen.agreement >= (_AGREEMENT if count >= _FEW else _AGREEMENT_OF_FEW)
+            and seen.agreement >= np.interp(found, _FOUND, _AGREEMENT)
+            and seen.agreement - _ERRORS * error >= np.interp(found, _FOUND, _SURE)
             and seen.trimmed >= _TRIMMED
             and (not self._record or count >= _VOTES_OF_RECORD)
             and _sane(seen.transform)
@@ -203,6 +224,7 @@ class Judge:
             crop_box=seen.transform.crop_box(self._points, reference),
             votes=votes,
             inliers=inliers,
+            found=min(1.0, found),
             overlap=seen.overlap,
             part=part,
             bits=seen.bits,
@@ -210,7 +232,7 @@ class Judge:
             trimmed=seen.trimmed,
             geometry_chance=geometry,
             field_chance=field,
-            accepted=accepted,
+            accepted=bool(accepted),
         )
 
 
@@ -248,3 +270,9 @@ def _part(points: Keypoints, reference: Keypoints, transform: Transform) -> floa
     x, y = np.meshgrid(share * points.width, share * points.height)
     place = transform.apply(np.stack([x.ravel(), y.ravel()], axis=1))
     return float(np.mean((place >= 0.0).all(axis=1) & (place <= (reference.width, reference.height)).all(axis=1)))
+
+
+def _under(points: Keypoints, reference: Keypoints, transform: Transform) -> int:
+    """Count the reference's points that lie under the query."""
+    place = transform.inverse().apply(np.stack([reference.x, reference.y], axis=1))
+    return int(np.count_nonzero((place >= 0.0).all(axis=1) & (place <= (points.width, points.height)).all(axis=1)))
