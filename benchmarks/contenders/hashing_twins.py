@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import pkgutil
 import sys
 from collections.abc import Callable
 from typing import Any
 
+from hashmatch import kernels
+
 # an import of one of them fails from here on, as where they were not built; this process is this contender's own
 sys.modules.update(
-    dict.fromkeys(f"hashmatch.kernels._native_{group}" for group in ("codes", "guided", "pixels", "points"))
+    dict.fromkeys(
+        f"{kernels.__name__}.{module.name}"
+        for module in pkgutil.iter_modules(kernels.__path__)
+        if module.name.startswith("_native_")
+    )
 )
 
 from benchmarks.contenders import hashing_hashmatch  # noqa: E402 - only now
-from hashmatch import kernels  # noqa: E402
 
 NAME = "hashmatch, NumPy kernels"
 version = hashing_hashmatch.version
