@@ -17,13 +17,18 @@ from hashmatch.index.multi import build_tables, item_bits
 from hashmatch.index.substrings import plan_probes
 from hashmatch.kernels import (
     codes,
+    compiled,
     guided,
+    keys,
+    laying,
     pack_words,
     pixels,
     points,
     reference,
     reference_codes,
     reference_guided,
+    reference_keys,
+    reference_laying,
     reference_pixels,
     reference_points,
 )
@@ -32,6 +37,8 @@ from hashmatch.kernels.reference_points import Sampling
 GROUPS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "codes": (codes.native, (reference, reference_codes)),
     "guided": (guided.native, (reference_guided,)),
+    "keys": (keys.native, (reference_keys,)),
+    "laying": (laying.native, (reference_laying,)),
     "pixels": (pixels.native, (reference_pixels,)),
     "points": (points.native, (reference_points,)),
 }
@@ -51,6 +58,11 @@ def paths_of(group: str) -> Any:
 def same_bits(one: Any, other: Any) -> bool:
     """Whether arrays have the same type, shape and bits."""
     return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
+
+
+def test_every_group_is_looked_at() -> None:
+    """The groups here are those that there are."""
+    assert GROUPS.keys() == compiled().keys()
 
 
 @needs_native
