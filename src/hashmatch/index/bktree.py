@@ -1,4 +1,7 @@
-"""`BKTree`: Burkhard-Keller tree for any integer metric, in flat arrays."""
+"""`BKTree`: Burkhard-Keller tree for any integer metric, in flat arrays.
+
+Over 400 lines because building, walking and checking share one layout of arrays.
+"""
 
 from __future__ import annotations
 

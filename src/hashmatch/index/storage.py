@@ -27,6 +27,8 @@ All numbers little-endian::
 
 The checksums find damage, not malice: whoever can write the file can write fitting checksums. Reading allocates
 nothing that the file's real length does not cover.
+
+Over 400 lines because writing and reading share one layout.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ map; its pages are shared by all processes.
 
 The checksums of a file are compared when it is first seen and after any change to it. That they fitted is noted
 beside it, with the file's identity, so that the next process need not read it all.
+
+Over 400 lines because writing, opening, checking and reading the rows of a file share one layout.
 """
 
 from __future__ import annotations

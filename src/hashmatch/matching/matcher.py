@@ -1,6 +1,7 @@
 """`Matcher`: pictures, fingerprints or hashes against reference lists.
 
-Image code is loaded by `Matcher.match` alone, when the first picture comes.
+Image code is loaded by `Matcher.match` alone, when the first picture comes. Over 400 lines because one class is the
+whole public face of matching, and most of it is documentation.
 """
 
 from __future__ import annotations
