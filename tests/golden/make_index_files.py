@@ -25,9 +25,9 @@ def main() -> None:
     }
     for name, index in indexes.items():
         index.remove([7])
-        index.save(Path(__file__).parent / f"index-v4-{name}.bin", tag={"list": "golden"})
+        index.save(Path(__file__).parent / f"index-v5-{name}.bin", tag={"list": "golden"})
     whole = MultiIndex.build(codes, widths=(6, 6, 5))
-    whole.save(Path(__file__).parent / "index-v4-multi-whole.bin", tag={"list": "golden"})
+    whole.save(Path(__file__).parent / "index-v5-multi-whole.bin", tag={"list": "golden"})
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ def main() -> None:
     from keypoint_makers import some_pictures
 
     index = some_pictures(6, 12).index(n_tables=2, key_bits=8)
-    index.save(Path(__file__).parent / "index-v4-keypoint-compact.bin", tag={"list": "golden"})
+    index.save(Path(__file__).parent / "index-v5-keypoint.bin", tag={"list": "golden"})
 
 
 if __name__ == "__main__":

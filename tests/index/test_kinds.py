@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +11,9 @@ import pytest
 from contracts import as_entries, as_hits, slow_search
 from hashmatch.algorithms import Metric
 from hashmatch.errors import IndexFormatError
-from hashmatch.index import BKTree, ExactIndex, LinearIndex, MultiIndex
+from hashmatch.index import BKTree, ExactIndex, LinearIndex, MultiIndex, tables
+from hashmatch.index import multi as multi_module
+from hashmatch.index.tables import ItemLayout
 from index_makers import NEVER_SCAN, multi, tree
 from strategies import flip_bits, near_queries
 
@@ -72,17 +73,17 @@ def test_multi_refuses_widths(bad: tuple[int, ...]) -> None:
         MultiIndex.build(random_codes(3, 8), widths=bad)
 
 
-def test_multi_with_wide_heads() -> None:
-    """Heads of 8 bytes, which very large indexes need, give the same answers."""
+def test_multi_with_items_of_five_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Items of 5 bytes, which large indexes need, give the same answers."""
     codes = random_codes(300, 8)
     index = multi(codes, widths=(8, 8, 8))
-    before = as_hits(index.search(codes[3], 9))
-    core = index._segments[0].core
-    heads = core._tables.heads.astype("<u8")
-    wide = heads & (2**31 - 1) | heads >> 31 << 63  # the mark of a run is the highest bit
-    core._tables = replace(core._tables, heads=wide)
-    assert as_hits(index.search(codes[3], 9)) == before
-    assert len(before) > 0
+    monkeypatch.setattr(tables, "item_layout", lambda *_: ItemLayout(9, 8, 5))
+    monkeypatch.setattr(multi_module, "item_layout", lambda *_: ItemLayout(9, 8, 5))
+    wide = multi(codes, widths=(8, 8, 8))
+    assert len(wide._segments[0].core._tables.slots) > len(index._segments[0].core._tables.slots)
+    for query in codes[:30]:
+        assert len(as_hits(index.search(query, 9))) > 0
+        assert as_hits(wide.search(query, 9)) == as_hits(index.search(query, 9))
 
 
 def test_tree_visits_little_at_a_small_radius() -> None:
@@ -173,8 +174,7 @@ def test_searches_run_side_by_side() -> None:
 def test_errors_of_ours_are_not_blamed_on_files() -> None:
     """A sound index never reports a corrupt file."""
     index = multi(random_codes(50, 8))
-    core = index._segments[0].core
-    core._tables = replace(core._tables, heads=core._tables.heads + np.uint32(2**31))
+    index._segments[0].core._tables.slots[:] = 255
     with pytest.raises(IndexError):
         index.search_batch(random_codes(50, 8), 3)
     index._is_from_file = True

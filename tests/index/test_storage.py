@@ -129,9 +129,9 @@ def test_another_version_is_named(saved: tuple[type[Any], Path]) -> None:
     """A file of a later format says which version it is and which one is read."""
     cls, path = saved
     whole = bytearray(path.read_bytes())
-    whole[8] = 5
+    whole[8] = 6
     path.write_bytes(whole)
-    with pytest.raises(IndexFormatError, match="format version 5, this hashmatch reads 1 to 4"):
+    with pytest.raises(IndexFormatError, match="format version 6, this hashmatch reads 1 to 5"):
         cls.load(path)
 
 
@@ -197,7 +197,7 @@ def test_tags_are_text(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("name", ["linear", "bktree", "bktree-euclidean", "multi", "exact"])
 def test_golden_files(name: str, version: int) -> None:
     """Files written by every format version are read for ever."""
@@ -211,9 +211,10 @@ def test_golden_files(name: str, version: int) -> None:
     assert index.add(codes[:1]).tolist() == [40]
 
 
-def test_golden_file_without_positions() -> None:
+@pytest.mark.parametrize("version", [4, 5])
+def test_golden_file_without_positions(version: int) -> None:
     """A file of codes that were never edited says nothing of positions, and is read and edited like any other."""
-    index = load_index(GOLDEN / "index-v4-multi-whole.bin")
+    index = load_index(GOLDEN / f"index-v{version}-multi-whole.bin")
     index._check()
     codes = some_codes(40, 8)
     assert [index.search(code, 0)[0].tolist() for code in codes] == [[i] for i in range(40)]

@@ -35,9 +35,15 @@ def test_masks_are_all_near_keys(widths: tuple[int, ...], radius: int) -> None:
     plan = plan_probes(widths, 100, radius, 1e18, MEASURED)
     if plan is None:
         return
+    tables, ends, bounds = plan.groups.T
+    sizes = np.diff(ends, prepend=0)
+    of_probe = np.repeat(tables, sizes)
+    flips = np.bitwise_count(plan.masks & np.array([(1 << width) - 1 for width in widths])[of_probe])
+    radii = np.array(plan.radii)
+    assert (np.repeat(bounds, sizes) == radii[of_probe] + np.roll(radii, -1)[of_probe] + 1 - flips).all()
     first = 0
     for i, (width, r) in enumerate(zip(widths, plan.radii, strict=True)):
-        masks = plan.masks[plan.tables == i].tolist()
+        masks = plan.masks[of_probe == i].tolist()
         assert sorted(masks) == [first + key for key in range(1 << width) if key.bit_count() <= r]
         assert first % (1 << width) == 0
         first += 1 << width

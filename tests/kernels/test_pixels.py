@@ -166,7 +166,7 @@ def test_what_would_read_outside_is_refused() -> None:
 
 def test_compiled_says_what_serves() -> None:
     """The groups are named, and pixels is said to be compiled exactly where its module is there."""
-    assert set(compiled()) == {"codes", "guided", "keys", "laying", "pixels", "points"}
+    assert set(compiled()) == {"codes", "guided", "keys", "laying", "pixels", "points", "tables", "tree"}
     assert compiled()["pixels"] == (native is not None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from hashmatch.index.costs import MEASURED
-from hashmatch.index.multi import build_tables, item_bits
 from hashmatch.index.substrings import plan_probes
+from hashmatch.index.tables import build_tables, item_layout
 from hashmatch.kernels import (
     codes,
     compiled,
@@ -25,25 +26,29 @@ from hashmatch.kernels import (
     pixels,
     points,
     reference,
-    reference_codes,
     reference_guided,
     reference_keys,
     reference_laying,
     reference_pixels,
     reference_points,
+    reference_tables,
+    tables,
+    tree,
 )
 from hashmatch.kernels.reference_points import Sampling
 
 GROUPS: dict[str, tuple[Any, tuple[Any, ...]]] = {
-    "codes": (codes.native, (reference, reference_codes)),
+    "codes": (codes.native, (reference,)),
     "guided": (guided.native, (reference_guided,)),
     "keys": (keys.native, (reference_keys,)),
     "laying": (laying.native, (reference_laying,)),
     "pixels": (pixels.native, (reference_pixels,)),
     "points": (points.native, (reference_points,)),
+    "tables": (tables.native, (reference_tables,)),
+    "tree": (tree.native, ()),
 }
 # the twin of the walk through a tree is the walk level by level in hashmatch.index.bktree
-TWIN_ELSEWHERE = {"tree_find"}
+TWIN_ELSEWHERE = {"TreeWalk"}
 needs_native = pytest.mark.skipif(
     any(native is None for native, _ in GROUPS.values()), reason="the compiled kernels were not built"
 )
@@ -71,16 +76,20 @@ def test_every_kernel_has_a_twin_and_a_test(group: str) -> None:
     """A compiled function without a NumPy function of its name, or that no test of kernels calls, fails here."""
     native, twins = GROUPS[group]
     written = "".join(path.read_text("utf-8") for path in sorted(Path(__file__).parent.glob("test_*.py")))
-    functions = [name for name, value in vars(native).items() if type(value).__name__ == "cython_function_or_method"]
-    names = [name for name in functions if not name.startswith("__")]
-    assert names
-    for name in names:
-        assert name in TWIN_ELSEWHERE or any(inspect.isfunction(getattr(twin, name, None)) for twin in twins), name
-        assert f"native.{name}(" in written or f"kernels.{name}(" in written, f"no test calls {name}"
+    kinds = ("cython_function_or_method", "type")
+    made = {name: value for name, value in vars(native).items() if type(value).__name__ in kinds}
+    made = {name: value for name, value in made.items() if value.__module__ == native.__name__ and name[0] != "_"}
+    assert made
+    for name, value in made.items():
+        twin = next((found for twin in twins if (found := getattr(twin, name, None)) is not None), None)
+        assert name in TWIN_ELSEWHERE or inspect.isclass(twin) == inspect.isclass(value), name
+        for method in vars(value) if inspect.isclass(value) and twin is not None else ():
+            assert method[0] == "_" or inspect.isfunction(getattr(twin, method, None)), f"{name}.{method}"
+        assert re.search(rf"(native|kernels)\.{name}\(", written) or name == "Probes", f"no test calls {name}"
 
 
 @needs_native
-@paths_of("codes")
+@paths_of("tables")
 @settings(max_examples=40, deadline=None)
 @given(
     n=st.integers(1, 120),
@@ -101,15 +110,18 @@ def test_substrings_across_words(
     asked = np.concatenate([stored[:2], rng.integers(0, 256, (1, 8 * n_words), dtype=np.uint8)])
     asked[0, 8] ^= 128
     columns, queries = pack_words(stored), pack_words(asked)
-    tables = build_tables(columns, (width,) * (64 * n_words // width))
-    starts, widths = np.arange(len(tables.widths)) * width, np.array(tables.widths)
+    made = build_tables(columns, (width,) * (64 * n_words // width))
+    starts = np.arange(len(made.widths)) * width
     assert any(start // 64 != (start + width - 1) // 64 for start in starts.tolist())
-    plan = plan_probes(tables.widths, n, radius, 1e15, MEASURED)
+    plan = plan_probes(made.widths, n, radius, 1e15, MEASURED)
     assert plan is not None
-    kept = np.ascontiguousarray(columns.T), tables.marks, tables.heads, tables.runs
-    probes = plan.tables, plan.masks, plan.bounds, item_bits(n, tables.widths)[1]
-    given_all = (*kept, queries, starts, widths, *probes, radius, most)
-    got, expected = codes.native.table_find(*given_all, path), reference_codes.table_find(*given_all)
+    layout = item_layout(n, made.widths)
+    arrays = np.ascontiguousarray(columns.T), made.ranks, made.slots, made.runs
+    answers = []
+    for kernels, more in ((tables.native, (path,)), (reference_tables, ())):
+        search = kernels.TableSearch(*arrays, made.widths, layout.tag_bits, layout.item_bytes, *more)
+        answers.append(search.find(queries, search.probes(plan.masks, plan.groups), radius, most))
+    got, expected = answers
     for one, other in zip(got, expected, strict=True):
         assert same_bits(one, other) if isinstance(other, np.ndarray) else one == other
     owners, rows, _, _, crowded = expected

@@ -383,7 +383,7 @@ def test_measured_costs_are_used(tmp_path: Path, folder: Path) -> None:
     """Costs in the folder choose the index and are those that it scans by; wrong ones are passed over."""
     from hashmatch.index.calibration import COSTS_FILE, save_costs
 
-    path = make(tmp_path / "list", 3000)
+    path = make(tmp_path / "list", 2100)
     Matcher.open(path, index_folder=folder).close()
     first = read_index_file(file_of(folder)).kind
     costs = replace(MEASURED, probe=0.0, candidate=0.0, multi_start=0.0, scan_code=1e6)

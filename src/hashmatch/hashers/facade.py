@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +28,7 @@ __all__ = ["PICTURE_HASHERS", "fingerprint", "hash_image", "hash_view", "iter_vi
 
 _PDQ: Final[Hasher] = PDQHasher()
 _GUESSING: Final[Hasher] = PDQHasher(exact=False)
+_USUAL: Final = DecodePolicy()
 
 PICTURE_HASHERS: Final[Mapping[str, Hasher]] = MappingProxyType(
     {
@@ -79,8 +81,13 @@ def hash_image(
     -----
     Cost: the decode, and for PDQ about a fifth of it more.
     """
-    first = replace(DecodePolicy() if decode is None else decode, frames="first")
+    first = _first_frame(_USUAL if decode is None else decode)
     return fingerprint(source, (algorithm,), decode=first, keypoint_key=keypoint_key).view_hashes[0].value
+
+
+@lru_cache(maxsize=64)
+def _first_frame(policy: DecodePolicy) -> DecodePolicy:
+    return replace(policy, frames="first")
 
 
 def fingerprint(
@@ -127,7 +134,7 @@ def fingerprint(
     digest_names = tuple(name for name in names if algorithm_named(name).metric is Metric.EXACT)
     picture_names = tuple(name for name in names if name not in digest_names)
     _check_computable(names, picture_names)
-    policy = DecodePolicy() if decode is None else decode
+    policy = _USUAL if decode is None else decode
     view_hashes: list[ViewHash] = []
     opened: Any = source
     if digest_names:

@@ -20,7 +20,7 @@ from hashmatch.index.cores import Core, Found, check_layout, check_sections, joi
 from hashmatch.index.costs import MEASURED, Costs
 from hashmatch.index.segments import DEFAULT_PENDING, SegmentedIndex
 from hashmatch.index.space import Packed, Space, space_of
-from hashmatch.kernels.codes import native
+from hashmatch.kernels.tree import TreeWalk
 
 __all__ = ["DEFAULT_LEAF", "BKTree"]
 
@@ -28,6 +28,7 @@ DEFAULT_LEAF: Final = 128
 _MAX_LEVELS: Final = 40
 _BLOCK_QUERIES: Final = 32
 _BLOCK_CODES: Final = 1 << 16
+_MOST_RADII: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,11 @@ class TreeCore:
         self._root_mass = _root_mass(tree, space.max_distance + 1)
         # the compiled walk counts bits; other metrics are walked level by level
         bits = space.metric is Metric.HAMMING and space.n_bytes % 8 == 0
-        self._walk = native.tree_find if bits and native is not None else None
+        self._walk = None if TreeWalk is None or not bits or not len(tree.node_slot) else TreeWalk(
+            codes, tree.order, tree.node_slot, tree.edge_key, tree.edge_start, tree.edge_end, tree.edge_node,
+            space.max_distance + 1,
+        )  # fmt: skip
+        self._hopeless_at: dict[int, NDArray[np.bool_]] = {}
 
     @classmethod
     def build(cls, space: Space, packed: Packed, leaf_size: int, costs: Costs) -> TreeCore:
@@ -130,6 +135,8 @@ class TreeCore:
 
     def find(self, queries: Packed, k: int, radius: int) -> Found:
         """Search ``k`` packed queries; scan for those whose leaves hold so much that the scan is cheaper."""
+        if self._walk is not None:
+            return self._walked(self._walk, queries, radius)
         parts = []
         for first in range(0, k, _BLOCK_QUERIES):
             asked = np.arange(first, min(first + _BLOCK_QUERIES, k))
@@ -142,17 +149,16 @@ class TreeCore:
         """Search a few queries; the rows found are slots."""
         if not len(self._tree.node_slot):
             return scan_all(self._space, self._codes, queries, np.arange(k), radius)
-        hopeless = self._hopeless(queries, k, radius)
-        given_up, asked = hopeless.nonzero()[0], (~hopeless).nonzero()[0]
+        root = self._tree.node_slot[:1].astype(np.int64).repeat(k)
+        hopeless = self._hopeless(radius)[self._space.at(self._codes, root, queries, np.arange(k))]
+        asked = (~hopeless).nonzero()[0]
         if not len(asked):
-            return scan_all(self._space, self._codes, queries, given_up, radius)
-        if self._walk is not None:
-            return self._walked(self._walk, queries, asked, given_up, radius)
+            return scan_all(self._space, self._codes, queries, np.arange(k), radius)
         pivots, edges, owners = self._descend(queries, asked, radius)
         starts = self._tree.edge_start.take(edges).astype(np.int64)
         lengths = self._tree.edge_end.take(edges) - starts
         totals = np.bincount(owners, weights=lengths, minlength=k)
-        costly = (hopeless | (totals * self._code_cost > self._scan_cost)).nonzero()[0]
+        costly = (hopeless | (totals > self._worth)).nonzero()[0]
         if not len(costly):
             return join_found([pivots, *self._compare(queries, owners, starts, lengths, radius)])
         cheap = np.ones(k, dtype=np.bool_)
@@ -165,30 +171,22 @@ class TreeCore:
         compared = self._compare(queries, owners[kept], starts[kept], lengths[kept], radius)
         return join_found([pivots, scanned, *compared])
 
-    def _walked(
-        self, walk: Any, queries: Packed, asked: NDArray[np.int64], given_up: NDArray[np.int64], radius: int
-    ) -> Found:
-        """Do what `_find_block` does by the compiled walk."""
-        tree = self._tree
-        most = self._scan_cost / max(self._code_cost, 1e-9)
-        owners, slots, distances, probes, compared, costly = walk(
-            self._codes,
-            tree.node_slot,
-            tree.edge_key,
-            tree.edge_start,
-            tree.edge_end,
-            tree.edge_node,
-            self._space.max_distance + 1,
-            queries,
-            asked,
-            radius,
-            most,
+    def _walked(self, walk: Any, queries: Packed, radius: int) -> Found:
+        """Do what the walk level by level does by the compiled one."""
+        owners, rows, distances, probes, compared, left = walk.find(
+            queries, radius, self._hopeless(radius), self._worth
         )
-        found = Found(owners, slots, distances, probes, compared, 0)
-        left = np.concatenate([given_up, asked[costly]])
+        found = Found(owners, rows, distances, probes, compared, 0)
         if not len(left):
             return found
-        return join_found([found, scan_all(self._space, self._codes, queries, left, radius)])
+        scanned = scan_all(self._space, self._codes, queries, left, radius)
+        scanned = scanned._replace(rows=self._tree.order.take(scanned.rows).astype(np.int64))
+        return join_found([found, scanned])
+
+    @property
+    def _worth(self) -> float:
+        """Codes in leaves that cost as much as the scan."""
+        return self._scan_cost / max(self._code_cost, 1e-9)
 
     def _descend(
         self, queries: Packed, asked: NDArray[np.int64], radius: int
@@ -219,14 +217,18 @@ class TreeCore:
             owners, nodes = owners[inner], child[inner].astype(np.int64)
         return join_found(pivots), np.concatenate(leaf_edges), np.concatenate(leaf_owners)
 
-    def _hopeless(self, queries: Packed, k: int, radius: int) -> NDArray[np.bool_]:
-        """Tell at the root which queries, pruned alike on every level, would cost more in leaves than by a scan."""
-        root, span = self._tree.node_slot[:1].astype(np.int64), self._space.max_distance + 1
-        distances = self._space.at(self._codes, root.repeat(k), queries, np.arange(k))
-        low, high = np.maximum(distances - radius, 0), np.minimum(distances + radius + 1, span)
-        share = (self._root_mass.take(high) - self._root_mass.take(low)) / self.n
-        expected: NDArray[np.float64] = self._levels_cost + self._code_cost * self.n * share**self._depth
-        return expected > self._scan_cost
+    def _hopeless(self, radius: int) -> NDArray[np.bool_]:
+        """Tell by the distance from the root which queries, pruned alike on every level, cost more than a scan."""
+        known = self._hopeless_at.get(radius)
+        if known is None:
+            span = self._space.max_distance + 1
+            distances = np.arange(span)
+            low, high = np.maximum(distances - radius, 0), np.minimum(distances + radius + 1, span)
+            share = (self._root_mass.take(high) - self._root_mass.take(low)) / self.n
+            known = self._levels_cost + self._code_cost * self.n * share**self._depth > self._scan_cost
+            if len(self._hopeless_at) < _MOST_RADII:
+                self._hopeless_at[radius] = known
+        return known
 
     def _compare(
         self,

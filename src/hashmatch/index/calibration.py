@@ -28,6 +28,7 @@ from hashmatch.index.bktree import BKTree
 from hashmatch.index.costs import MEASURED, Costs
 from hashmatch.index.linear import LinearIndex
 from hashmatch.index.multi import MultiIndex
+from hashmatch.index.substrings import plan_probes
 from hashmatch.kernels.codes import native
 
 __all__ = ["COSTS_FILE", "calibrate", "load_costs", "save_costs", "saved_costs"]
@@ -195,15 +196,20 @@ def _scan_costs(rng: np.random.Generator, scale: float) -> tuple[float, float, f
 
 
 def _multi_costs(rng: np.random.Generator, scale: float) -> tuple[float, float, float]:
-    """Start of a probing search, each bucket, each candidate."""
+    """Start of a probing search, each bucket, each code that stands in one."""
     rows, times = [], []
     for n in (100_000, 1_000_000):
         codes, queries = _random_codes(rng, scale * n, 32)
         for widths in ((16,) * 16, (20,) * 9 + (19,) * 4, (21,) * 8 + (20,) * 4, (12,) * 21):
             index = MultiIndex.build(codes, widths=widths, costs=_NEVER_SCAN)
             for radius in (7, 15, 31):
-                stats = [index.explain(query, radius).stats for query in queries]
-                rows.append([1.0, float(stats[0].probes), float(np.mean([s.compared for s in stats]))])
+                plan = plan_probes(widths, len(codes), radius, _MOST_NS, _NEVER_SCAN)
+                if plan is None:
+                    continue
+                # what stands in the buckets: most of it is dismissed by its tag, and no search counts it
+                probes = np.diff(plan.groups[:, 1], prepend=0)
+                standing = probes * (len(codes) / 2.0 ** np.array(widths)[plan.groups[:, 0]])
+                rows.append([1.0, float(probes.sum()), float(standing.sum())])
                 times.append(_seconds(index, queries, radius))
     start, probe, candidate = _fit(rows, times)
     return start, probe, candidate

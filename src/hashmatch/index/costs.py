@@ -28,13 +28,13 @@ class Costs:
     probe : float
         Each bucket looked up.
     candidate : float
-        Each stored code taken from a bucket and checked.
+        Each stored code that stands in a bucket looked up, whether its tag dismisses it or it is compared.
     level : float
         Each level of a BK-tree.
     node : float
         Each node of a BK-tree visited, its edges included.
     leaf_code : float
-        Each code of a leaf found and, as bits, compared.
+        Each code of a leaf found and, as bits, compared, of up to 8 bytes; longer ones take as many times more.
     """
 
     scan_start: float
@@ -60,28 +60,30 @@ class Costs:
 
     def leaf(self, metric: Metric, n_bytes: int) -> float:
         """Time of each code of ``n_bytes`` bytes in a leaf, nanoseconds."""
-        return self.leaf_code + (self.scan_byte * n_bytes if metric is Metric.EUCLIDEAN else 0.0)
+        if metric is Metric.EUCLIDEAN:
+            return self.leaf_code + self.scan_byte * n_bytes
+        return self.leaf_code * max(1.0, n_bytes / 8)
 
 
-# Both measured with benchmarks/planner_costs.py, AMD EPYC, NumPy 2.4, one thread, 2026-11-23 and -24: medians of runs.
+# Measured with benchmarks/planner_costs.py, AMD EPYC, NumPy 2.4, one thread, 2026-11-28: medians of runs.
 _COMPILED: Final = Costs(
-    scan_start=9_500.0,
+    scan_start=6_900.0,
     scan_code=0.22,
     scan_byte=0.5,
-    multi_start=10_500.0,
-    probe=5.6,
-    candidate=9.3,
-    level=8_100.0,
-    node=136.0,
-    leaf_code=1.1,
+    multi_start=5_200.0,
+    probe=5.9,
+    candidate=2.9,
+    level=720.0,
+    node=114.0,
+    leaf_code=0.28,
 )
 _NUMPY: Final = Costs(
     scan_start=25_000.0,
     scan_code=1.5,
     scan_byte=0.5,
-    multi_start=51_000.0,
-    probe=26.0,
-    candidate=18.0,
+    multi_start=120_000.0,
+    probe=35.0,
+    candidate=17.0,
     level=32_000.0,
     node=520.0,
     leaf_code=3.4,

@@ -1,7 +1,7 @@
 """Building the file of a `MultiIndex` out of core: bounded memory, whatever the number of codes.
 
 The codes go straight into the file. Each table is then made part by part: a part is a range of buckets whose rows fit
-into the memory granted, found by counting, and filled by one pass over the codes in the file. Heads and runs of the
+into the memory granted, found by counting, and filled by one pass over the codes in the file. Slots and runs of the
 parts go to two files without a name until all tables are done, since the file has them one after the other.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
-from typing import IO, Any, Final
+from typing import IO, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,20 +19,20 @@ from hashmatch import kernels
 from hashmatch.algorithms import Metric
 from hashmatch.index.base import Path, check_codes
 from hashmatch.index.storage import IndexWriter, Section
-from hashmatch.index.tables import has_short_heads, item_bits, shortened
-from hashmatch.kernels.codes import table_fill, table_pack
+from hashmatch.index.tables import PADDING, item_layout, ranked
+from hashmatch.kernels.tables import table_fill, table_pack
 
 __all__ = ["DEFAULT_MEMORY", "write_multi_file"]
 
 DEFAULT_MEMORY: Final = 1 << 28
 _LEAST_MEMORY: Final = 4096
-_ROW_COST: Final = 32  # key, item, order, sorted item, head, run
-_BUCKET_COST: Final = 5  # where its rows end, whether it has any
+_ROW_COST: Final = 40  # key, item, order, sorted item, slot, run
+_BUCKET_COST: Final = 5  # where its rows end, how many they are
 _MOST_ROWS: Final = 2**32 - 1
 _READ_ROWS: Final = 1 << 16
-_COPY_ITEMS: Final = 1 << 18
+_COPY_BYTES: Final = 1 << 20
 _COUNTED_BITS: Final = 16
-_NAMES: Final = ("codes", "widths", "filled", "heads", "runs", "options")
+_NAMES: Final = ("codes", "widths", "ranks", "slots", "runs", "options")
 
 
 def write_multi_file(
@@ -67,12 +67,11 @@ def write_multi_file(
         widths = choose(n)
         writer.write("widths", np.array(widths, dtype=np.uint8))
         folder = FilePath(path).absolute().parent
-        with tempfile.TemporaryFile(dir=folder) as heads_file, tempfile.TemporaryFile(dir=folder) as runs_file:
-            heads = _Spool(heads_file, "<u4" if has_short_heads(n, widths) else "<u8")
-            runs = _Spool(runs_file, "<u4")
-            writer.write("filled", _Tables(writer.mapped(0), widths, memory, heads, runs).made())
-            writer.stream("heads", heads.kind, None, heads.blocks())
-            writer.stream("runs", runs.kind, None, runs.blocks())
+        with tempfile.TemporaryFile(dir=folder) as slots_file, tempfile.TemporaryFile(dir=folder) as runs_file:
+            slots, runs = _Spool(slots_file), _Spool(runs_file)
+            writer.write("ranks", _Tables(writer.mapped(0), widths, memory, slots, runs).made())
+            writer.stream("slots", "|u1", None, slots.blocks())
+            writer.stream("runs", "|u1", None, runs.blocks())
         writer.write("options", np.array(options, dtype=np.int64))
         for section in more:
             writer.stream(section.name, section.dtype, None, section.blocks)
@@ -87,57 +86,51 @@ def _words(blocks: Iterable[ArrayLike], n_bytes: int) -> Iterator[NDArray[np.uin
 
 
 class _Spool:
-    """Numbers that go to a file and are read again in order."""
+    """Bytes that go to a file and are read again in order."""
 
-    def __init__(self, stream: IO[bytes], kind: str) -> None:
+    def __init__(self, stream: IO[bytes]) -> None:
         self.n = 0
-        self.kind = kind
         self._stream = stream
 
-    def add(self, numbers: NDArray[Any]) -> None:
-        self._stream.write(np.ascontiguousarray(numbers, dtype=self.kind).data.cast("B") if len(numbers) else b"")
-        self.n += len(numbers)
+    def add(self, some: NDArray[np.uint8]) -> None:
+        self._stream.write(some.data)
+        self.n += len(some)
 
-    def blocks(self) -> Iterator[NDArray[Any]]:
+    def blocks(self) -> Iterator[NDArray[np.uint8]]:
         self._stream.seek(0)
-        for first in range(0, self.n, _COPY_ITEMS):
-            size = np.dtype(self.kind).itemsize * min(_COPY_ITEMS, self.n - first)
-            yield np.frombuffer(self._stream.read(size), self.kind)
+        while some := self._stream.read(_COPY_BYTES):
+            yield np.frombuffer(some, np.uint8)
 
 
 class _Tables:
     """All tables over codes that stand in a file."""
 
     def __init__(
-        self, codes: NDArray[np.uint64], widths: tuple[int, ...], memory: int, heads: _Spool, runs: _Spool
+        self, codes: NDArray[np.uint64], widths: tuple[int, ...], memory: int, slots: _Spool, runs: _Spool
     ) -> None:
-        self.heads = heads
+        self.slots = slots
         self.runs = runs
         self._codes = codes
         self._widths = widths
         self._starts = np.cumsum([0, *widths]).tolist()
-        self._row_bits, self._tag_bits = item_bits(len(codes), widths)
-        self._is_short = has_short_heads(len(codes), widths)
+        self._layout = item_layout(len(codes), widths)
         self._memory = memory
         self._step = max(64, min(_READ_ROWS, memory // 64))
 
     def made(self) -> NDArray[np.uint64]:
-        """Make all tables: heads and runs go to the spools, which buckets are filled is returned, with ranks."""
-        buckets = sum(1 << width for width in self._widths)
-        bits = np.zeros(-(-buckets // 64) * 8, dtype=np.uint8)
+        """Make all tables: slots and runs go to the spools, the ranks of all buckets are returned."""
+        n_bytes = -(-sum(1 << width for width in self._widths) // 8)
+        one, two = np.zeros(n_bytes, dtype=np.uint8), np.zeros(n_bytes, dtype=np.uint8)
         first = 0
         for table, width in enumerate(self._widths):
             for begin, span in self._parts(table, 0, width, len(self._codes)):
-                filled = self._fill(table, begin, span)
-                _set_bits(bits, first + begin, filled)
+                kinds = self._fill(table, begin, span)
+                _set_bits(one, first + begin, kinds & np.uint8(1))
+                _set_bits(two, first + begin, kinds >> np.uint8(1))
             first += 1 << width
-        words = bits.view("<u8")
-        counts = np.bitwise_count(words)
-        marks = np.empty((len(words), 2), dtype="<u8")
-        marks[:, 0] = words
-        np.cumsum(counts, dtype="<u8", out=marks[:, 1])
-        marks[:, 1] -= counts
-        return marks
+        self.slots.add(PADDING)
+        self.runs.add(PADDING)
+        return ranked(one, two)
 
     def _parts(self, table: int, begin: int, span: int, count: int) -> Iterator[tuple[int, int]]:
         """Cut the buckets ``begin`` to ``begin + 2 ** span`` into ranges that fit; ``count`` rows are in them."""
@@ -173,17 +166,17 @@ class _Tables:
         block = self._codes[row : row + self._step].T
         return kernels.substring_keys(block, self._starts[table], self._widths[table])
 
-    def _fill(self, table: int, begin: int, span: int) -> NDArray[np.bool_]:
-        """Make the buckets ``begin`` to ``begin + 2 ** span`` of one table; which of them hold a row."""
+    def _fill(self, table: int, begin: int, span: int) -> NDArray[np.uint8]:
+        """Make the buckets ``begin`` to ``begin + 2 ** span`` of one table; of what kind each is."""
         whole = span == self._widths[table]
         after = (table + 1) % len(self._widths)
-        mask = np.uint32((1 << self._tag_bits) - 1)
-        some_keys, some_items = [np.empty(0, np.uint32)], [np.empty(0, np.uint32)]
+        mask = np.uint32((1 << self._layout.tag_bits) - 1)
+        some_keys, some_items = [np.empty(0, np.uint32)], [np.empty(0, "<u8")]
         for row in range(0, len(self._codes), self._step):
             keys = self._keys(table, row)
-            items = np.arange(row, row + len(keys), dtype=np.uint32)
-            if self._tag_bits:
-                items |= (self._keys(after, row) & mask) << np.uint32(self._row_bits)
+            items = np.arange(row, row + len(keys), dtype="<u8")
+            if self._layout.tag_bits:
+                items |= (self._keys(after, row) & mask).astype("<u8") << np.uint64(self._layout.row_bits)
             if not whole:
                 inside = (keys >> np.uint32(span) == begin >> span).nonzero()[0]
                 keys, items = keys[inside] - np.uint32(begin), items[inside]
@@ -197,20 +190,20 @@ class _Tables:
         some_items.clear()
         sorted_items = items.take(order)
         del items, order
-        filled, heads, runs = table_pack(ends[: 1 << span], sorted_items, self.runs.n)
-        for first in range(0, len(heads), _COPY_ITEMS):
-            some = heads[first : first + _COPY_ITEMS]
-            self.heads.add(shortened(some) if self._is_short else some)
+        item_bytes = self._layout.item_bytes
+        found: tuple[NDArray[np.uint8], ...]
+        found = table_pack(ends[: 1 << span], sorted_items, self.runs.n // item_bytes, item_bytes)
+        kinds, slots, runs = found
+        self.slots.add(slots)
         self.runs.add(runs)
-        found: NDArray[np.bool_] = filled
-        return found
+        return kinds
 
 
-def _set_bits(bits: NDArray[np.uint8], first: int, filled: NDArray[np.bool_]) -> None:
-    """Set the bits of filled buckets, the lowest of each byte first."""
+def _set_bits(bits: NDArray[np.uint8], first: int, of_buckets: NDArray[np.uint8]) -> None:
+    """Set the bits of buckets, the lowest of each byte first."""
     if first % 8 == 0:
-        packed = np.packbits(filled, bitorder="little")
+        packed = np.packbits(of_buckets, bitorder="little")
         bits[first // 8 : first // 8 + len(packed)] |= packed
         return
-    places = first + filled.nonzero()[0]
+    places = first + of_buckets.nonzero()[0]
     np.bitwise_or.at(bits, places >> 3, (1 << (places & 7)).astype(np.uint8))

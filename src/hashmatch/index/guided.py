@@ -17,8 +17,8 @@ from hashmatch.algorithms import Metric
 from hashmatch.errors import IndexFormatError
 from hashmatch.index.base import Path, check_codes
 from hashmatch.index.storage import IndexFile, IndexWriter
-from hashmatch.kernels.codes import table_fill
 from hashmatch.kernels.guided import near_by_keys
+from hashmatch.kernels.tables import table_fill
 
 __all__ = ["GuidedIndex"]
 

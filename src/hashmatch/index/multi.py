@@ -16,9 +16,10 @@ from hashmatch.index.external import DEFAULT_MEMORY, write_multi_file
 from hashmatch.index.segments import DEFAULT_PENDING, SegmentedIndex
 from hashmatch.index.space import HammingSpace, Packed, Space
 from hashmatch.index.storage import Section
-from hashmatch.index.substrings import MAX_WIDTH, ProbePlan, choose_widths, plan_probes
-from hashmatch.index.tables import Tables, build_tables, item_bits
-from hashmatch.kernels.codes import rows_scan, table_find
+from hashmatch.index.substrings import MAX_WIDTH, choose_widths, plan_probes
+from hashmatch.index.tables import PADDING, Tables, build_tables, item_layout
+from hashmatch.kernels.codes import rows_scan
+from hashmatch.kernels.tables import TableSearch
 
 __all__ = ["MultiIndex"]
 
@@ -35,10 +36,10 @@ class MultiCore:
         self._codes = codes
         self._tables = tables
         self._costs = costs
-        self._tag_bits = item_bits(len(codes), tables.widths)[1]
-        self._starts = np.cumsum([0, *tables.widths[:-1]], dtype=np.int64)
-        self._sizes = np.array(tables.widths, dtype=np.int64)
-        self._plans: dict[int, tuple[ProbePlan | None, int]] = {}
+        layout = item_layout(len(codes), tables.widths)
+        searched = codes, tables.ranks, tables.slots, tables.runs, tables.widths, layout.tag_bits, layout.item_bytes
+        self._search: Any = TableSearch(*searched) if len(codes) else None
+        self._plans: dict[int, tuple[Any, int]] = {}
 
     @classmethod
     def build(cls, space: HammingSpace, columns: Packed, widths: tuple[int, ...], costs: Costs) -> MultiCore:
@@ -57,42 +58,32 @@ class MultiCore:
             return self._scan(queries, np.arange(k), radius)
         if k == 1:
             return self._find_block(queries, 0, radius, plan, most)
-        step = max(1, min(_BLOCK_QUERIES, _BLOCK_PROBES // len(plan.masks)))
+        step = max(1, min(_BLOCK_QUERIES, _BLOCK_PROBES // len(plan)))
         return join_found(
             [self._find_block(queries[:, i : i + step], i, radius, plan, most) for i in range(0, k, step)]
         )
 
-    def _plan(self, radius: int) -> tuple[ProbePlan | None, int]:
+    def _plan(self, radius: int) -> tuple[Any, int]:
         """Give the probes for a radius, None where a scan is cheaper, and the candidates that are worth checking."""
         known = self._plans.get(radius)
         if known is None:
             costs = self._costs
             affordable = costs.scan_start + costs.scan(Metric.HAMMING, self._space.n_bytes) * self.n
             plan = plan_probes(self._tables.widths, self.n, radius, affordable, costs)
-            left = 0.0 if plan is None else affordable - costs.probe * len(plan.masks)
-            known = plan, max(0, int(left / max(costs.candidate, 1e-3)))
+            if plan is None or self._search is None:
+                known = None, 0
+            else:
+                left = affordable - costs.probe * len(plan.masks)
+                probes = self._search.probes(plan.masks, plan.groups)
+                known = probes, max(0, int(left / max(costs.candidate, 1e-3)))
             if len(self._plans) < _MOST_PLANS:
                 self._plans[radius] = known
         return known
 
-    def _find_block(self, queries: Packed, first: int, radius: int, plan: ProbePlan, most: int) -> Found:
+    def _find_block(self, queries: Packed, first: int, radius: int, plan: Any, most: int) -> Found:
         """Search a few queries; ``first`` is the number of the first, ``most`` the candidates worth checking."""
-        owners, rows, distances, compared, crowded = table_find(
-            self._codes,
-            self._tables.marks,
-            self._tables.heads,
-            self._tables.runs,
-            queries,
-            self._starts,
-            self._sizes,
-            plan.tables,
-            plan.masks,
-            plan.bounds,
-            self._tag_bits,
-            radius,
-            most,
-        )
-        found = Found(owners, rows, distances, queries.shape[1] * len(plan.masks), compared, 0)
+        owners, rows, distances, compared, crowded = self._search.find(queries, plan, radius, most)
+        found = Found(owners, rows, distances, queries.shape[1] * len(plan), compared, 0)
         if len(crowded):
             found = join_found([found, self._scan(queries, crowded, radius)])
         return found._replace(owners=found.owners + first) if first else found
@@ -126,8 +117,8 @@ class MultiCore:
         return {
             "codes": self._codes,
             "widths": widths,
-            "filled": tables.marks,
-            "heads": tables.heads,
+            "ranks": tables.ranks,
+            "slots": tables.slots,
             "runs": tables.runs,
         }
 
@@ -136,7 +127,7 @@ class MultiCore:
         columns = self.packed()
         check_layout(self._space, columns)
         other = build_tables(columns, self._tables.widths)
-        for name in ("marks", "heads", "runs"):
+        for name in ("ranks", "slots", "runs"):
             if not np.array_equal(getattr(other, name), getattr(self._tables, name)):
                 raise ValueError("a substring table is not what the codes give")
 
@@ -262,7 +253,7 @@ class MultiIndex(SegmentedIndex):
         radius, widths, costs
             As for `build`.
         memory : int
-            Bytes for working arrays, 4096 or more. Not counted are 0.4 bytes a bucket of all tables, of which there are
+            Bytes for working arrays, 4096 or more. Not counted are 0.8 bytes a bucket of all tables, of which there are
             at most 32 a code and 2**26 a table, 2 MB, one block of the caller's, and the rows of a single bucket where
             these alone are more.
         tag : mapping of str to str, optional
@@ -308,20 +299,20 @@ class MultiIndex(SegmentedIndex):
 
     def _restore_core(self, sections: Mapping[str, NDArray[Any]]) -> Core:
         widths = _checked_widths(sections["widths"].tolist(), self.n_bits)
-        if "marks" not in sections and "filled" not in sections:  # format version 1: other tables, codes by columns
+        if not sections.keys() & {"marks", "filled", "slots"}:  # format version 1: codes by columns
             return MultiCore.build(self._hamming, check_sections(self._space, sections), widths, self._costs)
         codes = sections["codes"]
         n_words = -(-self._space.n_bytes // 8)
         if codes.dtype.str != "<u8" or codes.ndim != 2 or codes.shape[1] != n_words:
             raise ValueError("the codes have the wrong type or shape")
-        if "filled" not in sections:  # format version 2: buckets without tags
+        if "slots" not in sections:  # format versions 2 to 4: other tables
             return MultiCore.build(self._hamming, np.ascontiguousarray(codes.T), widths, self._costs)
-        marks, heads, runs = (sections[name] for name in ("filled", "heads", "runs"))
-        if marks.dtype.str != "<u8" or marks.shape != (-(-sum(1 << width for width in widths) // 64), 2):
-            raise ValueError("the marks have the wrong type or shape")
-        if heads.dtype.str not in ("<u4", "<u8") or heads.ndim != 1 or runs.dtype.str != "<u4" or runs.ndim != 1:
-            raise ValueError("the heads or runs have the wrong type or shape")
-        return MultiCore(self._hamming, codes, Tables(widths, marks, heads, runs), self._costs)
+        ranks, slots, runs = (sections[name] for name in ("ranks", "slots", "runs"))
+        if ranks.dtype.str != "<u8" or ranks.shape != (-(-sum(1 << width for width in widths) // 64), 3):
+            raise ValueError("the ranks have the wrong type or shape")
+        if any(array.dtype != np.uint8 or array.ndim != 1 or len(array) < len(PADDING) for array in (slots, runs)):
+            raise ValueError("the slots or runs have the wrong type or shape")
+        return MultiCore(self._hamming, codes, Tables(widths, ranks, slots, runs), self._costs)
 
     def _options(self) -> tuple[int, ...]:
         return (self._pending_limit, self._radius, *(self._chosen or ()))
@@ -336,4 +327,6 @@ def _checked_widths(widths: Sequence[int], n_bits: int) -> tuple[int, ...]:
     ordered = tuple(sorted((int(width) for width in widths), reverse=True))
     if not ordered or ordered[-1] < 1 or ordered[0] > MAX_WIDTH or sum(ordered) > n_bits:
         raise ValueError(f"widths must be 1 to {MAX_WIDTH} bits each and together at most {n_bits}")
+    if sum(1 << width for width in ordered) > 1 << 32:
+        raise ValueError("the widths give more than 2**32 buckets")
     return ordered

@@ -64,8 +64,8 @@ __all__ = [
 
 Verify: TypeAlias = Literal["full", "header"]
 
-FORMAT_VERSION: Final = 4
-_READABLE: Final = (1, 2, 3, 4)  # 2 and 3: other tables of "multi"; 4: no positions, other tables of "keypoint"
+FORMAT_VERSION: Final = 5
+_READABLE: Final = (1, 2, 3, 4, 5)  # 2, 3 and 5: other tables of "multi"; 4: no positions, other tables of "keypoint"
 _MAGIC: Final = b"\x89HMI\r\n\x1a\n"
 _HEAD: Final = struct.Struct("<8sIIQQQIHHII16s16s")
 _SECTION: Final = struct.Struct("<16s8sIIQQQQ32s")

@@ -41,19 +41,17 @@ class ProbePlan:
 
     Parameters
     ----------
-    tables : (p,) int64 array
-        Substring of each probe.
-    masks : (p,) int64 array
+    masks : (p,) uint32 array
         What to XOR the substring's key with; the number of the substring's first bucket is contained.
-    bounds : (p,) int64 array
-        Most bits in which what a probe finds may differ from the query in the next substring, the first after the last.
+    groups : (g, 3) int64 array
+        For probes in a row their substring, where they end, and the most bits in which what they find may differ from
+        the query in the next substring, the first after the last.
     radii : tuple of int
         Radius of each substring; -1 where it is not probed.
     """
 
-    tables: NDArray[np.int64]
-    masks: NDArray[np.int64]
-    bounds: NDArray[np.int64]
+    masks: NDArray[np.uint32]
+    groups: NDArray[np.int64]
     radii: tuple[int, ...]
 
 
@@ -159,22 +157,26 @@ def plan_probes(widths: tuple[int, ...], n: int, radius: int, affordable: float,
     chosen = _choose_radii(widths, n, radius, costs)
     if chosen is None or chosen[1] > affordable:
         return None
-    tables, masks, bounds, first = [], [], [], 0
+    masks: list[NDArray[np.int64]] = []
+    groups, first, end = [], 0, 0
     for i, (width, r) in enumerate(zip(widths, chosen[0], strict=True)):
-        flips = _masks_within(width, r)
-        tables.append(np.full(len(flips), i, dtype=np.int64))
-        masks.append(flips | first)
-        bounds.append(r + chosen[0][(i + 1) % len(widths)] + 1 - np.bitwise_count(flips).astype(np.int64))
+        masks.append(_masks_within(width, r) | first)
+        for flips in range(r + 1):
+            end += math.comb(width, flips)
+            groups.append((i, end, r + chosen[0][(i + 1) % len(widths)] + 1 - flips))
         first += 1 << width
-    return ProbePlan(np.concatenate(tables), np.concatenate(masks), np.concatenate(bounds), tuple(chosen[0]))
+    return ProbePlan(np.concatenate(masks).astype(np.uint32), np.array(groups, dtype=np.int64), tuple(chosen[0]))
 
 
 @lru_cache(maxsize=128)
 def _masks_within(width: int, radius: int) -> NDArray[np.int64]:
-    """All numbers of ``width`` bits with at most ``radius`` bits set, fewest first."""
+    """All numbers of ``width`` bits with at most ``radius`` bits set, fewest first, then ascending.
+
+    Ascending, numbers that differ in low bits follow each other: their buckets lie on one line of the cache.
+    """
     masks = [
-        sum(1 << bit for bit in bits)
+        mask
         for count in range(radius + 1)
-        for bits in itertools.combinations(range(width), count)
+        for mask in sorted(sum(1 << bit for bit in bits) for bits in itertools.combinations(range(width), count))
     ]
     return np.array(masks, dtype=np.int64)

@@ -3,68 +3,90 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hashmatch import kernels
 from hashmatch.index.space import Packed
-from hashmatch.kernels.codes import table_fill, table_pack
+from hashmatch.kernels.tables import table_fill, table_pack
 
-__all__ = ["Tables", "build_tables", "has_short_heads", "item_bits", "shortened"]
+__all__ = ["PADDING", "ItemLayout", "Tables", "build_tables", "item_layout", "ranked"]
+
+PADDING: Final = np.zeros(8, dtype=np.uint8)
+"""Ends slots and runs, so that the last item can be read by eight bytes."""
+
+_ENOUGH_TAG: Final = 11
+_ITEM_BYTES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The arrays of the substring tables; `hashmatch.kernels.reference_codes.table_find` says what stands in each."""
+    """The arrays of the substring tables; `hashmatch.kernels.reference_tables.TableSearch` says what stands in each."""
 
     widths: tuple[int, ...]
-    marks: NDArray[np.uint64]
-    heads: NDArray[Any]
-    runs: NDArray[np.uint32]
+    ranks: NDArray[np.uint64]
+    slots: NDArray[np.uint8]
+    runs: NDArray[np.uint8]
+
+
+class ItemLayout(NamedTuple):
+    """How many bits of an item are the row, how many the tag, and the bytes of both."""
+
+    row_bits: int
+    tag_bits: int
+    item_bytes: int
 
 
 def build_tables(columns: Packed, widths: tuple[int, ...]) -> Tables:
     """Sort the rows of word columns into the buckets of every table."""
-    n = columns.shape[1]
-    row_bits, tag_bits = item_bits(n, widths)
-    is_short = has_short_heads(n, widths)
-    filled = np.zeros(-(-sum(1 << width for width in widths) // 64) * 64, dtype=np.bool_)
-    heads, runs = [], []
-    bucket = n_runs = 0
+    layout = item_layout(columns.shape[1], widths)
+    kinds, slots, runs = [], [], []
+    n_runs = 0
     starts = np.cumsum([0, *widths])
     first = keys = kernels.substring_keys(columns, 0, widths[0])
     for i, width in enumerate(widths):
-        ends, items = table_fill(keys, width)
+        ends, rows = table_fill(keys, width)
         is_last = i == len(widths) - 1
         keys = first if is_last else kernels.substring_keys(columns, int(starts[i + 1]), widths[i + 1])
-        if tag_bits:
-            items |= (keys & np.uint32((1 << tag_bits) - 1)).take(items) << np.uint32(row_bits)
-        filled[bucket : bucket + (1 << width)], some_heads, some_runs = table_pack(ends, items, n_runs)
-        heads.append(shortened(some_heads) if is_short else some_heads)
+        items = rows.astype("<u8")
+        if layout.tag_bits:
+            tags = keys & np.uint32((1 << layout.tag_bits) - 1)
+            items |= tags.take(rows).astype("<u8") << np.uint64(layout.row_bits)
+        some_kinds, some_slots, some_runs = table_pack(ends, items, n_runs, layout.item_bytes)
+        kinds.append(some_kinds)
+        slots.append(some_slots)
         runs.append(some_runs)
-        bucket += 1 << width
-        n_runs += len(some_runs)
-    bits = np.packbits(filled, bitorder="little").view("<u8")
-    counts = np.bitwise_count(bits)
-    before = np.cumsum(counts, dtype="<u8") - counts
-    return Tables(widths, np.stack([bits, before], axis=1), np.concatenate(heads), np.concatenate(runs))
+        n_runs += len(some_runs) // layout.item_bytes
+    together = np.concatenate(kinds)
+    planes = [np.packbits(together & bit, bitorder="little") for bit in (1, 2)]
+    return Tables(widths, ranked(*planes), np.concatenate([*slots, PADDING]), np.concatenate([*runs, PADDING]))
 
 
-def item_bits(n: int, widths: tuple[int, ...]) -> tuple[int, int]:
-    """Say how many bits of what stands in a bucket are the row, and how many the tag; 31 at most, or 32 and none."""
+def ranked(one: NDArray[np.uint8], two: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Put two planes of bits of all buckets' kinds, eight to a byte, together with the slots before each word."""
+    ranks = np.zeros((-(-len(one) // 8), 3), dtype="<u8")
+    for column, plane in ((1, one), (2, two)):
+        whole = np.zeros(8 * len(ranks), dtype=np.uint8)
+        whole[: len(plane)] = plane
+        ranks[:, column] = whole.view("<u8")
+    slots = np.bitwise_count(ranks[:, 1:]).sum(axis=1, dtype="<u8")
+    np.cumsum(slots, out=ranks[:, 0])
+    ranks[:, 0] -= slots
+    return ranks
+
+
+def item_layout(n: int, widths: tuple[int, ...]) -> ItemLayout:
+    """Say how the items of tables over ``n`` codes are laid out.
+
+    Notes
+    -----
+    Four bytes where the tag has some bits even so, and where the place of any run fits too; else five. A tag of 7 bits
+    lets half of the candidates of ten million codes through at radius 31, one of 15 bits one in fifty.
+    """
     row_bits = max(1, (n - 1).bit_length())
-    if len(widths) == 1:
-        return row_bits, 0  # there is no next substring
-    return row_bits, max(0, min(31 - row_bits, min(widths)))
-
-
-def has_short_heads(n: int, widths: tuple[int, ...]) -> bool:
-    """Say whether 31 bits hold any row and the place of any run: a table has at most 1.5 n numbers of runs."""
-    return item_bits(n, widths)[0] < 32 and 3 * n * len(widths) < 1 << 32
-
-
-def shortened(heads: NDArray[np.uint64]) -> NDArray[np.uint32]:
-    """Move the mark of a run from the highest of 64 bits to that of 32."""
-    return ((heads >> np.uint64(63) << np.uint64(31)) | heads).astype("<u4")
+    useful = min(widths) if len(widths) > 1 else 0  # there may be no next substring
+    is_short = 32 - row_bits >= min(_ENOUGH_TAG, useful) and 4 * n * len(widths) < 3 << 32
+    item_bytes = 4 if is_short else _ITEM_BYTES
+    return ItemLayout(row_bits, min(8 * item_bytes - row_bits, useful), item_bytes)

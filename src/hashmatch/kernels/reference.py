@@ -23,6 +23,7 @@ __all__ = [
     "hamming_scan",
     "hamming_within",
     "pack_words",
+    "rows_scan",
     "substring_keys",
     "unpack_words",
 ]
@@ -182,6 +183,19 @@ def hamming_scan(columns: Words, query: Words, radius: int) -> tuple[Rows, Dista
         found_rows.append(rows)
         found_distances.append(distances)
     return _joined(found_rows, np.int64), _joined(found_distances, np.int32)
+
+
+def rows_scan(codes: Words, query: Words, radius: int) -> tuple[Rows, Distances]:
+    """Find every code within ``radius`` bits of ``query``, as `hamming_scan` does, in ``(n, n_words)`` codes."""
+    if len(query) != codes.shape[1] or not len(query):
+        raise ValueError("a query has as many words as a code")
+    parts = [
+        (first, *hamming_scan(np.ascontiguousarray(codes[first : first + _SCAN_BLOCK].T), query, radius))
+        for first in range(0, len(codes), _SCAN_BLOCK)
+    ]
+    rows = [found + first for first, found, _ in parts]
+    distances = [bits for _, _, bits in parts]
+    return np.concatenate([np.empty(0, np.int64), *rows]), np.concatenate([np.empty(0, np.int32), *distances])
 
 
 def euclidean_at(
