@@ -87,6 +87,11 @@ cdef class _Taps:
         self.taps.scale = taps.scale
 
 
+# Views that are transformed in less time than it takes to hand the interpreter's lock over and to ask for it again.
+cdef enum:
+    FEW = 8
+
+
 def tent_averages(const uint8_t[:, :] numbers, int step, down, along, path=None):
     cdef int64_t height = numbers.shape[0], width = _pixels_in(numbers, step), length = numbers.shape[1]
     cdef int wide = _wide(path), sets = len(along), k, failed
@@ -123,20 +128,29 @@ def tent_averages(const uint8_t[:, :] numbers, int step, down, along, path=None)
 
 
 def transform(const double[:, :, ::1] small, const double[:, ::1] cosines, path=None):
-    cdef int64_t n = small.shape[0], i
+    cdef int64_t n = small.shape[0]
     cdef int wide = _wide(path)
     cdef double[:, :, ::1] out
     if small.shape[1] != SIDE or small.shape[2] != SIDE or cosines.shape[0] != SIDE or cosines.shape[1] != 16:
         raise ValueError("views are 64 x 64, cosines 64 x 16")
     result = np.empty((n, 16, 16))
     out = result
-    with nogil:
-        for i in range(n):
-            if wide:
-                hm_transform_double_wide(&small[i, 0, 0], &cosines[0, 0], &out[i, 0, 0])
-            else:
-                hm_transform_double_portable(&small[i, 0, 0], &cosines[0, 0], &out[i, 0, 0])
+    if n > FEW:
+        with nogil:
+            _transform(small, cosines, out, wide)
+    else:
+        _transform(small, cosines, out, wide)
     return result
+
+
+cdef void _transform(const double[:, :, ::1] small, const double[:, ::1] cosines, double[:, :, ::1] out,
+                     int wide) noexcept nogil:
+    cdef int64_t i
+    for i in range(small.shape[0]):
+        if wide:
+            hm_transform_double_wide(&small[i, 0, 0], &cosines[0, 0], &out[i, 0, 0])
+        else:
+            hm_transform_double_portable(&small[i, 0, 0], &cosines[0, 0], &out[i, 0, 0])
 
 
 def transform_float32(const float[:, ::1] small, const float[:, ::1] cosines, path=None):
@@ -162,9 +176,8 @@ def decide(const double[:, :, ::1] coefficients):
         raise ValueError("a view has 16 x 16 coefficients")
     result = np.empty((n, 32), np.uint8), np.empty(n)
     codes, gaps = result
-    with nogil:
-        for i in range(n):
-            gaps[i] = hm_decide(&coefficients[i, 0, 0], &codes[i, 0])
+    for i in range(n):  # microseconds: less than asking for the lock again
+        gaps[i] = hm_decide(&coefficients[i, 0, 0], &codes[i, 0])
     return result
 
 
@@ -172,9 +185,8 @@ def step_sums(const double[:, ::1] small, double noise):
     cdef int64_t low, high
     if small.shape[0] != SIDE or small.shape[1] != SIDE:
         raise ValueError("a view is 64 x 64")
-    with nogil:
-        low = hm_steps(&small[0, 0], -noise)
-        high = hm_steps(&small[0, 0], noise)
+    low = hm_steps(&small[0, 0], -noise)
+    high = hm_steps(&small[0, 0], noise)
     return low, high
 
 
