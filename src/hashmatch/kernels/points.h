@@ -195,45 +195,6 @@ HM_BOTH(hm_peaks,
 
 #define HM_SIDE 16
 
-/* One turned patch of 16 x 16 samples, read between pixels; beyond the sides the last pixel goes on. */
-HM_INLINE void hm_patch_body(const float *image, int64_t height, int64_t width, float x0, float y0, float cosine,
-                             float sine, float step, const float *grid, float *out)
-{
-    int row, column;
-    float right = (float)(width - 1), bottom = (float)(height - 1);
-    int32_t last_left = (int32_t)(width - 2), last_top = (int32_t)(height - 2), wide = (int32_t)width;
-    for (row = 0; row < HM_SIDE; row++) {
-        float sv = sine * grid[row], cv = cosine * grid[row];
-        float u[HM_SIDE], v[HM_SIDE];
-        int32_t at[HM_SIDE];
-        for (column = 0; column < HM_SIDE; column++) {
-            float x = (x0 + (cosine * grid[column] - sv)) / step, y = (y0 + (sine * grid[column] + cv)) / step;
-            int32_t left, top;
-            x = x > 0.0f ? x : 0.0f;
-            x = x < right ? x : right;
-            y = y > 0.0f ? y : 0.0f;
-            y = y < bottom ? y : bottom;
-            left = (int32_t)x;
-            top = (int32_t)y;
-            left = left < last_left ? left : last_left;
-            top = top < last_top ? top : last_top;
-            u[column] = x - (float)left;
-            v[column] = y - (float)top;
-            at[column] = top * wide + left;
-        }
-        for (column = 0; column < HM_SIDE; column++) {
-            const float *p = image + at[column];
-            float a = p[0], c = p[width];
-            float upper = a + u[column] * (p[1] - a), lower = c + u[column] * (p[width + 1] - c);
-            out[row * HM_SIDE + column] = upper + v[column] * (lower - upper);
-        }
-    }
-}
-HM_BOTH(hm_patch,
-        (const float *image, int64_t height, int64_t width, float x0, float y0, float cosine, float sine, float step,
-         const float *grid, float *out),
-        (image, height, width, x0, y0, cosine, sine, step, grid, out))
-
 /* Samples between pixels; beyond the sides the last pixel goes on. */
 HM_INLINE void hm_bilinear_body(const float *image, int64_t height, int64_t width, const float *x, const float *y,
                                 int64_t n, float *out)
@@ -271,6 +232,25 @@ HM_INLINE void hm_bilinear_body(const float *image, int64_t height, int64_t widt
 HM_BOTH(hm_bilinear,
         (const float *image, int64_t height, int64_t width, const float *x, const float *y, int64_t n, float *out),
         (image, height, width, x, y, n, out))
+
+/* One turned patch of 16 x 16 samples, read between pixels. */
+HM_INLINE void hm_patch_body(const float *image, int64_t height, int64_t width, float x0, float y0, float cosine,
+                             float sine, float step, const float *grid, float *out)
+{
+    int row, column;
+    for (row = 0; row < HM_SIDE; row++) {
+        float sv = sine * grid[row], cv = cosine * grid[row], x[HM_SIDE], y[HM_SIDE];
+        for (column = 0; column < HM_SIDE; column++) {
+            x[column] = (x0 + (cosine * grid[column] - sv)) / step;
+            y[column] = (y0 + (sine * grid[column] + cv)) / step;
+        }
+        hm_bilinear_body(image, height, width, x, y, HM_SIDE, out + row * HM_SIDE);
+    }
+}
+HM_BOTH(hm_patch,
+        (const float *image, int64_t height, int64_t width, float x0, float y0, float cosine, float sine, float step,
+         const float *grid, float *out),
+        (image, height, width, x0, y0, cosine, sine, step, grid, out))
 
 #define HM_BINS 36
 
