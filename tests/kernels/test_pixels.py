@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ def same_bits(one: Any, other: Any) -> bool:
 def test_every_layout_gives_the_bits_of_the_twin(size: tuple[int, int], path: str) -> None:
     """Tents, running sums and cells of every layout and odd size equal NumPy's to the bit."""
     height, width = size
-    down, cells = taps_of(height), (-(-height // 256), -(-width // 256))
+    down, cells = (taps_of(height), taps_of(height, mirrored=True)), (-(-height // 256), -(-width // 256))
     sets = (taps_of(width), taps_of(width, mirrored=True))
     for name, picture in layouts(height, width, 1).items():
         numbers, step = pixels.in_memory_order(picture)
@@ -86,7 +87,7 @@ def test_any_bytes_give_the_bits_of_the_twin(
     values = st.sampled_from([0, 1, 254, 255]) if extreme else st.integers(0, 255)
     picture = data.draw(npst.arrays(np.uint8, (*shape, 3), elements=values))
     numbers, step = pixels.in_memory_order(picture)
-    down, along = taps_of(shape[0], mirrored=mirrored), (taps_of(shape[1], mirrored=mirrored),)
+    down, along = (taps_of(shape[0], mirrored=mirrored),), (taps_of(shape[1], mirrored=mirrored),)
     tents = native.tent_averages(numbers, step, down, along, path)
     assert same_bits(tents, reference_pixels.tent_averages(numbers, step, down, along))
     assert same_bits(native.blur_float32(numbers, step, path), reference_pixels.blur_float32(picture))
@@ -153,7 +154,12 @@ def test_what_would_read_outside_is_refused() -> None:
     good = taps_of(50)
     for wrong, step in ((taps_of(51), 3), (good, 2), (good, 4)):
         with pytest.raises(ValueError, match=r"side|rows"):
-            native.tent_averages(numbers, step, wrong, (good,))
+            native.tent_averages(numbers, step, (wrong,), (good,))
+    for down, along in (((), (good,)), ((good,) * 3, (good,)), ((good,), ())):
+        with pytest.raises(ValueError, match="one or two sets"):
+            native.tent_averages(numbers, 3, down, along)
+    with pytest.raises(ValueError, match="one scale"):
+        native.tent_averages(numbers, 3, (good, replace(good, scale=4.0)), (good,))
     with pytest.raises(ValueError, match="follow each other"):
         native.blur_float32(numbers[:, ::2][:, :75], 3)
     with pytest.raises(ValueError, match="at least 5"):
@@ -166,7 +172,8 @@ def test_what_would_read_outside_is_refused() -> None:
 
 def test_compiled_says_what_serves() -> None:
     """The groups are named, and pixels is said to be compiled exactly where its module is there."""
-    assert set(compiled()) == {"codes", "guided", "keys", "laying", "pixels", "points", "tables", "tree"}
+    groups = {"borders", "codes", "guided", "keys", "laying", "pixels", "points", "tables", "tree"}
+    assert set(compiled()) == groups
     assert compiled()["pixels"] == (native is not None)
 
 

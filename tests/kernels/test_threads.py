@@ -33,7 +33,7 @@ def works(scale: int) -> dict[str, Callable[[], Any]]:
     stored = pack_words(rng.integers(0, 256, (1_000 * scale, 32), dtype=np.uint8))
     query = stored[:, 3].copy()
     picture = rng.integers(0, 256, (70 * scale, 640, 3), dtype=np.uint8)
-    tents = taps_of(70 * scale), (taps_of(640),)
+    tents = (taps_of(70 * scale),), (taps_of(640),)
     levels = rng.integers(0, 255, (5, 8 * scale, 90)).astype(np.float32)
     table = _guided_table(800 * scale, rng)
     keys = rng.integers(0, 256, (40, scale)).astype(np.uint32)

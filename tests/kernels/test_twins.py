@@ -17,6 +17,7 @@ from hashmatch.index.costs import MEASURED
 from hashmatch.index.substrings import plan_probes
 from hashmatch.index.tables import build_tables, item_layout
 from hashmatch.kernels import (
+    borders,
     codes,
     compiled,
     guided,
@@ -26,6 +27,7 @@ from hashmatch.kernels import (
     pixels,
     points,
     reference,
+    reference_borders,
     reference_guided,
     reference_keys,
     reference_laying,
@@ -38,6 +40,7 @@ from hashmatch.kernels import (
 from hashmatch.kernels.reference_points import Sampling
 
 GROUPS: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "borders": (borders.native, (reference_borders,)),
     "codes": (codes.native, (reference,)),
     "guided": (guided.native, (reference_guided,)),
     "keys": (keys.native, (reference_keys,)),

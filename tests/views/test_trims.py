@@ -10,12 +10,11 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as npst
 
 from hashmatch.hashers.pdq import PDQHasher
 from hashmatch.hashes import HashValue, distance
 from hashmatch.synthetic import edits, picture
-from hashmatch.views.trims import Trim, _middle, find_trims
+from hashmatch.views.trims import Trim, find_trims
 
 Pixels = npt.NDArray[Any]
 
@@ -113,12 +112,6 @@ def test_a_box_of_one_colour_is_refused() -> None:
     assert find_trims(pixels) == ()
     pixels[60:140:4, 60:140] = 20
     assert find_trims(pixels)[0].box == (40, 40, 160, 160)
-
-
-@given(npst.arrays(np.int16, st.integers(1, 60), elements=st.integers(-128, 255) | st.integers(-2, 2)))
-def test_the_middle_is_counted_right(values: npt.NDArray[np.int16]) -> None:
-    """Counting gives the element that a sort puts into the middle, the upper of two."""
-    assert _middle(values) == np.sort(values)[len(values) // 2]
 
 
 def test_trims_differ_by_more_than_a_pixel(pictures: list[Pixels]) -> None:

@@ -8,7 +8,7 @@ processor or the BLAS library.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -130,7 +130,7 @@ class PDQHasher:
         The median moves with the signs of the coefficients and is taken anew. The result is `hash_pixels` of the
         turned pixels, but for bits nearer to the median than the reference's rounding noise. Only where coefficients
         tie are the signs of the reference's own coefficients changed, as its dihedral hashes do for every picture.
-        Cost: one pass over the pixels, a second where the height's windows are not symmetric.
+        Cost: one pass over the pixels, and more work in it where the windows of a side are not symmetric.
         """
         return MappingProxyType(self._hash(pixels, every_turn=True))
 
@@ -195,27 +195,26 @@ def _noise_factor(height: int, width: int) -> float:
 
 def _averages(pixels: Pixels, *, mirrored: bool) -> dict[Turn, npt.NDArray[np.float64]]:
     """Average under the tents, to (64, 64) in float64; also of the mirrored, flipped and half-turned pixels."""
-    upright = _windows_of_width(pixels, flipped=False, mirrored=mirrored)
     if not mirrored:
-        return {Turn.NONE: upright[0]}
-    is_symmetric = windows_of(len(pixels)).is_symmetric
-    # from below, rows come last first
-    flipped = (
-        [cells[::-1] for cells in upright] if is_symmetric else _windows_of_width(pixels, flipped=True, mirrored=True)
-    )
+        return {Turn.NONE: _seen_from(pixels, (False,), (False,))[0][0]}
+    height, width = pixels.shape[:2]
+    # from the other end, cells come last first; where windows are not symmetric, they also are others
+    down, along = ((False,) if windows_of(side).is_symmetric else (False, True) for side in (height, width))
+    seen = _seen_from(pixels, down, along)
+    columns = [rows if len(rows) == 2 else (rows[0], rows[0][:, ::-1]) for rows in seen]
+    upright, flipped = columns if len(columns) == 2 else (columns[0], [cells[::-1] for cells in columns[0]])
     return {Turn.NONE: upright[0], Turn.MIRROR: upright[1], Turn.FLIP: flipped[0], Turn.ROTATE_180: flipped[1]}
 
 
-def _windows_of_width(pixels: Pixels, *, flipped: bool, mirrored: bool) -> list[npt.NDArray[np.float64]]:
-    """Averages as seen from the left, and if asked from the right, one pass over the pixels."""
+def _seen_from(
+    pixels: Pixels, down: tuple[bool, ...], along: tuple[bool, ...]
+) -> Sequence[Sequence[npt.NDArray[np.float64]]]:
+    """Averages with the windows of the height and of the width seen from one end or the other, one pass over bytes."""
     height, width = pixels.shape[:2]
-    ends = (False, True) if mirrored and not windows_of(width).is_symmetric else (False,)
     if pixels.dtype == np.uint8:
-        sets = tuple(taps_of(width, mirrored=end) for end in ends)
-        found = [*kernels.tent_averages(pixels, taps_of(height, mirrored=flipped), sets)]
-    else:
-        found = [float_averages(pixels, mirrored=end, flipped=flipped) for end in ends]
-    return found if len(found) == 2 or not mirrored else [found[0], found[0][:, ::-1]]
+        rows = tuple(taps_of(height, mirrored=end) for end in down)
+        return [*kernels.tent_averages(pixels, rows, tuple(taps_of(width, mirrored=end) for end in along))]
+    return [[float_averages(pixels, mirrored=across, flipped=end) for across in along] for end in down]
 
 
 def _sure_quality(small: npt.NDArray[np.float64], noise: float) -> int | None:

@@ -32,7 +32,7 @@ __all__ = [
     "unpack_words",
 ]
 
-_GROUPS: Final = ("codes", "guided", "keys", "laying", "pixels", "points", "tables", "tree")
+_GROUPS: Final = ("borders", "codes", "guided", "keys", "laying", "pixels", "points", "tables", "tree")
 
 
 def compiled() -> dict[str, bool]:
@@ -41,10 +41,10 @@ def compiled() -> dict[str, bool]:
     Returns
     -------
     dict of str to bool
-        For ``"codes"`` (scans), ``"guided"`` (crops), ``"keys"`` (index of keypoints), ``"laying"`` (their aligned
-        check), ``"pixels"`` (hashes of pictures), ``"points"`` (keypoints), ``"tables"`` (`MultiIndex`) and ``"tree"``
-        (`BKTree`): whether the compiled kernels were built and serve. Where they do not, NumPy does the same work,
-        slower.
+        For ``"borders"`` (trims), ``"codes"`` (scans), ``"guided"`` (crops), ``"keys"`` (index of keypoints),
+        ``"laying"`` (their aligned check), ``"pixels"`` (hashes of pictures), ``"points"`` (keypoints), ``"tables"``
+        (`MultiIndex`) and ``"tree"`` (`BKTree`): whether the compiled kernels were built and serve. Where they do not,
+        NumPy does the same work, slower.
 
     Notes
     -----

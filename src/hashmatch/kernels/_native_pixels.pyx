@@ -17,9 +17,9 @@ cdef extern from "pixels.h" nogil:
         double scale
 
     int hm_pixels_wide()
-    int hm_tent_portable(const uint8_t *, int64_t, int64_t, int, const hm_taps *, const hm_taps *, int,
+    int hm_tent_portable(const uint8_t *, int64_t, int64_t, int, const hm_taps *, int, const hm_taps *, int,
                          const double *const *, double, double *)
-    int hm_tent_wide(const uint8_t *, int64_t, int64_t, int, const hm_taps *, const hm_taps *, int,
+    int hm_tent_wide(const uint8_t *, int64_t, int64_t, int, const hm_taps *, int, const hm_taps *, int,
                      const double *const *, double, double *)
     void hm_transform_double_portable(const double *, const double *, double *)
     void hm_transform_double_wide(const double *, const double *, double *)
@@ -94,34 +94,41 @@ cdef enum:
 
 def tent_averages(const uint8_t[:, :] numbers, int step, down, along, path=None):
     cdef int64_t height = numbers.shape[0], width = _pixels_in(numbers, step), length = numbers.shape[1]
-    cdef int wide = _wide(path), sets = len(along), k, failed
+    cdef int wide = _wide(path), ends = len(down), sets = len(along), k, failed
+    cdef hm_taps rows[MOST_SETS]
     cdef hm_taps sides[MOST_SETS]
     cdef const double *spread[MOST_SETS]
     cdef const double[::1] repeated
-    cdef _Taps rows, columns
-    cdef double[:, :, ::1] small
-    cdef double unit = down.unit
-    if not 1 <= sets <= MOST_SETS:
-        raise ValueError("one or two sets of windows along the rows")
-    rows = _Taps(down, height)
+    cdef _Taps windows
+    cdef double[:, :, :, ::1] small
+    cdef double unit
+    if not 1 <= ends <= MOST_SETS or not 1 <= sets <= MOST_SETS:
+        raise ValueError("one or two sets of windows down the columns, and along the rows")
     held = []
+    for k in range(ends):
+        windows = _Taps(down[k], height)
+        held.append(windows)
+        rows[k] = windows.taps
     for k in range(sets):
-        columns = _Taps(along[k], width)
+        windows = _Taps(along[k], width)
         repeated = along[k].repeated(step)
-        if repeated.shape[0] != step * columns.weights.shape[0]:
+        if repeated.shape[0] != step * windows.weights.shape[0]:
             raise ValueError("every weight is repeated for each number of a pixel")
-        held.append((columns, repeated))
-        sides[k] = columns.taps
+        held.append((windows, repeated))
+        sides[k] = windows.taps
         spread[k] = &repeated[0]
-    result = np.empty((sets, SIDE, SIDE))
+    if len({taps.scale for taps in down}) > 1 or len({taps.scale for taps in along}) > 1:
+        raise ValueError("sets of windows of one side have one scale")
+    unit = down[0].unit
+    result = np.empty((ends, sets, SIDE, SIDE))
     small = result
     with nogil:
         if wide:
-            failed = hm_tent_wide(&numbers[0, 0], numbers.strides[0], length, step, &rows.taps, sides, sets, spread,
-                                  unit, &small[0, 0, 0])
+            failed = hm_tent_wide(&numbers[0, 0], numbers.strides[0], length, step, rows, ends, sides, sets, spread,
+                                  unit, &small[0, 0, 0, 0])
         else:
-            failed = hm_tent_portable(&numbers[0, 0], numbers.strides[0], length, step, &rows.taps, sides, sets,
-                                      spread, unit, &small[0, 0, 0])
+            failed = hm_tent_portable(&numbers[0, 0], numbers.strides[0], length, step, rows, ends, sides, sets,
+                                      spread, unit, &small[0, 0, 0, 0])
     if failed:
         raise MemoryError
     return result

@@ -29,11 +29,13 @@ static int hm_pixels_wide(void) { return 0; }
 
 #if defined(__GNUC__) || defined(__clang__)
 typedef double hm_four __attribute__((vector_size(32), aligned(8), may_alias));
+typedef uint32_t hm_quad __attribute__((vector_size(16), aligned(4), may_alias));
 #endif
 
 #define HM_SIDE 64
 #define HM_TILE 4096
 #define HM_GROUP_WEIGHT 257 /* 255 * 257 fits 16 bits */
+#define HM_NARROW_PAIRS 16  /* of rows under a window whose weights' sum is at most 257: a box of 16 px */
 #define HM_LANES 12         /* a multiple of the steps 1, 3 and 4 */
 #define HM_ROWS 32          /* rows that a running sum goes along together */
 
@@ -112,6 +114,40 @@ HM_BODY void hm_whole_rows(const uint8_t *rows, int64_t stride, int64_t count, c
             sums[i] = total[i];
 }
 
+#ifdef HM_PIXELS_AVX2
+/* Rows under one window of whole weights whose sum is at most 257: every sum fits 16 bits. */
+HM_WIDE static void hm_narrow_rows_wide(const uint8_t *rows, int64_t stride, int64_t count, const double *weights,
+                                        int64_t n, uint32_t *HM_RESTRICT sums)
+{
+    __m256i pairs[HM_NARROW_PAIRS];
+    int64_t x = 0;
+    for (int64_t y = 0; y < count; y += 2) {
+        const int first = (int)weights[y], second = y + 1 < count ? (int)weights[y + 1] : 0;
+        pairs[y / 2] = _mm256_set1_epi16((int16_t)(first | second << 8));
+    }
+    for (; x + 32 <= n; x += 32) {
+        __m256i low = _mm256_setzero_si256(), high = low;
+        for (int64_t y = 0; y < count; y += 2) {
+            const uint8_t *row = rows + y * stride + x;
+            const __m256i one = _mm256_loadu_si256((const __m256i *)row);
+            const __m256i other = y + 1 < count ? _mm256_loadu_si256((const __m256i *)(row + stride)) : one;
+            low = _mm256_add_epi16(low, _mm256_maddubs_epi16(_mm256_unpacklo_epi8(one, other), pairs[y / 2]));
+            high = _mm256_add_epi16(high, _mm256_maddubs_epi16(_mm256_unpackhi_epi8(one, other), pairs[y / 2]));
+        }
+        __m256i *out = (__m256i *)(sums + x);
+        _mm256_storeu_si256(out, _mm256_cvtepu16_epi32(_mm256_castsi256_si128(low)));
+        _mm256_storeu_si256(out + 1, _mm256_cvtepu16_epi32(_mm256_castsi256_si128(high)));
+        _mm256_storeu_si256(out + 2, _mm256_cvtepu16_epi32(_mm256_extracti128_si256(low, 1)));
+        _mm256_storeu_si256(out + 3, _mm256_cvtepu16_epi32(_mm256_extracti128_si256(high, 1)));
+    }
+    for (; x < n; x++) {
+        sums[x] = 0;
+        for (int64_t y = 0; y < count; y++)
+            sums[x] += (uint32_t)weights[y] * rows[y * stride + x];
+    }
+}
+#endif
+
 /* Rows under any window: products and sums are exact in doubles, then cut to multiples of 1 / unit. */
 HM_BODY void hm_cut_rows(const uint8_t *rows, int64_t stride, int64_t count, const double *weights, int64_t n,
                          double unit, double *HM_RESTRICT out)
@@ -159,44 +195,63 @@ HM_BODY void hm_dot(const double *HM_RESTRICT row, const double *HM_RESTRICT wei
    three numbers of anything after its end. */
 HM_BODY void hm_twice_summed(const uint32_t *sums, int64_t width, int step, uint32_t *HM_RESTRICT twice)
 {
-    uint32_t once[4] = {0, 0, 0, 0}, all[4] = {0, 0, 0, 0};
+#if defined(__GNUC__) || defined(__clang__)
+    hm_quad once = {0, 0, 0, 0}, all = {0, 0, 0, 0};
     for (int64_t x = 0; x < width; x++) {
+        all += once;
+        once += *(const hm_quad *)(sums + x * step);
+        *(hm_quad *)(twice + 4 * x + 4) = all;
+    }
+#else
+    uint32_t once[4] = {0, 0, 0, 0}, all[4] = {0, 0, 0, 0};
+    for (int64_t x = 0; x < width; x++)
         for (int c = 0; c < 4; c++) {
             all[c] += once[c];
             once[c] += sums[x * step + c];
             twice[4 * x + 4 + c] = all[c];
         }
-    }
+#endif
     for (int c = 0; c < 4; c++) {
         twice[c] = 0;
         twice[4 * width + 4 + c] = all[c] + once[c];
     }
 }
 
-/* Averages of the picture under all pairs of windows, as luma, for one set of rows' windows and several of columns'.
-   spread: for each set of columns' windows the weights, each repeated `step` times. small: sets of 64 x 64. */
-HM_BODY int hm_tent_body(const uint8_t *base, int64_t stride, int64_t length, int step, const hm_taps *down,
-                         const hm_taps *along, int sets, const double *const *spread, double unit, double *small)
+/* Averages of the picture under all pairs of windows, as luma, for some sets of rows' windows and some of columns'. Sets
+   of rows' windows go down side by side, as they look at nearly the same rows. spread: for each set of columns' windows the
+   weights, each repeated `step` times. small: (ends, sets, 64, 64). */
+HM_BODY int hm_tent_body(const uint8_t *base, int64_t stride, int64_t length, int step, const hm_taps *downs,
+                         int ends, const hm_taps *along, int sets, const double *const *spread, double unit, int wide,
+                         double *small)
 {
     const int64_t width = (length + (step == 4)) / step, box = hm_box(width);
-    const int narrow = down->scale <= 257.0 * 257.0, fits = narrow && down->scale * along->scale <= 16777216.0;
+    const int narrow = downs->scale <= 257.0 * 257.0, fits = narrow && downs->scale * along->scale <= 16777216.0;
     uint16_t *total = malloc(HM_TILE * sizeof *total);
     uint32_t *sums = calloc((size_t)length + 3, sizeof *sums);
     uint32_t *twice = malloc((size_t)(4 * width + 8) * sizeof *twice);
     double *row = malloc((size_t)length * sizeof *row);
-    double *cells = malloc((size_t)sets * HM_SIDE * HM_SIDE * sizeof *cells);
+    double *cells = malloc((size_t)(ends * sets) * HM_SIDE * HM_SIDE * sizeof *cells);
     int failed = !total || !sums || !twice || !row || !cells;
-    for (int64_t v = 0; !failed && v < down->n; v++) {
+    for (int64_t at = 0; !failed && at < HM_SIDE * ends; at++) {
+        const hm_taps *down = downs + at % ends;
+        const int64_t v = at / ends;
+        if (v >= down->n)
+            continue;
         const double *weights = down->weights + down->offsets[v];
         const uint8_t *rows = base + down->starts[v] * stride;
         int64_t count = down->stops[v] - down->starts[v];
         const int in_whole = down->whole[v] && narrow, in_sums = in_whole && fits;
-        for (int64_t at = 0; at < length; at += HM_TILE) {
-            int64_t n = length - at < HM_TILE ? length - at : HM_TILE;
-            if (in_whole)
-                hm_whole_rows(rows + at, stride, count, weights, n, total, sums + at);
+        for (int64_t x = 0; x < length; x += HM_TILE) {
+            int64_t n = length - x < HM_TILE ? length - x : HM_TILE;
+#ifdef HM_PIXELS_AVX2
+            if (wide && in_whole && down->scale <= HM_GROUP_WEIGHT)
+                hm_narrow_rows_wide(rows + x, stride, count, weights, n, sums + x);
             else
-                hm_cut_rows(rows + at, stride, count, weights, n, down->whole[v] && unit >= 1.0 ? 0.0 : unit, row + at);
+#endif
+            if (in_whole)
+                hm_whole_rows(rows + x, stride, count, weights, n, total, sums + x);
+            else
+                hm_cut_rows(rows + x, stride, count, weights, n, down->whole[v] && unit >= 1.0 ? 0.0 : unit, row + x);
         }
         if (in_sums)
             hm_twice_summed(sums, width, step, twice);
@@ -231,15 +286,15 @@ HM_BODY int hm_tent_body(const uint8_t *base, int64_t stride, int64_t length, in
                     luma += part[1] * 0.587;
                     luma += part[2] * 0.114;
                 }
-                cells[(set * HM_SIDE + v) * HM_SIDE + h] = luma / scale;
+                cells[((at % ends * sets + set) * HM_SIDE + v) * HM_SIDE + h] = luma / scale;
             }
         }
     }
-    for (int set = 0; !failed && set < sets; set++)
+    for (int pair = 0; !failed && pair < ends * sets; pair++)
         for (int i = 0; i < HM_SIDE; i++)
             for (int j = 0; j < HM_SIDE; j++)
-                small[(set * HM_SIDE + i) * HM_SIDE + j] =
-                    cells[(set * HM_SIDE + down->cells[i]) * HM_SIDE + along[set].cells[j]];
+                small[(pair * HM_SIDE + i) * HM_SIDE + j] =
+                    cells[(pair * HM_SIDE + downs[pair / sets].cells[i]) * HM_SIDE + along[pair % sets].cells[j]];
     free(total);
     free(sums);
     free(twice);
@@ -658,54 +713,68 @@ HM_BODY void hm_opponent(const uint16_t *HM_RESTRICT red, const uint16_t *HM_RES
     }
 }
 
+HM_BODY void hm_sum4(uint16_t *HM_RESTRICT total, const uint8_t *HM_RESTRICT a, const uint8_t *HM_RESTRICT b,
+                     const uint8_t *HM_RESTRICT c, const uint8_t *HM_RESTRICT d, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        total[i] = (uint16_t)(a[i] + b[i] + c[i] + d[i]);
+}
+
+HM_BODY uint64_t hm_four_sums(const uint16_t *sums)
+{
+    uint64_t four;
+    memcpy(&four, sums, sizeof four);
+    return four;
+}
+
+/* Sums of cells from sums of their rows: four side by side in one word, of which the fourth is not looked at; none
+   outgrows its 16 bits. */
+HM_BODY void hm_fold(const uint16_t *HM_RESTRICT sums, int64_t jump, const int64_t *ahead, int64_t columns, int64_t wide,
+                     uint16_t *HM_RESTRICT means)
+{
+    for (int64_t x = 0; x < wide; x++) {
+        uint16_t parts[4];
+        uint64_t total = hm_four_sums(sums + x * jump);
+        for (int64_t k = 1; k < columns; k++)
+            total += hm_four_sums(sums + x * jump + ahead[k]);
+        memcpy(parts, &total, sizeof parts);
+        for (int c = 0; c < 3; c++)
+            means[c * wide + x] = parts[c];
+    }
+}
+
 HM_BODY int hm_cells_body(const uint8_t *base, int64_t stride, int step, int64_t tall, int64_t wide, int64_t down,
                           int64_t across, int16_t *out)
 {
     const int64_t rows = down < 4 ? down : 4, columns = across < 4 ? across : 4, jump = across * step;
     const int64_t length = wide * jump - (step == 4), plane = tall * wide;
     const float count = (float)(rows * columns);
-    uint16_t *sums = malloc((size_t)length * sizeof *sums), *folded = malloc((size_t)length * sizeof *folded);
-    uint16_t *means = malloc((size_t)(3 * wide) * sizeof *means);
-    int failed = !sums || !folded || !means;
+    uint16_t *sums = calloc((size_t)length + 4, sizeof *sums), *means = malloc((size_t)(3 * wide) * sizeof *means);
+    int failed = !sums || !means;
     int64_t ahead[4] = {0, 0, 0, 0};
     for (int64_t k = 0; k < columns; k++)
         ahead[k] = k * across / columns * step;
-    const int64_t last = ahead[columns - 1], usable = length - last;
     for (int64_t y = 0; !failed && y < tall; y++) {
-        const uint8_t *HM_RESTRICT first = base + y * down * stride;
+        const uint8_t *first = base + y * down * stride;
         if (rows == 4) {
-            const uint8_t *HM_RESTRICT b = first + down / 4 * stride, *HM_RESTRICT c = first + down / 2 * stride;
-            const uint8_t *HM_RESTRICT d = first + 3 * down / 4 * stride;
-            for (int64_t i = 0; i < length; i++)
-                sums[i] = (uint16_t)(first[i] + b[i] + c[i] + d[i]);
+            const uint8_t *half = first + down / 2 * stride;
+            hm_sum4(sums, first, first + down / 4 * stride, half, first + 3 * down / 4 * stride, length);
         } else {
-            for (int64_t i = 0; i < length; i++)
-                sums[i] = first[i];
-            for (int64_t k = 1; k < rows; k++) {
-                const uint8_t *HM_RESTRICT row = first + k * down / rows * stride;
-                for (int64_t i = 0; i < length; i++)
-                    sums[i] = (uint16_t)(sums[i] + row[i]);
+            memset(sums, 0, (size_t)length * sizeof *sums);
+            for (int64_t k = 0; k < rows; k++)
+                hm_add1(sums, first + k * down / rows * stride, 1, length);
+        }
+        if (step == 1)
+            for (int64_t x = 0; x < wide; x++) {
+                int total = 0;
+                for (int64_t k = 0; k < columns; k++)
+                    total += sums[x * jump + ahead[k]];
+                means[x] = (uint16_t)total;
             }
-        }
-        const uint16_t *from = sums;
-        if (columns == 4 && jump <= 32) {
-            for (int64_t i = 0; i < usable; i++)
-                folded[i] = (uint16_t)(sums[i] + sums[i + ahead[1]] + sums[i + ahead[2]] + sums[i + last]);
-            from = folded;
-        }
-        for (int c = 0; c < (step == 1 ? 1 : 3); c++) {
-            uint16_t *HM_RESTRICT mean = means + c * wide;
-            if (from == folded)
-                for (int64_t x = 0; x < wide; x++)
-                    mean[x] = folded[x * jump + c];
-            else
-                for (int64_t x = 0; x < wide; x++) {
-                    int total = 0;
-                    for (int64_t k = 0; k < columns; k++)
-                        total += sums[x * jump + ahead[k] + c];
-                    mean[x] = (uint16_t)total;
-                }
-        }
+        else if (columns == 4)
+            hm_fold(sums, jump, ahead, 4, wide, means);
+        else
+            hm_fold(sums, jump, ahead, columns, wide, means);
         int16_t *cells = out + y * wide;
         if (step == 1)
             for (int64_t x = 0; x < wide; x++)
@@ -714,7 +783,6 @@ HM_BODY int hm_cells_body(const uint8_t *base, int64_t stride, int step, int64_t
             hm_opponent(means, means + wide, means + 2 * wide, wide, count, cells, cells + plane, cells + 2 * plane);
     }
     free(sums);
-    free(folded);
     free(means);
     return failed;
 }
@@ -726,10 +794,10 @@ HM_BODY int hm_cells_body(const uint8_t *base, int64_t stride, int step, int64_t
     HM_WIDE static RESULT NAME##_wide PARAMETERS { WIDE; }
 
 HM_TWICE(int, hm_tent,
-         (const uint8_t *base, int64_t stride, int64_t length, int step, const hm_taps *down, const hm_taps *along,
-          int sets, const double *const *spread, double unit, double *small),
-         return hm_tent_body(base, stride, length, step, down, along, sets, spread, unit, small),
-         return hm_tent_body(base, stride, length, step, down, along, sets, spread, unit, small))
+         (const uint8_t *base, int64_t stride, int64_t length, int step, const hm_taps *downs, int ends,
+          const hm_taps *along, int sets, const double *const *spread, double unit, double *small),
+         return hm_tent_body(base, stride, length, step, downs, ends, along, sets, spread, unit, 0, small),
+         return hm_tent_body(base, stride, length, step, downs, ends, along, sets, spread, unit, 1, small))
 
 HM_TWICE(void, hm_transform_double, (const double *small, const double *cosines, double *out),
          hm_transform_double_body(small, cosines, out), hm_transform_double_body(small, cosines, out))

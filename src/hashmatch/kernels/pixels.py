@@ -93,7 +93,7 @@ def with_fourth_byte(pixels: npt.NDArray[Any]) -> Bytes | None:
     return None
 
 
-def tent_averages(pixels: npt.NDArray[Any], down: Taps, along: tuple[Taps, ...]) -> Floats:
+def tent_averages(pixels: npt.NDArray[Any], down: tuple[Taps, ...], along: tuple[Taps, ...]) -> Floats:
     """`reference_pixels.tent_averages` of an (H, W, 3) or (H, W) uint8 picture of any strides."""
     averages: Floats = _chosen.tent_averages(*in_memory_order(pixels), down, along)
     return averages

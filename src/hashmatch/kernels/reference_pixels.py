@@ -107,7 +107,7 @@ def _repeated(taps: Taps, step: int) -> Floats:
     return weights
 
 
-def tent_averages(numbers: Bytes, step: int, down: Taps, along: tuple[Taps, ...]) -> Floats:
+def tent_averages(numbers: Bytes, step: int, down: tuple[Taps, ...], along: tuple[Taps, ...]) -> Floats:
     """Average a picture under every pair of a window of its height and one of its width.
 
     Parameters
@@ -116,21 +116,25 @@ def tent_averages(numbers: Bytes, step: int, down: Taps, along: tuple[Taps, ...]
         Rows of numbers.
     step : int
         1, 3 or 4 numbers a pixel.
-    down : Taps
-        Windows of the height.
+    down : tuple of Taps
+        One or two sets of windows of the height.
     along : tuple of Taps
         One or two sets of windows of the width.
 
     Returns
     -------
-    (len(along), 64, 64) float64 array
+    (len(down), len(along), 64, 64) float64 array
         Luma, 0.0 to 255.0: ``(0.299 r + 0.587 g) + 0.114 b`` of the sums, over both scales.
 
     Notes
     -----
     Cost: one conversion and one multiplication for each number. Memory: 64 rows of sums and at most 4 MB of rows.
     """
-    sums = _row_sums(numbers, down)
+    return np.stack([_averages(_row_sums(numbers, taps), step, taps, along) for taps in down])
+
+
+def _averages(sums: Floats, step: int, down: Taps, along: tuple[Taps, ...]) -> Floats:
+    """Average the sums of rows under the windows of the width: (len(along), 64, 64)."""
     rows_of = down.cells
     averages = np.empty((len(along), SIDE, SIDE))
     for out, taps in zip(averages, along, strict=True):

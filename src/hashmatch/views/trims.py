@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hashmatch.hashers.base import check_pixels
+from hashmatch.kernels.borders import off_middle
 from hashmatch.views import _edges
-from hashmatch.views._edges import SIDES, Edge, Small, from_side
+from hashmatch.views._edges import SIDES, Cells, Edge, Small, from_side
 from hashmatch.views._seams import smooth_edges
 
 __all__ = ["Trim", "TrimKind", "find_trims"]
@@ -219,47 +220,33 @@ def _are_near(one: Box, other: Box, size: tuple[int, int]) -> bool:
 
 def _is_plain(small: Small, box: Box) -> bool:
     """Whether nearly all of a box is of one colour."""
-    x0, y0, x1, y1 = _edges.cells_of(box, small)
-    content = small.colours[:, y0:y1:2, x0:x1:2].reshape(len(small.colours), -1)
-    if content.size == 0:
-        return True
-    middle = np.array([_middle(values) for values in content], dtype=content.dtype)
-    return bool((np.abs(content - middle[:, None]) > _FLAT).any(axis=0).mean() < _LEAST_CONTENT)
-
-
-def _middle(values: npt.NDArray[Any]) -> int:
-    """Median of whole numbers of a small range, the upper of two; counted, since a partition is slow where many tie."""
-    least = int(values.min())
-    below = np.cumsum(np.bincount(values - least))
-    return least + int(np.searchsorted(below, values.size // 2, side="right"))
+    content = small.part(_edges.cells_of(box, small))[:, ::2, ::2]
+    n_cells = content.shape[1] * content.shape[2]
+    return n_cells == 0 or bool(off_middle(content, _FLAT) / n_cells < _LEAST_CONTENT)
 
 
 def _peel(small: Small, box: Box, before: _Stage | None) -> Iterator[_Edges]:
     """Find the outermost layer of borders inside a box; where its colour leaves doubt, also what seams say."""
-    x0, y0, x1, y1 = _edges.cells_of(box, small)
-    if min(x1 - x0, y1 - y0) < _LEAST_CELLS:
+    cells = _edges.cells_of(box, small)
+    shape = (cells[3] - cells[1], cells[2] - cells[0])
+    if min(shape) < _LEAST_CELLS:
         return
-    colours = small.colours[:, y0:y1, x0:x1]
     edges: _Edges = {}
     for side in SIDES:
-        across = side in ("left", "right")
-        edge = _edges.colour_edge(from_side(colours, side), small.cell[across], bands=not across)
+        edge = _edges.colour_edge(small, cells, side)
         if edge is not None:
             edges[side] = edge
-    layer = _one_colour(edges, colours.shape[1:])
+    layer = _one_colour(edges, shape)
     if len(layer) > 1 and all(edge.kind == "plain" for edge in layer.values()):
-        layer = _completed(layer, colours, small)
+        layer = _completed(layer, cells, small)
     paired = any(one in layer and other in layer for one, other in _PAIRS)
     clear = paired and max(edge.contrast for edge in layer.values()) >= _CONTRAST
     if layer and (before is not None or clear):
         yield layer
         return
     smooth = before.smooth if before else set()
-    pairs = [
-        smooth_edges(from_side(colours, one), from_side(colours, other)) if one not in smooth else []
-        for one, other in _PAIRS
-    ]
-    seams = _seam_layers(pairs[0], pairs[1], _SECOND_SEAM if smooth else _SEAM, colours.shape[1:], small.cell)
+    pairs = [smooth_edges(small, cells, pair) if pair[0] not in smooth else [] for pair in _PAIRS]
+    seams = _seam_layers(pairs[0], pairs[1], _SECOND_SEAM if smooth else _SEAM, shape, small.cell)
     is_faint = all(edge.contrast < _CONTRAST for edge in layer.values())
     if seams and is_faint and seams[0][0] >= _CLEAR_SEAM and layer.keys() <= seams[0][1].keys():
         yield seams[0][1]
@@ -269,24 +256,24 @@ def _peel(small: Small, box: Box, before: _Stage | None) -> Iterator[_Edges]:
     yield from (edges for _, edges in seams)
 
 
-def _completed(layer: _Edges, colours: npt.NDArray[Any], small: Small) -> _Edges:
+def _completed(layer: _Edges, cells: Cells, small: Small) -> _Edges:
     """Look again, and less strictly, for the sides that are missing where a frame of one colour goes round."""
     found = dict(layer)
     for side, opposite in _OPPOSITE:
         if side in layer:
             continue
-        across = side in ("left", "right")
-        lines = from_side(colours, side)
-        cells = [(edge.first, small.cell[other in ("left", "right")]) for other, edge in layer.items()]
-        hints = sorted({round(first * cell / small.cell[across]) for first, cell in cells})
+        own = small.cell[side in ("left", "right")]
+        depths = [(edge.first, small.cell[other in ("left", "right")]) for other, edge in layer.items()]
+        hints = sorted({round(first * cell / own) for first, cell in depths})
         for hint in hints:
-            edge = _edges.colour_edge(lines, small.cell[across], bands=not across, near=hint)
+            edge = _edges.colour_edge(small, cells, side, near=hint)
             if edge is not None and edge.strength >= _FRAME_SURE and _alike(edge, next(iter(layer.values()))):
                 found[side] = edge
                 break
         else:
             model = layer.get(opposite)
-            if len(layer) == 3 and max(hints) - min(hints) <= 2 and model is not None and _is_calm(lines, model):
+            alike = len(layer) == 3 and max(hints) - min(hints) <= 2
+            if alike and model is not None and _is_calm(small.lines(side, cells), model):
                 found[side] = model
     return found
 
