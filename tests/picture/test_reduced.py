@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,6 +53,32 @@ def test_the_hash_is_near() -> None:
     data = saved(2100, 2600)
     whole, part = (np.frombuffer(hash_image(data, "pdq", decode=p).data, np.uint8) for p in (DecodePolicy(), REDUCED))
     assert int(np.bitwise_count(whole ^ part).sum()) <= 12
+
+
+@pytest.mark.parametrize("options", [{}, {"keep_rgb": True}, {"progressive": True}, {"subsampling": 0}])
+def test_brightness_is_that_of_the_colours(options: dict[str, Any]) -> None:
+    """What is given in grey is the brightness of the same picture reduced in colours, however the file holds them."""
+    stream = io.BytesIO()
+    Image.fromarray(picture("photo", 11_900_001, (1100, 1300))).save(stream, "JPEG", quality=90, **options)
+    (raster,) = iter_rasters(stream.getvalue(), REDUCED)
+    assert raster.pixels.strides[2] == 0
+    coloured = Image.open(io.BytesIO(stream.getvalue()))
+    coloured.draft(None, (650, 550))
+    luma = np.asarray(coloured).astype(np.float64) @ (0.299, 0.587, 0.114)
+    away = np.abs(luma - raster.pixels[:, :, 0])
+    assert np.percentile(away, 99) <= 1.5  # beyond black and white colours are cut, brightness is not
+    assert away.mean() < 0.5
+
+
+def test_grey_and_cmyk_are_reduced_too() -> None:
+    """A grey file stays grey, and inks become the colours that they are."""
+    whole = Image.fromarray(picture("photo", 11_900_002, (1100, 1300)))
+    for mode, step in (("L", 0), ("CMYK", 1)):
+        stream = io.BytesIO()
+        whole.convert(mode).save(stream, "JPEG")
+        (raster,) = iter_rasters(stream.getvalue(), REDUCED)
+        assert raster.pixels.shape == (550, 650, 3)
+        assert raster.pixels.strides[2] == step
 
 
 def test_it_is_said() -> None:

@@ -49,9 +49,9 @@ class DecodePolicy:
         picture (`MatchReport.partial`); without a match the outcome is unreadable, as ever. Hashes that are kept
         (`fingerprint`, `hash_image`) are never made of part of a picture.
     reduced : bool
-        Whether a large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, as far as the shorter side keeps 512 px: much
-        faster, and the hash lies some bits away from that of the whole picture. For searching, not for making lists;
-        sizes and places are then those of the reduced picture.
+        Whether a large JPEG is decoded in grey at 1/2, 1/4 or 1/8 of its size, as far as the shorter side keeps 512 px:
+        much faster, and the hash lies some bits away from that of the whole picture. For searching, not for making
+        lists; sizes and places are then those of the reduced picture, and borders that only colour tells are not seen.
 
     Raises
     ------
