@@ -1,5 +1,6 @@
-/* The loops of _native_borders.pyx. Bodies over many samples are compiled twice: portable, and for AVX2 where the compiler
-   can. Sums are of whole numbers, and what is divided then rounds as in reference_borders.py, so both give the same bits. */
+/* The loops of _native_borders.pyx. Bodies over many samples are compiled twice: portable, and for AVX2 where the
+   compiler can. Sums are of whole numbers, and what is divided then rounds as in reference_borders.py, so both give the
+   same bits. */
 #ifndef HASHMATCH_BORDERS_H
 #define HASHMATCH_BORDERS_H
 
@@ -272,7 +273,8 @@ HM_BODY int hm_seams_body(const hm_lines *lines, const hm_seam_rule *rule, doubl
                         usual[p] = before[p] > usual[p] ? before[p] : usual[p];
                 }
                 hm_steps_between(lines, k + 1, k - 1, rule->skip, inner, twice);
-                const int64_t once = hm_eighths(single + k * inner, usual, inner), both = hm_eighths(twice, usual, inner);
+                const int64_t once = hm_eighths(single + k * inner, usual, inner);
+                const int64_t both = hm_eighths(twice, usual, inner);
                 const float clear = (float)((double)(once > both ? once : both) / (double)(8 * inner));
                 strength = (double)clear > strength ? (double)clear : strength;
             }
@@ -340,8 +342,8 @@ HM_BODY void hm_opponent_line(const hm_strip *strip, int64_t k, int16_t *values)
 }
 
 /* colour: NULL, or in sixteenths; tolerance: in HM_PARTs of those; profile: as reference_borders.step_profile says. */
-HM_BODY int hm_profile_body(const hm_strip *strip, const int16_t *colour, int32_t tolerance, int64_t tail, int32_t change,
-                            int64_t *profile)
+HM_BODY int hm_profile_body(const hm_strip *strip, const int16_t *colour, int32_t tolerance, int64_t tail,
+                            int32_t change, int64_t *profile)
 {
     const int64_t n = strip->lines, m = strip->samples, channels = strip->channels;
     int16_t *values = malloc((size_t)(2 * channels * m) * sizeof *values);

@@ -33,9 +33,8 @@ typedef uint32_t hm_quad __attribute__((vector_size(16), aligned(4), may_alias))
 #endif
 
 #define HM_SIDE 64
-#define HM_TILE 4096
+#define HM_TILE 16384
 #define HM_GROUP_WEIGHT 257 /* 255 * 257 fits 16 bits */
-#define HM_NARROW_PAIRS 16  /* of rows under a window whose weights' sum is at most 257: a box of 16 px */
 #define HM_LANES 12         /* a multiple of the steps 1, 3 and 4 */
 #define HM_ROWS 32          /* rows that a running sum goes along together */
 
@@ -115,36 +114,66 @@ HM_BODY void hm_whole_rows(const uint8_t *rows, int64_t stride, int64_t count, c
 }
 
 #ifdef HM_PIXELS_AVX2
-/* Rows under one window of whole weights whose sum is at most 257: every sum fits 16 bits. */
-HM_WIDE static void hm_narrow_rows_wide(const uint8_t *rows, int64_t stride, int64_t count, const double *weights,
-                                        int64_t n, uint32_t *HM_RESTRICT sums)
+/* The same for weights up to 64, two rows in one multiplication. Of every 32 numbers `total` holds 0 to 7, 16 to 23,
+   8 to 15 and 24 to 31, as unpacking leaves them; what is over at the end of a row is left to the loop above. */
+HM_WIDE static void hm_flush_wide(uint32_t *HM_RESTRICT sums, const uint16_t *HM_RESTRICT total, int64_t n, int added)
 {
-    __m256i pairs[HM_NARROW_PAIRS];
-    int64_t x = 0;
-    for (int64_t y = 0; y < count; y += 2) {
-        const int first = (int)weights[y], second = y + 1 < count ? (int)weights[y + 1] : 0;
-        pairs[y / 2] = _mm256_set1_epi16((int16_t)(first | second << 8));
-    }
-    for (; x + 32 <= n; x += 32) {
-        __m256i low = _mm256_setzero_si256(), high = low;
-        for (int64_t y = 0; y < count; y += 2) {
-            const uint8_t *row = rows + y * stride + x;
-            const __m256i one = _mm256_loadu_si256((const __m256i *)row);
-            const __m256i other = y + 1 < count ? _mm256_loadu_si256((const __m256i *)(row + stride)) : one;
-            low = _mm256_add_epi16(low, _mm256_maddubs_epi16(_mm256_unpacklo_epi8(one, other), pairs[y / 2]));
-            high = _mm256_add_epi16(high, _mm256_maddubs_epi16(_mm256_unpackhi_epi8(one, other), pairs[y / 2]));
+    for (int64_t i = 0; i < n; i += 32)
+        for (int64_t k = 0; k < 4; k++) {
+            const int64_t from = i + (k % 2) * 16 + (k / 2) * 8;
+            __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(total + from)));
+            __m256i *out = (__m256i *)(sums + i + 8 * k);
+            if (added)
+                wide = _mm256_add_epi32(wide, _mm256_loadu_si256(out));
+            _mm256_storeu_si256(out, wide);
         }
-        __m256i *out = (__m256i *)(sums + x);
-        _mm256_storeu_si256(out, _mm256_cvtepu16_epi32(_mm256_castsi256_si128(low)));
-        _mm256_storeu_si256(out + 1, _mm256_cvtepu16_epi32(_mm256_castsi256_si128(high)));
-        _mm256_storeu_si256(out + 2, _mm256_cvtepu16_epi32(_mm256_extracti128_si256(low, 1)));
-        _mm256_storeu_si256(out + 3, _mm256_cvtepu16_epi32(_mm256_extracti128_si256(high, 1)));
+}
+
+HM_WIDE static void hm_whole_rows_wide(const uint8_t *rows, int64_t stride, int64_t count, const double *weights,
+                                       int64_t n, uint16_t *HM_RESTRICT total, uint32_t *HM_RESTRICT sums)
+{
+    int flushed = 0, pending = 0;
+    const int64_t even = n / 32 * 32;
+    for (int64_t y = 0; y < count;) {
+        int w[4] = {0, 0, 0, 0}, taken = 0, weight = 0;
+        while (taken < 4 && y + taken < count) {
+            const int next = (int)weights[y + taken];
+            if (taken && pending + weight + next > HM_GROUP_WEIGHT)
+                break;
+            w[taken++] = next;
+            weight += next;
+        }
+        if (pending + weight > HM_GROUP_WEIGHT) {
+            hm_flush_wide(sums, total, even, flushed);
+            flushed = 1;
+            pending = 0;
+        }
+        const uint8_t *a = rows + y * stride, *b = taken > 1 ? a + stride : a;
+        const uint8_t *c = taken > 2 ? b + stride : a, *d = taken > 3 ? c + stride : a;
+        const __m256i first = _mm256_set1_epi16((int16_t)(w[0] | w[1] << 8));
+        const __m256i second = _mm256_set1_epi16((int16_t)(w[2] | w[3] << 8));
+        for (int64_t i = 0; i < even; i += 32) {
+            const __m256i one = _mm256_loadu_si256((const __m256i *)(a + i));
+            const __m256i two = _mm256_loadu_si256((const __m256i *)(b + i));
+            const __m256i three = _mm256_loadu_si256((const __m256i *)(c + i));
+            const __m256i four = _mm256_loadu_si256((const __m256i *)(d + i));
+            __m256i *out = (__m256i *)(total + i);
+            __m256i low = _mm256_maddubs_epi16(_mm256_unpacklo_epi8(one, two), first);
+            __m256i high = _mm256_maddubs_epi16(_mm256_unpackhi_epi8(one, two), first);
+            low = _mm256_add_epi16(low, _mm256_maddubs_epi16(_mm256_unpacklo_epi8(three, four), second));
+            high = _mm256_add_epi16(high, _mm256_maddubs_epi16(_mm256_unpackhi_epi8(three, four), second));
+            if (pending) {
+                low = _mm256_add_epi16(low, _mm256_loadu_si256(out));
+                high = _mm256_add_epi16(high, _mm256_loadu_si256(out + 1));
+            }
+            _mm256_storeu_si256(out, low);
+            _mm256_storeu_si256(out + 1, high);
+        }
+        pending += weight;
+        y += taken;
     }
-    for (; x < n; x++) {
-        sums[x] = 0;
-        for (int64_t y = 0; y < count; y++)
-            sums[x] += (uint32_t)weights[y] * rows[y * stride + x];
-    }
+    hm_flush_wide(sums, total, even, flushed);
+    hm_whole_rows(rows + even, stride, count, weights, n - even, total, sums + even);
 }
 #endif
 
@@ -217,9 +246,9 @@ HM_BODY void hm_twice_summed(const uint32_t *sums, int64_t width, int step, uint
     }
 }
 
-/* Averages of the picture under all pairs of windows, as luma, for some sets of rows' windows and some of columns'. Sets
-   of rows' windows go down side by side, as they look at nearly the same rows. spread: for each set of columns' windows the
-   weights, each repeated `step` times. small: (ends, sets, 64, 64). */
+/* Averages of the picture under all pairs of windows, as luma, for some sets of rows' windows and some of columns'.
+   Sets of rows' windows go down side by side, as they look at nearly the same rows. spread: for each set of columns' windows
+   the weights, each repeated `step` times. small: (ends, sets, 64, 64). */
 HM_BODY int hm_tent_body(const uint8_t *base, int64_t stride, int64_t length, int step, const hm_taps *downs,
                          int ends, const hm_taps *along, int sets, const double *const *spread, double unit, int wide,
                          double *small)
@@ -244,8 +273,8 @@ HM_BODY int hm_tent_body(const uint8_t *base, int64_t stride, int64_t length, in
         for (int64_t x = 0; x < length; x += HM_TILE) {
             int64_t n = length - x < HM_TILE ? length - x : HM_TILE;
 #ifdef HM_PIXELS_AVX2
-            if (wide && in_whole && down->scale <= HM_GROUP_WEIGHT)
-                hm_narrow_rows_wide(rows + x, stride, count, weights, n, sums + x);
+            if (wide && in_whole && down->scale <= 64.0 * 64.0)
+                hm_whole_rows_wide(rows + x, stride, count, weights, n, total, sums + x);
             else
 #endif
             if (in_whole)
@@ -386,7 +415,7 @@ static void hm_middle(double *values, double *below, double *above)
     *above = next;
 }
 
-/* 256 bits over the lower of the two middle coefficients, the highest coefficient first, and the gap between the two. */
+/* 256 bits over the lower of the two middle coefficients, the highest first, and the gap between the two. */
 static double hm_decide(const double *coefficients, uint8_t *code)
 {
     double values[256], below, above;
@@ -729,8 +758,8 @@ HM_BODY uint64_t hm_four_sums(const uint16_t *sums)
 
 /* Sums of cells from sums of their rows: four side by side in one word, of which the fourth is not looked at; none
    outgrows its 16 bits. */
-HM_BODY void hm_fold(const uint16_t *HM_RESTRICT sums, int64_t jump, const int64_t *ahead, int64_t columns, int64_t wide,
-                     uint16_t *HM_RESTRICT means)
+HM_BODY void hm_fold(const uint16_t *HM_RESTRICT sums, int64_t jump, const int64_t *ahead, int64_t columns,
+                     int64_t wide, uint16_t *HM_RESTRICT means)
 {
     for (int64_t x = 0; x < wide; x++) {
         uint16_t parts[4];
