@@ -3,6 +3,7 @@
 #ifndef HASHMATCH_GUIDED_H
 #define HASHMATCH_GUIDED_H
 
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,24 +50,28 @@ HM_INLINE void hm_keys_body(const float *odds, const float *size, const float *s
                             int64_t n_subsets, int flips, int64_t stride, uint32_t *keys, float *chances)
 {
     float cost[1 << HM_MOST_FLIPS], chance = 0.0f;
-    uint32_t flipped[1 << HM_MOST_FLIPS], key = 0, taken = 0;
+    uint32_t flipped[1 << HM_MOST_FLIPS], key = 0;
+    float left[HM_MOST_BITS]; /* sizes of the bits not taken yet; no size is infinite */
     int64_t s;
     int i, j;
     for (i = 0; i < bits; i++) {
         chance = chance + sure[i];
         key |= (uint32_t)(odds[i] > 0.0f) << i;
+        left[i] = size[i];
     }
     cost[0] = 0.0f;
     flipped[0] = 0;
     for (i = 0; i < flips; i++) {
-        int least = -1, half = 1 << i;
-        float step;
+        int least = 0, half = 1 << i;
+        float step = left[0];
         uint32_t bit;
-        for (j = 0; j < bits; j++)
-            if (!(taken >> j & 1) && (least < 0 || size[j] < size[least])) least = j;
+        for (j = 1; j < bits; j++) {
+            const int lower = left[j] < step;
+            step = lower ? left[j] : step;
+            least = lower ? j : least;
+        }
         bit = (uint32_t)1 << least;
-        taken |= bit;
-        step = size[least];
+        left[least] = INFINITY;
         for (j = 0; j < half; j++) {
             cost[half + j] = cost[j] + step;
             flipped[half + j] = flipped[j] | bit;

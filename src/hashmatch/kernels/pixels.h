@@ -246,9 +246,23 @@ HM_BODY void hm_twice_summed(const uint32_t *sums, int64_t width, int step, uint
     }
 }
 
+HM_BODY void hm_luma(double parts[4][HM_SIDE], int64_t n, int step, double scale, double *HM_RESTRICT out)
+{
+    if (step == 1)
+        for (int64_t h = 0; h < n; h++)
+            out[h] = parts[0][h] / scale;
+    else
+        for (int64_t h = 0; h < n; h++) {
+            double luma = parts[0][h] * 0.299;
+            luma += parts[1][h] * 0.587;
+            luma += parts[2][h] * 0.114;
+            out[h] = luma / scale;
+        }
+}
+
 /* Averages of the picture under all pairs of windows, as luma, for some sets of rows' windows and some of columns'.
-   Sets of rows' windows go down side by side, as they look at nearly the same rows. spread: for each set of columns' windows
-   the weights, each repeated `step` times. small: (ends, sets, 64, 64). */
+   Sets of rows' windows go down side by side, as they look at nearly the same rows. spread: for each set of columns'
+   windows the weights, each repeated `step` times. small: (ends, sets, 64, 64). */
 HM_BODY int hm_tent_body(const uint8_t *base, int64_t stride, int64_t length, int step, const hm_taps *downs,
                          int ends, const hm_taps *along, int sets, const double *const *spread, double unit, int wide,
                          double *small)
@@ -289,7 +303,7 @@ HM_BODY int hm_tent_body(const uint8_t *base, int64_t stride, int64_t length, in
                 row[i] = (double)(int32_t)sums[i]; /* at most 255 * 257^2 */
         for (int set = 0; set < sets; set++) {
             const hm_taps *taps = along + set;
-            double scale = down->scale * taps->scale;
+            double parts[4][HM_SIDE];
             for (int64_t h = 0; h < taps->n; h++) {
                 double part[4] = {0.0, 0.0, 0.0, 0.0};
                 int64_t first = taps->starts[h] * step, last = taps->stops[h] * step;
@@ -309,14 +323,11 @@ HM_BODY int hm_tent_body(const uint8_t *base, int64_t stride, int64_t length, in
                     for (int j = 0; j < HM_LANES; j++)
                         part[j % step] += lanes[j];
                 }
-                double luma = part[0];
-                if (step > 1) {
-                    luma = part[0] * 0.299;
-                    luma += part[1] * 0.587;
-                    luma += part[2] * 0.114;
-                }
-                cells[((at % ends * sets + set) * HM_SIDE + v) * HM_SIDE + h] = luma / scale;
+                for (int c = 0; c < 4; c++)
+                    parts[c][h] = part[c];
             }
+            hm_luma(parts, taps->n, step, down->scale * taps->scale,
+                    cells + ((at % ends * sets + set) * HM_SIDE + v) * HM_SIDE);
         }
     }
     for (int pair = 0; !failed && pair < ends * sets; pair++)

@@ -30,7 +30,7 @@ from hashmatch.views.climb import Fit, climb, score_at
 from hashmatch.views.margin import Support, support
 from hashmatch.views.small import Floats, turn_small
 from hashmatch.views.soft import COARSE, certainties, flat_bits, score
-from hashmatch.views.uncrop import THOROUGH_GRID, Grid, unseen_share, view_coefficients
+from hashmatch.views.uncrop import THOROUGH_GRID, AxisCut, Grid, unseen_share, view_coefficients
 
 __all__ = ["CropSearch", "Found", "guided_index", "restored_guided", "write_guided"]
 
@@ -264,7 +264,7 @@ class CropSearch:
             Score at that view, nats.
         """
         cuts = self.grid.axis_cuts
-        odds = certainties(view_coefficients(small, cuts, cuts), unseen_share(cuts, cuts), COARSE).reshape(-1, 256)
+        odds = certainties(view_coefficients(small, cuts, cuts), _unseen_share_of(cuts), COARSE).reshape(-1, 256)
         views, positions, distances = self._probed(odds, index)
         if withdrawn is not None:
             listed = (~withdrawn[positions]).nonzero()[0]
@@ -309,6 +309,14 @@ def _is_rare(fit: Fit) -> bool:
     """Whether a cut is of a kind that chance finds oftener than anybody makes it."""
     cuts = (*fit.columns, *fit.rows)
     return min(cuts) < _OUTSIDE or min(max(fit.columns), max(fit.rows)) > _MUCH
+
+
+@lru_cache(maxsize=4)
+def _unseen_share_of(cuts: tuple[AxisCut, ...]) -> Floats:
+    """`unseen_share` of every pair of some cuts, which is the same for every query; read-only."""
+    share = unseen_share(cuts, cuts)
+    share.setflags(write=False)
+    return share
 
 
 @lru_cache(maxsize=16)
