@@ -173,9 +173,10 @@ HM_BODY int hm_rises_body(const hm_lines *lines, const int16_t *colour, const in
                           double ground, double *full, double *rises)
 {
     const int64_t n = lines->lines, m = lines->samples, inner = m - 2 * skip;
-    int16_t *room = malloc((size_t)(m + 2 * inner) * sizeof *room), *ahead = room + m, *change = ahead + inner;
+    int16_t *room = malloc((size_t)(m + 2 * inner) * sizeof *room);
     if (!room)
         return 1;
+    int16_t *ahead = room + m, *change = ahead + inner;
     for (int64_t t = 0; t < tolerances; t++)
         memset(rises + t * n, 0, (size_t)n * sizeof *rises);
     for (int64_t k = 0; k < n; k++) {
