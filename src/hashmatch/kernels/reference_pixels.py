@@ -9,6 +9,7 @@ order of the additions does not show, whatever BLAS or processor. Other floats a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -88,7 +89,7 @@ class Taps:
     @property
     def unit(self) -> float:
         """Sums of bytes under a window that is not whole are rounded to multiples of one over this: 28 bits."""
-        return float(2.0 ** (20 - int(np.ceil(np.log2(self.scale)))))
+        return 2.0 ** (20 - math.ceil(math.log2(self.scale)))
 
     def window(self, number: int) -> Floats:
         """Weights of one window."""
