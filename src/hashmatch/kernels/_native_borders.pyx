@@ -1,5 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
-"""Compiled twins of `hashmatch.kernels.reference_borders`: the same bits, without the interpreter's lock."""
+"""Compiled twins of `hashmatch.kernels.reference_borders`: the same bits, and where it is worth it without the
+interpreter's lock."""
 
 from libc.math cimport floor
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
@@ -92,6 +93,9 @@ cdef _refuse_levels():
     raise ValueError("samples lie within -512 to 511")
 
 
+# What takes some microseconds keeps the interpreter's lock: asking for it again would take longer.
+
+
 def line_colour(const int16_t[:, :] line):
     cdef const int16_t[:, :, :] cells = line[:, None, :]
     cdef hm_lines lines = _lines(cells, 0, 1, 1)
@@ -100,8 +104,7 @@ def line_colour(const int16_t[:, :] line):
     cdef int16_t[::1] to_colour
     colour = np.empty(lines.channels, np.int16)
     to_colour = colour
-    with nogil:
-        failed = hm_line_colour(&lines, rank, &to_colour[0], &spread)
+    failed = hm_line_colour(&lines, rank, &to_colour[0], &spread)
     if failed:
         _refuse_levels()
     return colour, spread
@@ -113,8 +116,7 @@ def median_away(const int16_t[:, :] line, const int16_t[::1] colour):
     cdef double median = 0.0
     cdef int failed
     _check_colour(colour, lines.channels)
-    with nogil:
-        failed = hm_median_away(&lines, &colour[0], &median)
+    failed = hm_median_away(&lines, &colour[0], &median)
     if failed:
         _refuse_levels()
     return median
@@ -153,8 +155,7 @@ def line_textures(const int16_t[:, :] luma):
     cdef double[::1] to_means
     means = np.empty(lines.lines)
     to_means = means
-    with nogil:
-        hm_line_textures(&lines, 2 * CAP, &to_means[0])
+    hm_line_textures(&lines, 2 * CAP, &to_means[0])
     return means
 
 
