@@ -69,7 +69,7 @@ class TiltedSearch:
         climbing is trying the angles round it in steps of an eighth of a degree.
     """
 
-    min_evidence: float = 70.0
+    min_evidence: float = 80.0
     min_quality: int = 50
     rival_cost: float = 26.0
     full_rivals: int = 160_000
