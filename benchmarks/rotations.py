@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,7 +37,7 @@ HASHER = PDQHasher()
 SEED = 9_730_000
 SIZES = ((384, 512), (512, 384), (448, 448), (360, 540), (480, 640))
 SMALL_SIZES = ((144, 192), (192, 144), (168, 168))
-FRAMES = ("grown", "kept", "cut")
+FRAMES = ("grown", "kept", "cut", "even")
 TEMPLATES = ("document", "screenshot", "meme", "comic", "card")
 LISTED = {
     "photo": (("portrait", 3_510_000, 8_000), ("portrait", 3_520_000, 8_000), ("low-texture", 3_530_000, 8_000)),
@@ -58,13 +59,17 @@ Bytes = npt.NDArray[np.uint8]
 
 
 def rotated(pixels: Pixels, degrees: float, frame: str) -> Pixels:
-    """Rotate in one of the three frames."""
+    """Rotate and leave it in one of the four frames of `hashmatch.views.rotations`."""
     if frame == "cut":
         return edits.rotate(pixels, degrees, corners="cut")
     turned = edits.rotate(pixels, degrees)
     if frame == "grown":
         return turned
     height, width = pixels.shape[:2]
+    if frame == "even":
+        angle = math.radians(abs(degrees))
+        share = 1 / (math.cos(angle) + max(width / height, height / width) * math.sin(angle))
+        height, width = math.floor(share * height), math.floor(share * width)
     y, x = (turned.shape[0] - height) // 2, (turned.shape[1] - width) // 2
     return turned[y : y + height, x : x + width]
 

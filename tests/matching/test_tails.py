@@ -167,7 +167,7 @@ def test_negative_sizes_are_refused() -> None:
 
 
 def test_a_threshold_of_views_saves_what_views_spend() -> None:
-    """The picture as it is spends as before, its views as much as at their own threshold; evidence decides rotations."""
+    """The picture as it is spends as before, its views as at their own threshold; evidence decides rotations."""
     (rule,) = (rule for rule in PLAIN.rules if rule.algorithm == "pdq")
     full = replace(PLAIN, rules=(rule,), turns=True, trims=True, rotations=True, shrinks=True)
     tight = replace(full, rules=(replace(rule, view_threshold=20),))

@@ -36,29 +36,41 @@ def views_of(pixels: npt.NDArray[np.uint8], angles: Sequence[float] = ANGLES) ->
     return tilts(small_luma(pixels), pixels.shape[:2], angles)
 
 
-def kept(pixels: npt.NDArray[np.uint8], degrees: float) -> npt.NDArray[np.uint8]:
-    """Rotate on a canvas that keeps its size."""
+def rotated(pixels: npt.NDArray[np.uint8], degrees: float, frame: str) -> npt.NDArray[np.uint8]:
+    """Rotate and leave it in one of the four frames."""
+    if frame == "cut":
+        return edits.rotate(pixels, degrees, corners="cut")
     turned, (height, width) = edits.rotate(pixels, degrees), pixels.shape[:2]
+    if frame == "grown":
+        return turned
+    if frame == "even":
+        angle = math.radians(abs(degrees))
+        share = 1 / (math.cos(angle) + max(width / height, height / width) * math.sin(angle))
+        height, width = math.floor(share * height), math.floor(share * width)
     y, x = (turned.shape[0] - height) // 2, (turned.shape[1] - width) // 2
     return turned[y : y + height, x : x + width]
 
 
 @pytest.mark.parametrize("degrees", [1.0, -2.0, 4.0, 3.4])
-@pytest.mark.parametrize("frame", ["grown", "kept", "cut"])
+@pytest.mark.parametrize("frame", ["grown", "kept", "cut", "even"])
 def test_a_rotated_photograph_is_turned_back(frame: str, degrees: float) -> None:
     """The nearest view is near the upright picture's hash, less so without corners; it turns back, in that frame."""
-    limit = 31 + 4 * abs(degrees) * (frame == "cut")
+    limit = 31 + 4 * abs(degrees) * (frame in ("cut", "even"))
     for number, size in enumerate(SIZES):
         pixels = picture("photo", 7_510_000 + number, size)
-        query = edits.rotate(pixels, degrees, corners="cut") if frame == "cut" else edits.rotate(pixels, degrees)
-        query = kept(pixels, degrees) if frame == "kept" else query
+        query = rotated(pixels, degrees, frame)
         views = views_of(query)
         apart = np.count_nonzero(seen_by(query, views) != bits_of(pixels), axis=1)
         best = int(apart.argmin())
         assert apart[best] <= limit
-        assert abs(views[best].angle + degrees) <= (1.5 if frame == "cut" else 0.8)
-        if abs(degrees) > 1:
-            assert views[best].frame == frame
+        if frame in ("grown", "kept"):
+            assert abs(views[best].angle + degrees) <= 0.8
+            assert views[best].frame == frame or abs(degrees) < 2
+        elif abs(degrees) >= 2:  # below, what was cut off evenly is nearly what was cut off
+            own = [place for place, view in enumerate(views) if view.frame == frame]
+            at = min(own, key=lambda place: abs(views[place].angle + degrees))
+            assert abs(views[at].angle + degrees) <= 0.375
+            assert apart[at] <= limit
 
 
 def test_a_view_is_pdq_of_the_picture_turned_back() -> None:
@@ -88,6 +100,9 @@ def test_upright_size_undoes_the_rotation(size: tuple[int, int], degrees: float)
     grown, cut = edits.rotate(pixels, degrees), edits.rotate(pixels, degrees, corners="cut")
     assert np.allclose(upright_size(grown.shape[:2], degrees, "grown"), size, atol=4)
     assert np.allclose(upright_size(cut.shape[:2], degrees, "cut"), size, atol=4)
+    even = rotated(pixels, degrees, "even")
+    assert even.min() == 90, "no corner is left"
+    assert np.allclose(upright_size(even.shape[:2], degrees, "even"), size, atol=4)
     assert upright_size(size, degrees, "kept") == size
 
 
@@ -104,12 +119,14 @@ def test_filled_corners_do_not_matter() -> None:
     assert np.count_nonzero(one != other) <= 6
 
 
-def test_corners_of_content_leave_one_frame() -> None:
-    """A picture with content in its corners was not rotated with filled ones, so only the cut frame is tried."""
+def test_corners_of_content_leave_what_was_cut() -> None:
+    """A picture with content in its corners was not rotated with filled ones, so only the cut frames are tried."""
     noise = np.kron(np.random.default_rng(5).integers(0, 256, (100, 150, 3), dtype=np.uint8), np.ones((4, 4, 1)))
     views = views_of(noise.astype(np.uint8))
-    assert {view.frame for view in views if abs(view.angle) > 2} == {"cut"}
+    assert {view.frame for view in views if abs(view.angle) > 2} == {"cut", "even"}
     assert {view.angle for view in views} == set(ANGLES)
+    square = views_of(noise.astype(np.uint8)[:, :400])
+    assert {view.frame for view in square if abs(view.angle) > 2} == {"cut"}
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 2, 3), (15, 15)])

@@ -1,9 +1,9 @@
 """How many false reports a search by evidence spends, from what was measured between unrelated pictures.
 
 What was measured is kept with its sample. Beyond it the tail is taken to fall exponentially, and in proportion to the
-size of the list; both are extrapolations, and `FalseReports.is_extrapolated` says so. For crops a list smaller than the measured
+size of the list; both are extrapolations, and `FalseReports.is_extrapolated` says so. A list smaller than the measured
 one does not spend less in proportion: it has fewer entries to fit by chance, but fewer rivals that give the chance
-away. So it is charged what the worst size would spend, by the measured list thinned out at random.
+away. So it is charged what the worst size would spend, for crops by the measured list thinned out at random.
 """
 
 from __future__ import annotations

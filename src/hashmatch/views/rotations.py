@@ -1,11 +1,12 @@
 """Small rotations turned back: what PDQ would have seen had the picture not been rotated by a few degrees.
 
-A rotated picture comes in one of three frames, and each says how large the upright picture was: the canvas grew to
-hold the corners (``"grown"``), it kept its size (``"kept"``), or it was cut to the largest upright rectangle
-(``"cut"``). A view samples the small picture (`hashmatch.views.small`) where PDQ would have sampled the upright one;
-the blur of its cells is nearly round, so it needs no rotating. Corners that were filled lie outside the upright picture
-and are never read. What was cut off is continued from the nearest edge, falling towards the mean as in
-`hashmatch.views.uncrop`; `hashmatch.views.corners` says how little that tells.
+A rotated picture comes in one of four frames, and each says how large the upright picture was: the canvas grew to hold
+the corners (``"grown"``), it kept its size (``"kept"``), or it was cut to the largest upright rectangle (``"cut"``), or
+to the largest of the picture's own shape, as telephones do (``"even"``). A view samples the small picture
+(`hashmatch.views.small`) where PDQ would have sampled the upright one; the blur of its cells is nearly round, so it
+needs no rotating. Corners that were filled lie outside the upright picture and are never read. What was cut off is
+continued from the nearest edge, falling towards the mean as in `hashmatch.views.uncrop`; `hashmatch.views.corners` says
+how little that tells.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ __all__ = [
     "upright_size",
 ]
 
-Frame = Literal["grown", "kept", "cut"]
+Frame = Literal["grown", "kept", "cut", "even"]
 
 MAX_ANGLE: Final = 15.0
 STEP: Final = 0.75
@@ -44,7 +45,10 @@ STEP: Final = 0.75
 ANGLES: Final = tuple(sign * step * STEP for step in range(1, 8) for sign in (-1, 1))
 """Degrees to 5.25 either way; what is left of a rotation in between is 0.375 degrees at most."""
 
-_FRAMES: Final[tuple[Frame, ...]] = ("grown", "kept", "cut")
+_FRAMES: Final[tuple[Frame, ...]] = ("grown", "kept", "cut", "even")
+_FILLED: Final = ("grown", "kept")
+_EVEN_FROM: Final = 1.5  # degrees; below, and in nearly square pictures, the two ways of cutting are alike
+_NEARLY_SQUARE: Final = 1.1
 _LEAST_SIDE: Final = 16
 _LENGTH: Final = 0.1  # of the side, over which a continued edge falls to the mean; as for uncropped views
 _CLEAR: Final = 0.012  # of the side, by which a filled corner must lie off the picture, as resizing and JPEG spread it
@@ -68,7 +72,7 @@ class Tilt:
     angle : float
         Degrees the query is turned, anticlockwise as seen, as `hashmatch.view.View.tilt`.
     frame : str
-        What became of the canvas when it was rotated: ``"grown"``, ``"kept"`` or ``"cut"``.
+        What became of the canvas when it was rotated: ``"grown"``, ``"kept"``, ``"cut"`` or ``"even"``.
     """
 
     angle: float
@@ -90,8 +94,9 @@ def tilts(small: Floats, size: Size, angles: Sequence[float] = ANGLES) -> tuple[
     Returns
     -------
     tuple of Tilt
-        One to three for each angle that leaves room in the picture: the frame ``"cut"`` always, the others only
-        where the corners they would have had are of one colour. None where a side is under 16 px.
+        One to four for each angle that leaves room in the picture: the frame ``"cut"`` always, ``"even"`` where that
+        differs, the others only where the corners they would have had are of one colour. None where a side is under
+        16 px.
 
     Raises
     ------
@@ -109,7 +114,8 @@ def tilts(small: Floats, size: Size, angles: Sequence[float] = ANGLES) -> tuple[
         for angle in angles
         for frame in _FRAMES
         if min(upright := upright_size(size, angle, frame)) >= 0.5 * min(size)
-        and (frame == "cut" or _has_flat_corners(outermost, size, angle, upright))
+        and (frame != "even" or (abs(angle) >= _EVEN_FROM and max(size) >= _NEARLY_SQUARE * min(size)))
+        and (frame not in _FILLED or _has_flat_corners(outermost, size, angle, upright))
     )
 
 
@@ -135,6 +141,9 @@ def upright_size(size: Size, angle: float, frame: Frame) -> Size:
     sine, cosine = abs(math.sin(math.radians(angle))), math.cos(math.radians(angle))
     if frame == "cut":
         return size[0] * cosine + size[1] * sine, size[1] * cosine + size[0] * sine
+    if frame == "even":
+        grown = cosine + max(size[0] / size[1], size[1] / size[0]) * sine
+        return size[0] * grown, size[1] * grown
     spread = cosine * cosine - sine * sine
     return (size[0] * cosine - size[1] * sine) / spread, (size[1] * cosine - size[0] * sine) / spread
 
@@ -198,7 +207,7 @@ def _has_flat_corners(outermost: Floats, size: Size, angle: float, upright: Size
 def _sampled(small: Floats, size: Size, views: Sequence[Tilt]) -> Floats:
     angles = np.radians([view.angle for view in views]).astype(np.float32)[:, None, None]
     uprights = np.array([upright_size(size, view.angle, view.frame) for view in views], np.float32)
-    inside = np.array([0.5 - _SPILL / SMALL_SIDE * (view.frame != "cut") for view in views], np.float32)[:, None]
+    inside = np.array([0.5 - _SPILL / SMALL_SIDE * (view.frame in _FILLED) for view in views], np.float32)[:, None]
     middles = np.clip(_MIDDLES, -inside, inside)
     y, x = uprights[:, 0, None] * middles, uprights[:, 1, None] * middles
     y, x = y[:, :, None], x[:, None, :]
