@@ -135,6 +135,12 @@ def test_tiny_pictures_have_no_views(shape: tuple[int, ...]) -> None:
     assert views_of(np.full(shape, 9, np.uint8)) == ()
 
 
+@pytest.mark.parametrize("shape", [(16, 20_000), (20_000, 16)])
+def test_strips_have_no_views_of_which_little_is_seen(shape: tuple[int, int]) -> None:
+    """A very long picture that was rotated and cut shows next to nothing of the whole."""
+    assert {view.frame for view in views_of(np.full(shape, 9, np.uint8))} <= {"grown"}
+
+
 def test_flat_pictures_have_no_quality() -> None:
     """A flat picture turned back is flat: every view's quality is 0, so none is searched with."""
     pixels = np.full((200, 260, 3), 77, np.uint8)

@@ -50,6 +50,7 @@ _FILLED: Final = ("grown", "kept")
 _EVEN_FROM: Final = 1.5  # degrees; below, and in nearly square pictures, the two ways of cutting are alike
 _NEARLY_SQUARE: Final = 1.1
 _LEAST_SIDE: Final = 16
+_LEAST_SEEN: Final = 0.6  # of the upright picture; a strip that was rotated and cut shows too little of it
 _LENGTH: Final = 0.1  # of the side, over which a continued edge falls to the mean; as for uncropped views
 _CLEAR: Final = 0.012  # of the side, by which a filled corner must lie off the picture, as resizing and JPEG spread it
 _FEWEST: Final = 4
@@ -114,6 +115,7 @@ def tilts(small: Floats, size: Size, angles: Sequence[float] = ANGLES) -> tuple[
         for angle in angles
         for frame in _FRAMES
         if min(upright := upright_size(size, angle, frame)) >= 0.5 * min(size)
+        and _is_mostly_seen(size, angle, frame)
         and (frame != "even" or (abs(angle) >= _EVEN_FROM and max(size) >= _NEARLY_SQUARE * min(size)))
         and (frame not in _FILLED or _has_flat_corners(outermost, size, angle, upright))
     )
@@ -186,6 +188,12 @@ def qualities(cells: Floats) -> npt.NDArray[np.int64]:
         steps = (np.diff(cells, axis=axis) * np.float32(100 / 255)).astype(np.int32)
         total += np.abs(steps).sum(axis=(1, 2))
     return np.minimum(100, total // 90)
+
+
+def _is_mostly_seen(size: Size, angle: float, frame: Frame) -> bool:
+    # a canvas that was kept loses no more than one that was cut
+    height, width = upright_size(size, angle, "cut" if frame == "kept" else frame)
+    return size[0] * size[1] >= _LEAST_SEEN * height * width
 
 
 def _has_flat_corners(outermost: Floats, size: Size, angle: float, upright: Size) -> bool:
