@@ -20,6 +20,7 @@ BENCHMARKS = (
     "planner_costs",
     "trims",
     "crops",
+    "rotations",
     "views",
     "privacy",
     "policies",

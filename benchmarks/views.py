@@ -1,15 +1,14 @@
-"""Rotations turned back, producers' pre-shrinks, and tails between unrelated pictures: ``python -m benchmarks.views``.
+"""Producers' pre-shrinks, and tails between unrelated pictures: ``python -m benchmarks.views``.
 
-Rotations: recall at 31 bits of pictures rotated by 1, 2, 4 and random degrees, in three frames. Shrinks: how far lists
-made by other front ends lie from the plain hash and from the shrunk views. Tails (``--tails``, about half an hour):
-pairs of unrelated pictures within a distance, by kind of view. Tune on seeds from 7,500,000.
+Shrinks: how far lists made by other front ends lie from the plain hash and from the shrunk views. Tails (``--tails``,
+about half an hour): pairs of unrelated pictures within a distance, by kind of view. Tune on seeds from 7,500,000.
+Rotations are measured by ``benchmarks.rotations``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +24,6 @@ from hashmatch.hashers.pdq import PDQHasher
 from hashmatch.index import LinearIndex
 from hashmatch.picture import encode
 from hashmatch.synthetic import edits, picture
-from hashmatch.views.rotations import turned_back
 from hashmatch.views.shrinks import shrunk_views, squashed
 from hashmatch.views.trims import find_trims
 
@@ -50,63 +48,6 @@ def code_of(pixels: Pixels) -> np.ndarray:
 def distance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Differing bits."""
     return np.bitwise_count(one ^ other).sum(axis=-1, dtype=np.int64)
-
-
-def rotated(pixels: Pixels, degrees: float, frame: str) -> Pixels:
-    """Rotate in one of the three frames."""
-    if frame == "cut":
-        return edits.rotate(pixels, degrees, corners="cut")
-    turned = edits.rotate(pixels, degrees)
-    if frame == "grown":
-        return turned
-    height, width = pixels.shape[:2]
-    y, x = (turned.shape[0] - height) // 2, (turned.shape[1] - width) // 2
-    return turned[y : y + height, x : x + width]
-
-
-def rotations(kind: str, count: int, seed: int) -> list[dict[str, Any]]:
-    """Recall of rotated pictures, plain and with the views."""
-    rng = np.random.default_rng(seed)
-    pictures = [picture(kind, seed + i, SIZES[i % len(SIZES)]) for i in range(count)]
-    listed = [code_of(pixels) for pixels in pictures]
-    anywhere = rng.uniform(-5.25, 5.25, count).tolist()
-    angles = {f"{degrees} degrees": [degrees * (-1) ** i for i in range(count)] for degrees in (1, 2, 4)}
-    angles["random, to 5.25 degrees"] = anywhere
-    saved: Callable[[Pixels], Pixels] = lambda pixels: edits.jpeg(edits.resize(pixels, 0.7), 50)  # noqa: E731
-    rows = []
-    for frame in ("grown", "kept", "cut"):
-        for name, turns in angles.items():
-            rows.append(_rotation_row(f"{frame}, {name}", pictures, listed, turns, frame, None))
-        rows.append(_rotation_row(f"{frame}, random, resize, JPEG 50", pictures, listed, anywhere, frame, saved))
-    return rows
-
-
-def _rotation_row(
-    name: str,
-    pictures: list[Pixels],
-    listed: list[np.ndarray],
-    turns: list[float],
-    frame: str,
-    after: Callable[[Pixels], Pixels] | None,
-) -> dict[str, Any]:
-    plain, best, views, seconds = [], [], [], []
-    for pixels, code, degrees in zip(pictures, listed, turns, strict=True):
-        query = rotated(pixels, degrees, frame)
-        query = query if after is None else after(query)
-        plain.append(int(distance(code_of(query), code)))
-        start = time.process_time()
-        found = turned_back(query)
-        seconds.append(time.process_time() - start)
-        best.append(min(plain[-1], int(distance(found.codes, code).min())))
-        views.append(len(found))
-    return {
-        "edit": name,
-        "plain": float(np.mean(np.array(plain) <= RADIUS)),
-        "recall": float(np.mean(np.array(best) <= RADIUS)),
-        "median": float(np.median(best)),
-        "views": float(np.mean(views)),
-        "cpu_ms": 1000 * float(np.median(seconds)),
-    }
 
 
 def shrinks(kind: str, count: int, seed: int) -> list[dict[str, Any]]:
@@ -170,13 +111,11 @@ def tails(group: str, queries: int, entries: int) -> dict[str, Any]:
         part = "template" if group == "template-heavy" else "low-texture" if kind == "low-texture" else "photo"
         asked[part] = asked.get(part, 0) + 1
         turned = [np.frombuffer(value.data, np.uint8) for value, _ in HASHER.hash_turns(pixels).values()]
-        back = turned_back(pixels)
         trims = [HASHER.hash_pixels(trim.crop(pixels)) for trim in find_trims(pixels)]
         for name, codes in {
             "plain": turned[:1],
             "turns": turned[1:],
             "trims": [np.frombuffer(value.data, np.uint8) for value, quality in trims if quality >= 50],
-            "rotations": [code for code, quality in zip(back.codes, back.qualities, strict=True) if quality >= 50],
         }.items():
             views.setdefault(f"{part}|{name}", []).extend(codes)
             rows.setdefault(f"{part}|{name}", []).extend([number] * len(codes))
@@ -205,7 +144,7 @@ def tails(group: str, queries: int, entries: int) -> dict[str, Any]:
 
 
 def apart(kind: str, queries: int, listed: int, seed: int) -> dict[str, Any]:
-    """Count near pairs of one kind alone: pictures as they are, and turned back, against others in eight turns."""
+    """Count near pairs of one kind alone: pictures as they are against others in eight turns."""
     sizes = ((288, 384), (384, 288), (320, 320)) if kind == "photo" else TAIL_SIZES
     entries = [
         value.data
@@ -215,26 +154,16 @@ def apart(kind: str, queries: int, listed: int, seed: int) -> dict[str, Any]:
     ]
     codes = np.frombuffer(b"".join(entries), np.uint8).reshape(-1, 32)
     index, radius, asked = LinearIndex.build(codes), 70, 0
-    counts = {"plain": np.zeros(radius + 1, np.int64), "rotations": np.zeros(radius + 1, np.int64)}
+    counts = np.zeros(radius + 1, np.int64)
     for number in range(queries):
         pixels = picture(kind, seed + number, sizes[number % 3])
         value, quality = HASHER.hash_pixels(pixels)
         if quality < 50:
             continue
         asked += 1
-        back = turned_back(pixels)
-        for name, views in (
-            ("plain", np.frombuffer(value.data, np.uint8)[None]),
-            ("rotations", back.codes[np.array(back.qualities) >= 50]),
-        ):
-            if not len(views):
-                continue
-            _, positions, distances = index.search_batch(views, radius)
-            order = np.lexsort((distances, positions))
-            _, first = np.unique(positions[order], return_index=True)
-            counts[name] += np.bincount(np.asarray(distances)[order][first], minlength=radius + 1)
-    pairs = {name: found.cumsum().tolist() for name, found in counts.items()}
-    return {"queries": asked, "entries": len(codes), "pairs": pairs}
+        _, distances = index.search(np.frombuffer(value.data, np.uint8), radius)
+        counts += np.bincount(distances, minlength=radius + 1)
+    return {"queries": asked, "entries": len(codes), "pairs": {"plain": counts.cumsum().tolist()}}
 
 
 def classic_tails(group: str, queries: int, entries: int) -> dict[str, Any]:
@@ -265,20 +194,6 @@ def classic_tails(group: str, queries: int, entries: int) -> dict[str, Any]:
 def markdown(results: dict[str, Any]) -> str:
     """Write the tables."""
     parts = []
-    for kind, rows in results.get("rotations", {}).items():
-        header = [f"{kind}, rotated", "plain", "turned back", "median distance", "views", "CPU ms"]
-        body = [
-            [
-                r["edit"],
-                f"{r['plain']:.0%}",
-                f"{r['recall']:.0%}",
-                f"{r['median']:g}",
-                f"{r['views']:.0f}",
-                f"{r['cpu_ms']:.1f}",
-            ]
-            for r in rows
-        ]
-        parts.append(runner.markdown_table(header, body))
     for kind, rows in results.get("shrinks", {}).items():
         header = [f"{kind}, list made by", "edit", "plain median", "best view median", "plain recall", "with views"]
         body = [
@@ -323,7 +238,6 @@ def main() -> None:
     if args.json and args.json.exists():
         results = json.loads(args.json.read_text(encoding="utf-8"))
     results |= {"machine": runner.machine(), "seed": args.seed, "pictures": count}
-    results["rotations"] = {kind: rotations(kind, count, args.seed) for kind in ("photo", "document")}
     results["shrinks"] = {kind: shrinks(kind, max(1, count // 5), args.seed) for kind in ("photo", "document")}
     if args.tails or args.quick:
         results["tails"] = {k: v for group in GROUPS for k, v in tails(group, queries, entries).items()}

@@ -34,9 +34,9 @@ class Rule:
         Least quality of the query's hash, inclusive, 0 to 100; a hash below it is not searched with, because
         plain pictures resemble each other. Hashes whose quality is unknown are searched with.
     view_threshold : int or None
-        Largest distance of a view that was turned, trimmed, turned back or shrunk, where that is less than
-        ``threshold``: every view spends false reports of its own. None asks no more of a view than of the picture as
-        it is. ``docs/budget.md`` says what it saves and loses.
+        Largest distance of a view that was turned, trimmed or shrunk, where that is less than ``threshold``: every
+        view spends false reports of its own. None asks no more of a view than of the picture as it is.
+        ``docs/budget.md`` says what it saves and loses. Crops and small rotations are decided by evidence instead.
 
     Raises
     ------
@@ -170,6 +170,9 @@ class MatchPolicy:
         Whether it is also looked at without borders, letterboxes, caption bands and the bars of a phone's screen.
     rotations : bool
         Whether it is also looked at turned back by a few degrees; PDQ only.
+    rotation_evidence : float
+        Least evidence, nats, inclusive, 0 to 1000, for an entry to count as the picture that was rotated by a few
+        degrees. ``docs/budget.md`` says what it spends.
     shrinks : bool
         Whether it is also shrunk first as other producers of lists do; PDQ only.
     crops : CropRule or None
@@ -197,6 +200,7 @@ class MatchPolicy:
     turns: bool = False
     trims: bool = False
     rotations: bool = False
+    rotation_evidence: float = 80.0
     shrinks: bool = False
     crops: CropRule | None = None
     keypoints: KeypointRule | None = None
@@ -214,6 +218,7 @@ class MatchPolicy:
         for name in ("turns", "trims", "rotations", "shrinks", "stop_at_digest"):
             if not isinstance(getattr(self, name), bool):
                 raise PolicyError(f"{name} must be True or False")
+        _check_number("rotation_evidence", self.rotation_evidence, 0.0, 1000.0)
         if not isinstance(self.crops, CropRule | None):
             raise PolicyError("crops must be a CropRule or None")
         if not isinstance(self.keypoints, KeypointRule | None):

@@ -67,9 +67,10 @@ THOROUGH: Final = replace(
 """STANDARD, and also: turned back by a few degrees, shrunk as other producers do, as a crop of the picture behind a PDQ
 entry, and by keypoint records where a list has them.
 
-Measured on synthetic photographs against PDQ lists: 1, 2 and 4 degrees of rotation 100, 100 and 85 to 100 %
-(``docs/budget.md``); 5, 10 and 20 % cut off one side 99, 95.5 and 90.5 %; 2.5, 5 and 10 % off every side 99, 95 and
-76 %; own shares up to 10 % 95 % (``docs/crops.md``). Keypoint records find parts down to a tenth
-(``benchmarks/results/keypoints.md``). Expected false reports against 1,000,000 PDQ hashes: 6.7e-4 for a photograph or
-portrait, extrapolated, of which the crops spend 1.8e-5; 80 nats of evidence spend 1e-6 a turn and find fewer crops.
+Measured on synthetic photographs against PDQ lists: 1, 2 and 4 degrees of rotation 100 % of 240 each, with corners
+filled or cut off (``docs/budget.md``); 5, 10 and 20 % cut off one side 99, 95.5 and 90.5 %; 2.5, 5 and 10 % off every
+side 99, 95 and 76 %; own shares up to 10 % 95 % (``docs/crops.md``). Keypoint records find parts down to a tenth
+(``benchmarks/results/keypoints.md``). Expected false reports against 1,000,000 PDQ hashes: 3.3e-4 for a photograph or
+portrait, extrapolated, of which crops spend 1.8e-5, rotations 3.7e-5, and the picture as it is, its turns and shrinks
+nearly all else; 80 nats of evidence spend 1e-6 a turn of the crops and find fewer.
 """

@@ -1,4 +1,4 @@
-"""What a crop search spends."""
+"""What searches by evidence spend."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from dataclasses import replace
 import pytest
 
 from hashmatch.errors import PolicyError
-from hashmatch.matching.budget import PHOTO_TAIL, SCREENSHOT_TAIL, EvidenceTail, check_crop_budget, crop_false_reports
+from hashmatch.matching.budget import (
+    PHOTO_TAIL,
+    SCREENSHOT_TAIL,
+    EvidenceTail,
+    check_crop_budget,
+    evidence_false_reports,
+)
+from hashmatch.matching.measured import ROTATION_TAILS
 
 
 @pytest.mark.parametrize("tail", [PHOTO_TAIL, SCREENSHOT_TAIL])
@@ -15,13 +22,13 @@ def test_measured_levels_give_at_least_the_measured_share(tail: EvidenceTail) ->
     """At a level and size that were measured, no less is expected than was seen, and the bound lies above it."""
     for level, count in tail.over:
         if level >= tail.thinned[0][0] and level <= tail.base[0]:
-            spent = crop_false_reports(level, tail.entries, tail)
+            spent = evidence_false_reports(level, tail.entries, tail)
             assert spent.per_picture >= count / tail.queries
             assert spent.upper > spent.per_picture
             assert not spent.is_extrapolated
 
 
-@pytest.mark.parametrize("tail", [PHOTO_TAIL, SCREENSHOT_TAIL])
+@pytest.mark.parametrize("tail", [PHOTO_TAIL, SCREENSHOT_TAIL, *ROTATION_TAILS.values()])
 def test_base_is_the_highest_level_of_ten_or_more(tail: EvidenceTail) -> None:
     """The tail is drawn out from a count that is not chance alone."""
     assert tail.base in tail.over
@@ -31,33 +38,33 @@ def test_base_is_the_highest_level_of_ten_or_more(tail: EvidenceTail) -> None:
 
 def test_spending_grows_with_the_list_and_falls_with_the_evidence() -> None:
     """More entries or turns cost more, more evidence costs less, and beyond the sample all is extrapolated."""
-    base = crop_false_reports(60, 10_000_000)
-    assert crop_false_reports(60, 20_000_000).per_picture == pytest.approx(2 * base.per_picture)
-    assert crop_false_reports(60, 1_250_000, turns=8) == base
-    assert crop_false_reports(80, 10_000_000).per_picture < base.per_picture
+    base = evidence_false_reports(60, 10_000_000)
+    assert evidence_false_reports(60, 20_000_000).per_picture == pytest.approx(2 * base.per_picture)
+    assert evidence_false_reports(60, 1_250_000, turns=8) == base
+    assert evidence_false_reports(80, 10_000_000).per_picture < base.per_picture
     assert base.is_extrapolated
     assert base.per_day(1e6) == pytest.approx(1e6 * base.per_picture)
 
 
 def test_a_small_list_is_charged_the_worst_size() -> None:
     """A list of a hundredth of the measured size has fewer rivals, and spends as much as any up to that size."""
-    small, full = crop_false_reports(40, 1_600), crop_false_reports(40, PHOTO_TAIL.entries)
+    small, full = evidence_false_reports(40, 1_600), evidence_false_reports(40, PHOTO_TAIL.entries)
     assert small.per_picture == full.per_picture == dict(PHOTO_TAIL.thinned)[40.0]
-    assert crop_false_reports(40, 0).per_picture == 0
+    assert evidence_false_reports(40, 0).per_picture == 0
 
 
 def test_upper_bound_of_sixteen_events() -> None:
     """Sixteen events in n bound the rate by 24.30 / n."""
     tail = replace(PHOTO_TAIL, thinned=((-60.0, 1e-9),))
     level, count = tail.base
-    spent = crop_false_reports(level, 100 * tail.entries, tail)
+    spent = evidence_false_reports(level, 100 * tail.entries, tail)
     assert count == 16
     assert spent.upper * PHOTO_TAIL.queries / 100 == pytest.approx(24.30, rel=0.01)
 
 
 def test_overspending_is_refused_with_the_figure() -> None:
     """A search that spends more than allowed is an error that says how much."""
-    spent = crop_false_reports(42, 1_000_000)
+    spent = evidence_false_reports(42, 1_000_000)
     with pytest.raises(PolicyError, match=f"{spent.per_picture:.1e}"):
         check_crop_budget(42, 1_000_000, 1e-6)
     assert check_crop_budget(42, 1_000_000, 1e-2) == spent
@@ -66,8 +73,8 @@ def test_overspending_is_refused_with_the_figure() -> None:
 def test_outside_what_was_measured_is_refused() -> None:
     """Less evidence than was measured has no figure."""
     with pytest.raises(ValueError, match="measured"):
-        crop_false_reports(-30, 1000)
+        evidence_false_reports(-30, 1000)
     with pytest.raises(ValueError, match="entries"):
-        crop_false_reports(50, -1)
+        evidence_false_reports(50, -1)
     with pytest.raises(ValueError, match="turns"):
-        crop_false_reports(50, 1, turns=9)
+        evidence_false_reports(50, 1, turns=9)

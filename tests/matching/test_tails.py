@@ -10,8 +10,8 @@ import pytest
 
 from hashmatch import profiles
 from hashmatch.errors import PolicyError
-from hashmatch.matching.budget import SCREENSHOT_TAIL, crop_false_reports
-from hashmatch.matching.measured import KEYPOINT_PAIRS, TAILS, DistanceTail, poisson_upper
+from hashmatch.matching.budget import SCREENSHOT_TAIL, evidence_false_reports
+from hashmatch.matching.measured import KEYPOINT_PAIRS, ROTATION_TAILS, TAILS, DistanceTail, poisson_upper
 from hashmatch.matching.tails import budget_of, check_budget, tail_of
 from hashmatch.policy import CropRule, KeypointRule, MatchPolicy, Rule
 from hashmatch.view import Turn
@@ -109,10 +109,10 @@ def test_crops_spend_for_every_look() -> None:
     for turns in (1, 8):
         rule = CropRule(min_evidence=70.0, turns=tuple(Turn)[:turns])
         spent = budget_of(replace(PLAIN, crops=rule), {"pdq": size}).items[-1]
-        assert (spent.views, spent.reports) == ("crops", crop_false_reports(70.0, size, turns=turns))
+        assert (spent.views, spent.reports) == ("crops", evidence_false_reports(70.0, size, turns=turns))
         trimmed = budget_of(replace(PLAIN, crops=rule, trims=True), {"pdq": size}, "template").items[-1].reports
         assert trimmed.per_picture == pytest.approx(
-            2 * crop_false_reports(70.0, size, SCREENSHOT_TAIL, turns=turns).per_picture
+            2 * evidence_false_reports(70.0, size, SCREENSHOT_TAIL, turns=turns).per_picture
         )
     assert budget_of(replace(PLAIN, crops=CropRule(min_evidence=70.0)), {"pdq": 1000}, "low-texture").unmeasured == (
         "crops",
@@ -167,7 +167,7 @@ def test_negative_sizes_are_refused() -> None:
 
 
 def test_a_threshold_of_views_saves_what_views_spend() -> None:
-    """The picture as it is spends as before, its views as much as at their own threshold."""
+    """The picture as it is spends as before, its views as at their own threshold; evidence decides rotations."""
     (rule,) = (rule for rule in PLAIN.rules if rule.algorithm == "pdq")
     full = replace(PLAIN, rules=(rule,), turns=True, trims=True, rotations=True, shrinks=True)
     tight = replace(full, rules=(replace(rule, view_threshold=20),))
@@ -179,4 +179,24 @@ def test_a_threshold_of_views_saves_what_views_spend() -> None:
         )
         assert found["plain"] == whole["plain"]
         assert all(found[views] == low[views] for views in found if views != "plain")
-        assert found["rotations"].per_picture < whole["rotations"].per_picture
+        assert found["turns"].per_picture < whole["turns"].per_picture
+        assert found["rotations"] == whole["rotations"]
+
+
+def test_rotations_spend_by_their_evidence() -> None:
+    """More evidence spends less, a longer list more, a shorter one than was measured no less; too little is unknown."""
+    for pictures in ("photo", "low-texture", "template"):
+        tail = ROTATION_TAILS[pictures]  # type: ignore[index]
+        spent = [
+            budget_of(replace(PLAIN, rotations=True, rotation_evidence=nats), {"pdq": size}, pictures).items[-1].reports  # type: ignore[arg-type]
+            for nats, size in ((80.0, tail.entries), (100.0, tail.entries), (80.0, 2 * tail.entries), (80.0, 1000))
+        ]
+        assert spent[0] == evidence_false_reports(80.0, tail.entries, tail)
+        assert spent[0].per_picture == pytest.approx(
+            tail.base[1] / tail.queries * math.exp((tail.base[0] - 80) / tail.fall)
+        )
+        assert spent[1].per_picture < spent[0].per_picture == spent[3].per_picture
+        assert spent[2].per_picture == pytest.approx(2 * spent[0].per_picture)
+        assert spent[0].upper > spent[0].per_picture
+    with pytest.raises(ValueError, match="measured"):
+        evidence_false_reports(-30.0, 1000, ROTATION_TAILS["photo"])

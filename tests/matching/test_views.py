@@ -72,6 +72,41 @@ def test_thorough_finds_crops_and_says_what_was_cut(photos_list: Path) -> None:
     assert record["view"]["cut"]["left"] == match.view.cut.left / 1000
 
 
+@pytest.mark.parametrize(("degrees", "corners"), [(2.0, "black"), (-4.0, "cut")])
+def test_thorough_finds_rotated_pictures_and_says_how(photos_list: Path, degrees: float, corners: str) -> None:
+    """A picture rotated by a few degrees matches by THOROUGH, by evidence, and the match says how."""
+    query = edits.jpeg(edits.rotate(PHOTOS[6], degrees, corners=corners), 60)  # type: ignore[arg-type]
+    with Matcher.open(photos_list) as matcher:
+        assert matcher.match(query).outcome is Outcome.NO_MATCH
+    with Matcher.open(photos_list, policy=replace(profiles.THOROUGH, crops=None)) as matcher:
+        (match,) = matcher.match(query).matches
+    assert (match.entry_id, match.algorithm, match.threshold) == ("photo-6", "pdq", None)
+    assert match.evidence is not None
+    assert match.evidence >= profiles.THOROUGH.rotation_evidence == match.min_evidence
+    assert abs(match.view.tilt + degrees) <= 0.5
+    assert not match.view.cut
+    assert "turned back by" in str(match.view)
+    strict = replace(profiles.THOROUGH, crops=None, keypoints=None, rotation_evidence=178.0)
+    with Matcher.open(photos_list, policy=strict) as matcher:
+        assert matcher.match(query).outcome is Outcome.NO_MATCH
+
+
+def test_rotated_pictures_follow_the_list(photos_list: Path) -> None:
+    """A rotated copy of a withdrawn picture is no longer found, one of an added picture is after a reload."""
+    added = picture("photo", 61, size=(288, 384))
+    gone, new = (edits.rotate(photo, 3.0, corners="cut") for photo in (PHOTOS[1], added))
+    with Matcher.open(photos_list, policy=profiles.THOROUGH) as matcher:
+        assert matcher.match(gone).outcome is Outcome.MATCH
+        assert matcher.match(new).outcome is Outcome.NO_MATCH
+        with ReferenceList.open(photos_list, writable=True) as ref:
+            ref.withdraw("photo-1", source="ncmec")
+            ref.add("added", hashes=[hash_image(added)])
+        assert matcher.match(gone).outcome is Outcome.NO_MATCH
+        assert matcher.reload()
+        assert matcher.match(gone).outcome is Outcome.NO_MATCH
+        assert [match.entry_id for match in matcher.match(new).matches] == ["added"]
+
+
 @pytest.mark.parametrize("turn", [Turn.MIRROR, Turn.ROTATE_90])
 def test_thorough_finds_turned_crops(photos_list: Path, turn: Turn) -> None:
     """A crop that was turned is found too, and the match says both."""
@@ -176,7 +211,13 @@ def test_rules_of_views_are_checked() -> None:
     for wrong in ({"rotations": True}, {"shrinks": True}, {"crops": CropRule(min_evidence=80)}):
         with pytest.raises(PolicyError, match="PDQ"):
             MatchPolicy(name="x", rules=only_phash, **wrong)  # type: ignore[arg-type]
-    for bad in ({"trims": 1}, {"crops": 62.0}, {"keypoints": True}, {"max_false_reports": 2}):
+    for bad in (
+        {"trims": 1},
+        {"rotation_evidence": -1.0},
+        {"crops": 62.0},
+        {"keypoints": True},
+        {"max_false_reports": 2},
+    ):
         with pytest.raises(PolicyError):
             replace(profiles.STANDARD, **bad)  # type: ignore[arg-type]
     for evidence in (-1, True, float("nan")):

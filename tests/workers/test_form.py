@@ -15,24 +15,25 @@ from hashmatch.hashes import HashValue, ViewHash
 from hashmatch.picture.encode import png
 from hashmatch.policy import KeypointRule, MatchPolicy
 from hashmatch.synthetic import picture
-from hashmatch.view import Turn, View
-from hashmatch.views.looks import CropLook, KeypointLook, Look, iter_looks
+from hashmatch.view import Shrink, Turn, View
+from hashmatch.views.looks import KeypointLook, Look, SmallLook, iter_looks
 from hashmatch.workers.form import LookBounds, pack_look, unpack_look
 from hashmatch.workers.policies import only_decoding, policy_from_json, policy_to_json
 
-BOUNDS = LookBounds(algorithms=("pdq",), crops=True, keypoints=True, max_frames=3, max_side=65_535)
+BOUNDS = LookBounds(algorithms=("pdq",), smalls=True, keypoints=True, max_frames=3, max_side=65_535)
 
 
 def make_look() -> Look:
     """Look at a small picture in every way there is."""
     pixels = np.pad(picture("photo", 5, size=(150, 200)), ((20, 20), (0, 0), (0, 0)))
     (look,) = iter_looks(png(pixels), ("pdq",), profiles.THOROUGH, keypoints=True)
-    return look
+    shrunk = dataclasses.replace(look.hashes[0], view=View(tilt=-1.25, shrink=Shrink.SQUASH_512))
+    return dataclasses.replace(look, hashes=(*look.hashes, shrunk))
 
 
 LOOK = make_look()
 PACKED = b"".join(pack_look(LOOK))
-SMALL = b"".join(pack_look(dataclasses.replace(LOOK, crops=(), keypoints=None)))
+SMALL = b"".join(pack_look(dataclasses.replace(LOOK, smalls=(), keypoints=None)))
 
 
 def same(one: object, two: object) -> bool:
@@ -48,21 +49,22 @@ def same(one: object, two: object) -> bool:
 
 
 def test_nothing_is_lost() -> None:
-    """A look comes back with every field as it was; trims, tilts, shrinks and points are among them."""
+    """A look comes back with every field as it was; trims, tilts, shrinks, sizes and points are among them."""
     assert LOOK.keypoints is not None
     assert len(LOOK.keypoints.points) > 20
-    assert LOOK.crops
+    assert LOOK.smalls
     assert any(item.view.trim for item in LOOK.hashes)
-    assert any(item.view.tilt for item in LOOK.hashes)
+    assert any(item.view.tilt and item.view.shrink is not Shrink.NONE for item in LOOK.hashes)
+    assert [item.size for item in LOOK.smalls] == [(190, 200), (150, 200)]
     assert same(unpack_look(PACKED, BOUNDS), LOOK)
     assert len(PACKED) <= BOUNDS.most_bytes
 
 
 def test_every_field_is_carried() -> None:
     """A field that the classes gain has to be thought of here."""
-    names = {kind: {item.name for item in dataclasses.fields(kind)} for kind in (Look, CropLook, KeypointLook)}
-    assert names[Look] == {"hashes", "crops", "keypoints"}
-    assert names[CropLook] == {"view", "small", "quality"}
+    names = {kind: {item.name for item in dataclasses.fields(kind)} for kind in (Look, SmallLook, KeypointLook)}
+    assert names[Look] == {"hashes", "smalls", "keypoints"}
+    assert names[SmallLook] == {"view", "small", "size", "quality"}
     assert names[KeypointLook] == {"view", "points", "mirrored", "luma", "field"}
 
 
@@ -99,18 +101,26 @@ def test_made_up_bytes_are_an_error_or_an_empty_look(data: bytes) -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -2.0, 257.0, -float("inf")])
 def test_impossible_levels_are_refused(value: float) -> None:
     """A luma beyond grey levels, or not a number, would poison every sum."""
-    assert LOOK.crops
-    small = LOOK.crops[0].small.copy()
+    assert LOOK.smalls
+    small = LOOK.smalls[0].small.copy()
     small[5, 7] = value
-    data = b"".join(pack_look(dataclasses.replace(LOOK, crops=(dataclasses.replace(LOOK.crops[0], small=small),))))
+    data = b"".join(pack_look(dataclasses.replace(LOOK, smalls=(dataclasses.replace(LOOK.smalls[0], small=small),))))
     with pytest.raises(ValueError, match="out of range"):
+        unpack_look(data, BOUNDS)
+
+
+@pytest.mark.parametrize("size", [(0, 5), (5, 0), (65_536, 5), (5, 2**32 - 1)])
+def test_impossible_sizes_are_refused(size: tuple[int, int]) -> None:
+    """A picture has sides of 1 px to what the policy allows."""
+    data = b"".join(pack_look(dataclasses.replace(LOOK, smalls=(dataclasses.replace(LOOK.smalls[0], size=size),))))
+    with pytest.raises(ValueError, match="impossible size"):
         unpack_look(data, BOUNDS)
 
 
 @pytest.mark.parametrize(
     "bounds",
     [
-        dataclasses.replace(BOUNDS, crops=False),
+        dataclasses.replace(BOUNDS, smalls=False),
         dataclasses.replace(BOUNDS, keypoints=False),
         dataclasses.replace(BOUNDS, algorithms=("phash",)),
     ],

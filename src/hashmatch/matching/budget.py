@@ -1,9 +1,9 @@
-"""How many false reports a crop search spends, from measured evidence between unrelated pictures.
+"""How many false reports a search by evidence spends, from what was measured between unrelated pictures.
 
 What was measured is kept with its sample. Beyond it the tail is taken to fall exponentially, and in proportion to the
 size of the list; both are extrapolations, and `FalseReports.is_extrapolated` says so. A list smaller than the measured
 one does not spend less in proportion: it has fewer entries to fit by chance, but fewer rivals that give the chance
-away. So it is charged what the worst size would spend, by the measured list thinned out at random.
+away. So it is charged what the worst size would spend, for crops by the measured list thinned out at random.
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ from typing import Final
 
 from hashmatch.errors import PolicyError
 
-__all__ = ["PHOTO_TAIL", "SCREENSHOT_TAIL", "EvidenceTail", "FalseReports", "check_crop_budget", "crop_false_reports"]
+__all__ = [
+    "PHOTO_TAIL",
+    "SCREENSHOT_TAIL",
+    "EvidenceTail",
+    "FalseReports",
+    "check_crop_budget",
+    "evidence_false_reports",
+]
 
 _ENOUGH: Final = 10
 
@@ -33,6 +40,7 @@ class EvidenceTail:
         Nats over which the count falls to 1/e: mean excess of the largest.
     thinned : tuple of (float, float)
         Evidence, nats, and false reports per picture at the worst size of a list of at most ``entries``; ascending.
+        Empty where ``over`` counts what rivals did not yet take from, so that no list has more.
     thinned_fall : float
         Nats over which those fall to 1/e; the slowest mean over 30 nats.
     """
@@ -41,8 +49,8 @@ class EvidenceTail:
     entries: int
     over: tuple[tuple[float, int], ...]
     fall: float
-    thinned: tuple[tuple[float, float], ...]
-    thinned_fall: float
+    thinned: tuple[tuple[float, float], ...] = ()
+    thinned_fall: float = math.inf
 
     @property
     def base(self) -> tuple[float, int]:
@@ -118,10 +126,10 @@ class FalseReports:
         return self.per_picture * pictures
 
 
-def crop_false_reports(
+def evidence_false_reports(
     min_evidence: float, n_entries: int, tail: EvidenceTail = PHOTO_TAIL, *, turns: int = 1
 ) -> FalseReports:
-    """Say what a crop search spends.
+    """Say what a search by evidence spends.
 
     Parameters
     ----------
@@ -149,7 +157,7 @@ def crop_false_reports(
         raise ValueError(f"a list has 0 or more entries, not {n_entries}")
     if not 1 <= turns <= 8:
         raise ValueError(f"a picture has 1 to 8 turns, not {turns}")
-    lowest = max(tail.over[0][0], tail.thinned[0][0])
+    lowest = max(item[0] for item in (tail.over[0], *tail.thinned[:1]))
     if min_evidence < lowest:
         raise ValueError(f"evidence was measured from {lowest:g} nats on, not from {min_evidence:g}")
     compared = n_entries * turns
@@ -158,9 +166,11 @@ def crop_false_reports(
     level, count = max(item for item in tail.over if item[0] <= min(min_evidence, tail.base[0]))
     share = math.exp((level - min_evidence) / tail.fall) * max(1.0, compared / tail.entries) / tail.queries
     rate, upper = count * share, _upper(count) * share
+    beyond = min_evidence > tail.base[0] or compared > tail.entries
+    if not tail.thinned:
+        return FalseReports(per_picture=rate, upper=upper, is_extrapolated=beyond)
     level, worst = max(item for item in tail.thinned if item[0] <= min_evidence)
     worst *= math.exp((level - min_evidence) / tail.thinned_fall)
-    beyond = min_evidence > tail.base[0] or compared > tail.entries
     return FalseReports(per_picture=max(rate, worst), upper=max(upper, worst * upper / rate), is_extrapolated=beyond)
 
 
@@ -172,7 +182,7 @@ def check_crop_budget(
     Parameters
     ----------
     min_evidence, n_entries, tail, turns
-        As for `crop_false_reports`.
+        As for `evidence_false_reports`.
     allowed : float
         Most false reports per unrelated picture.
 
@@ -181,7 +191,7 @@ def check_crop_budget(
     PolicyError
         If more is to be expected; the message has the figure.
     """
-    spent = crop_false_reports(min_evidence, n_entries, tail, turns=turns)
+    spent = evidence_false_reports(min_evidence, n_entries, tail, turns=turns)
     if spent.per_picture > allowed:
         raise PolicyError(
             f"a least evidence of {min_evidence:g} nats spends {spent.per_picture:.1e} false reports per picture "

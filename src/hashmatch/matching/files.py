@@ -253,5 +253,5 @@ def _opened_crops(file: Path, kept: KeptIndex, *, make: bool) -> GuidedIndex:
 
 
 def has_crops(name: str, policy: MatchPolicy) -> bool:
-    """Whether a policy searches the hashes of an algorithm for crops too."""
-    return name == "pdq" and policy.crops is not None
+    """Whether a policy searches the hashes of an algorithm for crops too, or for rotated pictures, in the same way."""
+    return name == "pdq" and (policy.crops is not None or policy.rotations)

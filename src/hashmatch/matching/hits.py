@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hashmatch.matching.query import Query
     from hashmatch.matching.snapshot import ListSnapshot
     from hashmatch.views.crops import Found
-    from hashmatch.views.looks import CropLook, KeypointLook
+    from hashmatch.views.looks import KeypointLook, SmallLook
 
 __all__ = ["Hit", "find_hits"]
 
@@ -49,7 +49,7 @@ class Hit(Protocol):
 
     @property
     def order(self) -> Order:
-        """What stands before what: digests, plain comparisons by distance, crops by evidence, keypoints by chance."""
+        """What stands before what: digests, plain comparisons by distance, then by evidence, keypoints by chance."""
 
     def explained(self) -> Match | None:
         """Explain the hit; None when the hash was withdrawn since it was indexed."""
@@ -97,15 +97,17 @@ class PlainHit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CropHit:
-    """An entry that the query seems to have been cut from."""
+class EvidenceHit:
+    """An entry that the query seems to have been cut from, or to be a rotated copy of."""
 
     snapshot: ListSnapshot
-    rule: CropRule
     key: int
     value: HashValue
-    look: CropLook
-    found: Found
+    view: View
+    quality: int
+    distance: int
+    evidence: float
+    min_evidence: float
 
     @property
     def algorithm(self) -> str:
@@ -115,20 +117,20 @@ class CropHit:
     @property
     def order(self) -> Order:
         """After the plain comparisons, the most evidence first."""
-        return 2, -self.found.evidence, 0
+        return 2, -self.evidence, 0
 
     def explained(self) -> Match | None:
-        """Explain the hit by the cut that fits best."""
+        """Explain the hit by the cut or the tilt that fits best."""
         entry = self.snapshot.reference.entry_by_key(self.key)
         if entry is None or self.value not in entry.hashes:
             return None
         return _match(self, entry)(
-            distance=self.found.distance,
+            distance=self.distance,
             threshold=None,
-            quality=self.look.quality,
-            view=_cut_view(self.look.view, self.found),
-            evidence=self.found.evidence,
-            min_evidence=self.rule.min_evidence,
+            quality=self.quality,
+            view=self.view,
+            evidence=self.evidence,
+            min_evidence=self.min_evidence,
         )
 
 
@@ -149,7 +151,7 @@ class KeypointHit:
 
     @property
     def order(self) -> Order:
-        """After the crops, the least likely to be chance first."""
+        """After what evidence decides, the least likely to be chance first."""
         return 3, self.alignment.chance, 0
 
     def explained(self) -> Match | None:
@@ -204,8 +206,10 @@ def find_hits(snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPoli
 
 def _hits_in(snapshot: ListSnapshot, query: Query, policy: MatchPolicy) -> Iterator[Hit]:
     yield from _plain_hits(snapshot, query.searched_hashes(policy), policy)
-    if policy.crops is not None and query.crops:
-        yield from _crop_hits(snapshot, query.crops, policy.crops)
+    if policy.rotations and query.smalls:
+        yield from _rotated_hits(snapshot, query.smalls, policy)
+    if policy.crops is not None and query.smalls:
+        yield from _crop_hits(snapshot, query.smalls, policy.crops)
     if policy.keypoints is not None and snapshot.keypoints is not None:
         for look in query.keypoints:
             yield from _keypoint_hits(snapshot, snapshot.keypoints, look, policy.keypoints)
@@ -224,7 +228,31 @@ def _plain_hits(snapshot: ListSnapshot, hashes: tuple[ViewHash, ...], policy: Ma
                 yield hit
 
 
-def _crop_hits(snapshot: ListSnapshot, looks: tuple[CropLook, ...], rule: CropRule) -> Iterator[CropHit]:
+def _rotated_hits(snapshot: ListSnapshot, looks: tuple[SmallLook, ...], policy: MatchPolicy) -> Iterator[EvidenceHit]:
+    from hashmatch.views.tilted import TiltedSearch
+
+    layer, rule = snapshot.layers.get("pdq"), policy.rule_for("pdq")
+    if layer is None or rule is None:
+        return
+    search = TiltedSearch(min_evidence=policy.rotation_evidence, min_quality=rule.min_quality)
+    for look in looks:
+        if look.view.trim:
+            continue
+        searched = partial(search.search, look.small, look.size)
+        for found, key, code in layer.search_guided(searched):
+            yield EvidenceHit(
+                snapshot=snapshot,
+                key=key,
+                value=HashValue("pdq", code),
+                view=replace(look.view, tilt=found.tilt.angle),
+                quality=look.quality,
+                distance=found.distance,
+                evidence=found.evidence,
+                min_evidence=policy.rotation_evidence,
+            )
+
+
+def _crop_hits(snapshot: ListSnapshot, looks: tuple[SmallLook, ...], rule: CropRule) -> Iterator[EvidenceHit]:
     from hashmatch.views.crops import CropSearch
 
     layer = snapshot.layers.get("pdq")
@@ -232,9 +260,19 @@ def _crop_hits(snapshot: ListSnapshot, looks: tuple[CropLook, ...], rule: CropRu
         return
     search = CropSearch(min_evidence=rule.min_evidence, turns=rule.turns)
     for look in looks:
-        for found, key, code in layer.search_crops(look.small, search):
-            value = HashValue("pdq", code)
-            yield CropHit(snapshot=snapshot, rule=rule, key=key, value=value, look=look, found=found)
+        if look.quality < rule.min_quality:
+            continue
+        for found, key, code in layer.search_guided(partial(search.search, look.small)):
+            yield EvidenceHit(
+                snapshot=snapshot,
+                key=key,
+                value=HashValue("pdq", code),
+                view=_cut_view(look.view, found),
+                quality=look.quality,
+                distance=found.distance,
+                evidence=found.evidence,
+                min_evidence=rule.min_evidence,
+            )
 
 
 def _keypoint_hits(

@@ -9,8 +9,9 @@ A layer knows the content of its rows (see `hashmatch.lists.content`), and so wh
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +24,6 @@ from hashmatch.matching.kept import Columns, KeptIndex
 
 if TYPE_CHECKING:
     from hashmatch.index.guided import GuidedIndex
-    from hashmatch.views.crops import CropSearch, Found
-    from hashmatch.views.small import Floats
 
 __all__ = ["Layer"]
 
@@ -35,6 +34,15 @@ _SCANNED_BYTES: Final = 1 << 20
 _MERGE_RATIO: Final = 2
 
 Ints = NDArray[np.int64]
+
+
+class _HasPosition(Protocol):
+    @property
+    def position(self) -> int: ...
+
+
+Placed = TypeVar("Placed", bound=_HasPosition)
+GuidedSearch: TypeAlias = "Callable[[GuidedIndex, NDArray[np.bool_] | None], Iterable[Placed]]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,7 +137,7 @@ class Layer:
         content : Content
             Of the rows.
         crops : bool
-            Whether crops are searched too; for PDQ.
+            Whether crops or rotated pictures are searched too; for PDQ.
         """
         index = build_index(rows.codes, metric=algorithm.metric, radius=radius, costs=costs)
         return cls(algorithm, list_id, radius, costs, _part(index, rows, crops), (), content)
@@ -193,26 +201,24 @@ class Layer:
             found += zip(rows.tolist(), part.columns.entry_keys[positions].tolist(), distances.tolist(), strict=True)
         return found
 
-    def search_crops(self, small: Floats, search: CropSearch) -> list[tuple[Found, int, bytes]]:
-        """Find live hashes of pictures that the query may have been cut from.
+    def search_guided(self, search: GuidedSearch[Placed]) -> list[tuple[Placed, int, bytes]]:
+        """Find live hashes by evidence.
 
         Parameters
         ----------
-        small : (128, 128) float32 array
-            The query, from `hashmatch.views.small.small_luma`.
-        search : CropSearch
-            How to search.
+        search : callable
+            Searches one index for the query: takes the index and which of its rows are withdrawn, or None.
 
         Returns
         -------
         list of (found, key, code)
             What was found, key of the entry, and the entry's hash. Empty where the layer was built without crops.
         """
-        found: list[tuple[Found, int, bytes]] = []
+        found: list[tuple[Placed, int, bytes]] = []
         for part in self.parts:
             if part.guided is None:
                 continue
-            for item in search.search(small, part.guided, withdrawn=part.gone):
+            for item in search(part.guided, part.gone):
                 (code,) = part.index.codes_at([item.position])
                 found.append((item, int(part.columns.entry_keys[item.position]), code.tobytes()))
         return found

@@ -13,7 +13,7 @@ from hashmatch.jail import Protection
 if TYPE_CHECKING:
     from hashmatch.picture import ImageSource
     from hashmatch.policy import MatchPolicy
-    from hashmatch.views.looks import CropLook, KeypointLook, Look
+    from hashmatch.views.looks import KeypointLook, Look, SmallLook
     from hashmatch.workers.reader import IsolatedReader
 
 __all__ = ["Query", "read_pixels", "read_records"]
@@ -29,8 +29,8 @@ class Query:
     ----------
     hashes : tuple of ViewHash
         Digests and hashes of views, the plainest first.
-    crops : tuple of CropLook
-        What crops are searched with.
+    smalls : tuple of SmallLook
+        What crops and small rotations are searched with.
     keypoints : tuple of KeypointLook
         What keypoint records are searched with.
     failure : str or None
@@ -40,7 +40,7 @@ class Query:
     """
 
     hashes: tuple[ViewHash, ...] = ()
-    crops: tuple[CropLook, ...] = ()
+    smalls: tuple[SmallLook, ...] = ()
     keypoints: tuple[KeypointLook, ...] = ()
     failure: str | None = None
     protection: Protection | None = None
@@ -104,7 +104,7 @@ def read_pixels(
         failure = "internal-error"
     return Query(
         hashes=digests + tuple(item for look in looks for item in look.hashes),
-        crops=tuple(item for look in looks for item in look.crops),
+        smalls=tuple(item for look in looks for item in look.smalls),
         keypoints=tuple(look.keypoints for look in looks if look.keypoints is not None),
         failure=failure,
         protection=None if isolated is None else isolated.protection,

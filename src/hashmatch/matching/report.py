@@ -117,7 +117,8 @@ class Match:
     view : View
         How the query was looked at: ``str(match.view)`` says it in words.
     evidence : float or None
-        For crops: how much more likely the two hashes are if the query was cut from the entry's picture, nats.
+        For crops and small rotations: how much more likely the two hashes are if the query was made of the entry's
+        picture in that way, nats.
     min_evidence : float or None
         Least evidence that counted.
     placement : Placement or None
@@ -216,7 +217,7 @@ class MatchReport:
         The answer.
     matches : tuple of Match
         Best comparison for each list, entry and algorithm: digests first, then by distance relative to the
-        threshold, then crops by their evidence, then keypoint records by their chance.
+        threshold, then crops and small rotations by their evidence, then keypoint records by their chance.
     n_matches : int
         How many there were before the policy's ``max_matches`` cut them. In lists that hold very
         many copies of one picture not all are counted: for each frame and list at most 32 keypoint records are judged,

@@ -1,8 +1,8 @@
 """What a policy spends: false reports expected for one unrelated picture, view by view, and the check of a budget.
 
-Plain hashes, turns, trims, rotations and shrinks spend by the tails in `hashmatch.matching.measured`, crops by
-`hashmatch.matching.budget`, keypoints by the reports counted there too. Views of one picture are not independent,
-so each kind was measured by itself, as the least distance over its views; their sum is an upper estimate.
+Plain hashes, turns, trims, shrinks and rotations spend by the tails in `hashmatch.matching.measured`, crops by
+`hashmatch.matching.budget`, keypoints by the reports counted there too. Views of one picture are not independent, so
+each kind was measured by itself, as the least distance or most evidence over its views; their sum is an upper estimate.
 """
 
 from __future__ import annotations
@@ -14,8 +14,16 @@ from typing import Final
 
 from hashmatch.algorithms import Metric, algorithm_named
 from hashmatch.errors import PolicyError
-from hashmatch.matching.budget import PHOTO_TAIL, SCREENSHOT_TAIL, FalseReports, crop_false_reports
-from hashmatch.matching.measured import KEYPOINT_PAIRS, TAILS, DistanceTail, Pictures, Views, poisson_upper
+from hashmatch.matching.budget import PHOTO_TAIL, SCREENSHOT_TAIL, FalseReports, evidence_false_reports
+from hashmatch.matching.measured import (
+    KEYPOINT_PAIRS,
+    ROTATION_TAILS,
+    TAILS,
+    DistanceTail,
+    Pictures,
+    Views,
+    poisson_upper,
+)
 from hashmatch.policy import CropRule, MatchPolicy, Rule
 
 __all__ = ["Budget", "Spending", "budget_of", "check_budget", "tail_of"]
@@ -183,7 +191,7 @@ def _spent_by(rule: Rule, policy: MatchPolicy, size: int, pictures: Pictures) ->
     if rule.algorithm != "pdq":
         return
     if policy.rotations:
-        yield spending("rotations", measured("rotations"))
+        yield spending("rotations", evidence_false_reports(policy.rotation_evidence, size, ROTATION_TAILS[pictures]))
     if policy.shrinks:
         # a shrunk picture is a picture like any other, and no nearer to strangers than itself
         yield spending("shrinks", replace(_times(plain, _SHRINKS), is_extrapolated=True))
@@ -197,7 +205,7 @@ def _crops(rule: CropRule, size: int, pictures: Pictures, *, trims: bool) -> Fal
     trimmed = tail_of("pdq", "trims", pictures) if trims else None
     looks = 1.0 + (min(1.0, trimmed.n_views) if trimmed else 0.0)
     try:
-        return _times(crop_false_reports(rule.min_evidence, size, tail, turns=len(rule.turns)), looks)
+        return _times(evidence_false_reports(rule.min_evidence, size, tail, turns=len(rule.turns)), looks)
     except ValueError:
         return None
 

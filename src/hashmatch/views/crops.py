@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -24,19 +23,17 @@ import numpy.typing as npt
 
 from hashmatch.index.guided import GuidedIndex
 from hashmatch.index.storage import IndexFile
-from hashmatch.kernels.guided import likely_keys
 from hashmatch.view import Turn
 from hashmatch.views.climb import Fit, climb, score_at
 from hashmatch.views.margin import Support, support
+from hashmatch.views.proposals import propose, rivals_of
 from hashmatch.views.small import Floats, turn_small
-from hashmatch.views.soft import COARSE, certainties, flat_bits, score
+from hashmatch.views.soft import COARSE, certainties, flat_bits
 from hashmatch.views.uncrop import THOROUGH_GRID, AxisCut, Grid, unseen_share, view_coefficients
 
 __all__ = ["CropSearch", "Found", "guided_index", "restored_guided", "write_guided"]
 
 _GROUPS: Final = 6
-_MAX_SCORED: Final = 2000
-_NEAR_COPY: Final = 62
 _MUCH: Final = 124  # thousandths off one side that are rare on both axes at once
 _OUTSIDE: Final = -10  # thousandths by which a query is rarely larger than the picture it was cut from
 
@@ -166,9 +163,7 @@ class CropSearch:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more")
 
-    def search(
-        self, small: Floats, index: GuidedIndex, *, withdrawn: npt.NDArray[np.bool_] | None = None
-    ) -> list[Found]:
+    def search(self, small: Floats, index: GuidedIndex, withdrawn: npt.NDArray[np.bool_] | None = None) -> list[Found]:
         """Find the entries that fit the query uncropped.
 
         Parameters
@@ -217,8 +212,7 @@ class CropSearch:
         weight = min(1.0, self.full_rivals / (max(1, listed) * len(self.turns)))
         kept = []
         for place, item in found.items():
-            rivals = np.count_nonzero(np.count_nonzero(bits != bits[place], axis=1) > _NEAR_COPY)
-            evidence = item.evidence - self.rival_cost * math.log1p(weight * rivals)
+            evidence = item.evidence - self.rival_cost * math.log1p(weight * rivals_of(bits, place))
             if evidence >= self.min_evidence:
                 kept.append(replace(item, position=int(positions[place]), evidence=evidence))
         return sorted(kept, key=lambda item: (-item.evidence, item.position))
@@ -265,44 +259,18 @@ class CropSearch:
         """
         cuts = self.grid.axis_cuts
         odds = certainties(view_coefficients(small, cuts, cuts), _unseen_share_of(cuts), COARSE).reshape(-1, 256)
-        views, positions, distances = self._probed(odds, index)
-        if withdrawn is not None:
-            listed = (~withdrawn[positions]).nonzero()[0]
-            views, positions, distances = views[listed], positions[listed], distances[listed]
-        near = np.argsort(distances, kind="stable")[:_MAX_SCORED]
-        # several groups and keys may lead from one view to one entry
-        _, first = np.unique(positions[near] * len(odds) + views[near], return_index=True)
-        near = near[np.sort(first)]
-        positions, views = positions[near], views[near]
-        bits = flat_bits(np.ascontiguousarray(index.words[positions]).view(np.uint8))
-        starts = score(odds[views], bits, COARSE)
-        order = np.lexsort((views, positions, -starts))
-        order = order[starts[order] >= self.min_rival]
-        _, first = np.unique(positions[order], return_index=True)
-        order = order[np.sort(first)]
-        return positions[order], views[order], starts[order]
-
-    def _probed(
-        self, odds: Floats, index: GuidedIndex
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-        """Look up the likeliest keys: view, position and distance of what is near enough, with repeats."""
-        picked = np.take(odds, 255 - index.groups, axis=1)
-        size = np.minimum(np.abs(picked), -np.log(np.float32(COARSE.lapse)))
-        flips = min(self.flips, index.key_bits)
-        keys, chances = likely_keys(picked, size, -np.log(1 + np.exp(-size)), _subsets(flips), flips)
-        least = -np.inf
-        if chances.size > self.max_probes:
-            least = np.partition(chances.ravel(), chances.size - self.max_probes)[chances.size - self.max_probes]
-        queries = np.packbits((odds > 0)[:, ::-1], axis=1).view("<u8")
-        limit = self.max_compared // len(index.groups)
-        found = [
-            index.near(
-                group, keys[group], chances[group], queries, least=least, limit=limit, radius=self.max_start_distance
-            )
-            for group in range(len(index.groups))
-        ]
-        views, positions, distances = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return views, positions, distances
+        found = propose(
+            odds,
+            index,
+            COARSE,
+            withdrawn=withdrawn,
+            min_score=self.min_rival,
+            max_distance=self.max_start_distance,
+            flips=self.flips,
+            max_probes=self.max_probes,
+            max_compared=self.max_compared,
+        )
+        return found.positions, found.views, found.scores
 
 
 def _is_rare(fit: Fit) -> bool:
@@ -317,14 +285,6 @@ def _unseen_share_of(cuts: tuple[AxisCut, ...]) -> Floats:
     share = unseen_share(cuts, cuts)
     share.setflags(write=False)
     return share
-
-
-@lru_cache(maxsize=16)
-def _subsets(flips: int) -> npt.NDArray[np.uint32]:
-    """Subsets of the ``flips`` least sure bits, at most 64, those that are likely on the mean first."""
-    members = (np.arange(1 << flips)[:, None] >> np.arange(flips)) & 1
-    cost = members @ (np.arange(flips) + 1.5)
-    return np.argsort(cost, kind="stable")[:64].astype(np.uint32)
 
 
 def _by_frequency() -> npt.NDArray[np.int64]:

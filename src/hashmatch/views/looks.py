@@ -11,13 +11,12 @@ import numpy as np
 
 from hashmatch.errors import ImageTooLargeError
 from hashmatch.hashers.facade import hash_view
-from hashmatch.hashes import HashValue, ViewHash
+from hashmatch.hashes import ViewHash
 from hashmatch.keypoints.describe import mirrored
 from hashmatch.keypoints.points import CODE_BITS, Keypoints
 from hashmatch.keypoints.record import Record, key_check
 from hashmatch.picture import Raster, iter_rasters
 from hashmatch.view import Margins, Shrink, View
-from hashmatch.views.rotations import turned_back
 from hashmatch.views.shrinks import ShrinkKind, shrunk_views
 from hashmatch.views.small import Floats, small_luma
 from hashmatch.views.trims import Trim, find_trims
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from hashmatch.picture import ImageSource
     from hashmatch.policy import MatchPolicy
 
-__all__ = ["CropLook", "KeypointLook", "Look", "iter_looks", "record_look"]
+__all__ = ["KeypointLook", "Look", "SmallLook", "iter_looks", "record_look"]
 
 _TRIMS_SEARCHED_FOR_CROPS: Final = 1
 _SHRINKS: Final[dict[ShrinkKind, Shrink]] = {
@@ -36,8 +35,8 @@ _SHRINKS: Final[dict[ShrinkKind, Shrink]] = {
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class CropLook:
-    """What a crop search starts from; never kept.
+class SmallLook:
+    """What searches for crops and small rotations start from; never kept.
 
     Parameters
     ----------
@@ -45,12 +44,15 @@ class CropLook:
         How the picture was looked at.
     small : (128, 128) float32 array
         From `hashmatch.views.small.small_luma`.
+    size : (int, int)
+        Height and width of what was looked at, px.
     quality : int
         PDQ's quality of the view, 0 to 100.
     """
 
     view: View
     small: Floats = dataclasses.field(repr=False)
+    size: tuple[int, int]
     quality: int
 
 
@@ -85,14 +87,14 @@ class Look:
     ----------
     hashes : tuple of ViewHash
         Hashes of the views, the plainest first.
-    crops : tuple of CropLook
-        What crops are searched with.
+    smalls : tuple of SmallLook
+        What crops and small rotations are searched with.
     keypoints : KeypointLook or None
         What keypoint records are searched with.
     """
 
     hashes: tuple[ViewHash, ...]
-    crops: tuple[CropLook, ...] = ()
+    smalls: tuple[SmallLook, ...] = ()
     keypoints: KeypointLook | None = None
 
 
@@ -161,22 +163,17 @@ def _look(raster: Raster, algorithms: tuple[str, ...], policy: MatchPolicy, *, k
         trimmed = list(hash_view(pixels, view, algorithms, turns=policy.turns, exact=False))
         starts.append((pixels, view, _pdq_quality(trimmed)))
         hashes += trimmed
-    if policy.rotations and "pdq" in algorithms:
-        hashes += _turned_back(raster)
     if policy.shrinks and "pdq" in algorithms:
         for shrunk in shrunk_views(raster.pixels):
             view = replace(raster.view, shrink=_SHRINKS[shrunk.kind])
             hashes.append(ViewHash(value=shrunk.value, quality=shrunk.quality, view=view))
-    crops: list[CropLook] = []
-    rule = policy.crops
-    if rule is not None and "pdq" in algorithms:
-        crops += (
-            CropLook(view=view, small=small_luma(pixels), quality=quality)
-            for pixels, view, quality in starts[: 1 + _TRIMS_SEARCHED_FOR_CROPS]
-            if quality >= rule.min_quality
-        )
+    smalls = tuple(
+        SmallLook(view=view, small=small_luma(pixels), size=(pixels.shape[0], pixels.shape[1]), quality=quality)
+        for pixels, view, quality in starts[: 1 + _TRIMS_SEARCHED_FOR_CROPS]
+        if "pdq" in algorithms and _is_wanted_small(view, quality, policy)
+    )
     found = _keypoints(raster, policy.keypoints.key) if keypoints and policy.keypoints is not None else None
-    return Look(hashes=tuple(hashes), crops=tuple(crops), keypoints=found)
+    return Look(hashes=tuple(hashes), smalls=smalls, keypoints=found)
 
 
 def _keypoints(raster: Raster, key: bytes | None) -> KeypointLook:
@@ -187,11 +184,10 @@ def _keypoints(raster: Raster, key: bytes | None) -> KeypointLook:
     return KeypointLook(view=raster.view, points=points, mirrored=mirrored(points), luma=luma)
 
 
-def _turned_back(raster: Raster) -> Iterator[ViewHash]:
-    views = turned_back(raster.pixels)
-    for code, angle, quality in zip(views.codes, views.angles, views.qualities, strict=True):
-        value = HashValue("pdq", code.tobytes())
-        yield ViewHash(value=value, quality=quality, view=replace(raster.view, tilt=angle))
+def _is_wanted_small(view: View, quality: int, policy: MatchPolicy) -> bool:
+    # a picture in a border is searched for crops only
+    rotated = policy.rotations and not view.trim
+    return rotated or (policy.crops is not None and quality >= policy.crops.min_quality)
 
 
 def _margins(trim: Trim) -> Margins:

@@ -5,7 +5,7 @@ has the length its picture's policy allows, each float is finite and in range; a
 Little-endian.
 
     number of hashes (uint16), length (uint32), a `Fingerprint` in its own byte form;
-    number of crops (uint8), each: view, quality (uint8), 128 x 128 float32;
+    number of small pictures (uint8), each: view, height, width (uint32), quality (uint8), 128 x 128 float32;
     keypoints (uint8, 0 or 1): view, width, height (float64), number of points (uint16), x, y, sigma, angle (float32
     each), 16 bytes of code for each, 128 float32 margins for each, rows, columns (uint32), rows x columns float32.
 """
@@ -25,7 +25,7 @@ from hashmatch.hashes import Fingerprint, ViewHash
 from hashmatch.keypoints.describe import mirrored
 from hashmatch.keypoints.points import CODE_BITS, CODE_BYTES, FRAME_SIDE, Keypoints
 from hashmatch.view import Background, Margins, Shrink, Turn, View
-from hashmatch.views.looks import CropLook, KeypointLook, Look
+from hashmatch.views.looks import KeypointLook, Look, SmallLook
 from hashmatch.views.small import SMALL_SIDE
 
 __all__ = ["LookBounds", "pack_look", "unpack_look"]
@@ -35,10 +35,11 @@ _HASHES: Final = struct.Struct("<HI")
 _VIEW: Final = struct.Struct("<IBBBh8h")
 _POINTS: Final = struct.Struct("<ddH")
 _LUMA: Final = struct.Struct("<II")
+_SIZE: Final = struct.Struct("<II")
 _TILTS: Final = 100
 _MOST_HASHES: Final = 4096
 _BYTES_OF_HASHES: Final = 2**20
-_MOST_CROPS: Final = 8
+_MOST_SMALLS: Final = 8
 _LEVELS: Final = (-1.0, 256.0)  # sums of weights overshoot 0 and 255 a little
 _LARGEST: Final = 1e6  # places, scales and margins; real ones stay far below
 
@@ -53,7 +54,7 @@ class LookBounds:
     ----------
     algorithms : tuple of str
         Algorithms that were asked for.
-    crops, keypoints : bool
+    smalls, keypoints : bool
         Whether those were asked for.
     max_frames : int
         Frames that may be looked at.
@@ -62,7 +63,7 @@ class LookBounds:
     """
 
     algorithms: tuple[str, ...]
-    crops: bool
+    smalls: bool
     keypoints: bool
     max_frames: int
     max_side: int
@@ -71,7 +72,7 @@ class LookBounds:
     def most_bytes(self) -> int:
         """Length of the longest look, bytes."""
         size = _BYTES_OF_HASHES + 64
-        size += self.crops * _MOST_CROPS * (_VIEW.size + 1 + 4 * SMALL_SIDE**2)
+        size += self.smalls * _MOST_SMALLS * (_VIEW.size + _SIZE.size + 1 + 4 * SMALL_SIDE**2)
         each = 4 * 4 + CODE_BYTES + 4 * CODE_BITS
         return size + self.keypoints * (_VIEW.size + 64 + QUERY_POINTS * each + 4 * self.most_luma)
 
@@ -90,9 +91,9 @@ def pack_look(look: Look) -> list[bytes]:
         Of a raster; a look from a stored record has no luma and cannot be written.
     """
     hashes = Fingerprint(look.hashes).to_bytes()
-    parts = [_HASHES.pack(len(look.hashes), len(hashes)), hashes, bytes([len(look.crops)])]
-    for crop in look.crops:
-        parts += [_packed_view(crop.view), bytes([crop.quality]), _packed(crop.small)]
+    parts = [_HASHES.pack(len(look.hashes), len(hashes)), hashes, bytes([len(look.smalls)])]
+    for item in look.smalls:
+        parts += [_packed_view(item.view), _SIZE.pack(*item.size), bytes([item.quality]), _packed(item.small)]
     found = look.keypoints
     parts.append(bytes([found is not None]))
     if found is not None:
@@ -100,7 +101,7 @@ def pack_look(look: Look) -> list[bytes]:
         if luma is None or margins is None:
             raise ValueError("a look of a record cannot be written")
         parts += [_packed_view(found.view), _POINTS.pack(points.width, points.height, len(points))]
-        parts += [_packed(item) for item in (points.x, points.y, points.sigma, points.angle)]
+        parts += [_packed(values) for values in (points.x, points.y, points.sigma, points.angle)]
         parts += [points.codes.tobytes(), _packed(margins), _LUMA.pack(*luma.shape), _packed(luma)]
     return parts
 
@@ -127,10 +128,10 @@ def unpack_look(data: bytes | bytearray, bounds: LookBounds) -> Look:
     hashes = Fingerprint.from_bytes(rest.bytes(length)).view_hashes
     if len(hashes) != count or not all(_is_asked(item, bounds) for item in hashes):
         raise ValueError("hashes that were not asked for")
-    crops = tuple(_crop(rest, bounds) for _ in range(rest.count(_MOST_CROPS if bounds.crops else 0)))
+    smalls = tuple(_small(rest, bounds) for _ in range(rest.count(_MOST_SMALLS if bounds.smalls else 0)))
     keypoints = _keypoints(rest, bounds) if rest.count(int(bounds.keypoints)) else None
     rest.must_be_empty()
-    return Look(hashes=hashes, crops=crops, keypoints=keypoints)
+    return Look(hashes=hashes, smalls=smalls, keypoints=keypoints)
 
 
 class _Rest:
@@ -174,9 +175,12 @@ def _is_asked(item: ViewHash, bounds: LookBounds) -> bool:
     return item.value.algorithm in bounds.algorithms and item.view.frame < bounds.max_frames
 
 
-def _crop(rest: _Rest, bounds: LookBounds) -> CropLook:
-    view = _view(rest, bounds)
-    return CropLook(view=view, quality=rest.count(100), small=rest.floats((SMALL_SIDE, SMALL_SIDE), *_LEVELS))
+def _small(rest: _Rest, bounds: LookBounds) -> SmallLook:
+    view, (height, width), quality = _view(rest, bounds), rest.take(_SIZE), rest.count(100)
+    if not (1 <= height <= bounds.max_side and 1 <= width <= bounds.max_side):
+        raise ValueError("an impossible size")
+    small = rest.floats((SMALL_SIDE, SMALL_SIDE), *_LEVELS)
+    return SmallLook(view=view, size=(height, width), quality=quality, small=small)
 
 
 def _keypoints(rest: _Rest, bounds: LookBounds) -> KeypointLook:

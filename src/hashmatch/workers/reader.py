@@ -65,7 +65,7 @@ class IsolatedReader:
         self._policy = policy
         self._bounds = LookBounds(
             algorithms=(),
-            crops=policy.crops is not None,
+            smalls=policy.crops is not None or policy.rotations,
             keypoints=policy.keypoints is not None,
             max_frames=1 if policy.decode.frames == "first" else policy.decode.max_frames,
             max_side=policy.decode.max_side,
@@ -132,7 +132,7 @@ class IsolatedReader:
         keypoints = keypoints and self._bounds.keypoints
         bounds = LookBounds(
             algorithms=algorithms or ("pdq",),
-            crops=self._bounds.crops,
+            smalls=self._bounds.smalls,
             keypoints=keypoints,
             max_frames=self._bounds.max_frames,
             max_side=self._bounds.max_side,

@@ -1,0 +1,171 @@
+"""Search a list of PDQ hashes for the picture that a query shows rotated by a few degrees.
+
+Every way of turning the query back (`hashmatch.views.rotations`) proposes entries by its surest bits. What is found is
+judged by all its bits at the angle that fits it best, whatever the corners that were cut off may have held
+(`hashmatch.views.margin`), less what its rivals take, as `hashmatch.views.crops` judges crops.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from hashmatch.index.guided import GuidedIndex
+from hashmatch.views.corners import unseen_corner_share, unseen_corners
+from hashmatch.views.margin import Support, integrated
+from hashmatch.views.proposals import propose, rivals_of
+from hashmatch.views.rotations import STEP, Size, Tilt, coefficients, qualities, sampled, tilts
+from hashmatch.views.small import Floats
+from hashmatch.views.soft import Certainty, certainties, score, standardised
+
+__all__ = ["FoundTilted", "TiltedSearch"]
+
+_GRID: Final = Certainty(unseen=0.15, noise=0.0025, misfit=0.0135, lapse=0.003)
+_FITTED: Final = Certainty(unseen=0.15, noise=0.0025, misfit=0.008, lapse=0.003)
+_FINER: Final = tuple(STEP * step / 6 for step in range(-3, 4))  # degrees from the angle it was found at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundTilted:
+    """One entry that the query may be a rotated copy of.
+
+    Parameters
+    ----------
+    position : int
+        Place of the hash in the index.
+    tilt : Tilt
+        How the query is turned back to fit best.
+    distance : int
+        Differing bits between the entry and the query turned back, 0 to 256.
+    evidence : float
+        What the entry's bits say for it, less what the query's rivals take from it; nats.
+    rivals : int
+        Other entries that the query resembles a little.
+    """
+
+    position: int
+    tilt: Tilt
+    distance: int
+    evidence: float
+    rivals: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TiltedSearch:
+    """How the picture that a query shows rotated is searched.
+
+    Parameters
+    ----------
+    min_evidence : float
+        Least evidence reported, nats, inclusive; ``docs/budget.md`` says what it spends.
+    min_quality : int
+        Least PDQ quality of the query turned back, 0 to 100, inclusive.
+    rival_cost, full_rivals, min_rival, min_start, max_start_distance, flips, max_probes, max_compared, max_climbs
+        As for `hashmatch.views.crops.CropSearch`; a start is at one of `hashmatch.views.rotations.ANGLES`, and
+        climbing is trying the angles round it in steps of an eighth of a degree.
+    """
+
+    min_evidence: float = 80.0
+    min_quality: int = 50
+    rival_cost: float = 26.0
+    full_rivals: int = 160_000
+    min_rival: float = -20.0
+    min_start: float = 0.0
+    max_start_distance: int = 92
+    flips: int = 8
+    max_probes: int = 50_000
+    max_compared: int = 200_000
+    max_climbs: int = 8
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.flips <= 10:
+            raise ValueError(f"flips must be 0 to 10, not {self.flips}")
+        if self.rival_cost < 0 or self.min_start < self.min_rival:
+            raise ValueError("rival_cost is 0 or more, and min_start at least min_rival")
+        for name in ("full_rivals", "max_probes", "max_compared", "max_climbs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more")
+
+    def search(
+        self, small: Floats, size: Size, index: GuidedIndex, withdrawn: npt.NDArray[np.bool_] | None = None
+    ) -> list[FoundTilted]:
+        """Find the entries that fit the query turned back.
+
+        Parameters
+        ----------
+        small : (128, 128) float32 array
+            The query, from `hashmatch.views.small.small_luma`.
+        size : (float, float)
+            Its height and width, px.
+        index : GuidedIndex
+            From `hashmatch.views.crops.guided_index`.
+        withdrawn : (n,) bool array, optional
+            Entries that are no longer of the list: never found, and no rivals.
+
+        Returns
+        -------
+        list of FoundTilted
+            Evidence of at least ``min_evidence``, the most first, then by position. Not exhaustive:
+            ``benchmarks/views.py`` measures its recall.
+
+        Notes
+        -----
+        Cost: 2 to 4 ms on one core, and 2 to 5 ms for each entry that is judged, ``max_climbs`` at most.
+        """
+        views = tilts(small, size)
+        if not views or not len(index):
+            return []
+        seen = sampled(small, size, views)
+        good = (qualities(seen) >= self.min_quality).nonzero()[0]
+        if not len(good):
+            return []
+        views = tuple(views[place] for place in good)
+        shares = np.stack([unseen_corner_share(size, view) for view in views])
+        found = propose(
+            certainties(coefficients(seen[good]), shares, _GRID),
+            index,
+            _GRID,
+            withdrawn=withdrawn,
+            min_score=self.min_rival,
+            max_distance=self.max_start_distance,
+            flips=self.flips,
+            max_probes=self.max_probes,
+            max_compared=self.max_compared,
+        )
+        able = int(np.count_nonzero(found.scores >= self.min_start))
+        best: dict[int, FoundTilted] = {}
+        for place in range(min(self.max_climbs, able)):
+            tilt, odds, said = _fitted(small, size, views[found.views[place]], found.bits[place])
+            distances = np.count_nonzero((odds > 0) != found.bits[:able], axis=1)
+            # copies of it need no fit of their own
+            nats = said.of_others(found.bits[place], found.bits[:able])
+            for other in (nats >= self.min_evidence).nonzero()[0].tolist():
+                if other not in best or nats[other] > best[other].evidence:
+                    position, distance = int(found.positions[other]), int(distances[other])
+                    best[other] = FoundTilted(
+                        position=position, tilt=tilt, distance=distance, evidence=float(nats[other])
+                    )
+        listed = len(index) - (0 if withdrawn is None else int(np.count_nonzero(withdrawn)))
+        weight = min(1.0, self.full_rivals / max(1, listed))
+        kept = []
+        for place, item in best.items():
+            rivals = rivals_of(found.bits, place)
+            evidence = item.evidence - self.rival_cost * math.log1p(weight * rivals)
+            if evidence >= self.min_evidence:
+                kept.append(replace(item, evidence=evidence, rivals=rivals))
+        return sorted(kept, key=lambda item: (-item.evidence, item.position))
+
+
+def _fitted(small: Floats, size: Size, view: Tilt, bits: npt.NDArray[np.bool_]) -> tuple[Tilt, Floats, Support]:
+    """Try the angles round a view: the tilt at which a hash scores best, its odds there, and what the hash says."""
+    views = [Tilt(angle=view.angle + finer, frame=view.frame) for finer in _FINER]
+    seen, share = coefficients(sampled(small, size, views)), unseen_corner_share(size, view)
+    odds = certainties(seen, np.broadcast_to(share, seen.shape), _FITTED)
+    best = int(score(odds, bits, _FITTED).argmax())
+    corners = unseen_corners(size, view)
+    said = integrated(standardised(seen[best], share), bits, corners.basis, corners.left_out)
+    return views[best], odds[best], said
