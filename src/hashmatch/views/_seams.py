@@ -18,6 +18,8 @@ __all__ = ["smooth_edges"]
 _DEEPEST: Final = 0.36  # a picture of 9:16 on one of 16:9 leaves 34 % at each side
 _MOST: Final = 3
 _FAINT: Final = 0.1
+_ALONE: Final = 0.6  # of a clear seam's strength counts where the opposite one is hardly there
+_HARDLY: Final = 0.05
 _RAMP: Final = 3.0  # grey levels that a gradient lies off a ramp
 
 
@@ -43,7 +45,8 @@ def smooth_edges(small: Small, cells: Cells, sides: tuple[str, str]) -> list[tup
     -----
     What is pasted on a smooth ground ends in a straight line: the step there stands out, at most places along it, from
     the steps just outside at the same place. The strength is the share of such places, the geometric mean of both
-    sides. Objects seldom have edges as straight, as long and as far from both sides.
+    sides, or 0.6 of the clearer one's where that is more and the other can be made out. Objects seldom have edges as
+    straight, as long and as far from both sides.
     """
     seen = [from_side(small.part(cells), side) for side in sides]
     deepest = int(_DEEPEST * seen[0].shape[1])
@@ -54,7 +57,8 @@ def smooth_edges(small: Small, cells: Cells, sides: tuple[str, str]) -> list[tup
     views = [small.lines(side, cells)[:, : deepest + 4] for side in sides]
     strengths = [kernels.seam_strengths(lines, ends_of(lines)) for lines in views]
     near = [_widened(values) for values in strengths]
-    joint = np.sqrt(near[0] * near[1])
+    weaker, stronger = np.minimum(near[0], near[1]), np.maximum(near[0], near[1])
+    joint = np.maximum(np.sqrt(weaker * stronger), np.where(weaker >= _HARDLY, _ALONE * stronger, 0.0))
     joint[deepest:] = 0.0
     found = []
     for _ in range(_MOST):
