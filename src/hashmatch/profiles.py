@@ -45,7 +45,8 @@ Files that end early are searched as far as they can be decoded: whoever receive
 REDUCED: Final = DecodePolicy(salvage=True, reduced=True)
 """Decode policy for searching at the least cost, as ``replace(profiles.FAST, decode=profiles.REDUCED)``.
 
-JPEGs whose shorter side is 1,024 px or more are decoded at a fraction of their size; see ``docs/pixel-contract.md``.
+JPEGs whose shorter side is 1,024 px or more are decoded in grey, at a fraction of their size; see
+``docs/pixel-contract.md``.
 """
 
 STANDARD: Final = replace(FAST, name="standard", turns=True, trims=True, stop_at_digest=False)
