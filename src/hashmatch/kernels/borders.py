@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hashmatch.kernels import reference_borders
+from hashmatch.kernels.built import built
 from hashmatch.kernels.reference_borders import Cells
 
-native: ModuleType | None
-try:
-    from hashmatch.kernels import _native_borders as native
-except ImportError:
-    native = None
+native = built("borders")
 
 __all__ = [
     "border_rises",

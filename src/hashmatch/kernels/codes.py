@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 from hashmatch.kernels import reference
+from hashmatch.kernels.built import built
 
-native: ModuleType | None
-try:
-    from hashmatch.kernels import _native_codes as native
-except ImportError:
-    native = None
+native = built("codes")
 
 __all__ = ["hamming_scan", "native", "rows_scan"]
 

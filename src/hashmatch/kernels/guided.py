@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 from hashmatch.kernels import reference_guided
+from hashmatch.kernels.built import built
 
-native: ModuleType | None
-try:
-    from hashmatch.kernels import _native_guided as native
-except ImportError:
-    native = None
+native = built("guided")
 
 __all__ = ["likely_keys", "native", "near_by_keys"]
 

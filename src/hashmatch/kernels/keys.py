@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 from hashmatch.kernels import reference_keys
+from hashmatch.kernels.built import built
 from hashmatch.kernels.reference_keys import BLOCK, Starts
 
-native: ModuleType | None
-try:
-    from hashmatch.kernels import _native_keys as native
-except ImportError:
-    native = None
+native = built("keys")
 
 __all__ = ["BLOCK", "Starts", "bucket_ranges", "native", "near_rows"]
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 from hashmatch.kernels import reference_laying
+from hashmatch.kernels.built import built
 from hashmatch.kernels.reference_laying import MAX_RATIO, Grid
 
-native: ModuleType | None
-try:
-    from hashmatch.kernels import _native_laying as native
-except ImportError:
-    native = None
+native = built("laying")
 
 __all__ = ["MAX_RATIO", "Grid", "fit_map", "lay", "native"]
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hashmatch.kernels import reference_pixels
+from hashmatch.kernels.built import built
 from hashmatch.kernels.reference_pixels import Bytes, Float32s, Floats, Taps
 
-native: ModuleType | None
-try:
-    from hashmatch.kernels import _native_pixels as native
-except ImportError:
-    native = None
+native = built("pixels")
 
 __all__ = [
     "blur_float32",

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hashmatch.kernels import reference_points
+from hashmatch.kernels.built import built
 from hashmatch.kernels.reference_points import BINS, SAMPLES, TURNS, Float32s, Floats, Sampling, Tents
 
-native: ModuleType | None
-try:
-    from hashmatch.kernels import _native_points as native
-except ImportError:
-    native = None
+native = built("points")
 
 __all__ = [
     "BINS",

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 from hashmatch.kernels import reference_tables
+from hashmatch.kernels.built import built
 
-native: ModuleType | None
-try:
-    from hashmatch.kernels import _native_tables as native
-except ImportError:
-    native = None
+native = built("tables")
 
 __all__ = ["TableSearch", "native", "table_fill", "table_pack"]
 

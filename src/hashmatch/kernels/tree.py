@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
-native: ModuleType | None
-try:
-    from hashmatch.kernels import _native_tree as native
-except ImportError:
-    native = None
+from hashmatch.kernels.built import built
+
+native = built("tree")
 
 __all__ = ["TreeWalk", "native"]
 
