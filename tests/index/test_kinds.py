@@ -24,8 +24,8 @@ def random_codes(n: int, n_bytes: int = 32, seed: int = 0) -> np.ndarray:
 
 
 def test_multi_probes_and_compares_few() -> None:
-    """At 60,000 codes of 256 bits and radius 31, probing alone finds all and compares a small share."""
-    codes = random_codes(60_000)
+    """At 100,000 codes of 256 bits and radius 31, probing alone finds all and compares a small share."""
+    codes = random_codes(100_000)
     index, judge = MultiIndex.build(codes), LinearIndex.build(codes)
     for query in near_queries(codes, 31, Metric.HAMMING, 30, np.random.default_rng(1)):
         explained = index.explain(query, 31)
@@ -44,11 +44,11 @@ def test_multi_scans_when_the_radius_is_too_large() -> None:
 
 def test_multi_scans_for_a_crowded_query() -> None:
     """A query whose buckets hold too much is scanned, alone among its batch; the others are probed."""
-    codes = random_codes(60_000)
-    codes[:30_000] = codes[0]
+    codes = random_codes(100_000)
+    codes[:50_000] = codes[0]
     index, judge = MultiIndex.build(codes), LinearIndex.build(codes)
     crowded, calm = index.explain(codes[0], 31).stats, index.explain(codes[-1], 31).stats
-    assert crowded.scanned == 60_000
+    assert crowded.scanned == 100_000
     assert calm.scanned == 0
     queries = codes[[5, -1, 7, -2]]
     for mine, other in zip(index.search_batch(queries, 31), judge.search_batch(queries, 31), strict=True):

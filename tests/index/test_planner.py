@@ -31,7 +31,7 @@ def test_known_cases() -> None:
     assert plan_index(1_000_000, 256, radius=31).kind == "multi"
     assert plan_index(1_000_000, 256, radius=100).kind == "linear"
     assert plan_index(500, 256, radius=31).kind == "linear"
-    assert plan_index(100_000, 64, radius=4).kind == "multi"
+    assert plan_index(1_000_000, 64, radius=4).kind == "multi"
     assert plan_index(1_000_000, 128, metric=Metric.EXACT, radius=0).kind == "exact"
     assert plan_index(1_000_000, 1152, metric=Metric.EUCLIDEAN, radius=5).kind == "bktree"
     assert plan_index(1_000_000, 1152, metric=Metric.EUCLIDEAN, radius=2000).kind == "linear"
@@ -58,7 +58,7 @@ def test_costs_decide() -> None:
 def test_build_makes_what_was_planned() -> None:
     """The index built is of the planned kind, holds the codes and searches at the radius."""
     rng = np.random.default_rng(1)
-    codes = rng.integers(0, 256, (30_000, 32), dtype=np.uint8)
+    codes = rng.integers(0, 256, (100_000, 32), dtype=np.uint8)
     assert isinstance(build_index(codes, radius=8), MultiIndex)
     assert isinstance(build_index(codes[:100], radius=31), LinearIndex)
     assert isinstance(build_index(codes, metric=Metric.EXACT, radius=0), ExactIndex)

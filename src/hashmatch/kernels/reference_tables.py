@@ -173,7 +173,8 @@ class TableSearch:
         if any(len(array) < 8 or (len(array) - 8) % item_bytes for array in (slots, runs)):
             raise ValueError("slots and runs are items, and eight bytes more")
         self._firsts = firsts
-        self._starts = np.cumsum(self._widths) - self._widths
+        self._cut = _Cut.of(self._widths, codes.shape[1])
+        self._after = np.roll(np.arange(len(widths)), -1)
         self._codes, self._ranks, self._slots, self._runs = codes, ranks, slots, runs
         self._item_bytes = item_bytes
         self._tags = (1 << tag_bits) - 1
@@ -242,7 +243,7 @@ class TableSearch:
         if len(queries) != self._codes.shape[1] or probes.owner is not self:
             raise ValueError("the queries or the probes are of other tables")
         k, p, n = queries.shape[1], len(probes), len(self._codes)
-        keys = _keys(queries, self._starts, self._widths)
+        keys = self._cut.keys(queries)
         filled, kinds, places = self._filled(keys, probes)
         is_run = kinds == 2
         runs = self._items(self._slots, places[is_run]).astype(np.int64)
@@ -261,7 +262,7 @@ class TableSearch:
         if len(candidates) and candidates.max() >= n:
             raise IndexError("a row or an offset lies outside its table")
         owners, which = which // p, which % p
-        tags = np.roll(keys, -1, axis=1)[owners, probes.tables[which]]
+        tags = keys[owners, self._after[probes.tables[which]]]
         off = (items >> self._row_bits ^ tags) & self._tags
         near = (np.bitwise_count(off) <= probes.bounds[which]).nonzero()[0]
         candidates, owners = candidates[near], owners[near]
@@ -284,12 +285,10 @@ class TableSearch:
 
     def _items(self, array: Bytes, places: Rows) -> NDArray[np.uint64]:
         """Items at places of slots or runs; IndexError for one outside."""
-        if len(places) and not 0 <= places.min() <= places.max() < (len(array) - 8) // self._item_bytes:
-            raise IndexError("a row or an offset lies outside its table")
         if self._item_bytes == 4:
             return array[:-8].view("<u4").take(places).astype(np.uint64)
         items = np.zeros((len(places), 8), dtype=np.uint8)
-        items[:, : self._item_bytes] = array[places[:, None] * self._item_bytes + np.arange(self._item_bytes)]
+        items[:, : self._item_bytes] = array[:-8].reshape(-1, self._item_bytes).take(places, axis=0)
         return items.view("<u8")[:, 0]
 
 
@@ -304,13 +303,33 @@ def _within(codes: Words, rows: Rows, queries: Words, owners: Rows, radius: int)
     return kept[near], distances[near]
 
 
-def _keys(queries: Words, starts: NDArray[np.int64], widths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Substrings of the queries, ``(k, tables)``."""
-    word, shift = starts // 64, (starts % 64).astype(np.uint64)[:, None]
-    next_word = np.minimum(word + 1, len(queries) - 1)
-    crosses = (starts % 64 + widths > 64)[:, None]
-    carry = np.where(crosses, 64 - shift, 0).astype(np.uint64)
-    low = queries.take(word, axis=0) >> shift
-    keys = np.where(crosses, low | queries.take(next_word, axis=0) << carry, low)
-    keys &= ((np.int64(1) << widths) - 1).astype(np.uint64)[:, None]
-    return keys.T.astype(np.int64)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cut:
+    """How substrings are cut from words: the word each begins in, the one after it, shifts and masks; a row a table."""
+
+    word: NDArray[np.int64]
+    next_word: NDArray[np.int64]
+    shift: NDArray[np.uint64]
+    crosses: NDArray[np.bool_]
+    carry: NDArray[np.uint64]
+    mask: NDArray[np.uint64]
+
+    @classmethod
+    def of(cls, widths: NDArray[np.int64], n_words: int) -> _Cut:
+        starts = np.cumsum(widths) - widths
+        word, shift = starts // 64, (starts % 64).astype(np.uint64)[:, None]
+        crosses = (starts % 64 + widths > 64)[:, None]
+        return cls(
+            word=word,
+            next_word=np.minimum(word + 1, n_words - 1),
+            shift=shift,
+            crosses=crosses,
+            carry=np.where(crosses, 64 - shift, 0).astype(np.uint64),
+            mask=((np.int64(1) << widths) - 1).astype(np.uint64)[:, None],
+        )
+
+    def keys(self, queries: Words) -> NDArray[np.int64]:
+        """Give the substrings of queries, ``(k, tables)``."""
+        low = queries.take(self.word, axis=0) >> self.shift
+        keys = np.where(self.crosses, low | queries.take(self.next_word, axis=0) << self.carry, low)
+        return (keys & self.mask).T.astype(np.int64)
