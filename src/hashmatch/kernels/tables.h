@@ -1,8 +1,8 @@
 /* Looking a query up in substring tables, see _native_tables.pyx. What stands in the tables may come from a damaged file:
    each place is checked before it is used, and HM_BAD is returned for one that lies outside. Whether a bucket holds
    nothing, one row or several is as good as random; so the loops write every place, and count on only where it is wanted:
-   a branch would be mispredicted half of the time. Each loop asks some steps ahead for what it reads: processors drop
-   what is asked for all at once. */
+   a branch would be mispredicted half of the time. Each loop asks some steps ahead for what it reads: asking for all
+   of it at once is slower. */
 #ifndef HASHMATCH_TABLES_H
 #define HASHMATCH_TABLES_H
 
