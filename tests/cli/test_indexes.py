@@ -122,6 +122,17 @@ def test_build_says_what_is_wrong(listed: Path) -> None:
     assert not list((listed.parent / "folder").iterdir())
 
 
+def test_build_of_an_empty_list(tmp_path: Path) -> None:
+    """A list without hashes has no file, and the command says so; a folder that is not there is an error."""
+    with ReferenceList.create(tmp_path / "list", name="mine"):
+        pass
+    assert run("build", tmp_path / "list", "--folder", tmp_path / "nowhere")[0] == 2
+    (tmp_path / "folder").mkdir()
+    code, out = run("build", tmp_path / "list", "--folder", tmp_path / "folder")
+    assert (code, "mine: no hashes, so no file" in out) == (0, True)
+    assert not list((tmp_path / "folder").iterdir())
+
+
 def test_calibrate_and_explain(listed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Measured costs are kept in the folder, and explain says which it used, also where they are of no use."""
     folder = listed.parent / "folder"

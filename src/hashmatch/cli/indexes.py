@@ -59,8 +59,12 @@ def build(
     Exit code: 0, or 2 an error.
     """
     rules = policy_from(policy, threshold or ())
+    if not folder.is_dir():
+        raise fail("the index folder cannot be used: name an existing folder that can be written")
     for path in lists:
         with ReferenceList.open(path) as reference:
+            if not reference.contents and not as_json:
+                OUT.print(Text(f"{safe(reference.name)}: no hashes, so no file"), soft_wrap=True)
             for built in build_files(reference, rules, folder.absolute(), memory=memory * _MEGABYTE, again=again):
                 size = built.path.stat().st_size
                 if as_json:

@@ -2,7 +2,7 @@
 """Compiled twins of the scans of `hashmatch.kernels.reference` and `hashmatch.kernels.reference_codes`, without the
 interpreter's lock."""
 
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from hashmatch.kernels._hits cimport (

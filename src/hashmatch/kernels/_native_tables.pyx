@@ -137,7 +137,7 @@ cdef class TableSearch:
 
     def find(self, const uint64_t[:, :] queries, Probes probes not None, int64_t radius, int64_t most):
         cdef int64_t n_words = self.codes.n_words, k = queries.shape[1], p = probes.plan.n, n_crowded = 0
-        cdef int64_t i, t, w, shift, found, before, compared = 0, failed = 0
+        cdef int64_t i, w, found, before, compared = 0, failed = 0
         cdef hm_scratch scratch
         cdef hm_hits hits
         cdef char *room = NULL

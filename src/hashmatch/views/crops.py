@@ -27,7 +27,7 @@ from hashmatch.index.storage import IndexFile
 from hashmatch.view import Turn
 from hashmatch.views.climb import Fit, climb, score_at
 from hashmatch.views.margin import Support, support
-from hashmatch.views.proposals import propose, rivals_of
+from hashmatch.views.proposals import propose, rival_weight, rivals_of
 from hashmatch.views.small import Floats, turn_small
 from hashmatch.views.soft import COARSE, certainties, flat_bits
 from hashmatch.views.uncrop import THOROUGH_GRID, AxisCut, Grid, unseen_share, view_coefficients
@@ -209,8 +209,7 @@ class CropSearch:
             fits = score_at(turned[turn], bits[:able], at.columns, at.rows)
             for other, (fit, nats) in enumerate(zip(fits, said.of_others(bits[place], bits[:able]), strict=True)):
                 self._keep_better(found, other, turn, fit, float(nats))
-        listed = len(index) - (0 if withdrawn is None else int(np.count_nonzero(withdrawn)))
-        weight = min(1.0, self.full_rivals / (max(1, listed) * len(self.turns)))
+        weight = rival_weight(index, withdrawn, self.full_rivals, len(self.turns))
         kept = []
         for place, item in found.items():
             evidence = item.evidence - self.rival_cost * math.log1p(weight * rivals_of(bits, place))

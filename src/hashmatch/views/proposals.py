@@ -18,7 +18,7 @@ from hashmatch.kernels.guided import likely_keys
 from hashmatch.views.small import Floats
 from hashmatch.views.soft import Certainty, flat_bits, score
 
-__all__ = ["Proposals", "propose", "rivals_of"]
+__all__ = ["Proposals", "propose", "rival_weight", "rivals_of"]
 
 _MAX_SCORED: Final = 2000
 _NEAR_COPY: Final = 62
@@ -119,6 +119,14 @@ def rivals_of(bits: npt.NDArray[np.bool_], place: int) -> int:
         Which of them it is.
     """
     return int(np.count_nonzero(np.count_nonzero(bits != bits[place], axis=1) > _NEAR_COPY))
+
+
+def rival_weight(
+    index: GuidedIndex, withdrawn: npt.NDArray[np.bool_] | None, full_rivals: int, turns: int = 1
+) -> float:
+    """Say what each rival counts: in full up to ``full_rivals`` live entries, times turns; of more, in proportion."""
+    listed = len(index) - (0 if withdrawn is None else int(np.count_nonzero(withdrawn)))
+    return min(1.0, full_rivals / (max(1, listed) * turns))
 
 
 def _probed(

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from hashmatch.index.guided import GuidedIndex
 from hashmatch.views.corners import unseen_corner_share, unseen_corners
 from hashmatch.views.margin import Support, integrated
-from hashmatch.views.proposals import propose, rivals_of
+from hashmatch.views.proposals import propose, rival_weight, rivals_of
 from hashmatch.views.rotations import STEP, Size, Tilt, coefficients, qualities, sampled, tilts
 from hashmatch.views.small import Floats
 from hashmatch.views.soft import Certainty, certainties, score, standardised
@@ -149,8 +149,7 @@ class TiltedSearch:
                     best[other] = FoundTilted(
                         position=position, tilt=tilt, distance=distance, evidence=float(nats[other])
                     )
-        listed = len(index) - (0 if withdrawn is None else int(np.count_nonzero(withdrawn)))
-        weight = min(1.0, self.full_rivals / max(1, listed))
+        weight = rival_weight(index, withdrawn, self.full_rivals)
         kept = []
         for place, item in best.items():
             rivals = rivals_of(found.bits, place)
