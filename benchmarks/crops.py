@@ -25,6 +25,7 @@ from hashmatch.index.guided import GuidedIndex
 from hashmatch.synthetic import edits, picture
 from hashmatch.view import Turn
 from hashmatch.views.crops import CropSearch, guided_index
+from hashmatch.views.rivals import RivalRule
 from hashmatch.views.small import Floats, small_luma
 from hashmatch.views.soft import COARSE, certainties, flat_bits
 from hashmatch.views.uncrop import Grid, unseen_share, view_coefficients
@@ -81,7 +82,7 @@ def recall(codes: npt.NDArray[np.uint8], pictures: int, padding: int) -> dict[st
     filled = rng.integers(0, 256, (padding, 32), dtype=np.uint8)
     listed = np.concatenate([np.stack([code_of(p) for p in whole]), codes, filled])
     # random codes are nobody's rivals, so those of pictures count in full, as in a list of theirs alone
-    search = CropSearch(min_evidence=0.0, full_rivals=len(listed))
+    search = CropSearch(min_evidence=0.0, rivals=RivalRule(full=len(listed)))
     index, table = guided_index(listed), {}
     for name, (row, goal) in ROWS.items():
         evidence, plain, millis, other = [], [], [], []
@@ -122,7 +123,7 @@ class Exhaustive(CropSearch):
             scores = (ones - zeros) @ bits[low : low + 2000].T + zeros.sum(axis=1, keepdims=True)
             best[low : low + 2000], views[low : low + 2000] = scores.max(axis=0), scores.argmax(axis=0)
         order = np.argsort(-best, kind="stable")
-        order = order[best[order] >= self.min_rival]
+        order = order[best[order] >= self.proposer.min_rival]
         return order, views[order], best[order]
 
 
@@ -132,7 +133,8 @@ def guided(codes: npt.NDArray[np.uint8], pictures: int) -> dict[str, Any]:
     whole = [picture("photo", TARGET_SEED + i, SIZES[i % 3]) for i in range(pictures)]
     listed = np.concatenate([np.stack([code_of(p) for p in whole]), codes])
     index, table = guided_index(listed), {}
-    searches = {"guided": CropSearch(full_rivals=len(listed)), "exhaustive": Exhaustive(full_rivals=len(listed))}
+    every = RivalRule(full=len(listed))
+    searches = {"guided": CropSearch(rivals=every), "exhaustive": Exhaustive(rivals=every)}
     for name, (row, _) in ROWS.items():
         queries = [small_luma(cut(pixels, row, number, rng)) for number, pixels in enumerate(whole)]
         found = {

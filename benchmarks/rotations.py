@@ -15,6 +15,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from hashmatch.policy import MatchPolicy
 from hashmatch.profiles import THOROUGH
 from hashmatch.synthetic import edits, picture
 from hashmatch.views.crops import guided_index
+from hashmatch.views.rivals import RivalRule
 from hashmatch.views.small import small_luma
 from hashmatch.views.tilted import TiltedSearch
 
@@ -121,7 +123,7 @@ def recall(kind: str, count: int, seed: int, others: Bytes) -> list[dict[str, An
     rng = np.random.default_rng(seed)
     whole = [picture(kind, seed + i, SIZES[i % 5]) for i in range(count)]
     codes = np.concatenate([np.stack([code_of(pixels) for pixels in whole]), others])
-    index, search = guided_index(codes), TiltedSearch(min_evidence=0.0, full_rivals=len(codes))
+    index, search = guided_index(codes), TiltedSearch(min_evidence=0.0, rivals=RivalRule(full=len(codes)))
     anywhere = rng.uniform(-5.25, 5.25, count).tolist()
     angles: dict[str, list[float]] = {f"{turn} degrees": [turn * (-1) ** i for i in range(count)] for turn in (1, 2, 4)}
     angles["random, to 5.25 degrees"] = anywhere
@@ -178,8 +180,13 @@ def judged(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], int]:
     """Find the most support, and the most evidence, that any entry has for each stranger; and the least distance."""
     # judged from far below what counts, and first without what rivals take
-    search = TiltedSearch(min_evidence=_LOWEST - 40, min_start=_LOWEST, min_rival=_LOWEST, rival_cost=0.0)
-    judge = TiltedSearch(min_evidence=_LOWEST, min_start=-20.0)
+    proposer = TiltedSearch().proposer
+    search = TiltedSearch(
+        min_evidence=_LOWEST - 40,
+        proposer=replace(proposer, min_start=_LOWEST, min_rival=_LOWEST),
+        rivals=RivalRule(cost=0.0),
+    )
+    judge = TiltedSearch(min_evidence=_LOWEST, proposer=replace(proposer, min_start=-20.0))
     support = np.full(len(made["smalls"]), -np.inf)
     evidence, least = support.copy(), 256
     for number, (small, (_, height, width)) in enumerate(zip(made["smalls"], made["rows"].tolist(), strict=True)):

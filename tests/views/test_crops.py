@@ -16,6 +16,7 @@ from hashmatch.view import Turn
 from hashmatch.views.climb import climb, kept, score_at
 from hashmatch.views.crops import CropSearch, guided_index
 from hashmatch.views.margin import support
+from hashmatch.views.rivals import RivalRule
 from hashmatch.views.small import SMALL_SIDE, small_luma, turn_small
 from hashmatch.views.soft import ALIGNED, STEEPNESS, certainties, flat_bits, score, standardised
 from hashmatch.views.uncrop import Grid, axis_matrix, unseen_covariance, unseen_share, view_coefficients
@@ -230,7 +231,7 @@ def test_a_withdrawn_entry_is_as_if_it_had_never_been_listed(photos: list[npt.ND
     alone = search.search(small, guided_index(np.delete(codes, 1, axis=0)))
     assert [item.evidence for item in left] == [item.evidence for item in alone]
     assert left[0].position == 0
-    assert left[0].evidence == pytest.approx(both[0] + search.rival_cost * np.log(2), abs=1e-3)
+    assert left[0].evidence == pytest.approx(both[0] + search.rivals.cost * np.log(2), abs=1e-3)
     assert search.search(small, index, withdrawn=np.ones(len(codes), np.bool_)) == []
 
 
@@ -239,7 +240,7 @@ def test_rivals_of_a_long_list_count_in_proportion(photos: list[npt.NDArray[np.u
     small = small_luma(edits.crop_sides(photos[0], left=0.16))
     index = guided_index(np.stack([code_of(photos[0]), code_of(edits.crop_sides(photos[0], left=0.08))]))
     full, half, none = (
-        CropSearch(min_evidence=0.0, full_rivals=size, rival_cost=cost).search(small, index)[0].evidence
+        CropSearch(min_evidence=0.0, rivals=RivalRule(full=size, cost=cost)).search(small, index)[0].evidence
         for size, cost in ((2, 12.0), (1, 12.0), (2, 0.0))
     )
     assert none - full == pytest.approx(12 * np.log(2), abs=1e-3)
@@ -342,14 +343,10 @@ def test_guided_index_stops_at_the_limit() -> None:
 
 def test_options_are_checked() -> None:
     """Options out of range are refused."""
-    with pytest.raises(ValueError, match="flips"):
-        CropSearch(flips=11)
-    with pytest.raises(ValueError, match="max_probes"):
-        CropSearch(max_probes=0)
     with pytest.raises(ValueError, match="turn"):
         CropSearch(turns=())
-    with pytest.raises(ValueError, match="min_rival"):
-        CropSearch(min_start=-30.0)
+    with pytest.raises(ValueError, match="rare_cost"):
+        CropSearch(rare_cost=-1.0)
     with pytest.raises(ValueError, match="grid"):
         Grid(both=(), one=())
     with pytest.raises(ValueError, match="groups"):

@@ -12,7 +12,6 @@ what is common.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -27,7 +26,8 @@ from hashmatch.index.storage import IndexFile
 from hashmatch.view import Turn
 from hashmatch.views.climb import Fit, climb, score_at
 from hashmatch.views.margin import Support, support
-from hashmatch.views.proposals import propose, rival_weight, rivals_of
+from hashmatch.views.proposals import Proposer
+from hashmatch.views.rivals import RivalRule, rivals_of
 from hashmatch.views.small import Floats, turn_small
 from hashmatch.views.soft import COARSE, certainties, flat_bits
 from hashmatch.views.uncrop import THOROUGH_GRID, AxisCut, Grid, unseen_share, view_coefficients
@@ -107,62 +107,34 @@ class CropSearch:
     grid : Grid
         Cuts that are tried.
     turns : tuple of Turn
-        How the query is turned before it is searched; each costs a search, and `max_climbs` is for all together.
+        How the query is turned before it is searched; each costs a search, and what is tried is of all together.
     min_evidence : float
         Least evidence reported, nats, inclusive; ``docs/crops.md`` says what it spends.
-    rival_cost : float
-        Evidence is the support less this times log(1 + rivals), nats. A rival is another entry of at least
-        ``min_rival`` that is no near copy of the entry itself (more than 62 bits from it).
     rare_cost : float
-        What else is taken from the support, nats, for a cut of more than 12.4 % of one side on each axis, or one by
+        What is taken from the support beside, nats, for a cut of more than 12.4 % of one side on each axis, or one by
         which the query would be larger than the entry's picture by more than 1 %.
-    full_rivals : int
-        Entries, times turns, up to which each rival counts in full; of more, in proportion, so that a longer list is
-        not of itself a commoner one. The default is the size that was measured.
-    min_rival : float
-        Least score at the grid's view for an entry to count as a rival, nats.
     min_score : float
         Least score after climbing for an entry to be judged, nats.
-    min_start : float
-        Least score at the grid's view for an entry to be climbed, nats; at least ``min_rival``.
-    max_start_distance : int
-        Largest distance at the grid's view for an entry to be scored, bits.
-    flips : int
-        How many of a key's least sure bits may be taken the other way, 0 to 10.
-    max_probes : int
-        Most keys looked up, the likeliest of all views and groups.
-    max_compared : int
-        Most entries compared; reached only where a list holds very many copies.
-    max_climbs : int
-        Most entries climbed, best first; the others are scored at the cuts where those ended.
+    proposer : Proposer
+        How entries are proposed; those tried are climbed, the others are scored at the cuts where those ended.
+    rivals : RivalRule
+        What the query's rivals take from the support.
     """
 
     grid: Grid = field(default=THOROUGH_GRID)
     turns: tuple[Turn, ...] = (Turn.NONE,)
     min_evidence: float = 42.0
-    rival_cost: float = 26.0
     rare_cost: float = 12.0
-    full_rivals: int = 160_000
-    min_rival: float = -20.0
     min_score: float = 30.0
-    min_start: float = 0.0
-    max_start_distance: int = 92
-    flips: int = 8
-    max_probes: int = 200_000
-    max_compared: int = 1_000_000
-    max_climbs: int = 8
+    proposer: Proposer = field(default=Proposer())
+    rivals: RivalRule = field(default=RivalRule())
 
     def __post_init__(self) -> None:
-        if not 0 <= self.flips <= 10:
-            raise ValueError(f"flips must be 0 to 10, not {self.flips}")
         object.__setattr__(self, "turns", tuple(dict.fromkeys(self.turns)))
         if not self.turns:
             raise ValueError("a search looks at one turn of the query or more")
-        if min(self.rival_cost, self.rare_cost) < 0 or self.min_start < self.min_rival:
-            raise ValueError("rival_cost and rare_cost are 0 or more, and min_start at least min_rival")
-        for name in ("full_rivals", "max_probes", "max_compared", "max_climbs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be 1 or more")
+        if self.rare_cost < 0:
+            raise ValueError("rare_cost must be 0 or more")
 
     def search(self, small: Floats, index: GuidedIndex, withdrawn: npt.NDArray[np.bool_] | None = None) -> list[Found]:
         """Find the entries that fit the query uncropped.
@@ -192,10 +164,10 @@ class CropSearch:
         turned = [turn_small(small, turn) for turn in self.turns]
         positions, views, starts, turns = self._all_candidates(turned, index, withdrawn)
         bits = flat_bits(np.ascontiguousarray(index.words[positions]).view(np.uint8))
-        able = int(np.count_nonzero(starts >= self.min_start))
+        able = self.proposer.able(starts)
         found: dict[int, Found] = {}
         ended: list[tuple[int, int, Fit, Support]] = []
-        for place in range(min(self.max_climbs, able)):
+        for place in range(min(self.proposer.max_tried, able)):
             row, column = divmod(int(views[place]), len(cuts))
             turn = int(turns[place])
             fit = climb(turned[turn], bits[place], cuts[column], cuts[row])
@@ -209,10 +181,9 @@ class CropSearch:
             fits = score_at(turned[turn], bits[:able], at.columns, at.rows)
             for other, (fit, nats) in enumerate(zip(fits, said.of_others(bits[place], bits[:able]), strict=True)):
                 self._keep_better(found, other, turn, fit, float(nats))
-        weight = rival_weight(index, withdrawn, self.full_rivals, len(self.turns))
         kept = []
         for place, item in found.items():
-            evidence = item.evidence - self.rival_cost * math.log1p(weight * rivals_of(bits, place))
+            evidence = item.evidence - self.rivals.taken(rivals_of(bits, place), index, withdrawn, len(self.turns))
             if evidence >= self.min_evidence:
                 kept.append(replace(item, position=int(positions[place]), evidence=evidence))
         return sorted(kept, key=lambda item: (-item.evidence, item.position))
@@ -251,7 +222,7 @@ class CropSearch:
         Returns
         -------
         positions : (c,) int64 array
-            Each entry once, the best start first; those of at least ``min_rival``.
+            Each entry once, the best start first; the proposer says down to which.
         views : (c,) int64 array
             The view it starts from: row of the grid times its columns plus column.
         starts : (c,) float32 array
@@ -259,17 +230,7 @@ class CropSearch:
         """
         cuts = self.grid.axis_cuts
         odds = certainties(view_coefficients(small, cuts, cuts), _unseen_share_of(cuts), COARSE).reshape(-1, 256)
-        found = propose(
-            odds,
-            index,
-            COARSE,
-            withdrawn=withdrawn,
-            min_score=self.min_rival,
-            max_distance=self.max_start_distance,
-            flips=self.flips,
-            max_probes=self.max_probes,
-            max_compared=self.max_compared,
-        )
+        found = self.proposer.propose(odds, index, COARSE, withdrawn)
         return found.positions, found.views, found.scores
 
 

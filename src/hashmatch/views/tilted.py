@@ -7,8 +7,7 @@ judged by all its bits at the angle that fits it best, whatever the corners that
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -17,7 +16,8 @@ import numpy.typing as npt
 from hashmatch.index.guided import GuidedIndex
 from hashmatch.views.corners import unseen_corner_share, unseen_corners
 from hashmatch.views.margin import Support, integrated
-from hashmatch.views.proposals import propose, rival_weight, rivals_of
+from hashmatch.views.proposals import Proposer
+from hashmatch.views.rivals import RivalRule, rivals_of
 from hashmatch.views.rotations import STEP, Size, Tilt, coefficients, qualities, sampled, tilts
 from hashmatch.views.small import Floats
 from hashmatch.views.soft import Certainty, certainties, score, standardised
@@ -64,31 +64,17 @@ class TiltedSearch:
         Least evidence reported, nats, inclusive; ``docs/budget.md`` says what it spends.
     min_quality : int
         Least PDQ quality of the query turned back, 0 to 100, inclusive.
-    rival_cost, full_rivals, min_rival, min_start, max_start_distance, flips, max_probes, max_compared, max_climbs
-        As for `hashmatch.views.crops.CropSearch`; a start is at one of `hashmatch.views.rotations.ANGLES`, and
-        climbing is trying the angles round it in steps of an eighth of a degree.
+    proposer : Proposer
+        How entries are proposed, by views at `hashmatch.views.rotations.ANGLES`; for those tried the angles round it
+        are tried too, in steps of an eighth of a degree.
+    rivals : RivalRule
+        What the query's rivals take from the support.
     """
 
     min_evidence: float = 80.0
     min_quality: int = 50
-    rival_cost: float = 26.0
-    full_rivals: int = 160_000
-    min_rival: float = -20.0
-    min_start: float = 0.0
-    max_start_distance: int = 92
-    flips: int = 8
-    max_probes: int = 50_000
-    max_compared: int = 200_000
-    max_climbs: int = 8
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.flips <= 10:
-            raise ValueError(f"flips must be 0 to 10, not {self.flips}")
-        if self.rival_cost < 0 or self.min_start < self.min_rival:
-            raise ValueError("rival_cost is 0 or more, and min_start at least min_rival")
-        for name in ("full_rivals", "max_probes", "max_compared", "max_climbs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be 1 or more")
+    proposer: Proposer = field(default=Proposer(max_probes=50_000, max_compared=200_000))
+    rivals: RivalRule = field(default=RivalRule())
 
     def search(
         self, small: Floats, size: Size, index: GuidedIndex, withdrawn: npt.NDArray[np.bool_] | None = None
@@ -114,7 +100,7 @@ class TiltedSearch:
 
         Notes
         -----
-        Cost: 2 to 4 ms on one core, and 2 to 5 ms for each entry that is judged, ``max_climbs`` at most.
+        Cost: 2 to 4 ms on one core, and 2 to 5 ms for each entry that is judged, ``proposer.max_tried`` at most.
         """
         views = tilts(small, size)
         if not views or not len(index):
@@ -125,20 +111,11 @@ class TiltedSearch:
             return []
         views = tuple(views[place] for place in good)
         shares = np.stack([unseen_corner_share(size, view) for view in views])
-        found = propose(
-            certainties(coefficients(seen[good]), shares, _GRID),
-            index,
-            _GRID,
-            withdrawn=withdrawn,
-            min_score=self.min_rival,
-            max_distance=self.max_start_distance,
-            flips=self.flips,
-            max_probes=self.max_probes,
-            max_compared=self.max_compared,
-        )
-        able = int(np.count_nonzero(found.scores >= self.min_start))
+        odds = certainties(coefficients(seen[good]), shares, _GRID)
+        found = self.proposer.propose(odds, index, _GRID, withdrawn)
+        able = self.proposer.able(found.scores)
         best: dict[int, FoundTilted] = {}
-        for place in range(min(self.max_climbs, able)):
+        for place in range(min(self.proposer.max_tried, able)):
             tilt, odds, said = _fitted(small, size, views[found.views[place]], found.bits[place])
             distances = np.count_nonzero((odds > 0) != found.bits[:able], axis=1)
             # copies of it need no fit of their own
@@ -149,11 +126,10 @@ class TiltedSearch:
                     best[other] = FoundTilted(
                         position=position, tilt=tilt, distance=distance, evidence=float(nats[other])
                     )
-        weight = rival_weight(index, withdrawn, self.full_rivals)
         kept = []
         for place, item in best.items():
             rivals = rivals_of(found.bits, place)
-            evidence = item.evidence - self.rival_cost * math.log1p(weight * rivals)
+            evidence = item.evidence - self.rivals.taken(rivals, index, withdrawn)
             if evidence >= self.min_evidence:
                 kept.append(replace(item, evidence=evidence, rivals=rivals))
         return sorted(kept, key=lambda item: (-item.evidence, item.position))
