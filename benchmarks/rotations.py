@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -39,7 +38,8 @@ HASHER = PDQHasher()
 SEED = 9_730_000
 SIZES = ((384, 512), (512, 384), (448, 448), (360, 540), (480, 640))
 SMALL_SIZES = ((144, 192), (192, 144), (168, 168))
-FRAMES = ("grown", "kept", "cut", "even")
+FRAMES = {"grown": "black", "kept": "kept", "cut": "cut", "even": "even"}
+"""Frames of `hashmatch.views.rotations`, and what makes them."""
 TEMPLATES = ("document", "screenshot", "meme", "comic", "card")
 LISTED = {
     "photo": (("portrait", 3_510_000, 8_000), ("portrait", 3_520_000, 8_000), ("low-texture", 3_530_000, 8_000)),
@@ -58,22 +58,6 @@ POLICY: MatchPolicy = THOROUGH
 _LOWEST = -60.0
 
 Bytes = npt.NDArray[np.uint8]
-
-
-def rotated(pixels: Pixels, degrees: float, frame: str) -> Pixels:
-    """Rotate and leave it in one of the four frames of `hashmatch.views.rotations`."""
-    if frame == "cut":
-        return edits.rotate(pixels, degrees, corners="cut")
-    turned = edits.rotate(pixels, degrees)
-    if frame == "grown":
-        return turned
-    height, width = pixels.shape[:2]
-    if frame == "even":
-        angle = math.radians(abs(degrees))
-        share = 1 / (math.cos(angle) + max(width / height, height / width) * math.sin(angle))
-        height, width = math.floor(share * height), math.floor(share * width)
-    y, x = (turned.shape[0] - height) // 2, (turned.shape[1] - width) // 2
-    return turned[y : y + height, x : x + width]
 
 
 def code_of(pixels: Pixels) -> Bytes:
@@ -128,12 +112,12 @@ def recall(kind: str, count: int, seed: int, others: Bytes) -> list[dict[str, An
     angles: dict[str, list[float]] = {f"{turn} degrees": [turn * (-1) ** i for i in range(count)] for turn in (1, 2, 4)}
     angles["random, to 5.25 degrees"] = anywhere
     rows = []
-    for frame in FRAMES:
+    for frame, corners in FRAMES.items():
         for name, turns in angles.items():
             for anew in (False, True):
                 plain, found, other, apart, millis = [], [], [], [], []
                 for number in range(int(anew), count, 2):
-                    query = rotated(whole[number], turns[number], frame)
+                    query = edits.rotate(whole[number], turns[number], corners=corners)
                     query = edits.jpeg(edits.resize(query, 0.7), 60) if anew else query
                     plain.append(int(np.bitwise_count(code_of(query) ^ codes[number]).sum()))
                     small, start = small_luma(query), time.process_time()

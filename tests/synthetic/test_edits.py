@@ -127,6 +127,14 @@ def test_rotating_with_cut_corners_leaves_no_black(degrees: float) -> None:
     white = np.full((90, 140, 3), 255, np.uint8)
     out = edits.rotate(white, degrees, corners="cut")
     assert out[2:-2, 2:-2].min() == 255
+    even = edits.rotate(white, degrees, corners="even")
+    assert even[2:-2, 2:-2].min() == 255
+    assert even.shape[1] / even.shape[0] == pytest.approx(140 / 90, rel=0.05)
+    assert even.size <= out.size
+    kept = edits.rotate(white, degrees, corners="kept")
+    assert kept.shape == white.shape
+    assert kept[20:70, 40:100].min() == 255
+    assert min(kept[0, 0].max(), kept[0, -1].max()) == 0 or abs(degrees) == 1
     grown = edits.rotate(white, degrees, corners="black")
     assert grown.shape[0] >= out.shape[0]
     if degrees != 90:

@@ -132,22 +132,41 @@ def turn(pixels: Pixels, quarters: int) -> Pixels:
     return np.rot90(check_pixels(pixels), quarters).copy()
 
 
-def rotate(pixels: Pixels, degrees: float, *, corners: Literal["black", "cut"] = "black") -> Pixels:
+def rotate(pixels: Pixels, degrees: float, *, corners: Literal["black", "kept", "cut", "even"] = "black") -> Pixels:
     """Rotate to the left about the middle.
 
-    ``corners``: ``"black"`` grows the canvas and leaves black corners; ``"cut"`` keeps the largest upright rectangle
-    without any.
+    ``corners``: ``"black"`` grows the canvas and leaves black corners; ``"kept"`` leaves them too, on a canvas of the
+    picture's own size; ``"cut"`` keeps the largest upright rectangle without any, ``"even"`` the largest of the
+    picture's own shape.
     """
-    if corners not in ("black", "cut"):
-        raise ValueError(f"corners must be 'black' or 'cut', not {corners!r}")
+    if corners not in ("black", "kept", "cut", "even"):
+        raise ValueError(f"corners must be 'black', 'kept', 'cut' or 'even', not {corners!r}")
     in_range("degrees", degrees, -360.0, 360.0)
     height, width = check_pixels(pixels).shape[:2]
     turned = encode.rotate(pixels, degrees)
     if corners == "black":
         return turned
-    tall, wide = _inner(height, width, math.radians(degrees))
-    y, x = (turned.shape[0] - tall) // 2, (turned.shape[1] - wide) // 2
-    return turned[y : y + tall, x : x + wide].copy()
+    if corners == "kept":
+        wanted = height, width
+        turned = _on_black(turned, wanted)
+    else:
+        inner = _inner if corners == "cut" else _inner_of_shape
+        wanted = inner(height, width, math.radians(degrees))
+    y, x = ((had - kept) // 2 for had, kept in zip(turned.shape[:2], wanted, strict=True))
+    return turned[y : y + wanted[0], x : x + wanted[1]].copy()
+
+
+def _on_black(pixels: Pixels, least: tuple[int, int]) -> Pixels:
+    """Enlarge the canvas about the middle until it has at least that height and width."""
+    more = [max(0, side - had) for side, had in zip(least, pixels.shape[:2], strict=True)]
+    return np.pad(pixels, [*((n // 2, n - n // 2) for n in more), *[(0, 0)] * (pixels.ndim - 2)])
+
+
+def _inner_of_shape(height: int, width: int, angle: float) -> tuple[int, int]:
+    """Height and width of the largest rectangle of its own shape inside a rotated one."""
+    long = max(height, width) / min(height, width)
+    share = 1 / (abs(math.cos(angle)) + long * abs(math.sin(angle)))
+    return max(1, math.floor(share * height)), max(1, math.floor(share * width))
 
 
 def _inner(height: int, width: int, angle: float) -> tuple[int, int]:
