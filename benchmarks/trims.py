@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import time
 from collections import Counter
@@ -24,6 +25,7 @@ from benchmarks.runner import machine, markdown_table, save
 from hashmatch.hashers.base import Pixels
 from hashmatch.hashers.pdq import PDQHasher
 from hashmatch.hashes import HashValue, distance
+from hashmatch.picture import encode
 from hashmatch.synthetic import KINDS, edits, picture
 from hashmatch.views.trims import find_trims
 
@@ -83,6 +85,8 @@ OTHERS: Final[dict[str, tuple[Sides, str]]] = {
     "gradient along a diagonal, 10%": ((0.1,) * 4, "diagonal"),
     "rounded corners, 8%": ((0.08,) * 4, "rounded"),
     "words below, white, 8 and 20%": ((0.08, 0.08, 0.08, 0.2), "words"),
+    "blurred, its shape kept, darkened, above and below, 20%": ((0.0, 0.2, 0.0, 0.2), "zoomed"),
+    "blurred, its shape kept, darkened, at the sides, 30%": ((0.3, 0.0, 0.3, 0.0), "zoomed"),
 }
 
 
@@ -119,6 +123,14 @@ def paint(pixels: Pixels, shape: tuple[int, int], ground: str) -> Pixels:
         one, other = random.uniform(20.0, 235.0, (2, 3))
         across, down = np.linspace(0.0, 0.5, shape[1])[None, :, None], np.linspace(0.0, 0.5, shape[0])[:, None, None]
         out[:] = one + (other - one) * (across + down)
+    elif ground == "zoomed":
+        # as players fill a screen: the picture enlarged until it covers all, blurred and darkened
+        scale = max(shape[0] / pixels.shape[0], shape[1] / pixels.shape[1])
+        large = encode.resize(
+            edits.thumbnail(pixels, 20), tuple(math.ceil(scale * side) for side in pixels.shape[:2]), filter="bicubic"
+        )
+        y, x = ((has - wanted) // 2 for has, wanted in zip(large.shape[:2], shape, strict=True))
+        out[:] = 0.7 * large[y : y + shape[0], x : x + shape[1]]
     painted = np.clip(out, 0, 255).round().astype(np.uint8)
     if ground == "words":
         band = round(0.13 * len(painted))

@@ -32,6 +32,7 @@ SEED, QUERY_SEED = 7_600_000, 7_800_000
 SIZES = ((320, 320), (288, 384), (384, 288), (270, 400), (480, 640))
 LARGE = ((600, 800), (900, 1200), (1500, 2000), (2250, 3000))
 TAIL_SIZES = ((144, 192), (192, 144), (168, 168))
+SHRINKING_SIZES = ((480, 640), (640, 480), (560, 560))
 GROUPS = {
     "photo-like": ("photo", "portrait", "low-texture"),
     "template-heavy": ("document", "screenshot", "meme", "comic", "card"),
@@ -89,12 +90,14 @@ def shrinks(kind: str, count: int, seed: int) -> list[dict[str, Any]]:
     ]
 
 
-def unrelated(group: str, count: int, seed: int) -> Iterator[tuple[Pixels, str]]:
+def unrelated(
+    group: str, count: int, seed: int, sizes: tuple[tuple[int, int], ...] = TAIL_SIZES
+) -> Iterator[tuple[Pixels, str]]:
     """Make so many pictures of quality 50 or more, with their kinds."""
     kinds, number, made = GROUPS[group], 0, 0
     while made < count:
         kind = kinds[number % len(kinds)]
-        pixels = picture(kind, seed + number, TAIL_SIZES[number // len(kinds) % 3])
+        pixels = picture(kind, seed + number, sizes[number // len(kinds) % 3])
         number += 1
         if HASHER.hash_pixels(pixels)[1] >= 50:
             made += 1
@@ -108,7 +111,7 @@ def tails(group: str, queries: int, entries: int) -> dict[str, Any]:
     rows: dict[str, list[int]] = {}
     asked: dict[str, int] = {}
     for number, (pixels, kind) in enumerate(unrelated(group, queries, QUERY_SEED)):
-        part = "template" if group == "template-heavy" else "low-texture" if kind == "low-texture" else "photo"
+        part = part_of(group, kind)
         asked[part] = asked.get(part, 0) + 1
         turned = [np.frombuffer(value.data, np.uint8) for value, _ in HASHER.hash_turns(pixels).values()]
         trims = [HASHER.hash_pixels(trim.crop(pixels)) for trim in find_trims(pixels)]
@@ -141,6 +144,32 @@ def tails(group: str, queries: int, entries: int) -> dict[str, Any]:
             "pairs": counts.cumsum().tolist(),
         }
     return out
+
+
+def shrunk(group: str, queries: int, entries: int) -> dict[str, Any]:
+    """Count pairs near by a shrunk view, and those of them that the picture as it is had too, in larger pictures."""
+    listed = np.stack([code_of(pixels) for pixels, _ in unrelated(group, entries, SEED)])
+    index, radius = LinearIndex.build(listed), FARTHEST[group]
+    out: dict[str, Any] = {}
+    for pixels, kind in unrelated(group, queries, QUERY_SEED, SHRINKING_SIZES):
+        part = part_of(group, kind)
+        blank = {name: np.zeros(radius + 1, np.int64) for name in ("plain", "shrinks", "either")}
+        found = out.setdefault(part, {"queries": 0, "entries": len(listed), "pairs": blank})
+        found["queries"] += 1
+        codes = np.stack([code_of(pixels), *(np.frombuffer(v.value.data, np.uint8) for v in shrunk_views(pixels))])
+        view, position, apart = (np.asarray(part) for part in index.search_batch(codes, radius))
+        for name, kept in (("plain", view == 0), ("shrinks", view > 0), ("either", view >= 0)):
+            order = np.lexsort((apart[kept], position[kept]))
+            _, first = np.unique(position[kept][order], return_index=True)
+            found["pairs"][name] += np.bincount(apart[kept][order][first], minlength=radius + 1)
+    for found in out.values():
+        found["pairs"] = {name: counts.cumsum().tolist() for name, counts in found["pairs"].items()}
+    return out
+
+
+def part_of(group: str, kind: str) -> str:
+    """Kind of pictures as the budget counts it."""
+    return "template" if group == "template-heavy" else "low-texture" if kind == "low-texture" else "photo"
 
 
 def apart(kind: str, queries: int, listed: int, seed: int) -> dict[str, Any]:
@@ -177,7 +206,7 @@ def classic_tails(group: str, queries: int, entries: int) -> dict[str, Any]:
     codes = {name: np.frombuffer(b"".join(items), np.uint8).reshape(len(items), -1) for name, items in listed.items()}
     out: dict[str, Any] = {}
     for pixels, kind in unrelated(group, queries, QUERY_SEED):
-        part = "template" if group == "template-heavy" else "low-texture" if kind == "low-texture" else "photo"
+        part = part_of(group, kind)
         for name, threshold in rules.items():
             asked = [np.frombuffer(v.data, np.uint8) for v, _ in PICTURE_HASHERS[name].hash_turns(pixels).values()]
             apart = [distance(code, codes[name]) for code in asked]
@@ -217,6 +246,16 @@ def markdown(results: dict[str, Any]) -> str:
             for name, found in results["tails"].items()
         ]
         parts.append(runner.markdown_table(header, body))
+    if "shrunk" in results:
+        at = (31, 37, 43, 46, 49, 52, 55, 58, 61, 64)
+        header = ["pairs within, of pictures over 512 px", "queries", "entries", *(str(radius) for radius in at)]
+        body = [
+            [f"{name}, {views}", f"{found['queries']:,}", f"{found['entries']:,}"]
+            + [f"{pairs[radius]:,}" if radius < len(pairs) else "" for radius in at]
+            for name, found in results["shrunk"].items()
+            for views, pairs in found["pairs"].items()
+        ]
+        parts.append(runner.markdown_table(header, body))
     return "\n\n".join(parts)
 
 
@@ -226,6 +265,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=100, help="rotated pictures of a kind")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--tails", action="store_true", help="measure tails too")
+    parser.add_argument("--shrunk", action="store_true", help="of the tails, measure that of shrunk views alone")
     parser.add_argument("--queries", type=int, default=20_000)
     parser.add_argument("--entries", type=int, default=100_000)
     parser.add_argument("--apart", type=int, default=0, help="photographs, and portraits, counted by themselves")
@@ -244,6 +284,9 @@ def main() -> None:
         results["classic"] = {
             k: v for group in GROUPS for k, v in classic_tails(group, queries // 10, entries // 5).items()
         }
+    if args.tails or args.shrunk or args.quick:
+        parts = [shrunk(group, max(2, queries // 4), max(2, entries // 2)) for group in GROUPS]
+        results["shrunk"] = {name: found for part in parts for name, found in part.items()}
     kept_apart = 4 if args.quick else args.apart
     if kept_apart:
         results["apart"] = {

@@ -16,8 +16,8 @@ from hashmatch.views._edges import Cells, Edge, Kind, Small, Values, ends_of, fr
 __all__ = ["smooth_edges"]
 
 _DEEPEST: Final = 0.36  # a picture of 9:16 on one of 16:9 leaves 34 % at each side
-_MOST: Final = 3
-_FAINT: Final = 0.1
+_MOST: Final = 6
+_FAINT: Final = 0.06
 _ALONE: Final = 0.6  # of a clear seam's strength counts where the opposite one is hardly there
 _HARDLY: Final = 0.05
 _RAMP: Final = 3.0  # grey levels that a gradient lies off a ramp
@@ -38,7 +38,7 @@ def smooth_edges(small: Small, cells: Cells, sides: tuple[str, str]) -> list[tup
     Returns
     -------
     list of (float, Edge, Edge)
-        At most three times a strength from 0 to 1, and seams equally far from both sides; the strongest first. One of
+        At most six times a strength from 0 to 1, and seams equally far from both sides; the strongest first. One of
         them may be too faint to be seen, and is then put there.
 
     Notes
