@@ -1,7 +1,7 @@
 """Pictures rotated by a few degrees, searched by evidence: recall, and evidence between unrelated pictures.
 
 Recall: pictures rotated by 1, 2, 4 and random degrees, with filled corners and with the corners cut off, every other
-one then resized to 70 % and saved as JPEG 60, in a list of some hundred thousand hashes of other pictures. Unrelated:
+one then resized to 70 % and saved as JPEG 60, in a list of a million hashes of other pictures. Unrelated:
 support and evidence that strangers reach against such lists, photographs, portraits, pictures of low texture and
 template-heavy ones apart. Run with ``python -m benchmarks rotations --cache DIR --json FILE --markdown FILE``; about 40
 minutes on one core, most of it making pictures, whose hashes and small forms the cache keeps. Tune on seeds from
@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks import runner
+from benchmarks import evidence, runner
 from benchmarks.crops import UNRELATED_SIZES, references
+from benchmarks.evidence import LOWEST, Look, counted
 from hashmatch.hashers.base import Pixels
 from hashmatch.hashers.pdq import PDQHasher
 from hashmatch.index.guided import GuidedIndex
@@ -30,7 +31,7 @@ from hashmatch.policy import MatchPolicy
 from hashmatch.profiles import THOROUGH
 from hashmatch.synthetic import edits, picture
 from hashmatch.views.crops import guided_index
-from hashmatch.views.rivals import RivalRule
+from hashmatch.views.rivals import RivalRule, kin_of, rivals_of
 from hashmatch.views.small import small_luma
 from hashmatch.views.tilted import TiltedSearch
 
@@ -45,17 +46,20 @@ LISTED = {
     "photo": (("portrait", 3_510_000, 8_000), ("portrait", 3_520_000, 8_000), ("low-texture", 3_530_000, 8_000)),
     "template": ((TEMPLATES, 3_020_000, 6_500), (TEMPLATES, 3_030_000, 6_500)),
 }
-"""Kinds, first seed and number of pictures, each in eight turns; beside 20,000 photographs for the first."""
+"""Kinds, first seed and number of pictures, each in eight turns; beside a million of photographs for the first."""
 STRANGERS = {
     "photo": (("photo",), 9_500_001, 20_499, UNRELATED_SIZES, "photo"),
+    "photo, second sample": (("photo",), 9_900_000, 20_500, UNRELATED_SIZES, "photo"),
     "portrait": (("portrait",), 8_600_000, 10_000, SMALL_SIZES, "photo"),
+    "portrait, second sample": (("portrait",), 8_700_000, 6_000, SMALL_SIZES, "photo"),
     "low-texture": (("low-texture",), 8_660_000, 6_000, SMALL_SIZES, "photo"),
     "template": (TEMPLATES, 8_650_000, 3_000, SMALL_SIZES, "template"),
 }
 """Kinds, first seed, number, sizes, and the list they are looked up in."""
-LEVELS = (-60, -50, -40, -30, -20, -10, 0, 10, 20, 30, 40, 50, 60, 70, 80)
+LEVELS = (10, 20, 30, 40, 50, 60, 70, 80)
+MOST_KEPT = 8
+MOST_LISTED = 1_000_000
 POLICY: MatchPolicy = THOROUGH
-_LOWEST = -60.0
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -98,7 +102,7 @@ def listed(name: str, scale: float, folder: Path | None) -> Bytes:
         for kinds, seed, count in LISTED[name]
     ]
     if name == "photo":
-        parts.append(kept(folder, "list-photographs", lambda: {"codes": references(int(20 * scale))}))
+        parts.append(kept(folder, "list-photographs", lambda: {"codes": references(int(126 * scale))[:MOST_LISTED]}))
     return np.concatenate([part["codes"] for part in parts])
 
 
@@ -107,7 +111,7 @@ def recall(kind: str, count: int, seed: int, others: Bytes) -> list[dict[str, An
     rng = np.random.default_rng(seed)
     whole = [picture(kind, seed + i, SIZES[i % 5]) for i in range(count)]
     codes = np.concatenate([np.stack([code_of(pixels) for pixels in whole]), others])
-    index, search = guided_index(codes), TiltedSearch(min_evidence=0.0, rivals=RivalRule(full=len(codes)))
+    index, search = guided_index(codes), TiltedSearch(min_evidence=0.0)
     anywhere = rng.uniform(-5.25, 5.25, count).tolist()
     angles: dict[str, list[float]] = {f"{turn} degrees": [turn * (-1) ** i for i in range(count)] for turn in (1, 2, 4)}
     angles["random, to 5.25 degrees"] = anywhere
@@ -134,7 +138,7 @@ def recall(kind: str, count: int, seed: int, others: Bytes) -> list[dict[str, An
                         "saved_anew": anew,
                         "pictures": len(found),
                         "plain_31": float(np.mean(np.array(plain) <= 31)),
-                        "recall": {level: float(np.mean(np.array(found) >= level)) for level in LEVELS if level >= 40},
+                        "recall": {level: float(np.mean(np.array(found) >= level)) for level in LEVELS},
                         "least_evidence": min(found),
                         "median_evidence": float(np.median(found)),
                         "median_distance": float(np.median(apart)) if apart else None,
@@ -159,68 +163,76 @@ def strangers(
     return {"smalls": np.array(smalls, np.float16).reshape(-1, 128, 128), "rows": np.array(rows, int).reshape(-1, 3)}
 
 
-def judged(
-    made: dict[str, npt.NDArray[Any]], index: GuidedIndex
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], int]:
-    """Find the most support, and the most evidence, that any entry has for each stranger; and the least distance."""
-    # judged from far below what counts, and first without what rivals take
-    proposer = TiltedSearch().proposer
-    search = TiltedSearch(
-        min_evidence=_LOWEST - 40,
-        proposer=replace(proposer, min_start=_LOWEST, min_rival=_LOWEST),
-        rivals=RivalRule(cost=0.0),
-    )
-    judge = TiltedSearch(min_evidence=_LOWEST, proposer=replace(proposer, min_start=-20.0))
-    support = np.full(len(made["smalls"]), -np.inf)
-    evidence, least = support.copy(), 256
+def judged(made: dict[str, npt.NDArray[Any]], index: GuidedIndex) -> tuple[Look, npt.NDArray[np.int64]]:
+    """Look strangers up; beside what their best entries say, the kind of each stranger."""
+    plain = TiltedSearch()
+    search = replace(plain, min_evidence=LOWEST, rivals=RivalRule(cost=0.0))
+    rows = []
     for number, (small, (_, height, width)) in enumerate(zip(made["smalls"], made["rows"].tolist(), strict=True)):
         grey, size = small.astype(np.float32), (height, width)
-        for found in search.search(grey, size, index):
-            support[number] = max(support[number], found.evidence)
-            least = min(least, found.distance)
-        if support[number] >= _LOWEST:
-            evidence[number] = max([item.evidence for item in judge.search(grey, size, index)], default=-np.inf)
-    return support, evidence, least
+        items = search.search(grey, size, index)
+        if not items:
+            continue
+        _, proposed = plain.proposals(grey, size, index)
+        places = {position: place for place, position in enumerate(proposed.positions.tolist())}
+        for item in items[:MOST_KEPT]:
+            rivals = rivals_of(proposed.bits, places[item.position])
+            rows.append((number, item.evidence, rivals, kin_of(index, item.position, plain.rivals.kin)))
+    of, nats, rivals, kin = np.array(rows, float).reshape(-1, 4).T
+    look = Look(queries=len(made["smalls"]), of=of.astype(np.int64), support=nats, rivals=rivals, kin=kin)
+    return look, made["rows"][:, 0]
 
 
-def counted(support: npt.NDArray[np.float64], evidence: npt.NDArray[np.float64]) -> dict[str, Any]:
-    """Count strangers by level; mean excess is how far the highest lie above the next on the mean."""
-    ranked = np.sort(support)[::-1]
-    return {
-        "queries": len(support),
-        "support": {level: int(np.count_nonzero(support >= level)) for level in LEVELS},
-        "evidence": {level: int(np.count_nonzero(evidence >= level)) for level in LEVELS},
-        "most_support": float(support.max(initial=_LOWEST)),
-        "mean_excess": {
-            n: float(np.mean(ranked[:n] - ranked[n])) for n in (10, 20, 40) if n < len(ranked) and ranked[n] >= _LOWEST
-        },
-    }
+def only(look: Look, kept: npt.NDArray[np.bool_]) -> Look:
+    """Keep some of the queries."""
+    rows = kept[look.of]
+    renumbered = np.cumsum(kept) - 1
+    return Look(
+        queries=int(kept.sum()),
+        of=renumbered[look.of[rows]],
+        support=look.support[rows],
+        rivals=look.rivals[rows],
+        kin=look.kin[rows],
+    )
 
 
 def unrelated(indexes: dict[str, GuidedIndex], folder: Path | None, most: int | None) -> dict[str, Any]:
     """Judge every set of strangers, kind by kind where it has several, and photographs and portraits half and half."""
     out: dict[str, Any] = {}
-    halves = []
+    rule = TiltedSearch().rivals
+    natural: dict[str, list[Look]] = {"photo": [], "portrait": []}
     for name, (kinds, seed, number, sizes, where) in STRANGERS.items():
         total = number if most is None else most
         made = kept(folder, f"strangers-{seed}", lambda k=kinds, s=seed, n=total, z=sizes: strangers(k, s, n, z))
-        support, evidence, least = judged(made, indexes[where])
-        out[name] = counted(support, evidence) | {"entries": len(indexes[where]), "least_distance": least}
+        look, of = judged(made, indexes[where])
+        out[name] = counted(look, len(indexes[where]), rule)
         for at, kind in enumerate(kinds if len(kinds) > 1 else ()):
-            own = made["rows"][:, 0] == at
-            out[f"{name}: {kind}"] = counted(support[own], evidence[own]) | {"entries": len(indexes[where])}
-        if name in ("photo", "portrait"):
-            halves.append((support, evidence))
-    each = min(len(support) for support, _ in halves)
-    both = [np.concatenate([half[which][:each] for half in halves]) for which in (0, 1)]
-    out["photo and portrait, half and half"] = counted(*both) | {"entries": len(indexes["photo"])}
+            out[f"{name}: {kind}"] = counted(only(look, of == at), len(indexes[where]), rule)
+        if len(kinds) == 1 and kinds[0] in natural:
+            natural[kinds[0]].append(look)
+    halves = [joined(looks) for looks in natural.values()]
+    fewest = min(half.queries for half in halves)
+    both = joined([only(half, np.arange(half.queries) < fewest) for half in halves])
+    out["photo and portrait, half and half"] = counted(both, len(indexes["photo"]), rule)
     return out
+
+
+def joined(looks: Sequence[Look]) -> Look:
+    """Put samples together."""
+    starts = np.cumsum([0, *(look.queries for look in looks)])
+    return Look(
+        queries=int(starts[-1]),
+        of=np.concatenate([look.of + start for look, start in zip(looks, starts[:-1].tolist(), strict=True)]),
+        support=np.concatenate([look.support for look in looks]),
+        rivals=np.concatenate([look.rivals for look in looks]),
+        kin=np.concatenate([look.kin for look in looks]),
+    )
 
 
 def markdown(results: dict[str, Any]) -> str:
     """Write the tables."""
     parts = []
-    shown = [level for level in LEVELS if level >= 50]
+    shown = LEVELS[1:-1]
     for kind, rows in results["recall"].items():
         header = [f"{kind}, rotated", "pictures", "PDQ at 31", *(f"{level} nats" for level in shown)]
         header += ["least evidence", "median bits", "CPU ms"]
@@ -237,13 +249,24 @@ def markdown(results: dict[str, Any]) -> str:
             for row in rows
         ]
         parts.append(runner.markdown_table(header, body))
-    levels = [level for level in LEVELS if level >= -40]
-    header = ["unrelated", "queries", "entries", *(str(level) for level in levels)]
-    body = []
-    for name, found in results["unrelated"].items():
-        for what in ("support", "evidence"):
-            counts = [f"{found[what][str(level)]:,}" for level in levels]
-            body.append([f"{name}, {what} of at least", f"{found['queries']:,}", f"{found['entries']:,}", *counts])
+    levels = [level for level in evidence.LEVELS if level >= -40]
+    header = ["unrelated, of at least so many nats", "queries", "entries", *(f"{level:g}" for level in levels)]
+    body = [
+        [
+            name,
+            f"{found['queries']:,}",
+            f"{found['entries']:,}",
+            *(f"{found['over'][str(level)]:,}" for level in levels),
+        ]
+        for name, found in results["unrelated"].items()
+    ]
+    parts.append(runner.markdown_table(header, body))
+    header = ["a picture, expected", "entries", *(f"{level:g}" for level in levels)]
+    body = [
+        [name, f"{int(size):,}", *(f"{rates[str(level)]:.0e}" for level in levels)]
+        for name, found in results["unrelated"].items()
+        for size, rates in [(found["entries"], found["rates"]), *found["thinned"].items()]
+    ]
     return "\n\n".join([*parts, runner.markdown_table(header, body)])
 
 

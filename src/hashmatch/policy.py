@@ -200,7 +200,7 @@ class MatchPolicy:
     turns: bool = False
     trims: bool = False
     rotations: bool = False
-    rotation_evidence: float = 80.0
+    rotation_evidence: float = 40.0
     shrinks: bool = False
     crops: CropRule | None = None
     keypoints: KeypointRule | None = None

@@ -62,7 +62,7 @@ THOROUGH: Final = replace(
     name="thorough",
     rotations=True,
     shrinks=True,
-    crops=CropRule(min_evidence=42.0),
+    crops=CropRule(min_evidence=24.0),
     keypoints=KeypointRule(max_chance=-6.0),
 )
 """STANDARD, and also: turned back by a few degrees, shrunk as other producers do, as a crop of the picture behind a PDQ

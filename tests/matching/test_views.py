@@ -86,7 +86,7 @@ def test_thorough_finds_rotated_pictures_and_says_how(photos_list: Path, degrees
     assert abs(match.view.tilt + degrees) <= 0.5
     assert not match.view.cut
     assert "turned back by" in str(match.view)
-    strict = replace(profiles.THOROUGH, crops=None, keypoints=None, rotation_evidence=178.0)
+    strict = replace(profiles.THOROUGH, crops=None, keypoints=None, rotation_evidence=170.0)
     with Matcher.open(photos_list, policy=strict) as matcher:
         assert matcher.match(query).outcome is Outcome.NO_MATCH
 
@@ -96,12 +96,12 @@ def test_thorough_finds_turned_crops(photos_list: Path, turn: Turn) -> None:
     """A crop that was turned is found too, and the match says both."""
     query = edits.crop_sides(PHOTOS[7], top=0.06, right=0.05)
     turned: NDArray[np.uint8] = np.rot90(query) if turn is Turn.ROTATE_90 else query[:, ::-1]
-    rule = CropRule(min_evidence=42.0, turns=tuple(Turn))
+    rule = CropRule(min_evidence=24.0, turns=tuple(Turn))
     with Matcher.open(photos_list, policy=replace(profiles.THOROUGH, crops=rule)) as matcher:
         (match,) = matcher.match(np.ascontiguousarray(turned)).matches
     assert match.entry_id == "photo-7"
     assert match.view.turn in {Turn.MIRROR, Turn.ROTATE_270}
-    rule = CropRule(min_evidence=42.0, turns=(Turn.NONE,))
+    rule = CropRule(min_evidence=24.0, turns=(Turn.NONE,))
     with Matcher.open(photos_list, policy=replace(profiles.THOROUGH, crops=rule)) as matcher:
         assert matcher.match(np.ascontiguousarray(turned)).outcome is Outcome.NO_MATCH
 
@@ -125,7 +125,7 @@ def test_a_view_can_be_followed_step_by_step(photos_list: Path, turn: Turn) -> N
     seen = _TURNED[turn](crop)
     framed = np.full((seen.shape[0] + 60, seen.shape[1] + 20, 3), 0, np.uint8)
     framed[50:-10, 5:-15] = seen
-    rule = CropRule(min_evidence=42.0, turns=tuple(Turn))
+    rule = CropRule(min_evidence=24.0, turns=tuple(Turn))
     policy = replace(
         profiles.THOROUGH, rotations=False, shrinks=False, crops=rule, keypoints=None, max_false_reports=None
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -223,7 +224,8 @@ def test_a_withdrawn_entry_is_as_if_it_had_never_been_listed(photos: list[npt.ND
     small = small_luma(edits.crop_sides(photos[0], left=0.16))
     near = photos[0], edits.crop_sides(photos[0], left=0.08), *photos[1:]
     codes = np.stack([code_of(pixels) for pixels in near])
-    search, index, gone = CropSearch(min_evidence=0.0), guided_index(codes), np.zeros(len(codes), np.bool_)
+    search = CropSearch(min_evidence=-100.0, rivals=RivalRule(cost=12.0))
+    index, gone = guided_index(codes), np.zeros(len(codes), np.bool_)
     both = {item.position: item.evidence for item in search.search(small, index)}
     assert {0, 1} <= both.keys()
     gone[1] = True
@@ -231,20 +233,25 @@ def test_a_withdrawn_entry_is_as_if_it_had_never_been_listed(photos: list[npt.ND
     alone = search.search(small, guided_index(np.delete(codes, 1, axis=0)))
     assert [item.evidence for item in left] == [item.evidence for item in alone]
     assert left[0].position == 0
-    assert left[0].evidence == pytest.approx(both[0] + search.rivals.cost * np.log(2), abs=1e-3)
+    with_rival, without = search.rivals.taken(1, len(codes)), search.rivals.taken(0, len(codes) - 1)
+    assert left[0].evidence == pytest.approx(both[0] + with_rival - without, abs=1e-3)
     assert search.search(small, index, withdrawn=np.ones(len(codes), np.bool_)) == []
 
 
-def test_rivals_of_a_long_list_count_in_proportion(photos: list[npt.NDArray[np.uint8]]) -> None:
-    """In twice as many entries as count in full, a rival takes half of itself."""
+def test_rivals_and_kin_take_from_the_evidence(photos: list[npt.NDArray[np.uint8]]) -> None:
+    """Another cut of the picture is a rival, and of the entry's kin: both are counted, each by its rule."""
     small = small_luma(edits.crop_sides(photos[0], left=0.16))
-    index = guided_index(np.stack([code_of(photos[0]), code_of(edits.crop_sides(photos[0], left=0.08))]))
-    full, half, none = (
-        CropSearch(min_evidence=0.0, rivals=RivalRule(full=size, cost=cost)).search(small, index)[0].evidence
-        for size, cost in ((2, 12.0), (1, 12.0), (2, 0.0))
-    )
-    assert none - full == pytest.approx(12 * np.log(2), abs=1e-3)
-    assert none - half == pytest.approx(12 * np.log(1.5), abs=1e-3)
+    codes = np.stack([code_of(photos[0]), code_of(edits.crop_sides(photos[0], left=0.08))])
+    assert 62 < np.bitwise_count(codes[0] ^ codes[1]).sum() <= 120
+    index = guided_index(codes)
+
+    def evidence(rule: RivalRule) -> float:
+        found = CropSearch(min_evidence=-400.0, rivals=rule).search(small, index)
+        return next(item.evidence for item in found if item.position == 0)
+
+    support, rule = evidence(RivalRule(cost=0.0)), RivalRule(cost=12.0)
+    assert support - evidence(rule) == pytest.approx(rule.taken(1, 2), abs=1e-3)
+    assert support - evidence(replace(rule, kin=120)) == pytest.approx(rule.taken(2, 2), abs=1e-3)
 
 
 @pytest.mark.parametrize("turn", list(Turn))

@@ -7,9 +7,10 @@ import math
 import numpy as np
 import pytest
 
+from hashmatch.views import rivals
 from hashmatch.views.crops import guided_index
 from hashmatch.views.proposals import Proposer
-from hashmatch.views.rivals import RivalRule, rivals_of
+from hashmatch.views.rivals import RivalRule, kin_of, rivals_of
 from hashmatch.views.soft import COARSE, flat_bits
 
 
@@ -18,7 +19,7 @@ def test_proposers_that_could_not_work_are_not_made() -> None:
     for wrong in ({"flips": 11}, {"min_start": -30.0}, {"max_tried": 0}, {"max_probes": 0}, {"max_compared": 0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             Proposer(**wrong)  # type: ignore[arg-type]
-    for name, value in (("cost", -1.0), ("full", 0)):
+    for name, value in (("cost", -1.0), ("kin", 257), ("prior", 0.0), ("prior_entries", 0.0), ("least", 0.0)):
         with pytest.raises(ValueError, match=name):
             RivalRule(**{name: value})  # type: ignore[arg-type]
 
@@ -41,16 +42,60 @@ def test_what_is_near_a_view_is_proposed_once_the_best_first() -> None:
     assert Proposer(max_distance=2).propose(sure[1:2], index, COARSE).positions.tolist() == []
 
 
-def test_rivals_count_in_proportion_to_the_list_and_its_turns() -> None:
-    """Near copies are none; of a list twice as long as counts in full, or searched in two turns, each is half a one."""
+def test_what_rivals_take_goes_by_their_share() -> None:
+    """Of a list twice as long each is worth half; beside the prior's few; a share under the least takes nothing."""
+    rule = RivalRule(cost=10.0, prior=1.0, prior_entries=1000.0, least=1e-4)
+    assert rule.taken(9, 1000) == pytest.approx(10 * math.log(50))
+    assert rule.taken(19, 3000) == rule.taken(9, 1000)
+    assert rule.taken(0, 0) == pytest.approx(10 * math.log(10))
+    assert rule.taken(0, 10**6) == 0
+    shares = [RivalRule().taken(0, size) for size in (0, 10**3, 10**5, 10**6, 10**7)]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[-1] == 0
+
+
+def test_rivals_are_what_else_was_proposed_in_all_turns() -> None:
+    """Near copies are none; of two turns each is half a one; withdrawn entries shorten the list."""
     rng = np.random.default_rng(4)
     codes = rng.integers(0, 256, (200, 32), dtype=np.uint8)
     codes[1] = codes[0]
     codes[1, 0] ^= 255
-    assert rivals_of(flat_bits(codes[:10]), 0) == 8
+    proposed = flat_bits(codes[:6])
+    assert rivals_of(proposed, 0) == 4
+    index, rule = guided_index(codes), RivalRule(cost=10.0)
+    assert rule.left(90, -900, proposed, 0, index, position=0) == 90 - rule.taken(4, 200)
+    assert rule.left(90, -900, proposed, 0, index, position=0, turns=2) == 90 - rule.taken(2, 200)
+    gone = np.arange(200) >= 100
+    assert rule.left(90, -900, proposed, 0, index, position=0, withdrawn=gone) == 90 - rule.taken(4, 100)
+
+
+def test_kin_are_like_the_entry_and_no_copies_of_it() -> None:
+    """Within the radius but for near copies and what was withdrawn; they count beside the rivals proposed."""
+    rng = np.random.default_rng(5)
+    codes = rng.integers(0, 256, (300, 32), dtype=np.uint8)
+    own = np.unpackbits(codes[0])
+    for row, flipped in ((1, 0), (2, 62), (3, 63), (4, 90), (5, 91)):
+        codes[row] = np.packbits(own ^ (rng.permutation(256) < flipped))
+    index, nobody = guided_index(codes), np.zeros(300, np.bool_)
+    assert kin_of(index, 0, 90) == 2
+    gone = nobody.copy()
+    gone[3] = True
+    assert kin_of(index, 0, 90, gone) == 1
+    proposed = flat_bits(codes[[0, 5, 9]])
+    rule = RivalRule(cost=10.0, kin=90)
+    assert rule.left(90, 0, proposed, 0, index, position=0) == 90 - rule.taken(2 + 2, 300)
+    assert rule.left(90, 89, proposed, 0, index, position=0) == 90 - rule.taken(2, 300)
+
+
+def test_kin_in_a_long_list_are_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a list longer than is compared, entries at even steps are, and stand for the others."""
+    rng = np.random.default_rng(6)
+    codes = rng.integers(0, 256, (900, 32), dtype=np.uint8)
+    own = np.unpackbits(codes[0])
+    codes[1:401] = [np.packbits(own ^ (rng.permutation(256) < 80)) for _ in range(400)]
     index = guided_index(codes)
-    rule = RivalRule(cost=10.0, full=100)
-    assert rule.taken(4, index) == pytest.approx(10 * math.log1p(2))
-    assert rule.taken(4, index, turns=2) == pytest.approx(10 * math.log1p(1))
-    assert rule.taken(4, index, withdrawn=np.arange(200) >= 100) == pytest.approx(10 * math.log1p(4))
-    assert rule.taken(0, index) == 0
+    assert kin_of(index, 0, 90) == 400
+    monkeypatch.setattr(rivals, "_MOST_COMPARED", 300)
+    gone = np.arange(900) >= 201
+    assert kin_of(index, 0, 90) == pytest.approx(400, abs=3)
+    assert kin_of(index, 0, 90, gone) == pytest.approx(200, abs=3)

@@ -17,6 +17,7 @@ from hashmatch.matching.budget import EvidenceTail, FalseReports
 __all__ = [
     "KEYPOINT_PAIRS",
     "ROTATION_TAILS",
+    "SHRINKS_ADD",
     "TAILS",
     "DistanceTail",
     "Pictures",
@@ -353,6 +354,15 @@ TAILS: Final = (
     *_AHASH_256_TEMPLATE,
 )
 """Every tail; the lists are mixes: of photographs, portraits and low texture, or of the five template-heavy kinds."""
+
+
+SHRINKS_ADD: Final[dict[Pictures, float]] = {"photo": 0.4, "low-texture": 0.4, "template": 1.1}
+"""Pairs near by a shrunk view alone, for each that is near as it is.
+
+Photographs and portraits: 42 for 108 within 64 bits, of 4,525 pictures of over 512 px and 50,000 hashes. Pictures of
+low texture had one near pair, and are taken for those. Template-heavy ones: 212 for 203 within 43 bits, 31 for 28
+within 37. ``python -m benchmarks.views --shrunk``.
+"""
 
 
 def _support(queries: int, entries: int, fall: float, counts: tuple[int, ...]) -> EvidenceTail:

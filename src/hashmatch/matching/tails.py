@@ -18,6 +18,7 @@ from hashmatch.matching.budget import PHOTO_TAIL, SCREENSHOT_TAIL, FalseReports,
 from hashmatch.matching.measured import (
     KEYPOINT_PAIRS,
     ROTATION_TAILS,
+    SHRINKS_ADD,
     TAILS,
     DistanceTail,
     Pictures,
@@ -29,7 +30,6 @@ from hashmatch.policy import CropRule, MatchPolicy, Rule
 __all__ = ["Budget", "Spending", "budget_of", "check_budget", "tail_of"]
 
 _TURNS: Final = 8
-_SHRINKS: Final = 2
 _KEYPOINTS: Final = "keypoint"
 
 
@@ -193,8 +193,7 @@ def _spent_by(rule: Rule, policy: MatchPolicy, size: int, pictures: Pictures) ->
     if policy.rotations:
         yield spending("rotations", evidence_false_reports(policy.rotation_evidence, size, ROTATION_TAILS[pictures]))
     if policy.shrinks:
-        # a shrunk picture is a picture like any other, and no nearer to strangers than itself
-        yield spending("shrinks", replace(_times(plain, _SHRINKS), is_extrapolated=True))
+        yield spending("shrinks", replace(_times(plain, SHRINKS_ADD[pictures]), is_extrapolated=True))
 
 
 def _crops(rule: CropRule, size: int, pictures: Pictures, *, trims: bool) -> FalseReports | None:

@@ -27,12 +27,12 @@ from hashmatch.view import Turn
 from hashmatch.views.climb import Fit, climb, score_at
 from hashmatch.views.margin import Support, support
 from hashmatch.views.proposals import Proposer
-from hashmatch.views.rivals import RivalRule, rivals_of
+from hashmatch.views.rivals import RivalRule
 from hashmatch.views.small import Floats, turn_small
 from hashmatch.views.soft import COARSE, certainties, flat_bits
 from hashmatch.views.uncrop import THOROUGH_GRID, AxisCut, Grid, unseen_share, view_coefficients
 
-__all__ = ["CropSearch", "Found", "guided_index", "restored_guided", "write_guided"]
+__all__ = ["CropSearch", "Found", "guided_index", "is_rare", "restored_guided", "write_guided"]
 
 _GROUPS: Final = 6
 _MUCH: Final = 124  # thousandths off one side that are rare on both axes at once
@@ -118,16 +118,16 @@ class CropSearch:
     proposer : Proposer
         How entries are proposed; those tried are climbed, the others are scored at the cuts where those ended.
     rivals : RivalRule
-        What the query's rivals take from the support.
+        What rivals take from the support.
     """
 
     grid: Grid = field(default=THOROUGH_GRID)
     turns: tuple[Turn, ...] = (Turn.NONE,)
-    min_evidence: float = 42.0
+    min_evidence: float = 24.0
     rare_cost: float = 12.0
     min_score: float = 30.0
     proposer: Proposer = field(default=Proposer())
-    rivals: RivalRule = field(default=RivalRule())
+    rivals: RivalRule = field(default=RivalRule(kin=90))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "turns", tuple(dict.fromkeys(self.turns)))
@@ -183,14 +183,24 @@ class CropSearch:
                 self._keep_better(found, other, turn, fit, float(nats))
         kept = []
         for place, item in found.items():
-            evidence = item.evidence - self.rivals.taken(rivals_of(bits, place), index, withdrawn, len(self.turns))
+            position = int(positions[place])
+            evidence = self.rivals.left(
+                item.evidence,
+                self.min_evidence,
+                bits,
+                place,
+                index,
+                position=position,
+                withdrawn=withdrawn,
+                turns=len(self.turns),
+            )
             if evidence >= self.min_evidence:
-                kept.append(replace(item, position=int(positions[place]), evidence=evidence))
+                kept.append(replace(item, position=position, evidence=evidence))
         return sorted(kept, key=lambda item: (-item.evidence, item.position))
 
     def _keep_better(self, found: dict[int, Found], place: int, turn: int, fit: Fit, nats: float) -> bool:
         """Keep the best fit of each candidate that can still reach the least evidence; say whether this one can."""
-        nats -= self.rare_cost if _is_rare(fit) else 0.0
+        nats -= self.rare_cost if is_rare(fit) else 0.0
         if nats < self.min_evidence:
             return False
         if place not in found or nats > found[place].evidence:
@@ -234,7 +244,7 @@ class CropSearch:
         return found.positions, found.views, found.scores
 
 
-def _is_rare(fit: Fit) -> bool:
+def is_rare(fit: Fit) -> bool:
     """Whether a cut is of a kind that chance finds oftener than anybody makes it."""
     cuts = (*fit.columns, *fit.rows)
     return min(cuts) < _OUTSIDE or min(max(fit.columns), max(fit.rows)) > _MUCH

@@ -44,6 +44,16 @@ class Proposals:
     scores: Floats
     bits: npt.NDArray[np.bool_]
 
+    @classmethod
+    def none(cls) -> Proposals:
+        """No entries."""
+        return cls(
+            positions=np.empty(0, np.int64),
+            views=np.empty(0, np.int64),
+            scores=np.empty(0, np.float32),
+            bits=np.empty((0, 256), np.bool_),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposer:

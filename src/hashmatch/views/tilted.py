@@ -16,8 +16,8 @@ import numpy.typing as npt
 from hashmatch.index.guided import GuidedIndex
 from hashmatch.views.corners import unseen_corner_share, unseen_corners
 from hashmatch.views.margin import Support, integrated
-from hashmatch.views.proposals import Proposer
-from hashmatch.views.rivals import RivalRule, rivals_of
+from hashmatch.views.proposals import Proposals, Proposer
+from hashmatch.views.rivals import RivalRule
 from hashmatch.views.rotations import STEP, Size, Tilt, coefficients, qualities, sampled, tilts
 from hashmatch.views.small import Floats
 from hashmatch.views.soft import Certainty, certainties, score, standardised
@@ -43,15 +43,12 @@ class FoundTilted:
         Differing bits between the entry and the query turned back, 0 to 256.
     evidence : float
         What the entry's bits say for it, less what the query's rivals take from it; nats.
-    rivals : int
-        Other entries that the query resembles a little.
     """
 
     position: int
     tilt: Tilt
     distance: int
     evidence: float
-    rivals: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,13 +65,13 @@ class TiltedSearch:
         How entries are proposed, by views at `hashmatch.views.rotations.ANGLES`; for those tried the angles round it
         are tried too, in steps of an eighth of a degree.
     rivals : RivalRule
-        What the query's rivals take from the support.
+        What rivals take from the support.
     """
 
-    min_evidence: float = 80.0
+    min_evidence: float = 40.0
     min_quality: int = 50
     proposer: Proposer = field(default=Proposer(max_probes=50_000, max_compared=200_000))
-    rivals: RivalRule = field(default=RivalRule())
+    rivals: RivalRule = field(default=RivalRule(cost=26.0))
 
     def search(
         self, small: Floats, size: Size, index: GuidedIndex, withdrawn: npt.NDArray[np.bool_] | None = None
@@ -102,17 +99,7 @@ class TiltedSearch:
         -----
         Cost: 2 to 4 ms on one core, and 2 to 5 ms for each entry that is judged, ``proposer.max_tried`` at most.
         """
-        views = tilts(small, size)
-        if not views or not len(index):
-            return []
-        seen = sampled(small, size, views)
-        good = (qualities(seen) >= self.min_quality).nonzero()[0]
-        if not len(good):
-            return []
-        views = tuple(views[place] for place in good)
-        shares = np.stack([unseen_corner_share(size, view) for view in views])
-        odds = certainties(coefficients(seen[good]), shares, _GRID)
-        found = self.proposer.propose(odds, index, _GRID, withdrawn)
+        views, found = self.proposals(small, size, index, withdrawn)
         able = self.proposer.able(found.scores)
         best: dict[int, FoundTilted] = {}
         for place in range(min(self.proposer.max_tried, able)):
@@ -128,11 +115,39 @@ class TiltedSearch:
                     )
         kept = []
         for place, item in best.items():
-            rivals = rivals_of(found.bits, place)
-            evidence = item.evidence - self.rivals.taken(rivals, index, withdrawn)
+            evidence = self.rivals.left(
+                item.evidence, self.min_evidence, found.bits, place, index, position=item.position, withdrawn=withdrawn
+            )
             if evidence >= self.min_evidence:
-                kept.append(replace(item, evidence=evidence, rivals=rivals))
+                kept.append(replace(item, evidence=evidence))
         return sorted(kept, key=lambda item: (-item.evidence, item.position))
+
+    def proposals(
+        self, small: Floats, size: Size, index: GuidedIndex, withdrawn: npt.NDArray[np.bool_] | None = None
+    ) -> tuple[tuple[Tilt, ...], Proposals]:
+        """Propose entries, and their rivals, by the ways in which the query may be turned back.
+
+        Parameters
+        ----------
+        small, size, index, withdrawn
+            As for `search`.
+
+        Returns
+        -------
+        tuple of Tilt
+            The views; none where none is good enough to hash, or nothing is listed.
+        Proposals
+            By those views.
+        """
+        views = tilts(small, size) if len(index) else ()
+        seen = sampled(small, size, views) if views else np.empty((0, 64, 64), np.float32)
+        good = (qualities(seen) >= self.min_quality).nonzero()[0]
+        views = tuple(views[place] for place in good)
+        if not views:
+            return (), Proposals.none()
+        shares = np.stack([unseen_corner_share(size, view) for view in views])
+        odds = certainties(coefficients(seen[good]), shares, _GRID)
+        return views, self.proposer.propose(odds, index, _GRID, withdrawn)
 
 
 def _fitted(small: Floats, size: Size, view: Tilt, bits: npt.NDArray[np.bool_]) -> tuple[Tilt, Floats, Support]:
