@@ -4,7 +4,7 @@ How many crops the guided search misses is measured by itself, against every ent
 
 Pictures are synthetic photographs; the list holds the hashes of others in their eight turns. Every query is looked up
 in the whole list, and what its best entries say is kept, so that a list thinned out at random is worked out from the
-same run. ``python -m benchmarks.crops --pictures 400 --references 126 --unrelated 41000 --json FILE`` takes some three
+same run. ``python -m benchmarks.crops --pictures 400 --references 126 --unrelated 20500 --json FILE`` takes some three
 hours on one core, twenty minutes of it for the list.
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.evidence import LOWEST, Look, counted
+from benchmarks.evidence import LOWEST, Look, counted, joined, kept
 from hashmatch.hashers.base import Pixels
 from hashmatch.hashers.pdq import PDQHasher
 from hashmatch.index.guided import GuidedIndex
@@ -39,7 +39,7 @@ HASHER = PDQHasher()
 RIVALS = CropSearch().rivals
 SIZES = ((384, 512), (512, 384), (448, 448))
 UNRELATED_SIZES = ((288, 384), (384, 288), (320, 320))
-REFERENCE_SEED, TARGET_SEED, UNRELATED_SEED = 1_000_000, 9_950_000, 9_900_000
+REFERENCE_SEED, TARGET_SEED, UNRELATED_SEEDS = 1_000_000, 9_950_000, (9_500_000, 9_900_000)
 MOST_LISTED = 1_000_000
 TEMPLATE_REFERENCE_SEED, TEMPLATE_SEED = 3_000_000, 9_700_000
 ROWS: dict[str, tuple[tuple[float, float, float, float] | None, float]] = {
@@ -74,9 +74,11 @@ def references(blocks: int) -> npt.NDArray[np.uint8]:
     return np.frombuffer(b"".join(codes), np.uint8).reshape(-1, 32)
 
 
-def random_codes(count: int) -> npt.NDArray[np.uint8]:
-    """Codes of no picture."""
-    return np.random.default_rng(4).integers(0, 256, (count, 32), dtype=np.uint8)
+def listed(blocks: int) -> npt.NDArray[np.uint8]:
+    """Make the list: a million hashes at most of photographs, or codes of no picture where none are asked for."""
+    if not blocks:
+        return np.random.default_rng(4).integers(0, 256, (2_000, 32), dtype=np.uint8)
+    return references(blocks)[:MOST_LISTED]
 
 
 def template_codes(count: int) -> npt.NDArray[np.uint8]:
@@ -187,12 +189,12 @@ def costs(codes: npt.NDArray[np.uint8]) -> dict[str, Any]:
     return table
 
 
-def looked_up(kinds: Sequence[str], codes: npt.NDArray[np.uint8], seed: int, count: int) -> Look:
+def looked_up(kind: str, codes: npt.NDArray[np.uint8], seed: int, count: int) -> Look:
     """Look unrelated pictures up, those too plain to hash left out, by the steps of `CropSearch` one by one."""
     index, search, cuts = guided_index(codes), CropSearch(), CropSearch().grid.axis_cuts
     rows, queries = [], 0
     for number in range(count):
-        pixels = picture(kinds[number % len(kinds)], seed + number, UNRELATED_SIZES[number % 3])
+        pixels = picture(kind, seed + number, UNRELATED_SIZES[number % 3])
         if HASHER.hash_pixels(pixels)[1] < 50:
             continue
         small = small_luma(pixels)
@@ -213,27 +215,26 @@ def looked_up(kinds: Sequence[str], codes: npt.NDArray[np.uint8], seed: int, cou
     return Look(queries=queries, of=of.astype(np.int64), support=nats, rivals=rivals, kin=kin)
 
 
+def looked(kind: str, codes: npt.NDArray[np.uint8], seed: int, options: argparse.Namespace) -> Look:
+    """Look unrelated pictures up, or take what was kept of it; of screenshots a twentieth as many."""
+    count = options.unrelated if kind == "photo" else max(3, options.unrelated // 20)
+    return Look.of_arrays(kept(options.cache, f"look-{seed}", lambda: asdict(looked_up(kind, codes, seed, count))))
+
+
 def main() -> None:
     """Run and keep the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=100)
     parser.add_argument("--references", type=int, default=20, help="thousands of photographs in the list")
-    parser.add_argument("--unrelated", type=int, default=0, help="photographs that are not listed, looked up")
-    parser.add_argument("--templates", type=int, default=0, help="screenshots that are not listed, looked up")
+    parser.add_argument("--unrelated", type=int, default=0, help="photographs looked up, of each of two samples")
     parser.add_argument("--guided", type=int, default=0, help="pictures looked for exhaustively too")
-    parser.add_argument("--codes", type=Path, help="file the hashes of the list are kept in between runs (.npy)")
+    parser.add_argument("--cache", type=Path, help="folder for the list and what was looked up, between runs")
     parser.add_argument("--json", type=Path, help="write all results here")
     parser.add_argument("--quick", action="store_true", help="few pictures, a small list: does it run?")
     options = parser.parse_args()
     if options.quick:
-        options.pictures, options.references, options.unrelated = 2, 0, 3
-        options.guided, options.templates = 2, 6
-    if options.codes and options.codes.exists():
-        codes = np.load(options.codes)
-    else:
-        codes = references(options.references)[:MOST_LISTED] if options.references else random_codes(2_000)
-        if options.codes:
-            np.save(options.codes, codes)
+        options.pictures, options.references, options.unrelated, options.guided = 2, 0, 3, 2
+    codes = kept(options.cache, "list-photographs", lambda: {"codes": listed(options.references)})["codes"]
     result: dict[str, Any] = {
         "date": datetime.now(UTC).date().isoformat(),
         "recall": recall(codes, options.pictures, TARGET_SEED),
@@ -242,12 +243,13 @@ def main() -> None:
     if options.guided:
         result["guided"] = guided(codes[:20_000], options.guided)
     if options.unrelated:
-        look = looked_up(("photo",), codes, UNRELATED_SEED, options.unrelated)
-        result["unrelated"] = {"photo": counted(look, len(codes), RIVALS)}
-    if options.templates:
-        templates = template_codes(2 if options.quick else 6_000)
-        look = looked_up(("screenshot",), templates, TEMPLATE_SEED, options.templates)
-        result.setdefault("unrelated", {})["screenshot"] = counted(look, len(templates), RIVALS)
+        looks = [looked("photo", codes, seed, options) for seed in UNRELATED_SEEDS]
+        result["unrelated"] = {"photo": counted(joined(looks), len(codes), RIVALS)}
+        templates = kept(
+            options.cache, "list-templates", lambda: {"codes": template_codes(min(6_000, options.unrelated))}
+        )["codes"]
+        shots = looked("screenshot", templates, TEMPLATE_SEED, options)
+        result["unrelated"]["screenshot"] = counted(shots, len(templates), RIVALS)
     text = json.dumps(result, indent=1) + "\n"
     print(text)
     if options.json:

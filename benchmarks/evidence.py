@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import numpy.typing as npt
 
 from hashmatch.views.rivals import RivalRule
 
-__all__ = ["LOWEST", "Look", "counted", "rates"]
+__all__ = ["LOWEST", "Look", "counted", "joined", "kept", "rates"]
 
 LOWEST = -60.0
 LEVELS = (-60.0, -50.0, -40.0, -30.0, -20.0, -10.0, 0.0, 10.0, 20.0, 24.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0)
@@ -40,6 +42,11 @@ class Look:
     rivals: npt.NDArray[np.float64]
     kin: npt.NDArray[np.float64]
 
+    @classmethod
+    def of_arrays(cls, arrays: dict[str, npt.NDArray[Any]]) -> Look:
+        """Make one of what `dataclasses.asdict` gave and a file kept."""
+        return cls(**{**arrays, "queries": int(arrays["queries"])})
+
     def most(
         self, rule: RivalRule, listed: int, share: float = 1.0, rng: np.random.Generator | None = None
     ) -> npt.NDArray[np.float64]:
@@ -52,6 +59,30 @@ class Look:
         best = np.full(self.queries, -np.inf)
         np.maximum.at(best, self.of[kept], (self.support - taken)[kept])
         return best[np.isfinite(best)]
+
+
+def joined(looks: Sequence[Look]) -> Look:
+    """Put samples together."""
+    starts = np.cumsum([0, *(look.queries for look in looks)])
+    return Look(
+        queries=int(starts[-1]),
+        of=np.concatenate([look.of + start for look, start in zip(looks, starts[:-1].tolist(), strict=True)]),
+        support=np.concatenate([look.support for look in looks]),
+        rivals=np.concatenate([look.rivals for look in looks]),
+        kin=np.concatenate([look.kin for look in looks]),
+    )
+
+
+def kept(folder: Path | None, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Make arrays, or take them from the cache."""
+    path = None if folder is None else folder / f"{name}.npz"
+    if path is None or not path.exists():
+        made = make()
+        if path is None:
+            return made
+        np.savez(path, **made)
+    with np.load(path) as file:
+        return {key: file[key] for key in file.files}
 
 
 def counted(look: Look, listed: int, rule: RivalRule) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from benchmarks import evidence, runner
 from benchmarks.crops import UNRELATED_SIZES, references
-from benchmarks.evidence import LOWEST, Look, counted
+from benchmarks.evidence import LOWEST, Look, counted, joined, kept
 from hashmatch.hashers.base import Pixels
 from hashmatch.hashers.pdq import PDQHasher
 from hashmatch.index.guided import GuidedIndex
@@ -67,18 +67,6 @@ Bytes = npt.NDArray[np.uint8]
 def code_of(pixels: Pixels) -> Bytes:
     """Hash as bytes."""
     return np.frombuffer(HASHER.hash_pixels(pixels)[0].data, np.uint8)
-
-
-def kept(folder: Path | None, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Make arrays, or take them from the cache."""
-    path = None if folder is None else folder / f"{name}.npz"
-    if path is None or not path.exists():
-        made = make()
-        if path is None:
-            return made
-        np.savez(path, **made)
-    with np.load(path) as file:
-        return {key: file[key] for key in file.files}
 
 
 def turned_codes(kinds: str | Sequence[str], seed: int, count: int) -> Bytes:
@@ -215,18 +203,6 @@ def unrelated(indexes: dict[str, GuidedIndex], folder: Path | None, most: int | 
     both = joined([only(half, np.arange(half.queries) < fewest) for half in halves])
     out["photo and portrait, half and half"] = counted(both, len(indexes["photo"]), rule)
     return out
-
-
-def joined(looks: Sequence[Look]) -> Look:
-    """Put samples together."""
-    starts = np.cumsum([0, *(look.queries for look in looks)])
-    return Look(
-        queries=int(starts[-1]),
-        of=np.concatenate([look.of + start for look, start in zip(looks, starts[:-1].tolist(), strict=True)]),
-        support=np.concatenate([look.support for look in looks]),
-        rivals=np.concatenate([look.rivals for look in looks]),
-        kin=np.concatenate([look.kin for look in looks]),
-    )
 
 
 def markdown(results: dict[str, Any]) -> str:

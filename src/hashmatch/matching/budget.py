@@ -1,9 +1,9 @@
 """How many false reports a search by evidence spends, from what was measured between unrelated pictures.
 
-What was measured is kept with its sample. Beyond it the tail is taken to fall exponentially, and in proportion to the
-size of the list; both are extrapolations, and `FalseReports.is_extrapolated` says so. A list smaller than the measured
-one does not spend less in proportion: it has fewer entries to fit by chance, but fewer rivals that give the chance
-away. So it is charged what the worst size would spend, for crops by the measured list thinned out at random.
+What was measured is kept with its sample. Beyond it the tail is taken to fall exponentially, and for longer lists to
+grow in proportion; both are extrapolations, and `FalseReports.is_extrapolated` says so. A list shorter than the
+measured one has fewer entries to fit by chance, but fewer rivals that give the chance away, and is charged no less;
+where the measured list thinned out at random spends more, it is charged that.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class EvidenceTail:
     fall : float
         Nats over which the count falls to 1/e: mean excess of the largest.
     thinned : tuple of (float, float)
-        Evidence, nats, and false reports per picture at the worst size of a list of at most ``entries``; ascending.
-        Empty where ``over`` counts what rivals did not yet take from, so that no list has more.
+        Evidence, nats, and false reports per picture at the worst size of a shorter list; ascending. Empty where no
+        shorter list spends more.
     thinned_fall : float
-        Nats over which those fall to 1/e; the slowest mean over 30 nats.
+        Nats over which those fall to 1/e.
     """
 
     queries: int
@@ -59,46 +59,42 @@ class EvidenceTail:
 
 
 PHOTO_TAIL: Final = EvidenceTail(
-    queries=20_460,
-    entries=159_664,
-    over=((-60.0, 39), (-50.0, 16), (-40.0, 9), (-30.0, 5), (-20.0, 2), (-10.0, 2)),
-    fall=14.5,
-    thinned=(
-        (-20.0, 6.1e-4),
-        (-10.0, 3.5e-4),
-        (0.0, 1.9e-4),
-        (10.0, 1.1e-4),
-        (20.0, 5.2e-5),
-        (30.0, 2.7e-5),
-        (40.0, 1.2e-5),
-        (50.0, 6.7e-6),
-        (60.0, 4.1e-6),
-        (70.0, 2.4e-6),
-        (80.0, 1.0e-6),
+    queries=40_917,
+    entries=1_000_000,
+    over=(
+        (-60.0, 223),
+        (-50.0, 114),
+        (-40.0, 50),
+        (-30.0, 25),
+        (-20.0, 12),
+        (-10.0, 6),
+        (0.0, 3),
+        (10.0, 2),
+        (20.0, 1),
     ),
-    thinned_fall=18.6,
+    fall=15.1,
 )
-"""Synthetic photographs not tuned on, against 20,000 others in eight turns; ``benchmarks/results/crops.json``."""
+"""Synthetic photographs against a million hashes of others; ``benchmarks/results/crops.json``."""
 
 SCREENSHOT_TAIL: Final = EvidenceTail(
     queries=1_000,
     entries=48_000,
-    over=((-60.0, 120), (-50.0, 80), (-40.0, 51), (-30.0, 27), (-20.0, 8), (-10.0, 6), (0.0, 1)),
+    over=((-60.0, 15), (-50.0, 7), (-40.0, 2)),
     fall=12.2,
     thinned=(
-        (-20.0, 4.3e-2),
-        (-10.0, 2.8e-2),
-        (0.0, 1.8e-2),
-        (10.0, 1.2e-2),
-        (20.0, 7.4e-3),
-        (30.0, 4.6e-3),
-        (40.0, 2.6e-3),
-        (50.0, 1.4e-3),
-        (60.0, 7.2e-4),
-        (70.0, 3.3e-4),
-        (80.0, 1.2e-4),
+        (-20.0, 5.3e-3),
+        (-10.0, 3.4e-3),
+        (0.0, 2.2e-3),
+        (10.0, 1.4e-3),
+        (20.0, 8.9e-4),
+        (30.0, 5.7e-4),
+        (40.0, 3.6e-4),
+        (50.0, 2.3e-4),
+        (60.0, 1.5e-4),
+        (70.0, 9.5e-5),
+        (80.0, 6.1e-5),
     ),
-    thinned_fall=17.6,
+    thinned_fall=22.8,
 )
 """Synthetic screenshots, the worst of the template-heavy kinds, against 6,000 pictures of four such kinds."""
 
@@ -145,8 +141,8 @@ def evidence_false_reports(
     Returns
     -------
     FalseReports
-        For one unrelated picture. What a list of the measured size or more spends by the tail, in proportion to its
-        size, and never less than a thinned list would.
+        For one unrelated picture: by the tail, for longer lists than the measured one in proportion to their length,
+        and never less than a thinned list would.
 
     Raises
     ------

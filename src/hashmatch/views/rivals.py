@@ -52,8 +52,8 @@ class RivalRule:
     cost: float = 30.0
     kin: int = 0
     prior: float = 8.0
-    prior_entries: float = 160_000.0
-    least: float = 7e-6
+    prior_entries: float = 320_000.0
+    least: float = 1 / 160_000
 
     def __post_init__(self) -> None:
         if self.cost < 0:
