@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,10 +64,10 @@ def test_rivals_are_what_else_was_proposed_in_all_turns() -> None:
     proposed = flat_bits(codes[:6])
     assert rivals_of(proposed, 0) == 4
     index, rule = guided_index(codes), RivalRule(cost=10.0)
-    assert rule.left(90, -900, proposed, 0, index, position=0) == 90 - rule.taken(4, 200)
-    assert rule.left(90, -900, proposed, 0, index, position=0, turns=2) == 90 - rule.taken(2, 200)
+    assert rule.among(proposed, index).left(90, -900, 0, 0) == 90 - rule.taken(4, 200)
+    assert rule.among(proposed, index, turns=2).left(90, -900, 0, 0) == 90 - rule.taken(2, 200)
     gone = np.arange(200) >= 100
-    assert rule.left(90, -900, proposed, 0, index, position=0, withdrawn=gone) == 90 - rule.taken(4, 100)
+    assert rule.among(proposed, index, gone).left(90, -900, 0, 0) == 90 - rule.taken(4, 100)
 
 
 def test_kin_are_like_the_entry_and_no_copies_of_it() -> None:
@@ -83,8 +84,8 @@ def test_kin_are_like_the_entry_and_no_copies_of_it() -> None:
     assert kin_of(index, 0, 90, gone) == 1
     proposed = flat_bits(codes[[0, 5, 9]])
     rule = RivalRule(cost=10.0, kin=90)
-    assert rule.left(90, 0, proposed, 0, index, position=0) == 90 - rule.taken(2 + 2, 300)
-    assert rule.left(90, 89, proposed, 0, index, position=0) == 90 - rule.taken(2, 300)
+    assert rule.among(proposed, index).left(90, 0, 0, 0) == 90 - rule.taken(2 + 2, 300)
+    assert rule.among(proposed, index).left(90, 89, 0, 0) == 90 - rule.taken(2, 300)
 
 
 def test_kin_in_a_long_list_are_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,3 +100,23 @@ def test_kin_in_a_long_list_are_estimated(monkeypatch: pytest.MonkeyPatch) -> No
     gone = np.arange(900) >= 201
     assert kin_of(index, 0, 90) == pytest.approx(400, abs=3)
     assert kin_of(index, 0, 90, gone) == pytest.approx(200, abs=3)
+
+
+def test_kin_are_counted_a_few_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many copies, or other entries, a search finds: near copies share a count, and the rest the largest."""
+    rng = np.random.default_rng(7)
+    codes = rng.integers(0, 256, (60, 32), dtype=np.uint8)
+    codes[:20] = codes[0]
+    index, proposed, asked = guided_index(codes), flat_bits(codes), []
+
+    def counted(*about: Any) -> float:
+        asked.append(about[1])
+        return float(about[1])
+
+    monkeypatch.setattr(rivals, "kin_of", counted)
+    rule = RivalRule(cost=1.0, kin=90)
+    among = rule.among(proposed, index)
+    left = [among.left(90, -900, place, place) for place in range(60)]
+    assert asked == [0, *range(20, 27)]
+    assert left[19] == left[0] == 90 - rule.taken(40 + 0, 60)
+    assert left[59] == 90 - rule.taken(59 + 26, 60)

@@ -181,19 +181,11 @@ class CropSearch:
             fits = score_at(turned[turn], bits[:able], at.columns, at.rows)
             for other, (fit, nats) in enumerate(zip(fits, said.of_others(bits[place], bits[:able]), strict=True)):
                 self._keep_better(found, other, turn, fit, float(nats))
+        rivals = self.rivals.among(bits, index, withdrawn, len(self.turns))
         kept = []
-        for place, item in found.items():
+        for place, item in sorted(found.items()):
             position = int(positions[place])
-            evidence = self.rivals.left(
-                item.evidence,
-                self.min_evidence,
-                bits,
-                place,
-                index,
-                position=position,
-                withdrawn=withdrawn,
-                turns=len(self.turns),
-            )
+            evidence = rivals.left(item.evidence, self.min_evidence, place, position)
             if evidence >= self.min_evidence:
                 kept.append(replace(item, position=position, evidence=evidence))
         return sorted(kept, key=lambda item: (-item.evidence, item.position))

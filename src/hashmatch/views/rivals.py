@@ -17,10 +17,11 @@ import numpy.typing as npt
 from hashmatch.index.guided import GuidedIndex
 from hashmatch.kernels.codes import rows_scan
 
-__all__ = ["RivalRule", "kin_of", "rivals_of"]
+__all__ = ["RivalRule", "Rivals", "kin_of", "rivals_of"]
 
 _NEAR_COPY: Final = 62
 _MOST_COMPARED: Final = 1_000_000
+_MOST_COUNTED: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,18 +70,45 @@ class RivalRule:
         share = (rivals + self.prior) / (listed + self.prior_entries)
         return self.cost * math.log(max(1.0, share / self.least))
 
-    def left(
+    def among(
         self,
-        nats: float,
-        least: float,
         bits: npt.NDArray[np.bool_],
-        place: int,
         index: GuidedIndex,
-        *,
-        position: int,
         withdrawn: npt.NDArray[np.bool_] | None = None,
         turns: int = 1,
-    ) -> float:
+    ) -> Rivals:
+        """Take what a search proposed.
+
+        Parameters
+        ----------
+        bits : (c, 256) bool array
+            Of all that was proposed, from `hashmatch.views.proposals`.
+        index : GuidedIndex
+            The list that they were found in.
+        withdrawn : (n,) bool array, optional
+            Entries that are no longer of it.
+        turns : int
+            Turns of the query that were searched; in each an entry may be proposed.
+        """
+        return Rivals(self, bits, index, withdrawn, turns)
+
+
+class Rivals:
+    """The rivals of everything that one search proposed; made by `RivalRule.among`."""
+
+    def __init__(
+        self,
+        rule: RivalRule,
+        bits: npt.NDArray[np.bool_],
+        index: GuidedIndex,
+        withdrawn: npt.NDArray[np.bool_] | None,
+        turns: int,
+    ) -> None:
+        self._rule, self._bits, self._index, self._withdrawn, self._turns = rule, bits, index, withdrawn, turns
+        self._listed = len(index) - (0 if withdrawn is None else int(np.count_nonzero(withdrawn)))
+        self._counted: list[tuple[int, float]] = []
+
+    def left(self, nats: float, least: float, place: int, position: int) -> float:
         """Say what rivals leave of an entry's support.
 
         Parameters
@@ -89,18 +117,10 @@ class RivalRule:
             The support.
         least : float
             Evidence that matters; where the rivals first counted leave less, no more are counted.
-        bits : (c, 256) bool array
-            Of all that was proposed, from `hashmatch.views.proposals`.
         place : int
-            Which of them the entry is.
-        index : GuidedIndex
-            The list that they were found in.
+            Which of the proposed entries it is.
         position : int
-            The entry's place in it.
-        withdrawn : (n,) bool array, optional
-            Entries that are no longer of it.
-        turns : int
-            Turns of the query that were searched; in each an entry may be proposed.
+            Its place in the list.
 
         Returns
         -------
@@ -109,14 +129,24 @@ class RivalRule:
 
         Notes
         -----
-        Cost: 2 to 6 ms for the kin in a list of 1,000,000; of longer ones that many entries are compared.
+        Cost: 2 to 6 ms for the kin in a list of 1,000,000; of longer ones that many entries are compared. Kin are
+        counted eight times at most: near copies have the same, and what comes after is taken for as common as the
+        commonest so far.
         """
-        listed = len(index) - (0 if withdrawn is None else int(np.count_nonzero(withdrawn)))
-        rivals = rivals_of(bits, place) / turns
-        left = nats - self.taken(rivals, listed)
-        if left < least or not self.kin:
+        rivals = rivals_of(self._bits, place) / self._turns
+        left = nats - self._rule.taken(rivals, self._listed)
+        if left < least or not self._rule.kin:
             return left
-        return nats - self.taken(rivals + kin_of(index, position, self.kin, withdrawn), listed)
+        return nats - self._rule.taken(rivals + self._kin(place, position), self._listed)
+
+    def _kin(self, place: int, position: int) -> float:
+        for other, count in self._counted:
+            if np.count_nonzero(self._bits[other] != self._bits[place]) <= _NEAR_COPY:
+                return count
+        if len(self._counted) == _MOST_COUNTED:
+            return max(count for _, count in self._counted)
+        self._counted.append((place, kin_of(self._index, position, self._rule.kin, self._withdrawn)))
+        return self._counted[-1][1]
 
 
 def rivals_of(bits: npt.NDArray[np.bool_], place: int) -> int:

@@ -113,11 +113,10 @@ class TiltedSearch:
                     best[other] = FoundTilted(
                         position=position, tilt=tilt, distance=distance, evidence=float(nats[other])
                     )
+        rivals = self.rivals.among(found.bits, index, withdrawn)
         kept = []
-        for place, item in best.items():
-            evidence = self.rivals.left(
-                item.evidence, self.min_evidence, found.bits, place, index, position=item.position, withdrawn=withdrawn
-            )
+        for place, item in sorted(best.items()):
+            evidence = rivals.left(item.evidence, self.min_evidence, place, item.position)
             if evidence >= self.min_evidence:
                 kept.append(replace(item, evidence=evidence))
         return sorted(kept, key=lambda item: (-item.evidence, item.position))
