@@ -21,10 +21,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks import evidence, runner
 from benchmarks.evidence import LOWEST, Look, counted, joined, kept
 from hashmatch.hashers.base import Pixels
 from hashmatch.hashers.pdq import PDQHasher
 from hashmatch.index.guided import GuidedIndex
+from hashmatch.profiles import THOROUGH
 from hashmatch.synthetic import edits, picture
 from hashmatch.view import Turn
 from hashmatch.views.climb import climb
@@ -221,6 +223,66 @@ def looked(kind: str, codes: npt.NDArray[np.uint8], seed: int, options: argparse
     return Look.of_arrays(kept(options.cache, f"look-{seed}", lambda: asdict(looked_up(kind, codes, seed, count))))
 
 
+def markdown(result: dict[str, Any]) -> str:
+    """Write the tables."""
+    found = result["recall"]
+    asked = f"{THOROUGH.crops.min_evidence:g}" if THOROUGH.crops else ""
+    parts = [
+        "# Crops against PDQ lists",
+        f"{result['date']}; {found['pictures']} synthetic photographs (seeds from {found['seed']:,}, not tuned on), "
+        "each cropped, and the crop resized to 70 % and saved as JPEG 60: "
+        f"{found['queries_a_row']} queries a row, two of each picture. List of {found['entries']:,}: the photographs' "
+        "own hashes, and those of others in their eight turns. One turn is searched. `profiles.THOROUGH` asks for "
+        f"{asked} nats. Command: `python -m benchmarks.crops`.",
+    ]
+    levels = [level for level in LEVELS if level >= 10]
+    header = ["edit", "goal", "plain PDQ, 31 bits", *(f"{level:g}" for level in levels), "most of another entry"]
+    body = []
+    for name, row in found["rows"].items():
+        most = row["most_evidence_of_another_entry"]
+        shares = [f"{row['recall'][str(level)]:.1f}" for level in levels]
+        body.append(
+            [name, f"{row['goal']}", f"{row['pdq_31']:.1f}", *shares, "none" if most is None else f"{most:.1f}"]
+        )
+    parts += ["## Recall, %, by least evidence, nats", runner.markdown_table(header, body)]
+    header = ["search", "views", "CPU ms"]
+    body = [[name, f"{row['views']:,}", f"{row['cpu_ms']:.0f}"] for name, row in result["cost"].items()]
+    parts += ["## Cost for one photograph of a megapixel that is not listed", runner.markdown_table(header, body)]
+    if "guided" in result:
+        pictures, entries = result["guided"]["pictures"], result["guided"]["entries"]
+        parts.append(f"## Guided search against every entry under every view, {pictures} crops a row of {entries:,}")
+        searches = ("guided", "exhaustive", "both")
+        body = [[name, *(str(row[kind]) for kind in searches)] for name, row in result["guided"]["rows"].items()]
+        parts.append(runner.markdown_table(["edit", *searches], body))
+    if "unrelated" in result:
+        parts += ["## Most evidence of unrelated pictures", *_unrelated_tables(result["unrelated"])]
+    return "\n\n".join(parts) + "\n"
+
+
+def _unrelated_tables(unrelated: dict[str, Any]) -> list[str]:
+    """Tables of how many queries reach a level, and of what is expected by length of the list."""
+    header = ["at least so many nats", "queries", "entries", *(f"{level:g}" for level in evidence.LEVELS), "largest"]
+    body = []
+    for kind, row in unrelated.items():
+        counts = [f"{count:,}" for count in row["over"].values()]
+        most = "" if row["most"] is None else f"{row['most']:.1f}"
+        body.append([kind, f"{row['queries']:,}", f"{row['entries']:,}", *counts, most])
+    seen = runner.markdown_table(header, body)
+    shown = [level for level in evidence.LEVELS if level >= 0]
+    body = [
+        [kind, f"{int(size):,}", *(f"{rates[str(level)]:.1e}" for level in shown)]
+        for kind, row in unrelated.items()
+        for size, rates in [(row["entries"], row["rates"]), *row["thinned"].items()]
+    ]
+    expected = runner.markdown_table(["queries", "entries", *(f"{level:g}" for level in shown)], body)
+    said = (
+        "Reports expected for one unrelated picture in one turn, by the length of the list, which is thinned out at "
+        "random: counted where ten queries reach a level, beyond drawn out by the mean excess of the largest 10, 20, "
+        "30 and 60, the geometric mean of the four."
+    )
+    return [seen, said, expected]
+
+
 def main() -> None:
     """Run and keep the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -230,6 +292,7 @@ def main() -> None:
     parser.add_argument("--guided", type=int, default=0, help="pictures looked for exhaustively too")
     parser.add_argument("--cache", type=Path, help="folder for the list and what was looked up, between runs")
     parser.add_argument("--json", type=Path, help="write all results here")
+    parser.add_argument("--markdown", type=Path, help="write the tables here")
     parser.add_argument("--quick", action="store_true", help="few pictures, a small list: does it run?")
     options = parser.parse_args()
     if options.quick:
@@ -250,10 +313,13 @@ def main() -> None:
         )["codes"]
         shots = looked("screenshot", templates, TEMPLATE_SEED, options)
         result["unrelated"]["screenshot"] = counted(shots, len(templates), RIVALS)
-    text = json.dumps(result, indent=1) + "\n"
+    result = json.loads(json.dumps(result))
+    text = markdown(result)
     print(text)
     if options.json:
-        options.json.write_text(text, encoding="utf-8")
+        runner.save(options.json, json.dumps(result, indent=1) + "\n")
+    if options.markdown:
+        runner.save(options.markdown, text)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -52,8 +51,6 @@ _SOME_ECHO: Final = 0.3
 _GAIN_OF_ECHO: Final = 0.5
 _MOST_UNSURE: Final = 6
 _THINNEST_COPY: Final = 4  # cells
-_UNSURE_SEAM: Final = 0.3
-_MOST_SEEN: Final = 3
 
 _Edges = dict[str, Edge]
 _Pair = tuple[float, Edge, Edge]
@@ -317,7 +314,7 @@ def _seam_layers(
     found: list[_Layer] = []
     unsure: list[_Layer] = []
     for layer in _layers(small, cells, pairs, least):
-        is_gradient = any(edge.kind == "gradient" for edge in layer.edges.values())
+        is_gradient = all(edge.kind == "gradient" for edge in layer.edges.values())
         if is_gradient or not is_first:
             found += [layer] if layer.is_seen else []
         elif min(edge.first for edge in layer.edges.values()) >= _THINNEST_COPY:
@@ -342,20 +339,20 @@ def _layers(small: Small, cells: Cells, pairs: Sequence[list[_Pair]], least: flo
     """Give every layer that seams of one or of both pairs make."""
     tall, wide = cells[3] - cells[1], cells[2] - cells[0]
     across, down = pairs
-    for (i, (x_strength, left, right)), (j, (y_strength, top, bottom)) in product(enumerate(across), enumerate(down)):
-        in_pixels = abs(left.first * small.cell[1] - top.first * small.cell[0]) <= 2 * max(small.cell)
-        in_shares = abs(left.first * tall - top.first * wide) <= 2 * max(tall, wide)
-        seam = 0.5 * (x_strength + y_strength)
-        is_clear = min(x_strength, y_strength) >= _SECOND_SEAM and max(x_strength, y_strength) >= least
-        is_seen = is_clear and max(i, j) < _MOST_SEEN
-        if is_seen or in_pixels or in_shares:
-            edges = dict(zip(SIDES, (left, top, right, bottom), strict=True))
-            strength = seam + (0.3 if in_pixels or in_shares else 0.1)
-            yield _Layer(edges=edges, seam=seam, strength=strength, is_seen=is_seen)
+    for x_strength, left, right in across:
+        for y_strength, top, bottom in down:
+            in_pixels = abs(left.first * small.cell[1] - top.first * small.cell[0]) <= 2 * max(small.cell)
+            in_shares = abs(left.first * tall - top.first * wide) <= 2 * max(tall, wide)
+            seam = 0.5 * (x_strength + y_strength)
+            is_seen = min(x_strength, y_strength) >= _SECOND_SEAM and max(x_strength, y_strength) >= least
+            if is_seen or in_pixels or in_shares:
+                edges = dict(zip(SIDES, (left, top, right, bottom), strict=True))
+                strength = seam + (0.3 if in_pixels or in_shares else 0.1)
+                yield _Layer(edges=edges, seam=seam, strength=strength, is_seen=is_seen)
     for pair, sides in zip(pairs, _PAIRS, strict=True):
-        for i, (seam, one, other) in enumerate(pair):
+        for seam, one, other in pair:
             edges = dict(zip(sides, (one, other), strict=True))
-            yield _Layer(edges=edges, seam=seam, strength=seam, is_seen=seam >= least and i < _MOST_SEEN)
+            yield _Layer(edges=edges, seam=seam, strength=seam, is_seen=seam >= least)
 
 
 def _content(cells: Cells, edges: _Edges) -> Cells:
@@ -378,11 +375,6 @@ def _one_colour(edges: _Edges, shape: tuple[int, ...]) -> _Edges:
             sure[side] = edge
     surest = max(sure.values(), key=lambda edge: edge.strength, default=None)
     return {side: edge for side, edge in sure.items() if surest is not None and _alike(edge, surest)}
-
-
-def _outweighs(stronger: Edge, weaker: Edge) -> bool:
-    """Whether one seam says where the opposite one is, which lies as far from its side."""
-    return stronger.kind == "blurred" or weaker.strength < _UNSURE_SEAM <= stronger.strength
 
 
 def _alike(one: Edge, other: Edge) -> bool:
@@ -412,8 +404,7 @@ def _cuts(planes: npt.NDArray[Any], small: Small, box: Box, edges: _Edges) -> It
     for one, other in _PAIRS:
         if one in edges and edges[one].colour is None and abs(depths[one] - depths[other]) > 1:
             weaker, stronger = sorted((one, other), key=lambda side: edges[side].strength)
-            if _outweighs(edges[stronger], edges[weaker]):
-                depths[weaker] = depths[stronger]
+            depths[weaker] = depths[stronger]
 
     def left_by(cut: dict[str, int]) -> Box:
         return (
