@@ -6,8 +6,8 @@ about 0.3 % of the side. A trim is a guess: look at the untrimmed picture too, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -16,9 +16,8 @@ import numpy.typing as npt
 from hashmatch.hashers.base import check_pixels
 from hashmatch.kernels.borders import off_middle
 from hashmatch.views import _edges
-from hashmatch.views._echo import echo
 from hashmatch.views._edges import SIDES, Cells, Edge, Small, from_side
-from hashmatch.views._seams import smooth_edges
+from hashmatch.views._seams import CLEAR_SEAM, LEAST_CELLS, PAIRS, seam_layers, smooth_edges
 
 __all__ = ["Trim", "TrimKind", "find_trims"]
 
@@ -30,30 +29,17 @@ _LEAST_AREA: Final = 0.1
 _LEAST_CONTENT: Final = 0.01
 _FLAT: Final = 6
 _NEAR: Final = 0.002
-_LEAST_CELLS: Final = 12
 _PASSES: Final = 5
 _SURE: Final = 0.5
 _EVEN_SURE: Final = 0.06
 _CLEAR: Final = 0.6
 _CONTRAST: Final = 16.0
 _OTHER_PAIR: Final = 0.6
-_OPPOSITE: Final = (("left", "right"), ("right", "left"), ("top", "bottom"), ("bottom", "top"))
-_PAIRS: Final = _OPPOSITE[::2]
-_SEAM: Final = 0.28
-_CLEAR_SEAM: Final = 0.5
+_OPPOSITE: Final = tuple(pair[::turn] for pair in PAIRS for turn in (1, -1))
 _FRAME_SURE: Final = 0.1
 _SPECKS: Final = 0.03
-_MOST_SEAMS: Final = 3
-_SECOND_SEAM: Final = 0.2
-_ECHO: Final = 0.8
-_ECHO_SPARED: Final = 0.5  # for each of a seam's strength
-_SOME_ECHO: Final = 0.3
-_GAIN_OF_ECHO: Final = 0.5
-_MOST_UNSURE: Final = 6
-_THINNEST_COPY: Final = 4  # cells
 
 _Edges = dict[str, Edge]
-_Pair = tuple[float, Edge, Edge]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,16 +147,6 @@ def find_trims(pixels: npt.NDArray[Any], *, most: int = 4) -> tuple[Trim, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Layer:
-    """Borders that end at seams: how strong those are, what they are ranked by, and whether they do by themselves."""
-
-    edges: _Edges
-    seam: float
-    strength: float
-    is_seen: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Stage:
     """One box and the edges that led to it, with those of the stage before."""
 
@@ -246,7 +222,7 @@ def _peel(small: Small, box: Box, before: _Stage | None) -> Iterator[_Edges]:
     """Find the outermost layer of borders inside a box; where its colour leaves doubt, also what seams say."""
     cells = _edges.cells_of(box, small)
     shape = (cells[3] - cells[1], cells[2] - cells[0])
-    if min(shape) < _LEAST_CELLS:
+    if min(shape) < LEAST_CELLS:
         return
     edges: _Edges = {}
     for side in SIDES:
@@ -256,16 +232,16 @@ def _peel(small: Small, box: Box, before: _Stage | None) -> Iterator[_Edges]:
     layer = _one_colour(edges, shape)
     if len(layer) > 1 and all(edge.kind == "plain" for edge in layer.values()):
         layer = _completed(layer, cells, small)
-    paired = any(one in layer and other in layer for one, other in _PAIRS)
+    paired = any(one in layer and other in layer for one, other in PAIRS)
     clear = paired and max(edge.contrast for edge in layer.values()) >= _CONTRAST
     if layer and (before is not None or clear):
         yield layer
         return
     smooth = before.smooth if before else set()
-    pairs = [smooth_edges(small, cells, pair) if pair[0] not in smooth else [] for pair in _PAIRS]
-    seams = _seam_layers(small, cells, pairs, _SECOND_SEAM if smooth else _SEAM, is_first=before is None)
+    pairs = [smooth_edges(small, cells, pair) if pair[0] not in smooth else [] for pair in PAIRS]
+    seams = seam_layers(small, cells, pairs, is_second=bool(smooth), is_first=before is None)
     is_faint = all(edge.contrast < _CONTRAST for edge in layer.values())
-    if seams and is_faint and seams[0].strength >= _CLEAR_SEAM and layer.keys() <= seams[0].edges.keys():
+    if seams and is_faint and seams[0].strength >= CLEAR_SEAM and layer.keys() <= seams[0].edges.keys():
         yield seams[0].edges
         seams = seams[1:]
     if layer:
@@ -301,65 +277,6 @@ def _is_calm(lines: npt.NDArray[Any], edge: Edge) -> bool:
         return False
     away = np.abs(lines[:, : max(1, edge.first - 1)] - edge.colour[:, None, None]).max(axis=0)
     return bool((away > edge.tolerance).mean() <= _SPECKS)
-
-
-def _seam_layers(
-    small: Small, cells: Cells, pairs: Sequence[list[_Pair]], least: float, *, is_first: bool
-) -> list[_Layer]:
-    """Put seams of the two pairs of sides together, the strongest first; borders as wide on all sides gain.
-
-    Round the whole picture, what lies outside may be a copy of what lies inside. That bears a faint seam out, and
-    without it one that is not clear counts for nothing.
-    """
-    found: list[_Layer] = []
-    unsure: list[_Layer] = []
-    for layer in _layers(small, cells, pairs, least):
-        is_gradient = all(edge.kind == "gradient" for edge in layer.edges.values())
-        if is_gradient or not is_first:
-            found += [layer] if layer.is_seen else []
-        elif min(edge.first for edge in layer.edges.values()) >= _THINNEST_COPY:
-            unsure.append(layer)
-        elif layer.is_seen:
-            found.append(layer)
-    unsure.sort(key=lambda layer: -layer.strength)
-    for layer in unsure[:_MOST_UNSURE]:
-        content = _content(cells, layer.edges)
-        if min(content[2] - content[0], content[3] - content[1]) < _LEAST_CELLS:
-            continue
-        echoed = echo(small, cells, content, layer.edges)
-        if echoed >= _ECHO - _ECHO_SPARED * layer.seam:
-            found.append(replace(layer, strength=layer.strength + _GAIN_OF_ECHO))
-        elif layer.is_seen and (layer.seam >= _CLEAR_SEAM or echoed >= _SOME_ECHO):
-            found.append(layer)
-    found.sort(key=lambda layer: -layer.strength)
-    return found[:_MOST_SEAMS]
-
-
-def _layers(small: Small, cells: Cells, pairs: Sequence[list[_Pair]], least: float) -> Iterator[_Layer]:
-    """Give every layer that seams of one or of both pairs make."""
-    tall, wide = cells[3] - cells[1], cells[2] - cells[0]
-    across, down = pairs
-    for x_strength, left, right in across:
-        for y_strength, top, bottom in down:
-            in_pixels = abs(left.first * small.cell[1] - top.first * small.cell[0]) <= 2 * max(small.cell)
-            in_shares = abs(left.first * tall - top.first * wide) <= 2 * max(tall, wide)
-            seam = 0.5 * (x_strength + y_strength)
-            is_seen = min(x_strength, y_strength) >= _SECOND_SEAM and max(x_strength, y_strength) >= least
-            if is_seen or in_pixels or in_shares:
-                edges = dict(zip(SIDES, (left, top, right, bottom), strict=True))
-                strength = seam + (0.3 if in_pixels or in_shares else 0.1)
-                yield _Layer(edges=edges, seam=seam, strength=strength, is_seen=is_seen)
-    for pair, sides in zip(pairs, _PAIRS, strict=True):
-        for seam, one, other in pair:
-            edges = dict(zip(sides, (one, other), strict=True))
-            yield _Layer(edges=edges, seam=seam, strength=seam, is_seen=seam >= least)
-
-
-def _content(cells: Cells, edges: _Edges) -> Cells:
-    """Cells inside some borders; the line on which a border ends is in neither."""
-    depths = {side: edge.first + 1 for side, edge in edges.items()}
-    x0, y0 = cells[0] + depths.get("left", 0), cells[1] + depths.get("top", 0)
-    return x0, y0, cells[2] - depths.get("right", 0), cells[3] - depths.get("bottom", 0)
 
 
 def _one_colour(edges: _Edges, shape: tuple[int, ...]) -> _Edges:
@@ -401,7 +318,7 @@ def _cuts(planes: npt.NDArray[Any], small: Small, box: Box, edges: _Edges) -> It
             return
         lines = from_side(planes[:, y0:y1, x0:x1], side)
         depths[side] = _edges.refine(lines, edge, small.cell[across], middle[across])
-    for one, other in _PAIRS:
+    for one, other in PAIRS:
         if one in edges and edges[one].colour is None and abs(depths[one] - depths[other]) > 1:
             weaker, stronger = sorted((one, other), key=lambda side: edges[side].strength)
             depths[weaker] = depths[stronger]
