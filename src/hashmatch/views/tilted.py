@@ -71,7 +71,7 @@ class TiltedSearch:
     min_evidence: float = 40.0
     min_quality: int = 50
     proposer: Proposer = field(default=Proposer(max_probes=50_000, max_compared=200_000))
-    rivals: RivalRule = field(default=RivalRule(cost=26.0))
+    rivals: RivalRule = field(default=RivalRule(cost=20.0, kin=90))
 
     def search(
         self, small: Floats, size: Size, index: GuidedIndex, withdrawn: npt.NDArray[np.bool_] | None = None
