@@ -38,18 +38,20 @@ def test_base_is_the_highest_level_of_ten_or_more(tail: EvidenceTail) -> None:
 
 def test_spending_grows_with_the_list_and_falls_with_the_evidence() -> None:
     """More entries or turns cost more, more evidence costs less, and beyond the sample all is extrapolated."""
-    base = evidence_false_reports(60, 10_000_000)
-    assert evidence_false_reports(60, 20_000_000).per_picture == pytest.approx(2 * base.per_picture)
-    assert evidence_false_reports(60, 1_250_000, turns=8).per_picture == pytest.approx(base.per_picture)
-    assert evidence_false_reports(80, 10_000_000).per_picture < base.per_picture
+    tail = replace(PHOTO_TAIL, thinned=())
+    base = evidence_false_reports(60, 10_000_000, tail)
+    assert evidence_false_reports(60, 20_000_000, tail).per_picture == pytest.approx(2 * base.per_picture)
+    assert evidence_false_reports(60, 1_250_000, tail, turns=8).per_picture == pytest.approx(base.per_picture)
+    assert evidence_false_reports(80, 10_000_000, tail).per_picture < base.per_picture
     assert base.is_extrapolated
     assert base.per_day(1e6) == pytest.approx(1e6 * base.per_picture)
 
 
 def test_a_small_list_is_charged_the_worst_size() -> None:
     """A list of a hundredth of the measured size has fewer rivals, and spends no less, or what the worst size does."""
-    small, full = evidence_false_reports(40, 10_000), evidence_false_reports(40, PHOTO_TAIL.entries)
-    assert small.per_picture == full.per_picture
+    small, twice = (evidence_false_reports(40, 10_000, turns=turns).per_picture for turns in (1, 2))
+    assert small == dict(PHOTO_TAIL.thinned)[40.0]
+    assert twice == 2 * small
     template = evidence_false_reports(40, 480, SCREENSHOT_TAIL)
     assert template.per_picture == dict(SCREENSHOT_TAIL.thinned)[40.0]
     assert evidence_false_reports(40, 0).per_picture == 0
@@ -57,7 +59,7 @@ def test_a_small_list_is_charged_the_worst_size() -> None:
 
 def test_upper_bound_of_sixteen_events() -> None:
     """Sixteen events in n bound the rate by 24.30 / n."""
-    tail = replace(PHOTO_TAIL, over=((-60.0, 16),))
+    tail = replace(PHOTO_TAIL, over=((-60.0, 16),), thinned=())
     spent = evidence_false_reports(-60.0, 100 * tail.entries, tail)
     assert spent.upper * tail.queries / 100 == pytest.approx(24.30, rel=0.01)
 
@@ -73,7 +75,7 @@ def test_overspending_is_refused_with_the_figure() -> None:
 def test_outside_what_was_measured_is_refused() -> None:
     """Less evidence than was measured has no figure."""
     with pytest.raises(ValueError, match="measured"):
-        evidence_false_reports(-70, 1000)
+        evidence_false_reports(-30, 1000)
     with pytest.raises(ValueError, match="entries"):
         evidence_false_reports(50, -1)
     with pytest.raises(ValueError, match="turns"):

@@ -39,8 +39,8 @@ class EvidenceTail:
     fall : float
         Nats over which the count falls to 1/e: mean excess of the largest.
     thinned : tuple of (float, float)
-        Evidence, nats, and false reports per picture at the worst size of a shorter list; ascending. Empty where no
-        shorter list spends more.
+        Evidence, nats, and false reports per picture and turn at the worst size of a shorter list; ascending. Empty
+        where no shorter list spends more.
     thinned_fall : float
         Nats over which those fall to 1/e.
     """
@@ -62,39 +62,55 @@ PHOTO_TAIL: Final = EvidenceTail(
     queries=40_917,
     entries=1_000_000,
     over=(
-        (-60.0, 223),
-        (-50.0, 114),
-        (-40.0, 50),
-        (-30.0, 25),
-        (-20.0, 12),
-        (-10.0, 6),
+        (-60.0, 233),
+        (-50.0, 121),
+        (-40.0, 54),
+        (-30.0, 27),
+        (-20.0, 11),
+        (-10.0, 5),
         (0.0, 3),
         (10.0, 2),
         (20.0, 1),
+        (24.0, 1),
+        (30.0, 1),
     ),
-    fall=15.1,
+    fall=13.5,
+    thinned=(
+        (-20.0, 3.0e-04),
+        (-10.0, 1.4e-04),
+        (0.0, 6.7e-05),
+        (10.0, 3.3e-05),
+        (20.0, 2.0e-05),
+        (30.0, 1.3e-05),
+        (40.0, 8.4e-06),
+        (50.0, 5.4e-06),
+        (60.0, 3.5e-06),
+        (70.0, 2.2e-06),
+        (80.0, 1.4e-06),
+    ),
+    thinned_fall=22.5,
 )
 """Synthetic photographs against a million hashes of others; ``benchmarks/results/crops.json``."""
 
 SCREENSHOT_TAIL: Final = EvidenceTail(
-    queries=1_000,
+    queries=1_025,
     entries=48_000,
-    over=((-60.0, 15), (-50.0, 7), (-40.0, 2)),
-    fall=12.2,
+    over=((-60.0, 54), (-50.0, 25), (-40.0, 12), (-30.0, 4), (-20.0, 3), (-10.0, 2)),
+    fall=12.9,
     thinned=(
-        (-20.0, 5.3e-3),
-        (-10.0, 3.4e-3),
-        (0.0, 2.2e-3),
-        (10.0, 1.4e-3),
-        (20.0, 8.9e-4),
-        (30.0, 5.7e-4),
-        (40.0, 3.6e-4),
-        (50.0, 2.3e-4),
-        (60.0, 1.5e-4),
-        (70.0, 9.5e-5),
-        (80.0, 6.1e-5),
+        (-20.0, 1.5e-02),
+        (-10.0, 7.6e-03),
+        (0.0, 4.4e-03),
+        (10.0, 2.7e-03),
+        (20.0, 1.6e-03),
+        (30.0, 9.9e-04),
+        (40.0, 6.0e-04),
+        (50.0, 3.7e-04),
+        (60.0, 2.2e-04),
+        (70.0, 1.4e-04),
+        (80.0, 8.2e-05),
     ),
-    thinned_fall=22.8,
+    thinned_fall=20.1,
 )
 """Synthetic screenshots, the worst of the template-heavy kinds, against 6,000 pictures of four such kinds."""
 
@@ -166,7 +182,7 @@ def evidence_false_reports(
     if not tail.thinned:
         return FalseReports(per_picture=rate, upper=upper, is_extrapolated=beyond)
     level, worst = max(item for item in tail.thinned if item[0] <= min_evidence)
-    worst *= math.exp((level - min_evidence) / tail.thinned_fall)
+    worst *= turns * math.exp((level - min_evidence) / tail.thinned_fall)
     return FalseReports(per_picture=max(rate, worst), upper=max(upper, worst * upper / rate), is_extrapolated=beyond)
 
 
