@@ -69,9 +69,9 @@ THOROUGH: Final = replace(
 entry, and by keypoint records where a list has them.
 
 Measured on synthetic photographs against PDQ lists: 1, 2 and 4 degrees of rotation 100 % of 240 each, with corners
-filled or cut off (``docs/budget.md``); 5, 10 and 20 % cut off one side 99, 95.5 and 90.5 %; 2.5, 5 and 10 % off every
-side 99, 95 and 76 %; own shares up to 10 % 95 % (``docs/crops.md``). Keypoint records find parts down to a tenth
-(``benchmarks/results/keypoints.md``). Expected false reports against 1,000,000 PDQ hashes: 3.3e-4 for a photograph or
-portrait, extrapolated, of which crops spend 1.8e-5, rotations 3.7e-5, and the picture as it is, its turns and shrinks
-nearly all else; 80 nats of evidence spend 1e-6 a turn of the crops and find fewer.
+filled or cut off (``docs/budget.md``); 5, 10 and 20 % cut off one side 99.5, 98.1 and 89.4 %; 2.5, 5 and 10 % off every
+side 99.8, 97.6 and 80.4 %; own shares up to 10 % 95.9 % (``docs/crops.md``). Keypoint records find parts down to a
+tenth (``benchmarks/results/keypoints.md``). Expected false reports against 1,000,000 PDQ hashes: 2.2e-4 for a
+photograph or portrait, extrapolated, of which crops spend 3.4e-5, rotations 1.9e-5, and the picture as it is, its
+turns, trims and shrinks all else. Cost: ``benchmarks/results/policies.md``.
 """
