@@ -53,7 +53,7 @@ STANDARD: Final = replace(FAST, name="standard", turns=True, trims=True, stop_at
 """The eight turns of the picture, with and without borders, bars and caption bands; the default.
 
 Measured on synthetic photographs (``benchmarks/results/robustness.md``): flips and quarter turns 100 %, borders and
-letterboxes of up to 25 % a side 99.4 %, caption bands and phone screens 99 %. Expected false reports against 1,000,000
+letterboxes of up to 25 % a side 99.9 %, caption bands and phone screens 99 %. Expected false reports against 1,000,000
 PDQ hashes: 1.4e-4 for a photograph, extrapolated; ``docs/budget.md``. Cost: ``benchmarks/results/policies.md``.
 """
 
