@@ -10,8 +10,9 @@ import pytest
 
 from hashmatch import profiles
 from hashmatch.errors import PolicyError
-from hashmatch.matching.budget import SCREENSHOT_TAIL, evidence_false_reports
-from hashmatch.matching.measured import KEYPOINT_PAIRS, ROTATION_TAILS, TAILS, DistanceTail, poisson_upper
+from hashmatch.matching.budget import evidence_false_reports
+from hashmatch.matching.evidence import ROTATION_TAILS, SCREENSHOT_TAIL
+from hashmatch.matching.measured import KEYPOINT_PAIRS, TAILS, DistanceTail, poisson_upper
 from hashmatch.matching.tails import budget_of, check_budget, tail_of
 from hashmatch.policy import CropRule, KeypointRule, MatchPolicy, Rule
 from hashmatch.view import Turn
@@ -149,6 +150,15 @@ def test_overspending_is_refused_with_the_figure() -> None:
     spent = check_budget(PLAIN, {"pdq": 1_000_000}, 1.0).total.per_picture
     with pytest.raises(PolicyError, match=rf"{spent:.1e}.*pdq \(plain\).*{spent / 2:.1e}"):
         check_budget(PLAIN, {"pdq": 1_000_000}, spent / 2)
+
+
+def test_crops_that_overspend_are_refused_with_the_figure() -> None:
+    """Little evidence spends more than plain hashes do, and is named for it; with enough allowed it passes."""
+    policy = replace(PLAIN, crops=CropRule(min_evidence=0.0))
+    spent = evidence_false_reports(0.0, 1_000_000, turns=2).per_picture
+    with pytest.raises(PolicyError, match=rf"{spent:.1e} of them by pdq \(crops\); 1.0e-06 are allowed"):
+        check_budget(policy, {"pdq": 1_000_000}, 1e-6)
+    assert check_budget(policy, {"pdq": 1_000_000}, 1e-2).items[-1].reports.per_picture == spent
 
 
 def test_what_was_not_measured_is_refused() -> None:

@@ -13,7 +13,7 @@ from rich.text import Text
 from hashmatch.cli.console import OUT, emit, policy_from
 from hashmatch.lists import ReferenceList
 from hashmatch.matching.budget import FalseReports
-from hashmatch.matching.measured import Pictures
+from hashmatch.matching.evidence import Pictures
 from hashmatch.matching.tails import Budget, budget_of
 
 __all__ = ["budget"]

@@ -10,109 +10,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
 
-from hashmatch.errors import PolicyError
+from hashmatch.matching.evidence import PHOTO_TAIL, EvidenceTail
 
-__all__ = [
-    "PHOTO_TAIL",
-    "SCREENSHOT_TAIL",
-    "EvidenceTail",
-    "FalseReports",
-    "check_crop_budget",
-    "evidence_false_reports",
-]
-
-_ENOUGH: Final = 10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvidenceTail:
-    """Measured evidence between unrelated pictures.
-
-    Parameters
-    ----------
-    queries, entries : int
-        Unrelated pictures looked up, and hashes in the list.
-    over : tuple of (float, int)
-        Evidence, nats, and how many of the queries reached it; ascending.
-    fall : float
-        Nats over which the count falls to 1/e: mean excess of the largest.
-    thinned : tuple of (float, float)
-        Evidence, nats, and false reports per picture and turn at the worst size of a shorter list; ascending. Empty
-        where no shorter list spends more.
-    thinned_fall : float
-        Nats over which those fall to 1/e.
-    """
-
-    queries: int
-    entries: int
-    over: tuple[tuple[float, int], ...]
-    fall: float
-    thinned: tuple[tuple[float, float], ...] = ()
-    thinned_fall: float = math.inf
-
-    @property
-    def base(self) -> tuple[float, int]:
-        """Highest level that at least ten of the queries reached, from which the tail is drawn out."""
-        return max((item for item in self.over if item[1] >= _ENOUGH), default=self.over[0])
-
-
-PHOTO_TAIL: Final = EvidenceTail(
-    queries=40_917,
-    entries=1_000_000,
-    over=(
-        (-60.0, 233),
-        (-50.0, 121),
-        (-40.0, 54),
-        (-30.0, 27),
-        (-20.0, 11),
-        (-10.0, 5),
-        (0.0, 3),
-        (10.0, 2),
-        (20.0, 1),
-        (24.0, 1),
-        (30.0, 1),
-    ),
-    fall=13.5,
-    thinned=(
-        (-20.0, 3.0e-04),
-        (-10.0, 1.4e-04),
-        (0.0, 6.7e-05),
-        (10.0, 3.3e-05),
-        (20.0, 2.0e-05),
-        (30.0, 1.3e-05),
-        (40.0, 8.4e-06),
-        (50.0, 5.4e-06),
-        (60.0, 3.5e-06),
-        (70.0, 2.2e-06),
-        (80.0, 1.4e-06),
-    ),
-    thinned_fall=22.5,
-)
-"""Synthetic photographs against a million hashes of others; ``benchmarks/results/crops.json``."""
-
-SCREENSHOT_TAIL: Final = EvidenceTail(
-    queries=1_025,
-    entries=48_000,
-    over=((-60.0, 54), (-50.0, 25), (-40.0, 12), (-30.0, 4), (-20.0, 3), (-10.0, 2)),
-    fall=12.9,
-    thinned=(
-        (-20.0, 1.5e-02),
-        (-10.0, 7.6e-03),
-        (0.0, 4.4e-03),
-        (10.0, 2.7e-03),
-        (20.0, 1.6e-03),
-        (30.0, 9.9e-04),
-        (40.0, 6.0e-04),
-        (50.0, 3.7e-04),
-        (60.0, 2.2e-04),
-        (70.0, 1.4e-04),
-        (80.0, 8.2e-05),
-    ),
-    thinned_fall=20.1,
-)
-"""Synthetic screenshots, the worst of the template-heavy kinds, against 6,000 pictures of four such kinds."""
+__all__ = ["FalseReports", "evidence_false_reports"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,32 +85,6 @@ def evidence_false_reports(
     level, worst = max(item for item in tail.thinned if item[0] <= min_evidence)
     worst *= turns * math.exp((level - min_evidence) / tail.thinned_fall)
     return FalseReports(per_picture=max(rate, worst), upper=max(upper, worst * upper / rate), is_extrapolated=beyond)
-
-
-def check_crop_budget(
-    min_evidence: float, n_entries: int, allowed: float, tail: EvidenceTail = PHOTO_TAIL, *, turns: int = 1
-) -> FalseReports:
-    """Refuse a crop search that spends too much.
-
-    Parameters
-    ----------
-    min_evidence, n_entries, tail, turns
-        As for `evidence_false_reports`.
-    allowed : float
-        Most false reports per unrelated picture.
-
-    Raises
-    ------
-    PolicyError
-        If more is to be expected; the message has the figure.
-    """
-    spent = evidence_false_reports(min_evidence, n_entries, tail, turns=turns)
-    if spent.per_picture > allowed:
-        raise PolicyError(
-            f"a least evidence of {min_evidence:g} nats spends {spent.per_picture:.1e} false reports per picture "
-            f"against {n_entries} entries; {allowed:.1e} are allowed"
-        )
-    return spent
 
 
 def _upper(count: int) -> float:

@@ -12,21 +12,19 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Literal
 
-from hashmatch.matching.budget import EvidenceTail, FalseReports
+from hashmatch.matching.budget import FalseReports
+from hashmatch.matching.evidence import Pictures
 
 __all__ = [
     "KEYPOINT_PAIRS",
-    "ROTATION_TAILS",
     "SHRINKS_ADD",
     "TAILS",
     "DistanceTail",
-    "Pictures",
     "SeenPairs",
     "Views",
     "poisson_upper",
 ]
 
-Pictures = Literal["photo", "low-texture", "template"]
 Views = Literal["plain", "turns", "trims"]
 
 _FEW: Final = 10
@@ -362,75 +360,6 @@ SHRINKS_ADD: Final[dict[Pictures, float]] = {"photo": 0.4, "low-texture": 0.4, "
 Photographs and portraits: 42 for 108 within 64 bits, of 4,525 pictures of over 512 px and 50,000 hashes. Pictures of
 low texture had one near pair, and are taken for those. Template-heavy ones: 212 for 203 within 43 bits, 31 for 28
 within 37. ``python -m benchmarks.views --shrunk``.
-"""
-
-
-ROTATION_TAILS: Final[dict[Pictures, EvidenceTail]] = {
-    "photo": EvidenceTail(
-        queries=56_908,
-        entries=1_141_432,
-        over=(
-            (-60.0, 154),
-            (-50.0, 111),
-            (-40.0, 67),
-            (-30.0, 35),
-            (-20.0, 21),
-            (-10.0, 13),
-            (0.0, 7),
-            (10.0, 3),
-            (20.0, 2),
-            (24.0, 1),
-            (30.0, 1),
-            (40.0, 1),
-            (50.0, 1),
-            (60.0, 1),
-        ),
-        fall=20.0,
-    ),
-    "low-texture": EvidenceTail(
-        queries=1_179,
-        entries=1_141_432,
-        over=(
-            (-60.0, 14),
-            (-50.0, 13),
-            (-40.0, 12),
-            (-30.0, 10),
-            (-20.0, 9),
-            (-10.0, 8),
-            (0.0, 6),
-            (10.0, 3),
-            (20.0, 3),
-            (24.0, 2),
-            (30.0, 2),
-            (40.0, 1),
-        ),
-        fall=36.6,
-    ),
-    "template": EvidenceTail(
-        queries=2_999,
-        entries=103_984,
-        over=((-60.0, 87), (-50.0, 60), (-40.0, 32), (-30.0, 17), (-20.0, 6), (-10.0, 2), (0.0, 1)),
-        fall=14.4,
-        thinned=(
-            (-20.0, 3.7e-03),
-            (-10.0, 2.1e-03),
-            (0.0, 1.3e-03),
-            (10.0, 7.8e-04),
-            (20.0, 5.1e-04),
-            (30.0, 3.6e-04),
-            (40.0, 2.6e-04),
-            (50.0, 1.9e-04),
-            (60.0, 1.3e-04),
-            (70.0, 9.7e-05),
-            (80.0, 6.9e-05),
-        ),
-        thinned_fall=30.2,
-    ),
-}
-"""Queries for which, turned back by a few degrees, an entry has evidence of -60 nats or more.
-
-40,916 photographs and 15,992 portraits; ``benchmarks/results/rotations.json``. Of photographs the fall is that by which
-their one largest, of 62 nats, would be expected; of the others the slowest mean excess of the largest 10 to 60.
 """
 
 

@@ -1,8 +1,9 @@
 """What a policy spends: false reports expected for one unrelated picture, view by view, and the check of a budget.
 
-Plain hashes, turns, trims, shrinks and rotations spend by the tails in `hashmatch.matching.measured`, crops by
-`hashmatch.matching.budget`, keypoints by the reports counted there too. Views of one picture are not independent, so
-each kind was measured by itself, as the least distance or most evidence over its views; their sum is an upper estimate.
+Plain hashes, turns, trims and shrinks spend by the tails in `hashmatch.matching.measured`, crops and rotations by those
+in `hashmatch.matching.evidence`, keypoints by the reports counted in the former. Views of one picture are not
+independent, so each kind was measured by itself, as the least distance or most evidence over its views; their sum is an
+upper estimate.
 """
 
 from __future__ import annotations
@@ -14,14 +15,13 @@ from typing import Final
 
 from hashmatch.algorithms import Metric, algorithm_named
 from hashmatch.errors import PolicyError
-from hashmatch.matching.budget import PHOTO_TAIL, SCREENSHOT_TAIL, FalseReports, evidence_false_reports
+from hashmatch.matching.budget import FalseReports, evidence_false_reports
+from hashmatch.matching.evidence import PHOTO_TAIL, ROTATION_TAILS, SCREENSHOT_TAIL, Pictures
 from hashmatch.matching.measured import (
     KEYPOINT_PAIRS,
-    ROTATION_TAILS,
     SHRINKS_ADD,
     TAILS,
     DistanceTail,
-    Pictures,
     Views,
     poisson_upper,
 )

@@ -107,6 +107,7 @@ class Rivals:
         self._rule, self._bits, self._index, self._withdrawn, self._turns = rule, bits, index, withdrawn, turns
         self._listed = len(index) - (0 if withdrawn is None else int(np.count_nonzero(withdrawn)))
         self._counted: list[tuple[int, float]] = []
+        self._compared: tuple[int, npt.NDArray[np.uint64]] | None = None
 
     def left(self, nats: float, least: float, place: int, position: int) -> float:
         """Say what rivals leave of an entry's support.
@@ -145,8 +146,11 @@ class Rivals:
                 return count
         if len(self._counted) == _MOST_COUNTED:
             return max(count for _, count in self._counted)
-        self._counted.append((place, kin_of(self._index, position, self._rule.kin, self._withdrawn)))
-        return self._counted[-1][1]
+        if self._compared is None:
+            self._compared = _at_even_steps(self._index)
+        kin = _kin_among(self._compared, self._index.words[position], self._rule.kin, self._withdrawn)
+        self._counted.append((place, kin))
+        return kin
 
 
 def rivals_of(bits: npt.NDArray[np.bool_], place: int) -> int:
@@ -181,8 +185,23 @@ def kin_of(index: GuidedIndex, position: int, radius: int, withdrawn: npt.NDArra
     float
         Of a list of more than 1,000,000, estimated by that many or fewer at even steps.
     """
-    step = -(-len(index) // _MOST_COMPARED)
-    rows, distances = rows_scan(np.ascontiguousarray(index.words[::step]), index.words[position], radius)
+    return _kin_among(_at_even_steps(index), index.words[position], radius, withdrawn)
+
+
+def _at_even_steps(index: GuidedIndex) -> tuple[int, npt.NDArray[np.uint64]]:
+    """Take the entries that are compared: the step between them, and their codes."""
+    step = max(1, -(-len(index) // _MOST_COMPARED))
+    return step, np.ascontiguousarray(index.words[::step])
+
+
+def _kin_among(
+    compared: tuple[int, npt.NDArray[np.uint64]],
+    code: npt.NDArray[np.uint64],
+    radius: int,
+    withdrawn: npt.NDArray[np.bool_] | None,
+) -> float:
+    step, codes = compared
+    rows, distances = rows_scan(codes, code, radius)
     is_kin = distances > _NEAR_COPY
     if withdrawn is not None:
         is_kin &= ~withdrawn[::step][rows]
