@@ -32,6 +32,7 @@ from hashmatch.view import Turn
 from hashmatch.views.climb import climb
 from hashmatch.views.crops import CropSearch, guided_index, is_rare
 from hashmatch.views.margin import support
+from hashmatch.views.proposals import Proposals
 from hashmatch.views.rivals import kin_of, rivals_of
 from hashmatch.views.small import Floats, small_luma
 from hashmatch.views.soft import COARSE, certainties, flat_bits
@@ -133,23 +134,24 @@ def recall(codes: npt.NDArray[np.uint8], pictures: int, seed: int) -> dict[str, 
 class Exhaustive(CropSearch):
     """The same search, but that every entry is scored under every view of the grid."""
 
-    def candidates(
+    def proposals(
         self, small: Floats, index: GuidedIndex, *, withdrawn: npt.NDArray[np.bool_] | None = None
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
-        """Propose entries, as `CropSearch.candidates` does; none of this list is withdrawn."""
+    ) -> Proposals:
+        """Propose entries, as `CropSearch.proposals` does; none of this list is withdrawn."""
         del withdrawn
         cuts = self.grid.axis_cuts
         odds = certainties(view_coefficients(small, cuts, cuts), unseen_share(cuts, cuts), COARSE).reshape(-1, 256)
         chance = 2 * COARSE.lapse + (2 - 4 * COARSE.lapse) / (1 + np.exp(-np.clip(odds, -30, 30)))
         ones, zeros = np.log(chance), np.log(2 - chance)
-        bits = flat_bits(np.ascontiguousarray(index.words).view(np.uint8)).astype(np.float32)
+        listed = flat_bits(np.ascontiguousarray(index.words).view(np.uint8))
+        bits = listed.astype(np.float32)
         best, views = np.full(len(bits), -np.inf, np.float32), np.zeros(len(bits), np.int64)
         for low in range(0, len(bits), 2000):
             scores = (ones - zeros) @ bits[low : low + 2000].T + zeros.sum(axis=1, keepdims=True)
             best[low : low + 2000], views[low : low + 2000] = scores.max(axis=0), scores.argmax(axis=0)
         order = np.argsort(-best, kind="stable")
         order = order[best[order] >= self.proposer.min_rival]
-        return order, views[order], best[order]
+        return Proposals(positions=np.arange(len(best)), views=views, scores=best, bits=listed).at(order)
 
 
 def guided(codes: npt.NDArray[np.uint8], pictures: int) -> dict[str, Any]:
@@ -200,17 +202,17 @@ def looked_up(kind: str, codes: npt.NDArray[np.uint8], seed: int, count: int) ->
         if HASHER.hash_pixels(pixels)[1] < 50:
             continue
         small = small_luma(pixels)
-        positions, views, starts = search.candidates(small, index)
-        bits = flat_bits(np.ascontiguousarray(index.words[positions]).view(np.uint8))
-        for place in range(min(search.proposer.max_tried, search.proposer.able(starts))):
-            row, column = divmod(int(views[place]), len(cuts))
+        proposed = search.proposals(small, index)
+        bits = proposed.bits
+        for place in range(min(search.proposer.max_tried, search.proposer.able(proposed.scores))):
+            row, column = divmod(int(proposed.views[place]), len(cuts))
             fit = climb(small, bits[place], cuts[column], cuts[row])
             if fit.score < search.min_score:
                 continue
             seen = view_coefficients(small, [fit.columns], [fit.rows])[0, 0]
             nats = support(seen, bits[place], fit.columns, fit.rows).nats - search.rare_cost * is_rare(fit)
             if nats >= LOWEST:
-                kin = kin_of(index, int(positions[place]), RIVALS.kin)
+                kin = kin_of(index, int(proposed.positions[place]), RIVALS.kin)
                 rows.append((queries, nats, rivals_of(bits, place), kin))
         queries += 1
     of, nats, rivals, kin = np.array(rows, float).reshape(-1, 4).T

@@ -26,10 +26,10 @@ from hashmatch.index.storage import IndexFile
 from hashmatch.view import Turn
 from hashmatch.views.climb import Fit, climb, score_at
 from hashmatch.views.margin import Support, support
-from hashmatch.views.proposals import Proposer
+from hashmatch.views.proposals import Proposals, Proposer
 from hashmatch.views.rivals import RivalRule
 from hashmatch.views.small import Floats, turn_small
-from hashmatch.views.soft import COARSE, certainties, flat_bits
+from hashmatch.views.soft import COARSE, certainties
 from hashmatch.views.uncrop import THOROUGH_GRID, AxisCut, Grid, unseen_share, view_coefficients
 
 __all__ = ["CropSearch", "Found", "guided_index", "is_rare", "restored_guided", "write_guided"]
@@ -162,13 +162,13 @@ class CropSearch:
             return []
         cuts = self.grid.axis_cuts
         turned = [turn_small(small, turn) for turn in self.turns]
-        positions, views, starts, turns = self._all_candidates(turned, index, withdrawn)
-        bits = flat_bits(np.ascontiguousarray(index.words[positions]).view(np.uint8))
-        able = self.proposer.able(starts)
+        proposed, turns = self._all_proposals(turned, index, withdrawn)
+        bits = proposed.bits
+        able = self.proposer.able(proposed.scores)
         found: dict[int, Found] = {}
         ended: list[tuple[int, int, Fit, Support]] = []
         for place in range(min(self.proposer.max_tried, able)):
-            row, column = divmod(int(views[place]), len(cuts))
+            row, column = divmod(int(proposed.views[place]), len(cuts))
             turn = int(turns[place])
             fit = climb(turned[turn], bits[place], cuts[column], cuts[row])
             if fit.score < self.min_score:
@@ -184,7 +184,7 @@ class CropSearch:
         rivals = self.rivals.among(bits, index, withdrawn, len(self.turns))
         kept = []
         for place, item in sorted(found.items()):
-            position = int(positions[place])
+            position = int(proposed.positions[place])
             evidence = rivals.left(item.evidence, self.min_evidence, place, position)
             if evidence >= self.min_evidence:
                 kept.append(replace(item, position=position, evidence=evidence))
@@ -199,21 +199,21 @@ class CropSearch:
             found[place] = Found(position=place, fit=fit, evidence=nats, turn=self.turns[turn])
         return True
 
-    def _all_candidates(
+    def _all_proposals(
         self, turned: list[Floats], index: GuidedIndex, withdrawn: npt.NDArray[np.bool_] | None
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats, npt.NDArray[np.int64]]:
-        """Candidates of every turn, each entry once, the best start first; the last array says of which turn."""
-        parts = [self.candidates(small, index, withdrawn=withdrawn) for small in turned]
-        positions, views, starts = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        turns = np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])
-        order = np.lexsort((turns, positions, -starts))
-        _, first = np.unique(positions[order], return_index=True)
+    ) -> tuple[Proposals, npt.NDArray[np.int64]]:
+        """Proposals of every turn, each entry once, the best start first; the array says of which turn."""
+        parts = [self.proposals(small, index, withdrawn=withdrawn) for small in turned]
+        every = Proposals.joined(parts)
+        turns = np.repeat(np.arange(len(parts)), [len(part.positions) for part in parts])
+        order = np.lexsort((turns, every.positions, -every.scores))
+        _, first = np.unique(every.positions[order], return_index=True)
         order = order[np.sort(first)]
-        return positions[order], views[order], starts[order], turns[order]
+        return every.at(order), turns[order]
 
-    def candidates(
+    def proposals(
         self, small: Floats, index: GuidedIndex, *, withdrawn: npt.NDArray[np.bool_] | None = None
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
+    ) -> Proposals:
         """Propose entries by the views of the grid, and their rivals; of one turn.
 
         Parameters
@@ -223,17 +223,12 @@ class CropSearch:
 
         Returns
         -------
-        positions : (c,) int64 array
-            Each entry once, the best start first; the proposer says down to which.
-        views : (c,) int64 array
-            The view it starts from: row of the grid times its columns plus column.
-        starts : (c,) float32 array
-            Score at that view, nats.
+        Proposals
+            A view is its row of the grid times the grid's columns plus its column.
         """
         cuts = self.grid.axis_cuts
         odds = certainties(view_coefficients(small, cuts, cuts), _unseen_share_of(cuts), COARSE).reshape(-1, 256)
-        found = self.proposer.propose(odds, index, COARSE, withdrawn)
-        return found.positions, found.views, found.scores
+        return self.proposer.propose(odds, index, COARSE, withdrawn)
 
 
 def is_rare(fit: Fit) -> bool:

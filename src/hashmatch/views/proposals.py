@@ -6,6 +6,7 @@ one that fits well (`hashmatch.views.rivals`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -52,6 +53,25 @@ class Proposals:
             views=np.empty(0, np.int64),
             scores=np.empty(0, np.float32),
             bits=np.empty((0, 256), np.bool_),
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Proposals]) -> Proposals:
+        """Put proposals behind each other."""
+        return cls(
+            positions=np.concatenate([part.positions for part in parts]),
+            views=np.concatenate([part.views for part in parts]),
+            scores=np.concatenate([part.scores for part in parts]),
+            bits=np.concatenate([part.bits for part in parts]),
+        )
+
+    def at(self, places: npt.NDArray[np.intp]) -> Proposals:
+        """Take some of them, in that order."""
+        return Proposals(
+            positions=self.positions[places],
+            views=self.views[places],
+            scores=self.scores[places],
+            bits=self.bits[places],
         )
 
 
