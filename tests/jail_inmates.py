@@ -27,11 +27,12 @@ from hashmatch.jail.inside import READY, Work, serve
 HOST = os.getppid()
 LIBRARY = ctypes.CDLL(None, use_errno=True)
 LINE: list[socket.socket] = []
+THREADS: list[bool] = []
 
 
 def main() -> None:
     """Serve as an ordinary worker would."""
-    serve(prepare)
+    serve(prepare, needs_threads=lambda: bool(THREADS))
 
 
 def prepare(hello: bytes) -> Work:
@@ -40,6 +41,8 @@ def prepare(hello: bytes) -> Work:
         raise RuntimeError("told to refuse")
     if hello == b"vanish":
         os._exit(7)
+    if hello == b"threads":
+        THREADS.append(True)
     LINE.append(socket.socket(fileno=0))
     return work
 
@@ -87,6 +90,25 @@ def start_thread(_: str) -> None:
     threading.Thread(target=time.sleep, args=(0,)).start()
 
 
+def clone(flags: str) -> None:
+    """Start something with flags of one's own choice."""
+    if syscall("clone", int(flags, 16), 0, 0, 0, 0) == 0:
+        os._exit(0)
+
+
+def many_threads(_: str) -> None:
+    """Start threads that try what their process may not."""
+    found: list[bytes] = []
+    attempts = [(ATTEMPTS["read"], "/etc/passwd"), (ATTEMPTS["fork"], ""), (ATTEMPTS["inet"], "")]
+    threads = [threading.Thread(target=lambda item=item: found.append(outcome(*item))) for item in attempts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if len(found) == len(attempts) and all(item.startswith(b"refused") for item in found):
+        raise OSError(1, "refused")
+
+
 def raise_limit(_: str) -> None:
     """Give oneself more memory again."""
     resource.setrlimit(resource.RLIMIT_AS, (2**40, 2**40))
@@ -114,6 +136,8 @@ ATTEMPTS: dict[str, Callable[[str], Any]] = {
     "fork": lambda _: os.fork(),
     "process": lambda _: subprocess.Popen([sys.executable, "-c", ""]),
     "thread": start_thread,
+    "threads-out": many_threads,
+    "clone": clone,
     "kill-host": lambda _: os.kill(HOST, signal.SIGKILL),
     "kill-all": lambda _: os.kill(-1, signal.SIGKILL),
     "signal-host": lambda _: checked(LIBRARY.syscall(234, HOST, HOST, signal.SIGKILL)),

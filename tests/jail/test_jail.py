@@ -19,7 +19,7 @@ from hashmatch.errors import ImageError, IsolationError, PolicyError
 from hashmatch.jail import MEASURES, Isolation, Protection
 from hashmatch.jail.calls import ARCHITECTURES, NUMBERS, machine
 from hashmatch.jail.pool import Pool
-from hashmatch.jail.seccomp import ALLOWED, FATAL, make_filter
+from hashmatch.jail.seccomp import ALLOWED, FATAL, FOR_THREADS, make_filter
 from hashmatch.jail.worker import WorkerPlan
 
 LINUX = pytest.mark.skipif(machine() is None, reason="Landlock and seccomp are of Linux on x86-64 and aarch64")
@@ -125,6 +125,21 @@ def test_nothing_gets_out(pool: Pool, attempt: str, tmp_path: Path) -> None:
     assert kept.read_bytes() == b"kept"
     assert not kept.stat().st_mode & 0o001
     assert answer(pool, "echo x")[1] == ""
+
+
+@LINUX
+def test_threads_where_they_are_needed() -> None:
+    """Work that starts threads may start them and nothing else; they are held as their process is."""
+    made = make_pool(hello=b"threads")
+    assert set(made.start().missing()) <= {"landlock"}
+    assert answer(made, "thread") == ([b"done"], "")
+    child, borrower, thread, new_user = 0x11, 0x4111, 0x3D0F00, 0x10000000
+    for flags in (f"{item:x}" for item in (child, borrower, thread | new_user, thread & ~0x10000)):
+        assert answer(made, f"clone {flags}")[0][0] == b"refused 1", flags
+    for attempt in ("fork", "process", "read /etc/passwd", "inet", "threads-out", "run-code"):
+        assert answer(made, attempt)[0][0].startswith(b"refused"), attempt
+    assert made.counts() == {"started": 1, "tasks": 11}
+    made.close()
 
 
 @LINUX
@@ -375,9 +390,10 @@ def test_an_interpreter_that_is_not_there_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
-def test_the_filter_says_what_is_written(architecture: str) -> None:
+@pytest.mark.parametrize("threads", [False, True])
+def test_the_filter_says_what_is_written(architecture: str, threads: bool) -> None:
     """Run through the filter by hand: allowed calls pass, fatal ones kill, all others are refused."""
-    code = make_filter(architecture, 4711)
+    code = make_filter(architecture, 4711, threads=threads)
     numbers = NUMBERS[architecture]
     allowed, refused, fatal = 0x7FFF0000, 0x00050001, 0x80000000
     by_number = {number: name for name, number in numbers.items()}
@@ -386,11 +402,19 @@ def test_the_filter_says_what_is_written(architecture: str) -> None:
         name = by_number.get(number)
         verdict = evaluate(code, ARCHITECTURES[architecture], number, (4711, 0, 3, 0, 0, 0))
         passes = name in ALLOWED or name in ("sendto", "mmap", "mprotect", "tgkill")
-        assert verdict == (allowed if passes else fatal if name in FATAL else refused), name
+        passes |= threads and name in FOR_THREADS
+        unknown = 0x00050026 if threads and name == "clone3" else refused
+        assert verdict == (allowed if passes else fatal if name in FATAL else unknown), name
+    for flags in (0x3D0F00, 0x3D0F00 | 0x400000):
+        verdict = evaluate(code, ARCHITECTURES[architecture], numbers["clone"], (flags, 0, 0, 0, 0, 0))
+        assert verdict == (allowed if threads else refused)
     for name, arguments in (
         ("mmap", (0, 0, 4, 0, 0, 0)),
         ("mprotect", (0, 0, 7, 0, 0, 0)),
         ("tgkill", (1, 0, 0, 0, 0, 0)),
+        ("clone", (17, 0, 0, 0, 0, 0)),
+        ("clone", (0x3D0F00 | 0x10000000, 0, 0, 0, 0, 0)),
+        ("clone", (0x3D0F00 & ~0x10000, 0, 0, 0, 0, 0)),
         ("sendto", (0, 0, 0, 0, 1, 0)),
         ("sendto", (0, 0, 0, 0, 2**40, 0)),
     ):
@@ -412,6 +436,8 @@ def evaluate(code: bytes, architecture: int, number: int, arguments: tuple[int, 
             (value,) = struct.unpack_from("<I", data, constant)
         elif operation == 0x06:
             return constant
+        elif operation == 0x54:
+            value &= constant
         else:
             test = {0x15: value == constant, 0x35: value >= constant, 0x45: bool(value & constant)}[operation]
             at += jump_true if test else jump_false

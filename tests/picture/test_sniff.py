@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hashmatch.errors import ImageTooLargeError, UnreadableImageError
-from hashmatch.picture import KNOWN_FORMATS, DecodePolicy, decode, open_picture
+from hashmatch.picture import KNOWN_FORMATS, DecodePolicy, decode, iter_rasters, open_picture
 from hashmatch.picture.sniff import Header, gif_extent, is_cut_short, sniff
-from picture_makers import chunk, exif, gif, ihdr, noise, save, small_files, smooth
+from picture_makers import animation, chunk, exif, gif, ihdr, noise, save, small_files, smooth
 
 FILES = small_files()
 ALL = DecodePolicy(formats=KNOWN_FORMATS)
@@ -92,10 +92,33 @@ def test_heif_brands() -> None:
         (b"mif1heic", "HEIF"),
         (b"mif1avif", "AVIF"),
         (b"avis", "AVIF"),
+        (b"mif1miafMA1B", "AVIF"),
+        (b"isom" + b"iso8" * 100 + b"avis", "AVIF"),
+        (b"mif2miafMiHB", "HEIF"),
+        (b"miaf", "HEIF"),
     ):
         data = box(b"ftyp", brands[:4] + bytes(4) + brands[4:]) + meta
         assert sniff(data) == Header(container, (640, 480))
     assert sniff(box(b"ftyp", b"isom" + bytes(4) + b"mp42") + meta) is None
+    assert sniff(box(b"ftyp", b"mif3avif") + box(b"mini", bytes(9))) == Header("AVIF", None)
+    assert sniff(box(b"ftyp", b"mif3heic") + box(b"mini", bytes(9))) == Header("HEIF", None)
+
+
+@pytest.mark.parametrize("brands", [b"mif1miaf", b"miaf", b"mif2", b"msf1miafMA1B", b"MA1A", b"avis"])
+@pytest.mark.parametrize("moving", [False, True])
+def test_brands_that_name_no_codec(brands: bytes, moving: bool) -> None:
+    """What lies inside tells AVIF where only general brands stand, and it is decoded as with its own brand."""
+    if brands == b"avis" and not moving:
+        return  # a sequence that is none
+    data = animation("AVIF", size=(64, 48))[0] if moving else save(smooth(48, 64), "AVIF")
+    length = int.from_bytes(data[:4], "big")
+    room = brands[:4] + bytes(4) + brands[4:]
+    other = data[:8] + room.ljust(length - 8, b"\0") + data[length:]
+    every = DecodePolicy(formats=("AVIF", "HEIF"), frames="all")
+    assert sniff(other) == Header("AVIF", (64, 48))
+    expected, found = ([raster.pixels for raster in iter_rasters(item, every)] for item in (data, other))
+    assert len(found) == (3 if moving else 1)
+    assert all(np.array_equal(*pair) for pair in zip(expected, found, strict=True))
 
 
 @pytest.mark.parametrize(

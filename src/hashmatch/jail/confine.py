@@ -8,10 +8,11 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import time
 from contextlib import suppress
 from typing import Final
 
-from hashmatch.jail.calls import prctl, syscall
+from hashmatch.jail.calls import machine, prctl, syscall
 from hashmatch.jail.landlock import forbid_files
 from hashmatch.jail.options import Protection
 from hashmatch.jail.seccomp import install_filter
@@ -23,11 +24,12 @@ __all__ = ["confine"]
 
 _SET_DUMPABLE, _DROP_FROM_BOUNDING_SET, _SET_NO_NEW_PRIVS, _GET_NO_NEW_PRIVS, _AMBIENT = 4, 24, 38, 39, 47
 _CLEAR_ALL: Final = 4
+_PATIENCE: Final = 50
 _LAST_CAPABILITY: Final = 63
 _CAPABILITY_FORM: Final = 0x20080522
 
 
-def confine(*, memory: int, cpu_seconds: int) -> Protection:
+def confine(*, memory: int, cpu_seconds: int, threads: bool = False) -> Protection:
     """Shut this process in.
 
     Parameters
@@ -36,6 +38,9 @@ def confine(*, memory: int, cpu_seconds: int) -> Protection:
         Most address space, bytes.
     cpu_seconds : int
         Most time on a processor from the process's start, s.
+    threads : bool
+        Whether the work starts threads. They are allowed where seccomp can tell them from processes, and where the
+        system's limit does not count them (macOS).
 
     Returns
     -------
@@ -54,7 +59,13 @@ def confine(*, memory: int, cpu_seconds: int) -> Protection:
     landlock = forbid_files() if _is_alone() else 0
     held += ["landlock"] * (landlock > 0)
     held += _limit(memory, cpu_seconds)
-    held += ["seccomp"] * install_filter()
+    spare = threads and machine() is not None  # Linux counts threads as processes; the filter forbids these alone
+    if not spare:
+        _no_processes()
+    if install_filter(threads=threads):
+        held.append("seccomp")
+    elif spare:
+        _no_processes()
     held += ["processes"] * _cannot_fork()
     return Protection(measures=tuple(held), landlock_abi=landlock)
 
@@ -94,7 +105,10 @@ def _no_capabilities() -> bool:
 
 def _is_alone() -> bool:
     with suppress(OSError):
-        return len(os.listdir("/proc/self/task")) == 1
+        for _ in range(_PATIENCE):  # a thread of the warm-up that was waited for may be listed a moment longer
+            if len(os.listdir("/proc/self/task")) == 1:
+                return True
+            time.sleep(0.01)
     return False
 
 
@@ -106,11 +120,16 @@ def _limit(memory: int, cpu_seconds: int) -> list[str]:
         ("cpu", resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 5)),
         ("file-size", resource.RLIMIT_FSIZE, (0, 0)),
         ("core-dumps", resource.RLIMIT_CORE, (0, 0)),
-        ("", resource.RLIMIT_NPROC, (0, 0)),  # claimed when a fork has failed: it does not bind root
         ("memory", resource.RLIMIT_AS, (memory, memory)),
         ("open-files", resource.RLIMIT_NOFILE, (0, 0)),
     ]
-    return [name for name, kind, limit in wanted if _limited(kind, limit) and name and _counts(name)]
+    return [name for name, kind, limit in wanted if _limited(kind, limit) and _counts(name)]
+
+
+def _no_processes() -> None:
+    """Set the limit on processes; it is claimed when a fork has failed, since it does not bind root."""
+    if sys.platform != "win32":
+        _limited(resource.RLIMIT_NPROC, (0, 0))
 
 
 def _counts(name: str) -> bool:

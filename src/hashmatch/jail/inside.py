@@ -28,7 +28,7 @@ Work: TypeAlias = Callable[[memoryview], Iterator[bytes]]
 _GRACE: Final = 2.0
 
 
-def serve(prepare: Callable[[bytes], Work]) -> None:
+def serve(prepare: Callable[[bytes], Work], *, needs_threads: Callable[[], bool] = lambda: False) -> None:
     """Work for the host until it is gone.
 
     Parameters
@@ -36,13 +36,15 @@ def serve(prepare: Callable[[bytes], Work]) -> None:
     prepare : callable
         Takes what the host said at the start, loads all that any task can need and gives the function that does tasks.
         Nothing can be imported after it.
+    needs_threads : callable
+        Asked after that: whether the work starts threads, which are then allowed.
     """
     line = _connect()
     hello = _next(line, Kind.HELLO)
     memory, cpu_seconds, seconds = HELLO.unpack_from(hello)
     try:
         work = prepare(bytes(hello[HELLO.size :]))
-        protection = confine(memory=memory, cpu_seconds=cpu_seconds)
+        protection = confine(memory=memory, cpu_seconds=cpu_seconds, threads=needs_threads())
     except Exception as error:
         send(line, Kind.FAILED, _word(f"{type(error).__name__}: {error}"))
         return

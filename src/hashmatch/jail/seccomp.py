@@ -16,7 +16,7 @@ from typing import Final
 
 from hashmatch.jail.calls import ARCHITECTURES, NUMBERS, machine, syscall
 
-__all__ = ["ALLOWED", "FATAL", "install_filter", "make_filter"]
+__all__ = ["ALLOWED", "FATAL", "FOR_THREADS", "install_filter", "make_filter"]
 
 ALLOWED: Final = (
     "recvfrom",
@@ -73,15 +73,21 @@ FATAL: Final = (
 )
 """End the process."""
 
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+FOR_THREADS: Final = ("set_robust_list", "rseq")
+"""What a thread that the C library starts calls first; allowed where threads are."""
+
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN, _AND = 0x20, 0x15, 0x35, 0x45, 0x06, 0x54
 _NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT = 0, 4, 16
 _ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x80000000
+_NO_SUCH_CALL: Final = 0x00050000 | errno.ENOSYS
+_THREAD: Final = 0x3D0F00  # the flags of pthread_create in glibc; musl adds CLONE_DETACHED, long without meaning
+_DETACHED: Final = 0x400000
 _X32: Final = 0x40000000
 _SET_FILTER: Final = 1
 _ALL_THREADS: Final = 1
 
 
-def make_filter(architecture: str, process: int) -> bytes:
+def make_filter(architecture: str, process: int, *, threads: bool = False) -> bytes:
     """Assemble the filter.
 
     Parameters
@@ -90,6 +96,10 @@ def make_filter(architecture: str, process: int) -> bytes:
         A name of `hashmatch.jail.calls.ARCHITECTURES`; calls by another one, x32 among them, end the process.
     process : int
         Number of the process: it may send signals to itself alone, which ``abort`` does.
+    threads : bool
+        Whether threads may be started. ``clone`` is then allowed with exactly the flags of a thread, so that nothing
+        else, a process or a namespace, comes of it; ``clone3``, whose flags a filter cannot see, is said not to exist,
+        and the C library takes ``clone``. A thread is under the same filter and limits.
 
     Returns
     -------
@@ -105,7 +115,7 @@ def make_filter(architecture: str, process: int) -> bytes:
         (_AT_LEAST, 0, 1, _X32),
         (_RETURN, 0, 0, _KILL),
     ]
-    for names, verdict in ((ALLOWED, _ALLOW), (FATAL, _KILL)):
+    for names, verdict in ((ALLOWED + FOR_THREADS * threads, _ALLOW), (FATAL, _KILL)):
         for name in names:
             if name in numbers:  # aarch64 never had time
                 code += [(_EQUAL, 0, 1, numbers[name]), (_RETURN, 0, 0, verdict)]
@@ -113,6 +123,9 @@ def make_filter(architecture: str, process: int) -> bytes:
     code += _if_called(numbers["mmap"], [*_low(2), (_ANY_BIT, 1, 0, mmap.PROT_EXEC)])
     code += _if_called(numbers["mprotect"], [*_low(2), (_ANY_BIT, 1, 0, mmap.PROT_EXEC)])
     code += _if_called(numbers["tgkill"], [*_low(0), (_EQUAL, 0, 1, process)])
+    if threads:
+        code += _if_called(numbers["clone"], [*_low(0), (_AND, 0, 0, 0xFFFFFFFF - _DETACHED), (_EQUAL, 0, 1, _THREAD)])
+        code += [(_EQUAL, 0, 1, numbers["clone3"]), (_RETURN, 0, 0, _NO_SUCH_CALL)]
     # along the one line that is open, not to an address
     code += _if_called(numbers["sendto"], [*_low(4), (_EQUAL, 0, 3, 0), *_high(4), (_EQUAL, 0, 1, 0)])
     code.append((_RETURN, 0, 0, _REFUSE))
@@ -137,8 +150,13 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_char_p))
 
 
-def install_filter() -> bool:
+def install_filter(*, threads: bool = False) -> bool:
     """Put the filter on this process, for good; it needs ``no_new_privs`` or the right to administer.
+
+    Parameters
+    ----------
+    threads : bool
+        As for `make_filter`.
 
     Returns
     -------
@@ -148,7 +166,7 @@ def install_filter() -> bool:
     here = machine()
     if here is None:
         return False
-    code = make_filter(here, os.getpid())
+    code = make_filter(here, os.getpid(), threads=threads)
     try:
         syscall("seccomp", _SET_FILTER, _ALL_THREADS, ctypes.byref(_Program(len(code) // 8, code)))
     except OSError:

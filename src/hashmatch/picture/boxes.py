@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["count_samples", "iter_boxes", "largest_size"]
+__all__ = ["brand_of_av1", "count_samples", "iter_boxes", "largest_size"]
 
 _MAX_BOXES: Final = 4096  # of one level; real files have dozens
 _DERIVED: Final = (b"grid", b"iovl")
@@ -105,6 +105,34 @@ def count_samples(data: bytes) -> int | None:
         if count
     ]
     return max(counts, default=None)
+
+
+def brand_of_av1(data: bytes) -> bytes | None:
+    """Say which brand the file would have as an AVIF file.
+
+    Parameters
+    ----------
+    data : bytes
+        The file; where it is damaged, what comes before the damage counts.
+
+    Returns
+    -------
+    bytes or None
+        ``avis`` if a track is AV1, ``avif`` if an item is; None if neither is.
+    """
+    found = None
+    try:
+        for kind, start, end in iter_boxes(data, 0, len(data)):
+            if kind == b"meta" and any(kind == b"av01" for _, kind in _items(data, start + 4, end)):
+                found = b"avif"
+            if kind == b"moov":
+                path = (b"trak", b"mdia", b"minf", b"stbl", b"stsd")
+                for entries, stop in _children(data, start, end, *path):
+                    if any(kind == b"av01" for kind, _, _ in iter_boxes(data, entries + 8, stop)):
+                        return b"avis"
+    except (struct.error, IndexError):
+        return found
+    return found
 
 
 def _children(data: bytes, at: int, end: int, *path: bytes) -> Iterator[tuple[int, int]]:

@@ -30,7 +30,7 @@ from hashmatch.picture.header import check_header, unreadable
 from hashmatch.picture.modes import planes_of_image
 from hashmatch.picture.pixels import Planes, Raster, rasters_of
 from hashmatch.picture.policy import DecodePolicy, check_size
-from hashmatch.picture.sniff import is_cut_short
+from hashmatch.picture.sniff import branded, is_cut_short
 
 __all__ = ["decode_bytes", "decode_image"]
 
@@ -77,6 +77,8 @@ def decode_bytes(data: bytes, policy: DecodePolicy) -> Iterator[Raster]:
         As `hashmatch.picture.open_picture` and `hashmatch.picture.Picture.rasters` say; nothing else escapes.
     """
     container = check_header(data, policy)
+    if container == "AVIF":
+        data = branded(data)
 
     def cut() -> bool:
         return is_cut_short(container, data)

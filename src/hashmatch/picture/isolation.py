@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -21,7 +22,7 @@ from PIL import Image
 from hashmatch.errors import ImageError, MissingExtraError
 from hashmatch.picture import DecodePolicy, iter_rasters
 
-__all__ = ["ready_codecs", "tiny_files"]
+__all__ = ["needs_threads", "ready_codecs", "tiny_files"]
 
 # what Pillow imports inside functions that a picture can reach
 _LATE: Final = ("ImageCms", "ImageColor", "ImageFilter", "ImagePalette", "ImageSequence", "MpoImagePlugin")
@@ -41,8 +42,8 @@ def ready_codecs(policy: DecodePolicy) -> None:
 
     Notes
     -----
-    Changes a process-wide setting of Pillow: AVIF is decoded in one thread, since a worker may not start any. So this
-    is for processes of our own. Cost: 0.1 to 0.2 s.
+    Changes process-wide settings of Pillow and pillow-heif: AVIF is decoded in one thread and HEIF in as few as its
+    codec can. So this is for processes of our own. Cost: 0.1 to 0.2 s.
     """
     for name in _LATE:
         with suppress(ImportError):
@@ -54,12 +55,20 @@ def ready_codecs(policy: DecodePolicy) -> None:
         from PIL import AvifImagePlugin
 
         AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    if "HEIF" in policy.formats:
+        with suppress(ImportError):
+            setattr(import_module("pillow_heif.options"), "DECODE_THREADS", 1)  # noqa: B010
     every = replace(policy, frames="all")
     for data in tiny_files(policy.formats):
         for part in (data, data[: 3 * len(data) // 4]):
             with suppress(ImageError, MissingExtraError):
                 for _ in iter_rasters(part, every):
                     pass
+
+
+def needs_threads() -> bool:
+    """Whether a codec that was made ready starts threads: libde265, behind HEIF, one for each picture."""
+    return "pillow_heif" in sys.modules
 
 
 def tiny_files(formats: tuple[str, ...]) -> Iterator[bytes]:
@@ -101,11 +110,11 @@ def tiny_files(formats: tuple[str, ...]) -> Iterator[bytes]:
         "HEIF": [(colour, {})],
     }
     for name in formats:
-        if name == "HEIF":
-            with suppress(ImportError):
-                import_module("pillow_heif").register_heif_opener()
         for image, options in kinds[name]:
             stream = io.BytesIO()
-            with suppress(OSError, KeyError, ValueError, RuntimeError):  # no such encoder in this build
-                image.save(stream, name, **options)
+            with suppress(ImportError, OSError, KeyError, ValueError, RuntimeError):  # no such encoder in this build
+                if name == "HEIF":  # not registered with Pillow
+                    import_module("pillow_heif").from_pillow(image).save(stream, **options)
+                else:
+                    image.save(stream, name, **options)
                 yield stream.getvalue()

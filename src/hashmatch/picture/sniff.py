@@ -12,17 +12,19 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
-from hashmatch.picture.boxes import iter_boxes, largest_size
+from hashmatch.picture.boxes import brand_of_av1, iter_boxes, largest_size
 
-__all__ = ["Header", "gif_extent", "gif_frames", "is_cut_short", "sniff"]
+__all__ = ["Header", "branded", "gif_extent", "gif_frames", "is_cut_short", "sniff"]
 
 _MAX_STEPS: Final = 4096  # segments, chunks or boxes before the pixels; real files have dozens
 _MAX_SUB_BLOCKS: Final = 65_536  # 16 MiB of GIF extensions or pixels passed over
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
-_AVIF_BRANDS: Final = frozenset({b"avif", b"avis"})
+_AVIF_BRANDS: Final = frozenset({b"avif", b"avis", b"avio", b"MA1A", b"MA1B"})
 _HEIF_BRANDS: Final = frozenset(
-    {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
+    {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"MiHE", b"MiHA", b"MiHB"}
 )
+_EITHER_BRANDS: Final = frozenset({b"mif1", b"mif2", b"mif3", b"msf1", b"miaf", b"MiAn", b"MiPr", b"MiBu"})
+_MAX_BRANDS_LENGTH: Final = 4096  # bytes of the first box; real files have dozens
 
 _TIFF_INTEGERS: Final[Mapping[int, str]] = MappingProxyType(
     {1: "B", 3: "H", 4: "I", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q"}
@@ -89,13 +91,34 @@ def _container(data: bytes) -> str | None:
     if data.startswith((b"II\x2a\x00", b"MM\x00\x2a", b"II\x2b\x00", b"MM\x00\x2b")):
         return "TIFF"
     if data[4:8] == b"ftyp":
-        end = min(struct.unpack_from(">I", data)[0], 256, len(data))
-        brands = {data[8:12], *(data[i : i + 4] for i in range(16, end, 4))}
-        if brands & _AVIF_BRANDS:
-            return "AVIF"
-        if brands & _HEIF_BRANDS:
-            return "HEIF"
+        return _boxed(data)
     return None
+
+
+def _boxed(data: bytes) -> str | None:
+    """Tell AVIF and HEIF by their brands, and where these name no codec by what is inside."""
+    brands = _brands(data)
+    if brands & _AVIF_BRANDS:
+        return "AVIF"
+    if brands & _HEIF_BRANDS:
+        return "HEIF"
+    if brands & _EITHER_BRANDS:
+        return "AVIF" if brand_of_av1(data) else "HEIF"
+    return None
+
+
+def _brands(data: bytes) -> set[bytes]:
+    end = min(struct.unpack_from(">I", data)[0], _MAX_BRANDS_LENGTH, len(data))
+    brands = {data[8:12], *(data[i : i + 4] for i in range(16, end, 4))}
+    # the short form has its second brand where the version stands
+    return brands | {data[12:16]} if data[8:12] == b"mif3" else brands
+
+
+def branded(data: bytes) -> bytes:
+    """Give an AVIF file that has only general brands the one that libavif asks for; any other file as it is."""
+    if _brands(data) & {b"avif", b"avis"}:
+        return data
+    return data[:8] + (brand_of_av1(data) or data[8:12]) + data[12:]
 
 
 _BMP_HEADERS: Final = frozenset(struct.pack("<I", n) for n in (12, 40, 52, 56, 64, 108, 124))

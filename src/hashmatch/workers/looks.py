@@ -13,7 +13,7 @@ from hashmatch.errors import ImageTooLargeError, MissingExtraError
 from hashmatch.hashers.facade import PICTURE_HASHERS
 from hashmatch.jail.inside import Work, serve
 from hashmatch.picture.encode import png
-from hashmatch.picture.isolation import ready_codecs, tiny_files
+from hashmatch.picture.isolation import needs_threads, ready_codecs, tiny_files
 from hashmatch.policy import MatchPolicy
 from hashmatch.views.looks import iter_looks
 from hashmatch.workers.form import pack_look
@@ -27,7 +27,7 @@ _WARM_SIZE: Final = (160, 200)
 
 def main() -> None:
     """Serve the host that started this process."""
-    serve(prepare)
+    serve(prepare, needs_threads=needs_threads)
 
 
 def prepare(hello: bytes) -> Work:
