@@ -38,7 +38,7 @@ PYTHON
 
 [ $# -gt 0 ] || set -- tests/kernels tests/index/test_contract.py
 ended=0
-checked -m pytest -q -p no:cacheprovider "$@" || ended=$?
+checked -m pytest -q -n 0 -p no:cacheprovider "$@" || ended=$?
 for report in "$work"/report*; do
     if [ "$ended" != 0 ] || grep -qE 'hm_|_native_' "$report"; then
         cat "$report"
