@@ -139,6 +139,83 @@ def test_scan_counts_every_file(folder: Path) -> None:
     assert run("scan", folder, folder / "nowhere", "-l", listed)[0] == 2
 
 
+def test_scan_shows_every_match(folder: Path) -> None:
+    """A file that is no picture and matches by its digest is named, in text and in JSON; counts agree with lines."""
+    listed = folder / "digests.hashmatch"
+    with ReferenceList.create(listed, name="digests") as ref:
+        for name in ("text.jpg", "photo.png"):
+            ref.add(name[:4], hashes=[hash_image(folder / name, "md5")])
+    (folder / "other.txt").write_text("no picture and not listed")
+    for options in ([], ["--no-isolate"], ["-p", "fast"]):
+        code, out, _ = run("scan", folder, "-l", listed, *options)
+        assert (code, out.count("entry text of list"), out.count("entry phot of list")) == (0, 1, 1)
+        assert "other.txt" not in out
+        *records, last = map(json.loads, run("scan", folder, "-l", listed, "--json", *options)[1].splitlines())
+        shown = [Path(record["source"]).name for record in records if record["outcome"] == "match"]
+        assert shown == ["photo.png", "text.jpg"]
+        assert last["summary"]["outcomes"]["match"] == 2
+        assert sum(last["summary"]["reasons"].values()) == sum(
+            last["summary"]["outcomes"][outcome] for outcome in ("unreadable", "undecidable")
+        )
+        assert not any(record["partial"] for record in records)
+
+
+def test_a_list_without_comparable_hashes_is_told(folder: Path) -> None:
+    """Against an empty list nothing is "none found", neither a picture nor a folder without one; a warning says it."""
+    listed = folder / "empty.hashmatch"
+    run("list", "create", listed)
+    code, out, err = run("match", folder / "photo.png", "-l", listed)
+    assert (code, out.startswith("undecidable (nothing-to-compare)"), err.count("warning")) == (3, True, 1)
+    only_text = folder / "texts"
+    only_text.mkdir()
+    (only_text / "text.txt").write_text("no picture")
+    code, _, err = run("scan", only_text, "-l", listed)
+    assert (code, err.count("holds no hash")) == (3, 1)
+    assert run("scan", only_text, "-l", folder / "list.hashmatch")[0] == 1
+    assert run("match", "photodna:" + "0a" * 143 + "0b", "-l", listed)[::2] == (3, "")
+
+
+def test_a_scan_that_saw_nothing_is_not_none_found(folder: Path) -> None:
+    """Nothing but links, or nothing at all, ends with code 3; links are counted and can be followed."""
+    listed, farm = folder / "list.hashmatch", folder / "farm"
+    farm.mkdir()
+    assert run("scan", farm, "-l", listed)[0] == 3
+    (farm / "photo.png").symlink_to("../photo.png")
+    (farm / "again.png").symlink_to("../photo.png")
+    os.mkfifo(farm / "pipe")
+    code, out, _ = run("scan", farm, "-l", listed)
+    assert (code, "links passed over 2" in out, "devices passed over 1" in out) == (3, True, True)
+    summary = json.loads(run("scan", farm, "-l", listed, "--json")[1])["summary"]
+    assert (summary["files"], summary["links"], summary["special"], summary["complete"]) == (0, 2, 1, True)
+    code, out, _ = run("scan", farm, "-l", listed, "--follow-links", "--json")
+    summary = json.loads(out.splitlines()[-1])["summary"]
+    assert (code, summary["files"], summary["links_followed"], summary["links_outside"]) == (0, 1, 2, 2)
+
+
+def test_a_scan_says_that_it_is_incomplete(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that cannot be entered, or a root that is not there, stands in the title, the JSON and the exit code."""
+    listed, real = folder / "list.hashmatch", os.scandir
+    (folder / "shut").mkdir()
+    (folder / "photo.png").rename(folder / "photo.hidden")
+    (folder / "flat.png").unlink()
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("shut"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    assert "incomplete" not in run("scan", folder, "-l", listed)[1]
+    monkeypatch.setattr(os, "scandir", refuse)
+    (folder / "photo.hidden").unlink()
+    code, out, err = run("scan", folder, "-l", listed)
+    assert (code, "files, incomplete" in out, "not to be read 1" in out, "shut" in err) == (2, True, True, True)
+    summary = json.loads(run("scan", folder, "-l", listed, "--json")[1].splitlines()[-1])["summary"]
+    assert (summary["complete"], summary["folders_unreadable"]) == (False, 1)
+    code, out, _ = run("scan", folder / "other.jpg", folder / "nowhere", "-l", listed, "--json")
+    summary = json.loads(out.splitlines()[-1])["summary"]
+    assert (code, summary["complete"], summary["unreachable"], summary["files"]) == (2, False, 1, 1)
+
+
 def test_hash_prints_text_forms_that_parse(folder: Path) -> None:
     """What `hash` prints is what a list takes; failures go to standard error and make the code 2."""
     code, out, _ = run("hash", folder / "photo.png", "-a", "pdq", "-a", "sha256", "-a", "phash-256")
@@ -297,6 +374,7 @@ def test_interrupted_scan_prints_its_counts(folder: Path) -> None:
     counted = lines[-1]["summary"]["files"]
     assert counted == len(lines) - 1
     assert counted < 400
+    assert lines[-1]["summary"]["complete"] is False
     assert run("list", "verify", listed)[0] == 0
 
 

@@ -166,6 +166,7 @@ def test_digest_matches_a_file_that_cannot_be_decoded(tmp_path: Path, policy: Ma
     assert report.outcome is Outcome.MATCH
     assert (report.matches[0].algorithm, report.matches[0].distance) == ("md5", 0)
     assert report.reason == (None if policy.stop_at_digest else "not-an-image")
+    assert not report.partial, "a digest is of the whole file"
 
 
 def test_fast_stops_at_a_digest_and_standard_goes_on(tmp_path: Path) -> None:
@@ -192,13 +193,47 @@ def test_nothing_comparable_is_undecidable(tmp_path: Path) -> None:
         assert matcher.match_hash(HashValue("photodna", bytes(144))).outcome is Outcome.NO_MATCH
 
 
-def test_empty_list_matches_nothing(tmp_path: Path) -> None:
-    """With no entry anywhere "no match" claims nothing too much; broken pictures are still unreadable."""
+def test_an_empty_list_answers_nothing(tmp_path: Path) -> None:
+    """With no entry nothing was compared, so that nothing is "no match"; broken pictures are still unreadable."""
     path = make_list(tmp_path / "list.hashmatch")
+    undecidable = Outcome.UNDECIDABLE, "nothing-to-compare"
     with Matcher.open(path) as matcher:
-        assert matcher.match(PHOTO).outcome is Outcome.NO_MATCH
+        report = matcher.match(PHOTO)
+        assert (report.outcome, report.reason) == undecidable
         assert matcher.match(b"junk").outcome is Outcome.UNREADABLE
-        assert matcher.match_hash(pdq(1)).outcome is Outcome.NO_MATCH
+        report = matcher.match_hash(pdq(1))
+        assert (report.outcome, report.reason) == undecidable
+        assert matcher.idle_lists == ("demo",)
+        with ReferenceList.open(path, writable=True) as ref:
+            ref.add("entry", hashes=[pdq(0)])
+        matcher.reload()
+        assert (matcher.match_hash(pdq(1)).outcome, matcher.idle_lists) == (Outcome.NO_MATCH, ())
+        with ReferenceList.open(path, writable=True) as ref:
+            ref.withdraw("entry")
+        matcher.reload()
+        assert (matcher.match_hash(pdq(1)).outcome, matcher.idle_lists) == (Outcome.UNDECIDABLE, ("demo",))
+
+
+@pytest.mark.parametrize("held", ["nothing", "photodna", "no rule", "digests"])
+def test_one_list_of_several_that_cannot_answer_forbids_no_match(tmp_path: Path, held: str) -> None:
+    """The answer "no match" is said of every list in the report: one that was not compared forbids it."""
+    hashes = {
+        "nothing": [],
+        "photodna": [HashValue("photodna", bytes(range(144)))],
+        "no rule": [hash_image(PHOTO, "ahash")],
+        "digests": [HashValue("md5", bytes(range(16)))],
+    }[held]
+    good = make_list(tmp_path / "a.hashmatch", "good", entry=[hash_image(PHOTO)])
+    idle = make_list(tmp_path / "b.hashmatch", "idle", **({"entry": hashes} if hashes else {}))
+    policy = MatchPolicy(name="p", rules=tuple(rule for rule in profiles.STANDARD.rules if rule.algorithm != "ahash"))
+    with Matcher.open(good, idle, policy=policy) as matcher:
+        report = matcher.match(OTHER)
+        assert (report.outcome, report.reason) == (Outcome.UNDECIDABLE, "nothing-to-compare")
+        assert [bool(item.compared) for item in report.lists] == [True, False]
+        assert matcher.match(PHOTO).outcome is Outcome.MATCH
+        assert matcher.idle_lists == (() if held == "digests" else ("idle",))
+        # a file has digests, an array has none
+        assert (matcher.match(encode(OTHER, "PNG")).outcome is Outcome.NO_MATCH) == (held == "digests")
 
 
 def test_every_frame_before_a_limit_is_searched(photo_list: Path) -> None:

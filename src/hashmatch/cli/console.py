@@ -36,6 +36,7 @@ __all__ = [
     "key_from",
     "policy_from",
     "safe",
+    "warn",
 ]
 
 
@@ -105,6 +106,11 @@ def fail(message: str) -> typer.Exit:
     return typer.Exit(Exit.ERROR)
 
 
+def warn(message: str) -> None:
+    """Print a warning for people."""
+    ERRORS.print(Text.assemble(("warning: ", "bold yellow"), safe(message)), soft_wrap=True)
+
+
 def hash_from(text: str) -> HashValue | None:
     """Read a hash where the text is one; None where it names a file, or looks like one that is not there.
 
@@ -125,13 +131,14 @@ def hash_from(text: str) -> HashValue | None:
 def exit_for(summary: ScanSummary, *, folders: bool = False) -> Exit:
     """Exit code of a search: a match outweighs all; what could not be decided is never "none".
 
-    In folders, files that are no pictures at all are not errors: folders are full of them.
+    Nor is a search that looked at no file. In folders, files that are no pictures at all are not errors: folders are
+    full of them.
     """
     if summary.outcomes[Outcome.MATCH]:
         return Exit.FOUND
     if summary.outcomes[Outcome.UNREADABLE] > (summary.reasons["not-an-image"] if folders else 0):
         return Exit.ERROR
-    return Exit.UNDECIDED if summary.outcomes[Outcome.UNDECIDABLE] else Exit.NONE
+    return Exit.UNDECIDED if summary.outcomes[Outcome.UNDECIDABLE] or not summary.n_files else Exit.NONE
 
 
 def outcome_text(report: MatchReport) -> Text:

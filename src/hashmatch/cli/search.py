@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -23,11 +23,12 @@ from hashmatch.cli.console import (
     outcome_text,
     policy_from,
     safe,
+    warn,
 )
 from hashmatch.cli.interrupts import Interrupts
 from hashmatch.jail import MEASURES, Isolation, Protection
 from hashmatch.matching import Matcher, MatchReport, Outcome
-from hashmatch.scan import ScanItem, ScanSummary, iter_files, scan
+from hashmatch.scan import ScanItem, ScanSummary, WalkCounts, iter_files, scan
 
 __all__ = ["match", "scan_folders"]
 
@@ -81,17 +82,25 @@ def match(
     isolation = _isolation(isolate, 1, seconds, require)
     rules = policy_from(policy, threshold or (), key_file)
     with Matcher.open(*lists, policy=rules, index_folder=index_folder, isolation=isolation) as matcher:
+        warned = False
         for source in sources:
-            report = _report_for(matcher, source)
+            value = hash_from(source)
+            if value is None and not warned:
+                warned = True
+                _warn_of_idle(matcher)
+            report = matcher.match(source) if value is None else matcher.match_hash(value)
             summary.count(ScanItem(Path(source), report))
             _answer(source, report, as_json=as_json)
     raise typer.Exit(exit_for(summary))
 
 
-def _report_for(matcher: Matcher, source: str) -> MatchReport:
-    """Match a hash when the text is one, else the file of that name."""
-    value = hash_from(source)
-    return matcher.match(source) if value is None else matcher.match_hash(value)
+def _warn_of_idle(matcher: Matcher) -> None:
+    """Say before the first picture that a list can answer for none."""
+    for name in matcher.idle_lists:
+        warn(
+            f"the list {name!r} holds no hash that pictures are compared with by the policy {matcher.policy.name!r}: "
+            'no answer will be "no match"'
+        )
 
 
 def scan_folders(
@@ -109,27 +118,32 @@ def scan_folders(
     ] = True,
     seconds: _Seconds = 30.0,
     require: _Require = None,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Follow links inside folders; each real file is matched once.")
+    ] = False,
     show_all: Annotated[bool, typer.Option("--all", help="Show every file, not only matches and doubts.")] = False,
     as_json: _Json = False,
 ) -> None:
     """Match every file under some folders.
 
-    Shows matches, unreadable and undecidable pictures, then counts that add up to the number of files. Ctrl-C stops
-    between two files and still prints the counts.
+    Shows matches, unreadable and undecidable pictures, then counts that add up to the number of files, and what of the
+    folders was passed over or not reached. Ctrl-C stops between two files and still prints the counts.
 
-    Exit code: 0 a match was found, 1 none, 2 an error or an unreadable picture, 3 nothing found but a picture was
-    undecidable, 130 interrupted.
+    Exit code: 0 a match was found, 1 none, 2 an error, an unreadable picture or a folder that could not be read, 3
+    nothing found but a picture was undecidable or there was no file at all, 130 interrupted.
     """
-    summary = ScanSummary()
-    problems: list[OSError] = []
+    walk = WalkCounts()
+    summary = ScanSummary(walk=walk)
     interrupted = False
     isolation = _isolation(isolate, workers, seconds, require)
     rules = policy_from(policy, threshold or (), key_file)
     with Matcher.open(*lists, policy=rules, index_folder=index_folder, isolation=isolation) as matcher:
-        paths = list(iter_files(roots, on_error=problems.append))
+        _warn_of_idle(matcher)
+        idle = bool(matcher.idle_lists)
+        paths = iter_files(roots, on_error=_tell, follow_links=follow_links, counts=walk)
         items = scan(matcher, paths, workers=workers, isolate=isolate)
         try:
-            with Interrupts() as interrupts, _progress(len(paths), as_json=as_json) as step:
+            with Interrupts() as interrupts, _progress(as_json=as_json) as step:
                 for item in items:
                     with interrupts.held():
                         summary.count(item)
@@ -141,43 +155,47 @@ def scan_folders(
         finally:
             items.close()
         protection, counts = matcher.protection, matcher.counts()["workers"]
-    for problem in problems:
-        fail(f"{problem.filename}: {problem.strerror}")
-    found = {"found": len(paths), "folders_unreadable": len(problems)}
     if as_json:
         shown = None if protection is None else protection.to_dict()
-        emit({"summary": summary.to_dict() | found | {"protection": shown, "workers": counts}})
+        emit({"summary": summary.to_dict() | {"protection": shown, "workers": counts}})
     else:
-        _show_summary(summary, len(paths), protection)
+        _show_summary(summary, walk, protection)
     if interrupted:
         ERRORS.print("interrupted: the counts cover the files up to here")
         raise typer.Exit(Exit.INTERRUPTED)
     code = exit_for(summary, folders=True)
-    raise typer.Exit(Exit.ERROR if problems and code is not Exit.FOUND else code)
+    if idle and code is Exit.NONE:
+        code = Exit.UNDECIDED
+    raise typer.Exit(code if code is Exit.FOUND or walk.complete else Exit.ERROR)
+
+
+def _tell(problem: OSError) -> None:
+    fail(f"{problem.filename}: {problem.strerror}")
 
 
 def _worth_showing(report: MatchReport) -> bool:
+    """Tell whether a line of its own is due: every match, and every doubt but for files that are no pictures."""
+    if report.outcome is Outcome.MATCH:
+        return True
     return report.outcome is not Outcome.NO_MATCH and report.reason != "not-an-image"
 
 
 @contextmanager
-def _progress(total: int, *, as_json: bool) -> Iterator[Callable[[], None]]:
-    """Draw a bar while somebody watches; on the console of the answers if that is a terminal too.
+def _progress(*, as_json: bool) -> Iterator[Callable[[], None]]:
+    """Count the files while somebody watches; on the console of the answers if that is a terminal too.
 
-    Two consoles on one terminal would write over each other, and JSON lines over any bar.
+    Two consoles on one terminal would write over each other, and JSON lines over the count.
     """
     console = OUT if OUT.is_terminal else ERRORS
     columns = (
         SpinnerColumn(),
-        TextColumn("scanning"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        TextColumn("scanning, {task.completed:,} files"),
+        TimeElapsedColumn(),
     )
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal or (as_json and console is OUT)
     ) as progress:
-        task = progress.add_task("scan", total=total)
+        task = progress.add_task("scan", total=None)
         yield lambda: progress.advance(task)
 
 
@@ -215,8 +233,11 @@ def _isolation(isolate: bool, workers: int, seconds: float, require: list[str] |
     return Isolation(workers=workers, seconds=seconds, require=tuple(require or ())) if isolate else None
 
 
-def _show_summary(summary: ScanSummary, n_paths: int, protection: Protection | None) -> None:
-    table = Table(title=f"{summary.n_files} of {n_paths} files", title_justify="left")
+def _show_summary(summary: ScanSummary, walk: WalkCounts, protection: Protection | None) -> None:
+    incomplete = "" if summary.complete else ", incomplete"
+    so_far = "" if walk.ended else " found so far"
+    OUT.print(f"{summary.n_files} of {walk.found} files{so_far}{incomplete}", highlight=False)
+    table = Table()
     table.add_column("outcome")
     table.add_column("files", justify="right")
     for outcome in Outcome:
@@ -225,4 +246,19 @@ def _show_summary(summary: ScanSummary, n_paths: int, protection: Protection | N
     if summary.reasons:
         reasons = ", ".join(f"{reason} {count}" for reason, count in summary.reasons.most_common())
         OUT.print(Text(f"reasons: {reasons}"), soft_wrap=True)
+    met = ", ".join(f"{words} {count:,}" for words, count in _walked(walk) if count)
+    OUT.print(Text(f"folders: {met or 'none'}"), soft_wrap=True)
     OUT.print(Text(f"protection: {protection or 'none, pictures were decoded in this process'}"), soft_wrap=True)
+
+
+def _walked(walk: WalkCounts) -> Iterator[tuple[str, int]]:
+    """Say in words what a walk met besides files."""
+    yield "listed", walk.folders
+    yield "empty", walk.folders_empty
+    yield "not to be read", walk.folders_unreadable
+    yield "roots or names not reached", walk.unreachable
+    yield "links passed over", walk.links
+    yield "links followed", walk.links_followed
+    yield "links out of the roots", walk.links_outside
+    yield "met again", walk.repeated
+    yield "pipes, sockets and devices passed over", walk.special

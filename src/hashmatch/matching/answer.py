@@ -71,12 +71,13 @@ def answer(snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPolicy)
 def _gap(
     snapshots: Sequence[ListSnapshot], query: Query, searched: set[str], lists: tuple[ComparedList, ...]
 ) -> str | None:
-    """Say why "nothing was near" would claim more than was compared; None where it would not."""
-    held = {name for item in snapshots for name in item.sizes}
+    """Say why "nothing was near" would claim more than was compared; None where it would not.
+
+    Each list is asked for itself: the report names them all, and "no match" would be said of every one.
+    """
     measured = {item.value.algorithm for item in query.hashes if item.quality is not None}
-    perceptual = (measured | ({"keypoint"} if query.keypoints else set())) & held
-    if perceptual and not perceptual & searched:
+    perceptual = measured | ({"keypoint"} if query.keypoints else set())
+    asked = [perceptual & item.sizes.keys() for item in snapshots]
+    if any(names and not names & searched for names in asked):
         return "too-plain"
-    if any(item.n_entries for item in snapshots) and not any(item.compared for item in lists):
-        return "nothing-to-compare"
-    return None
+    return None if all(item.compared for item in lists) else "nothing-to-compare"

@@ -190,6 +190,14 @@ class Matcher:
                 self._reader = IsolatedReader(self._policy, isolation)
 
     @property
+    def idle_lists(self) -> tuple[str, ...]:
+        """Names of the lists of which no hash is compared with a picture, so that none is ever "no match" here.
+
+        Such a list is empty, or holds only hashes that the policy has no rule for or that cannot be computed here.
+        """
+        return tuple(item.reference.name for item in self._snapshots if not item.computable)
+
+    @property
     def protection(self) -> Protection | None:
         """What holds the worker processes; None where pictures are decoded in this process."""
         return None if self._reader is None else self._reader.protection

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from hashmatch.algorithms import ALGORITHMS, Metric
 from hashmatch.jail import Protection
 from hashmatch.view import View
 
@@ -17,8 +18,8 @@ class Outcome(Enum):
     """The four answers.
 
     ``MATCH``: at least one entry is near enough by its rule. ``NO_MATCH``: everything the lists allow was compared and
-    nothing was near. ``UNDECIDABLE``: the picture is too plain to hash, or the lists hold nothing this policy can
-    compare it with. ``UNREADABLE``: the source could not be decoded.
+    nothing was near. ``UNDECIDABLE``: the picture is too plain to hash, or one of the lists holds nothing this policy
+    can compare it with. ``UNREADABLE``: the source could not be decoded.
     """
 
     MATCH = "match"
@@ -253,8 +254,12 @@ class MatchReport:
 
     @property
     def partial(self) -> bool:
-        """Whether the match was found in a part of what the file should hold; ``reason`` says why."""
-        return self.outcome is Outcome.MATCH and self.reason is not None
+        """Whether the match was found in a part of what the file should hold; ``reason`` says why.
+
+        A match by digest is of the whole file, whatever the reason beside it.
+        """
+        whole = any(ALGORITHMS[match.algorithm].metric is Metric.EXACT for match in self.matches)
+        return self.outcome is Outcome.MATCH and self.reason is not None and not whole
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form; holds no hash, no pixel and no file name."""

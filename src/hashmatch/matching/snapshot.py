@@ -268,6 +268,11 @@ class ListSnapshot:
             sizes["keypoint"] = len(self.keypoints)
         return sizes
 
+    @property
+    def computable(self) -> bool:
+        """Whether it has a hash to compare with one that can be computed from a file."""
+        return any(ALGORITHMS[name].version for name in self.sizes)
+
     def compared(self, searched: Set[str]) -> ComparedList:
         """Say what of the list a picture was compared with, by the algorithms that were searched."""
         left_out = {name: n for name, n in self.unsearched.items() if n}

@@ -1,5 +1,6 @@
 """Scanning: every file under some folders, matched and counted."""
 
-from hashmatch.scan.scanner import ScanItem, ScanSummary, iter_files, scan
+from hashmatch.scan.scanner import ScanItem, ScanSummary, scan
+from hashmatch.scan.walk import WalkCounts, iter_files
 
-__all__ = ["ScanItem", "ScanSummary", "iter_files", "scan"]
+__all__ = ["ScanItem", "ScanSummary", "WalkCounts", "iter_files", "scan"]

@@ -1,0 +1,230 @@
+"""Walk folders: every regular file once a way to it, and a count of everything that was passed over or not reached."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+__all__ = ["WalkCounts", "iter_files"]
+
+
+@dataclass(slots=True)
+class WalkCounts:
+    """What a walk met; `iter_files` fills it as it goes on.
+
+    Parameters
+    ----------
+    found : int
+        Files that were handed out.
+    folders : int
+        Folders that were listed, roots included.
+    folders_empty : int
+        Those of them that hold nothing at all.
+    folders_unreadable : int
+        Folders that could not be entered, or not be listed to their end.
+    unreachable : int
+        Roots that are no file and no folder, and names that were gone or refused before they could be looked at.
+    links : int
+        Symbolic links that were passed over.
+    links_followed : int
+        Symbolic links inside folders that were followed.
+    links_outside : int
+        Those of the followed that lead out of all roots.
+    special : int
+        Pipes, sockets and devices inside folders, which are passed over: opening one could wait for ever.
+    repeated : int
+        Files and folders that were reached before by another way, while links are followed.
+    ended : bool
+        Whether the walk has come to its end.
+    """
+
+    found: int = 0
+    folders: int = 0
+    folders_empty: int = 0
+    folders_unreadable: int = 0
+    unreachable: int = 0
+    links: int = 0
+    links_followed: int = 0
+    links_outside: int = 0
+    special: int = 0
+    repeated: int = 0
+    ended: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether the walk has ended, and reached all that the roots hold but for what it passes over by its rules."""
+        return self.ended and not self.folders_unreadable and not self.unreachable
+
+    def to_dict(self) -> dict[str, int]:
+        """JSON-ready form: all the counts."""
+        counts = asdict(self)
+        del counts["ended"]
+        return counts
+
+
+def iter_files(
+    roots: Iterable[str | os.PathLike[str]],
+    *,
+    on_error: Callable[[OSError], None] | None = None,
+    follow_links: bool = False,
+    counts: WalkCounts | None = None,
+) -> Iterator[Path]:
+    """List every regular file under the roots, in a fixed order.
+
+    Parameters
+    ----------
+    roots : iterable of path
+        Files and folders. A root that is a symbolic link is followed in any case.
+    on_error : callable, optional
+        Told of every folder that cannot be read, of every root that is neither a file nor a folder, and of every name
+        that is gone before it is looked at; the walk goes on. Without it the error is raised.
+    follow_links : bool
+        Whether symbolic links inside folders are followed, also out of the roots. Then each real file and folder comes
+        once, told by device and number, so that no loop is entered; a link that leads nowhere is passed over.
+    counts : WalkCounts, optional
+        A new one, to be filled: what was met, passed over and not reached.
+
+    Yields
+    ------
+    Path
+        As soon as its folder is listed.
+
+    Notes
+    -----
+    Memory: the names of one folder, and of the folders that wait. With ``follow_links`` some 100 bytes for each file.
+    """
+    roots = list(roots)
+    yield from _Walk(roots, on_error, follow_links, WalkCounts() if counts is None else counts).files(roots)
+
+
+class _Walk:
+    """One walk, without recursion: `os.walk` fails in folders nested a thousand deep, which hostile media have."""
+
+    def __init__(
+        self,
+        roots: list[str | os.PathLike[str]],
+        on_error: Callable[[OSError], None] | None,
+        follow_links: bool,
+        counts: WalkCounts,
+    ) -> None:
+        self._on_error = on_error
+        self._seen: set[tuple[int, int]] | None = set() if follow_links else None
+        self._inside = tuple(os.path.realpath(root) for root in roots) if follow_links else ()
+        self._counts = counts
+
+    def files(self, roots: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
+        for root in roots:
+            try:
+                status = os.stat(root)
+            except OSError as error:
+                self._unreachable(error)
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                if self._is_new(status):
+                    yield from self._files_below(os.fspath(root))
+            elif not stat.S_ISREG(status.st_mode):
+                self._unreachable(OSError(errno.EINVAL, "neither a file nor a folder", os.fspath(root)))
+            elif self._is_new(status):
+                self._counts.found += 1
+                yield Path(root)
+        self._counts.ended = True
+
+    def _files_below(self, root: str) -> Iterator[Path]:
+        folders = [root]
+        while folders:
+            below = []
+            for entry in self._listed(folders.pop()):
+                try:
+                    mode = self._mode_of(entry)
+                except OSError as error:
+                    self._unreachable(error)
+                    continue
+                if mode is None:
+                    continue
+                if stat.S_ISDIR(mode):
+                    below.append(entry.path)
+                elif stat.S_ISREG(mode):
+                    self._counts.found += 1
+                    yield Path(entry.path)
+                else:
+                    self._counts.special += 1
+            folders += reversed(below)
+
+    def _listed(self, folder: str) -> list[os.DirEntry[str]]:
+        """List a folder, by name; what came before an error counts."""
+        entries: list[os.DirEntry[str]] = []
+        try:
+            with os.scandir(folder) as found:
+                for entry in found:
+                    entries.append(entry)  # noqa: PERF402 - what came before an error must stay
+        except OSError as error:
+            self._counts.folders_unreadable += 1
+            self._complain(error)
+        else:
+            self._counts.folders += 1
+            self._counts.folders_empty += not entries
+        return sorted(entries, key=lambda entry: entry.name)
+
+    def _mode_of(self, entry: os.DirEntry[str]) -> int | None:
+        """Kind of an entry as `stat` writes it; None where it is passed over, and counted."""
+        if not _is_link(entry):
+            if self._seen is not None:
+                status = os.lstat(entry.path)
+                return status.st_mode if self._is_new(status) else None
+            if entry.is_dir(follow_symlinks=False):
+                return stat.S_IFDIR
+            # `is_file` takes what is gone for no file
+            return stat.S_IFREG if entry.is_file(follow_symlinks=False) else os.lstat(entry.path).st_mode
+        if self._seen is None:
+            self._counts.links += 1
+            return None
+        try:
+            status = os.stat(entry.path)
+        except (FileNotFoundError, NotADirectoryError):
+            self._counts.links += 1
+            return None
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            self._counts.links += 1
+            return None
+        self._counts.links_followed += 1
+        real = os.path.realpath(entry.path)
+        self._counts.links_outside += not any(_is_within(real, root) for root in self._inside)
+        return status.st_mode if self._is_new(status) else None
+
+    def _is_new(self, status: os.stat_result) -> bool:
+        """Remember a file or folder while links are followed; count it where it was met before."""
+        if self._seen is None:
+            return True
+        identity = status.st_dev, status.st_ino
+        if identity in self._seen:
+            self._counts.repeated += 1
+            return False
+        self._seen.add(identity)
+        return True
+
+    def _unreachable(self, error: OSError) -> None:
+        self._counts.unreachable += 1
+        self._complain(error)
+
+    def _complain(self, error: OSError) -> None:
+        if self._on_error is None:
+            raise error
+        self._on_error(error)
+
+
+def _is_link(entry: os.DirEntry[str]) -> bool:
+    is_junction = getattr(entry, "is_junction", None)  # Windows has them, Python tells them from 3.12 on
+    return entry.is_symlink() or (is_junction is not None and bool(is_junction()))
+
+
+def _is_within(path: str, root: str) -> bool:
+    try:
+        return os.path.commonpath((path, root)) == root
+    except ValueError:  # another drive
+        return False
