@@ -31,8 +31,9 @@ class Rule:
     threshold : int
         Largest distance that is a match, inclusive; 0 to the algorithm's largest distance. Digests take 0.
     min_quality : int
-        Least quality of the query's hash, inclusive, 0 to 100; a hash below it is not searched with, because
-        plain pictures resemble each other. Hashes whose quality is unknown are searched with.
+        Least quality of the query's hash and of the entry's, inclusive, 0 to 100; a hash below it is not searched with,
+        and one of a list that states less is not compared, because plain pictures resemble each other. Hashes whose
+        quality is unknown are searched with, and compared.
     view_threshold : int or None
         Largest distance of a view that was turned, trimmed or shrunk, where that is less than ``threshold``: every
         view spends false reports of its own. None asks no more of a view than of the picture as it is.
@@ -94,7 +95,7 @@ class CropRule:
     turns : tuple of Turn
         Turns of the query in which crops are looked for; each spends false reports and time of its own.
     min_quality : int
-        Least PDQ quality of the query, inclusive, 0 to 100.
+        Least quality of the query and of what the entry states, inclusive, 0 to 100; beside that of the PDQ rule.
 
     Raises
     ------
@@ -126,6 +127,8 @@ class KeypointRule:
         hundred million pairs. Small shared parts, and queries that are themselves records, need less in any case.
     key : bytes or None
         Secret key that the list's records were made with, 16 bytes or more; ``repr`` does not show it.
+    min_quality : int
+        Least quality that a record may state to be compared, inclusive, 0 to 100; those that state none are.
 
     Raises
     ------
@@ -135,9 +138,11 @@ class KeypointRule:
 
     max_chance: float
     key: bytes | None = field(default=None, repr=False)
+    min_quality: int = 50
 
     def __post_init__(self) -> None:
         _check_number("max_chance of the keypoint rule", self.max_chance, -300.0, _MAX_CHANCE)
+        _check_quality("keypoint", self.min_quality)
         if self.key is not None and (not isinstance(self.key, bytes) or len(self.key) < _KEY_BYTES):
             raise PolicyError(f"key of the keypoint rule must be {_KEY_BYTES} bytes or more")
 

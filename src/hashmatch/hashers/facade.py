@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["PICTURE_HASHERS", "fingerprint", "hash_image", "hash_view", "iter_view_hashes"]
 
 _PDQ: Final[Hasher] = PDQHasher()
-_GUESSING: Final[Hasher] = PDQHasher(exact=False)
+_SEARCHING: Final[Hasher] = PDQHasher(searching=True)
+_GUESSING: Final[Hasher] = PDQHasher(exact=False, searching=True)
 _USUAL: Final = DecodePolicy()
 
 PICTURE_HASHERS: Final[Mapping[str, Hasher]] = MappingProxyType(
@@ -200,6 +201,7 @@ def hash_view(
     turns: bool,
     keypoint_key: bytes | None = None,
     exact: bool = True,
+    searching: bool = False,
 ) -> Iterator[ViewHash]:
     """Hash pixels by every algorithm; PDQ's quality stands for all, since the others measure none.
 
@@ -215,8 +217,9 @@ def hash_view(
         Whether the seven other turns are hashed too.
     keypoint_key : bytes, optional
         Secret key of ``keypoint`` records.
-    exact : bool
-        Whether PDQ is the reference's to the bit, see `PDQHasher`.
+    exact, searching : bool
+        Whether PDQ is the reference's to the bit, and quality that of what is compared, see `PDQHasher`; what is not
+        exact is for searching.
 
     Yields
     ------
@@ -227,7 +230,7 @@ def hash_view(
     def hashed_by(hasher: Hasher) -> Mapping[Turn, tuple[HashValue, int | None]]:
         return hasher.hash_turns(pixels) if turns else {Turn.NONE: hasher.hash_pixels(pixels)}
 
-    by_pdq = hashed_by(_PDQ if exact else _GUESSING)
+    by_pdq = hashed_by(_GUESSING if not exact else _SEARCHING if searching else _PDQ)
     for name in names:
         if name == "keypoint":
             yield ViewHash(value=_keypoint_record(pixels, keypoint_key), quality=by_pdq[Turn.NONE][1], view=view)

@@ -22,7 +22,7 @@ from hashmatch.hashes import HashValue
 from hashmatch.kernels import pixels as kernels
 from hashmatch.view import Turn
 
-__all__ = ["PDQHasher"]
+__all__ = ["PDQHasher", "told_share"]
 
 _MIN_SIDE: Final = 5
 _BY_CELL: Final = np.ascontiguousarray(COSINES.T.astype(np.float64))
@@ -33,6 +33,7 @@ _BY_CELL: Final = np.ascontiguousarray(COSINES.T.astype(np.float64))
 # over a multiple of 90 to show.
 _COEFFICIENT_NOISE: Final = 0.01
 _STEP_NOISE: Final = 0.0004
+_RECODING: Final = 1.5  # grey levels of a cell by which JPEG and resizing move a coefficient
 _TIE: Final = 0.001  # far over what float32 sums at the edges can move; below it a turn asks the judge
 
 _MIRRORED_THEN_SWAPPED: Final = MappingProxyType(
@@ -73,10 +74,10 @@ class PDQHasher:
     (<HashValue pdq, 256 bits>, 100)
     """
 
-    __slots__ = ("_exact",)
+    __slots__ = ("_exact", "_searching")
 
-    def __init__(self, *, exact: bool = True) -> None:
-        self._exact = exact
+    def __init__(self, *, exact: bool = True, searching: bool = False) -> None:
+        self._exact, self._searching = exact, searching
 
     @property
     def algorithm(self) -> str:
@@ -142,7 +143,8 @@ class PDQHasher:
             return dict.fromkeys(turns, (HashValue("pdq", bytes(32)), 0))
         judge = _Judge(pixels)
         if size == (SIDE, SIDE):
-            return {turn: (judge.value(turn), judge.quality()) for turn in turns}
+            quality = self._judged(judge.quality(), judge.coefficients())
+            return {turn: (judge.value(turn), quality) for turn in turns}
         noise = _noise_factor(*size)
         averages = _averages(pixels, mirrored=every_turn)
         coefficients = dict(zip(averages, kernels.transform(np.stack([*averages.values()]), _BY_CELL), strict=True))
@@ -160,7 +162,11 @@ class PDQHasher:
         for number, turn in enumerate(turns[1:], start=1):
             if doubt and not is_clear[number]:
                 found[number] = judge.value(turn)
-        return {turn: (value, quality or 0) for turn, value in zip(turns, found, strict=True)}
+        quality = self._judged(quality or 0, own[0])
+        return {turn: (value, quality) for turn, value in zip(turns, found, strict=True)}
+
+    def _judged(self, quality: int, coefficients: _Values) -> int:
+        return min(quality, int(told_share(coefficients))) if self._searching else quality
 
 
 class _Judge:
@@ -181,10 +187,33 @@ class _Judge:
     def quality(self) -> int:
         return quality_float32(self._averages())
 
-    def value(self, turn: Turn) -> HashValue:
+    def coefficients(self) -> npt.NDArray[np.float32]:
         if self._coefficients is None:
             self._coefficients = coefficients_float32(self._averages())
-        return _value(_turned(self._coefficients, turn))
+        return self._coefficients
+
+    def value(self, turn: Turn) -> HashValue:
+        return _value(_turned(self.coefficients(), turn))
+
+
+def told_share(coefficients: _Values) -> npt.NDArray[np.int64]:
+    """Say how many of PDQ's coefficients stand clear of the noise of one recoding, where these are under half.
+
+    Parameters
+    ----------
+    coefficients : (..., 16, 16) array
+        Of the grey levels of 64 x 64 cells, under orthonormal cosines.
+
+    Returns
+    -------
+    (...) int64 array
+        Per cent, 0 to 49; 100 where half or more are clear: of scenes nearly all are, of faint or sparse pages most.
+    """
+    flat = coefficients.reshape(*coefficients.shape[:-2], 256)
+    median = np.partition(flat, 127, axis=-1)[..., 127:128]
+    clear = np.count_nonzero(np.abs(flat - median) > _RECODING, axis=-1)
+    share: npt.NDArray[np.int64] = np.where(clear >= 128, 100, 100 * clear // 256)
+    return share
 
 
 def _noise_factor(height: int, width: int) -> float:

@@ -31,7 +31,8 @@ def answer(snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPolicy)
     policy : MatchPolicy
         What counts as a match.
     """
-    hits = find_hits(snapshots, query, policy)
+    found = find_hits(snapshots, query, policy)
+    hits = [hit for hit in found if not hit.tells_little]
     # explaining reads the list, so it stops at the bound however many near duplicates a list holds
     matches, n_gone = [], 0
     for hit in hits:
@@ -46,6 +47,8 @@ def answer(snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPolicy)
     searched = query.searched(policy)
     lists = tuple(item.compared(searched) for item in snapshots)
     reason = query.failure or _gap(snapshots, query, searched, lists)
+    if reason is None and not matches and len(hits) < len(found):
+        reason = "too-plain"  # near an entry whose hash says too little to tell
     outcome = Outcome.NO_MATCH
     if matches:
         outcome = Outcome.MATCH

@@ -71,7 +71,14 @@ def layer_of(pinned: PinnedVersion, name: str, policy: MatchPolicy, costs: Costs
         radius = 0 if rule is None else rule.threshold
         rows, content = pinned.rows(name), pinned.contents[name]
         return Layer.build(
-            ALGORITHMS[name], rows, radius, costs, pinned.list_id, content, crops=has_crops(name, policy)
+            ALGORITHMS[name],
+            rows,
+            radius,
+            costs,
+            pinned.list_id,
+            content,
+            crops=has_crops(name, policy),
+            min_quality=0 if rule is None else rule.min_quality,
         )
     layer = taken_up(pinned, name, policy, costs, folder)
     if layer is None or layer.is_overgrown:
@@ -236,7 +243,7 @@ def taken_up(
         guided = _opened_crops(file, kept, make=make_crops) if has_crops(name, policy) else None
     except (FileNotFoundError, IndexFormatError):
         return None
-    layer = Layer.mapped(algorithm, kept, rule.threshold, costs, pinned.list_id, guided)
+    layer = Layer.mapped(algorithm, kept, rule.threshold, costs, pinned.list_id, guided, rule.min_quality)
     if changes is None:
         return layer
     return layer.updated(changes.added.get(name), changes.withdrawn.get(name, np.empty(0, np.int64)), content)

@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from hashmatch.hashes import HashValue, ViewHash, distance
 from hashmatch.keypoints.geometry import Pairs
@@ -51,6 +52,10 @@ class Hit(Protocol):
     def order(self) -> Order:
         """What stands before what: digests, plain comparisons by distance, then by evidence, keypoints by chance."""
 
+    @property
+    def tells_little(self) -> bool:
+        """Whether the entry's hash is of a kind that other pictures have too: no match, and no "no match" either."""
+
     def explained(self) -> Match | None:
         """Explain the hit; None when the hash was withdrawn since it was indexed."""
 
@@ -65,6 +70,7 @@ class PlainHit:
     key: int
     query: ViewHash
     distance: int
+    tells_little: bool = False
 
     @property
     def algorithm(self) -> str:
@@ -73,8 +79,12 @@ class PlainHit:
 
     @property
     def order(self) -> Order:
-        """Digests first, then by distance relative to the threshold."""
-        return int(not self.rule.is_digest), self.distance / max(1, self.rule.threshold), self.place
+        """Digests first, then by distance relative to the threshold; what tells little comes last."""
+        return (
+            4 if self.tells_little else int(not self.rule.is_digest),
+            self.distance / max(1, self.rule.threshold),
+            self.place,
+        )
 
     @property
     def threshold(self) -> int:
@@ -100,6 +110,7 @@ class PlainHit:
 class EvidenceHit:
     """An entry that the query seems to have been cut from, or to be a rotated copy of."""
 
+    tells_little: ClassVar[bool] = False
     snapshot: ListSnapshot
     key: int
     value: HashValue
@@ -138,6 +149,7 @@ class EvidenceHit:
 class KeypointHit:
     """An entry of whose picture the query shows a part."""
 
+    tells_little: ClassVar[bool] = False
     snapshot: ListSnapshot
     key: int
     hash_id: int
@@ -205,7 +217,7 @@ def find_hits(snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPoli
 
 
 def _hits_in(snapshot: ListSnapshot, query: Query, policy: MatchPolicy) -> Iterator[Hit]:
-    yield from _plain_hits(snapshot, query.searched_hashes(policy), policy)
+    yield from _plain_hits(snapshot, query.searched_hashes(policy), policy, seen=query.seen)
     if policy.rotations and query.smalls:
         yield from _rotated_hits(snapshot, query.smalls, policy)
     if policy.crops is not None and query.smalls:
@@ -215,17 +227,31 @@ def _hits_in(snapshot: ListSnapshot, query: Query, policy: MatchPolicy) -> Itera
             yield from _keypoint_hits(snapshot, snapshot.keypoints, look, policy.keypoints)
 
 
-def _plain_hits(snapshot: ListSnapshot, hashes: tuple[ViewHash, ...], policy: MatchPolicy) -> Iterator[PlainHit]:
+def _plain_hits(
+    snapshot: ListSnapshot, hashes: tuple[ViewHash, ...], policy: MatchPolicy, *, seen: bool
+) -> Iterator[PlainHit]:
     for place, rule in enumerate(policy.rules):
         layer = snapshot.layers.get(rule.algorithm)
         queries = [item for item in hashes if item.value.algorithm == rule.algorithm]
         if layer is None or not queries:
             continue
         codes = np.frombuffer(b"".join(item.value.data for item in queries), np.uint8).reshape(len(queries), -1)
-        for row, key, found in sorted(layer.search(codes, rule.threshold)):
-            hit = PlainHit(snapshot=snapshot, rule=rule, place=place, key=key, query=queries[row], distance=found)
+        # a hash that is given is looked up for what it is; a picture is only near what its hash can tell from others
+        tell = _of_few_signs if seen and rule.algorithm == "pdq" and rule.min_quality else None
+        for row, key, found, told in sorted(layer.search(codes, rule.threshold, tell)):
+            item = queries[row]
+            hit = PlainHit(
+                snapshot=snapshot, rule=rule, place=place, key=key, query=item, distance=found, tells_little=told
+            )
             if found <= hit.threshold:
                 yield hit
+
+
+def _of_few_signs(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    from hashmatch.views.patterned import patterned
+    from hashmatch.views.soft import flat_bits
+
+    return patterned(flat_bits(codes))
 
 
 def _rotated_hits(snapshot: ListSnapshot, looks: tuple[SmallLook, ...], policy: MatchPolicy) -> Iterator[EvidenceHit]:
@@ -262,7 +288,7 @@ def _crop_hits(snapshot: ListSnapshot, looks: tuple[SmallLook, ...], rule: CropR
     for look in looks:
         if look.quality < rule.min_quality:
             continue
-        for found, key, code in layer.search_guided(partial(search.search, look.small)):
+        for found, key, code in layer.search_guided(partial(search.search, look.small), rule.min_quality):
             yield EvidenceHit(
                 snapshot=snapshot,
                 key=key,

@@ -94,7 +94,8 @@ class KeypointLayer:
     Parameters
     ----------
     rule : KeypointRule
-        The policy's rule; records made with another key, or with one where it has none, are left out.
+        The policy's rule; records made with another key, or with one where it has none, are left out, and so are those
+        that state less quality than it asks for.
     base, recent : _Part, _Part or None
         The large index, and the records added since it was built.
     withdrawn : (w,) int64 array
@@ -141,7 +142,7 @@ class KeypointLayer:
 
     @property
     def n_left_out(self) -> int:
-        """Records that cannot be searched: made with another key, or without a point because their picture is plain."""
+        """Records that cannot be searched: of another key, of too little quality, or without a point."""
         return self.base.n_left_out + (0 if self.recent is None else self.recent.n_left_out)
 
     def candidates(self, look: KeypointLook) -> Iterator[tuple[int, int, Candidate]]:
@@ -218,7 +219,11 @@ def _gather(rule: KeypointRule, records: RecordStream, before: _Gathered | None)
     parts = [_NOTHING if before is None else before]
     for block in records:
         read = [_listed(data) for data in block]
-        points = [record.points if record.key_id == key_id else _none() for record in read]
+        is_plain = (block.quality >= 0) & (block.quality < rule.min_quality)
+        points = [
+            record.points if record.key_id == key_id and not plain else _none()
+            for record, plain in zip(read, is_plain.tolist(), strict=True)
+        ]
         parts.append(
             _Gathered(
                 codes=np.concatenate([item.codes for item in points]),
@@ -251,7 +256,12 @@ def _none() -> Keypoints:
 def _kept(file: Path, rule: KeypointRule, records: RecordStream) -> _Part:
     """Take the index from its file, or make the file where it is missing, damaged or of other records."""
     key_id = "" if rule.key is None else key_check(rule.key).hex()
-    tag = {"algorithm": _ALGORITHM, "content": f"{records.list_id} {records.content}", "key": key_id}
+    tag = {
+        "algorithm": _ALGORITHM,
+        "content": f"{records.list_id} {records.content}",
+        "key": key_id,
+        "min_quality": str(rule.min_quality),
+    }
     found = _fitting(file, tag, records)
     if found is not None:
         return found

@@ -10,7 +10,7 @@ A layer knows the content of its rows (see `hashmatch.lists.content`), and so wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar
 
 import numpy as np
@@ -35,6 +35,8 @@ _MERGE_RATIO: Final = 2
 
 Ints = NDArray[np.int64]
 
+Telling: TypeAlias = "Callable[[NDArray[np.uint8]], NDArray[np.bool_]]"
+
 
 class _HasPosition(Protocol):
     @property
@@ -47,13 +49,26 @@ GuidedSearch: TypeAlias = "Callable[[GuidedIndex, NDArray[np.bool_] | None], Ite
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """One index, what is known of its rows, the same hashes filed for crop searches, and which rows have gone."""
+    """One index, what is known of its rows, the same hashes filed for crop searches, and which rows are not searched.
+
+    ``gone`` were withdrawn, ``plain`` state too little quality; ``hidden`` are either, and ``n_plain`` the plain ones
+    that are still listed.
+    """
 
     index: AnyIndex
     columns: Columns
     guided: GuidedIndex | None = None
     gone: NDArray[np.bool_] | None = None
     n_gone: int = 0
+    plain: NDArray[np.bool_] | None = None
+    hidden: NDArray[np.bool_] | None = field(init=False)
+    n_plain: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        hidden = _either(self.gone, self.plain)
+        n_plain = 0 if hidden is None else int(np.count_nonzero(hidden)) - self.n_gone
+        object.__setattr__(self, "hidden", hidden)
+        object.__setattr__(self, "n_plain", n_plain)
 
     def without(self, places: Ints) -> _Part:
         """Mask rows; they must not be masked already."""
@@ -97,6 +112,8 @@ class Layer:
         Of all rows that are listed.
     kept : KeptIndex or None
         The file that ``base`` is.
+    min_quality : int
+        Least quality that a hash may state to be searched, 0 to 100; those that state none are.
     """
 
     algorithm: Algorithm
@@ -107,6 +124,7 @@ class Layer:
     recent: tuple[_Part, ...]
     content: Content
     kept: KeptIndex | None = None
+    min_quality: int = 0
 
     @classmethod
     def build(
@@ -119,6 +137,7 @@ class Layer:
         content: Content,
         *,
         crops: bool = False,
+        min_quality: int = 0,
     ) -> Layer:
         """Index all hashes of one algorithm in a list, in memory.
 
@@ -138,9 +157,12 @@ class Layer:
             Of the rows.
         crops : bool
             Whether crops or rotated pictures are searched too; for PDQ.
+        min_quality : int
+            As for the layer.
         """
         index = build_index(rows.codes, metric=algorithm.metric, radius=radius, costs=costs)
-        return cls(algorithm, list_id, radius, costs, _part(index, rows, crops), (), content)
+        base = _part(index, rows, crops, min_quality)
+        return cls(algorithm, list_id, radius, costs, base, (), content, min_quality=min_quality)
 
     @classmethod
     def mapped(
@@ -151,16 +173,22 @@ class Layer:
         costs: Costs,
         list_id: str,
         guided: GuidedIndex | None = None,
+        min_quality: int = 0,
     ) -> Layer:
         """Take all hashes of one algorithm from an index file, and how they are filed for crops from another.
 
-        The other arguments are those of `build`.
+        The other arguments are those of `build`. Cost: where hashes state their quality, a byte a row is read once.
         """
-        base = _Part(kept.index, kept.columns, guided)
-        return cls(algorithm, list_id, radius, costs, base, (), kept.content, kept)
+        base = _Part(kept.index, kept.columns, guided, plain=_plain_rows(kept.columns, min_quality))
+        return cls(algorithm, list_id, radius, costs, base, (), kept.content, kept, min_quality)
 
     def __len__(self) -> int:
         return self.content.n_rows
+
+    @property
+    def n_plain(self) -> int:
+        """Listed hashes that are not searched, as they state less than the least quality."""
+        return sum(part.n_plain for part in self.parts)
 
     @property
     def parts(self) -> tuple[_Part, ...]:
@@ -173,8 +201,13 @@ class Layer:
         later = sum(len(part.columns) for part in self.recent) + sum(part.n_gone for part in self.parts)
         return later > max(_REBUILD_FLOOR, _REBUILD_SHARE * len(self.base.columns))
 
-    def search(self, codes: NDArray[np.uint8], radius: int) -> list[tuple[int, int, int]]:
-        """Find every live hash within the radius of each query.
+    def search(
+        self,
+        codes: NDArray[np.uint8],
+        radius: int,
+        tell: Callable[[NDArray[np.uint8]], NDArray[np.bool_]] | None = None,
+    ) -> list[tuple[int, int, int, bool]]:
+        """Find every live hash within the radius of each query, but those that state too little quality.
 
         Parameters
         ----------
@@ -182,32 +215,40 @@ class Layer:
             Queries.
         radius : int
             Largest distance, inclusive.
+        tell : callable, optional
+            Takes the codes that were found and says something of each.
 
         Returns
         -------
-        list of (row, key, distance)
-            Number of the query, key of the entry, distance; an entry stands once for each of its hashes.
+        list of (row, key, distance, told)
+            Number of the query, key of the entry, distance, and what was told of the hash, else False; an entry stands
+            once for each of its hashes.
         """
-        found: list[tuple[int, int, int]] = []
+        found: list[tuple[int, int, int, bool]] = []
         for part in self.parts:
             if not len(part.columns):
                 continue
             rows, positions, distances = part.index.search_batch(codes, radius)
             if not rows.size:
                 continue
-            if part.gone is not None:
-                live = ~part.gone[positions]
+            if part.hidden is not None:
+                live = ~part.hidden[positions]
                 rows, positions, distances = rows[live], positions[live], distances[live]
-            found += zip(rows.tolist(), part.columns.entry_keys[positions].tolist(), distances.tolist(), strict=True)
+            told = np.zeros(len(rows), np.bool_) if tell is None else tell(part.index.codes_at(positions))
+            keys = part.columns.entry_keys[positions]
+            found += zip(rows.tolist(), keys.tolist(), distances.tolist(), told.tolist(), strict=True)
         return found
 
-    def search_guided(self, search: GuidedSearch[Placed]) -> list[tuple[Placed, int, bytes]]:
+    def search_guided(self, search: GuidedSearch[Placed], min_quality: int = 0) -> list[tuple[Placed, int, bytes]]:
         """Find live hashes by evidence.
 
         Parameters
         ----------
         search : callable
-            Searches one index for the query: takes the index and which of its rows are withdrawn, or None.
+            Searches one index for the query: takes the index and which of its rows are withdrawn or state too little
+            quality, or None.
+        min_quality : int
+            Least quality that a hash may state, where that is more than the layer's; costs a byte a row.
 
         Returns
         -------
@@ -218,7 +259,10 @@ class Layer:
         for part in self.parts:
             if part.guided is None:
                 continue
-            for item in search(part.guided, part.gone):
+            hidden = part.hidden
+            if min_quality > self.min_quality:
+                hidden = _either(hidden, _plain_rows(part.columns, min_quality))
+            for item in search(part.guided, hidden):
                 (code,) = part.index.codes_at([item.position])
                 found.append((item, int(part.columns.entry_keys[item.position]), code.tobytes()))
         return found
@@ -289,7 +333,7 @@ class Layer:
             index: AnyIndex = LinearIndex.build(rows.codes, metric=self.algorithm.metric)
         else:
             index = build_index(rows.codes, metric=self.algorithm.metric, radius=self.radius, costs=self.costs)
-        return [*recent, _part(index, rows, self.base.guided is not None)]
+        return [*recent, _part(index, rows, self.base.guided is not None, self.min_quality)]
 
 
 def _joined(blocks: list[HashRows]) -> HashRows:
@@ -300,8 +344,26 @@ def _joined(blocks: list[HashRows]) -> HashRows:
     )
 
 
-def _part(index: AnyIndex, rows: HashRows, crops: bool) -> _Part:
-    return _Part(index, Columns.of(rows), _guided(rows.codes) if crops else None)
+def _part(index: AnyIndex, rows: HashRows, crops: bool, min_quality: int) -> _Part:
+    columns = Columns.of(rows)
+    return _Part(index, columns, _guided(rows.codes) if crops else None, plain=_plain_rows(columns, min_quality))
+
+
+def _either(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one | other
+
+
+def _plain_rows(columns: Columns, min_quality: int) -> NDArray[np.bool_] | None:
+    """Mark the rows that state less than a quality; None where none does. Unknown is -1."""
+    quality = columns.quality
+    if not min_quality or not len(quality):
+        return None
+    if quality.strides == (0,):  # one number for all rows
+        return np.ones(len(quality), np.bool_) if 0 <= quality[0] < min_quality else None
+    plain: NDArray[np.bool_] = (quality >= 0) & (quality < min_quality)
+    return plain if plain.any() else None
 
 
 def _guided(codes: NDArray[np.uint8]) -> GuidedIndex:

@@ -33,6 +33,8 @@ class Query:
         What crops and small rotations are searched with.
     keypoints : tuple of KeypointLook
         What keypoint records are searched with.
+    seen : bool
+        Whether the hashes are of pixels that were looked at, not given.
     failure : str or None
         Why the picture could not be read to its end.
     protection : Protection or None
@@ -42,6 +44,7 @@ class Query:
     hashes: tuple[ViewHash, ...] = ()
     smalls: tuple[SmallLook, ...] = ()
     keypoints: tuple[KeypointLook, ...] = ()
+    seen: bool = False
     failure: str | None = None
     protection: Protection | None = None
 
@@ -106,6 +109,7 @@ def read_pixels(
         hashes=digests + tuple(item for look in looks for item in look.hashes),
         smalls=tuple(item for look in looks for item in look.smalls),
         keypoints=tuple(look.keypoints for look in looks if look.keypoints is not None),
+        seen=True,
         failure=failure,
         protection=None if isolated is None else isolated.protection,
     )

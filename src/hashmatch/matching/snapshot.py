@@ -263,7 +263,8 @@ class ListSnapshot:
     @property
     def sizes(self) -> dict[str, int]:
         """Hashes that can be searched, by algorithm."""
-        sizes = {name: len(layer) for name, layer in self.layers.items() if len(layer)}
+        found = {name: len(layer) - layer.n_plain for name, layer in self.layers.items()}
+        sizes = {name: n for name, n in found.items() if n}
         if self.keypoints is not None and len(self.keypoints):
             sizes["keypoint"] = len(self.keypoints)
         return sizes
@@ -278,6 +279,7 @@ class ListSnapshot:
         left_out = {name: n for name, n in self.unsearched.items() if n}
         if self.keypoints is not None and self.keypoints.n_left_out:
             left_out["keypoint"] = self.keypoints.n_left_out
+        left_out |= {name: layer.n_plain for name, layer in self.layers.items() if layer.n_plain}
         for name, n in self.sizes.items():
             if name not in searched:
                 left_out[name] = left_out.get(name, 0) + n

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +17,7 @@ from hashmatch.keypoints.points import CODE_BITS, Keypoints
 from hashmatch.keypoints.record import Record, key_check
 from hashmatch.picture import Raster, iter_rasters
 from hashmatch.view import Margins, Shrink, View
+from hashmatch.views.patterned import is_patterned
 from hashmatch.views.shrinks import ShrinkKind, shrunk_views
 from hashmatch.views.small import Floats, small_luma
 from hashmatch.views.trims import Trim, find_trims
@@ -47,7 +48,7 @@ class SmallLook:
     size : (int, int)
         Height and width of what was looked at, px.
     quality : int
-        PDQ's quality of the view, 0 to 100.
+        Quality of the view where it is searched with, 0 to 100; see `hashmatch.hashers.pdq.PDQHasher`.
     """
 
     view: View
@@ -155,18 +156,18 @@ def record_look(data: bytes, key: bytes | None, view: View) -> KeypointLook | No
 
 def _look(raster: Raster, algorithms: tuple[str, ...], policy: MatchPolicy, *, keypoints: bool) -> Look:
     trims = find_trims(raster.pixels) if policy.trims else ()
-    hashes = list(hash_view(raster.pixels, raster.view, algorithms, turns=policy.turns))
+    hashes = _judged(hash_view(raster.pixels, raster.view, algorithms, turns=policy.turns, searching=True))
     starts = [(raster.pixels, raster.view, _pdq_quality(hashes))]
     for trim in trims:
         pixels, view = trim.crop(raster.pixels), replace(raster.view, trim=_margins(trim))
         # where the content lies is a guess: the reference's rounding noise is not worth its price here
-        trimmed = list(hash_view(pixels, view, algorithms, turns=policy.turns, exact=False))
+        trimmed = _judged(hash_view(pixels, view, algorithms, turns=policy.turns, exact=False))
         starts.append((pixels, view, _pdq_quality(trimmed)))
         hashes += trimmed
     if policy.shrinks and "pdq" in algorithms:
         for shrunk in shrunk_views(raster.pixels):
             view = replace(raster.view, shrink=_SHRINKS[shrunk.kind])
-            hashes.append(ViewHash(value=shrunk.value, quality=shrunk.quality, view=view))
+            hashes += _judged([ViewHash(value=shrunk.value, quality=shrunk.quality, view=view)])
     smalls = tuple(
         SmallLook(view=view, small=small_luma(pixels), size=(pixels.shape[0], pixels.shape[1]), quality=quality)
         for pixels, view, quality in starts[: 1 + _TRIMS_SEARCHED_FOR_CROPS]
@@ -174,6 +175,15 @@ def _look(raster: Raster, algorithms: tuple[str, ...], policy: MatchPolicy, *, k
     )
     found = _keypoints(raster, policy.keypoints.key) if keypoints and policy.keypoints is not None else None
     return Look(hashes=tuple(hashes), smalls=smalls, keypoints=found)
+
+
+def _judged(hashes: Iterable[ViewHash]) -> list[ViewHash]:
+    """Take the hashes of one view; of quality 0 where its PDQ is of a few signs, whose turns are too."""
+    found = list(hashes)
+    pdq = next((item.value for item in found if item.value.algorithm == "pdq"), None)
+    if pdq is not None and is_patterned(pdq.data):
+        return [replace(item, quality=0) for item in found]
+    return found
 
 
 def _keypoints(raster: Raster, key: bytes | None) -> KeypointLook:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from hashmatch.index.guided import GuidedIndex
 from hashmatch.kernels.guided import likely_keys
+from hashmatch.views.patterned import patterned
 from hashmatch.views.small import Floats
 from hashmatch.views.soft import Certainty, flat_bits, score
 
@@ -138,7 +139,8 @@ class Proposer:
         Returns
         -------
         Proposals
-            At most the 2,000 nearest pairs of a view and an entry are scored.
+            At most the 2,000 nearest pairs of a view and an entry are scored. Codes of flat and periodic pictures
+            (`hashmatch.views.patterned`) have ``min_rival`` at most.
 
         Notes
         -----
@@ -155,6 +157,9 @@ class Proposer:
         positions, views = positions[near], views[near]
         bits = flat_bits(np.ascontiguousarray(index.words[positions]).view(np.uint8))
         scores = score(odds[views], bits, model)
+        # a code of a few signs is a rival and never found: that all of its bits fit says no more than that a few do
+        fit = (scores > self.min_rival).nonzero()[0]
+        scores[fit[patterned(bits[fit])]] = self.min_rival
         order = np.lexsort((views, positions, -scores))
         order = order[scores[order] >= self.min_rival]
         _, first = np.unique(positions[order], return_index=True)

@@ -25,7 +25,7 @@ __all__ = ["SHRUNK_SIDE", "ShrinkKind", "Shrunk", "shrunk_views", "squashed", "t
 ShrinkKind = Literal["squash-512", "thumbnail-512"]
 
 SHRUNK_SIDE: Final = 512
-_HASHER: Final = PDQHasher()
+_HASHER: Final = PDQHasher(searching=True)
 
 
 class Shrunk(NamedTuple):
@@ -36,7 +36,7 @@ class Shrunk(NamedTuple):
     value : HashValue
         The hash.
     quality : int
-        Its quality, 0 to 100.
+        Its quality where it is searched with, 0 to 100; see `hashmatch.hashers.pdq.PDQHasher`.
     kind : str
         ``"squash-512"`` or ``"thumbnail-512"``.
     """

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from hashmatch.hashers.pdq import told_share
 from hashmatch.index.guided import GuidedIndex
 from hashmatch.views.corners import unseen_corner_share, unseen_corners
 from hashmatch.views.margin import Support, integrated
@@ -60,7 +61,7 @@ class TiltedSearch:
     min_evidence : float
         Least evidence reported, nats, inclusive; ``docs/budget.md`` says what it spends.
     min_quality : int
-        Least PDQ quality of the query turned back, 0 to 100, inclusive.
+        Least quality of the query turned back, 0 to 100, inclusive; see `hashmatch.hashers.pdq.PDQHasher`.
     proposer : Proposer
         How entries are proposed, by views at `hashmatch.views.rotations.ANGLES`; for those tried the angles round it
         are tried too, in steps of an eighth of a degree.
@@ -140,12 +141,14 @@ class TiltedSearch:
         """
         views = tilts(small, size) if len(index) else ()
         seen = sampled(small, size, views) if views else np.empty((0, 64, 64), np.float32)
-        good = (qualities(seen) >= self.min_quality).nonzero()[0]
+        seen_coefficients = coefficients(seen)
+        quality = np.minimum(qualities(seen), told_share(seen_coefficients))
+        good = (quality >= self.min_quality).nonzero()[0]
         views = tuple(views[place] for place in good)
         if not views:
             return (), Proposals.none()
         shares = np.stack([unseen_corner_share(size, view) for view in views])
-        odds = certainties(coefficients(seen[good]), shares, _GRID)
+        odds = certainties(seen_coefficients[good], shares, _GRID)
         return views, self.proposer.propose(odds, index, _GRID, withdrawn)
 
 
