@@ -24,6 +24,7 @@ AREAS = {
     "rotations": "rotations by a few degrees: recall, evidence between unrelated pictures",
     "views": "other producers' shrinks, how near unrelated pictures come",
     "strangers": "how near unrelated pictures come, for every algorithm",
+    "plain": "reports of plain and patterned entries by unlike pictures",
     "privacy": "what a simple inversion gets out of a keypoint record",
     "synthetic_ladder": "how photo-like the synthetic photos are",
     "planner_costs": "the costs that the index planner starts from",

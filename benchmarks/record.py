@@ -16,7 +16,19 @@ from benchmarks.runner import ROOT
 
 PLOTTED: Final = ("hashing", "lookup", "keypoints", "robustness")
 KEPT: Final = ("hashing", "lookup", "threads", "life", "policies", "endtoend")
-ALL: Final = (*KEPT, "keypoints", "robustness", "strangers", "crops", "trims", "views", "privacy", "drift", "isolation")
+ALL: Final = (
+    *KEPT,
+    "keypoints",
+    "robustness",
+    "strangers",
+    "plain",
+    "crops",
+    "trims",
+    "views",
+    "privacy",
+    "drift",
+    "isolation",
+)
 
 
 def command(area: str) -> list[str]:

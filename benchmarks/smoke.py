@@ -16,6 +16,7 @@ BENCHMARKS = (
     "robustness",
     "keypoints",
     "strangers",
+    "plain",
     "synthetic_ladder",
     "planner_costs",
     "trims",

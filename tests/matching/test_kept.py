@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
 def entry(number: int, *algorithms: str) -> Entry:
     """Make the entry of a number."""
     return Entry.of(
-        f"e{number}", hashes=[made_up(number, name) for name in algorithms or ("pdq",)], quality=number % 101
+        f"e{number}", hashes=[made_up(number, name) for name in algorithms or ("pdq",)], quality=50 + number % 51
     )
 
 

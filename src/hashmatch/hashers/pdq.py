@@ -143,8 +143,8 @@ class PDQHasher:
             return dict.fromkeys(turns, (HashValue("pdq", bytes(32)), 0))
         judge = _Judge(pixels)
         if size == (SIDE, SIDE):
-            quality = self._judged(judge.quality(), judge.coefficients())
-            return {turn: (judge.value(turn), quality) for turn in turns}
+            judged = self._judged(judge.quality(), judge.coefficients())
+            return {turn: (judge.value(turn), judged) for turn in turns}
         noise = _noise_factor(*size)
         averages = _averages(pixels, mirrored=every_turn)
         coefficients = dict(zip(averages, kernels.transform(np.stack([*averages.values()]), _BY_CELL), strict=True))
@@ -162,8 +162,8 @@ class PDQHasher:
         for number, turn in enumerate(turns[1:], start=1):
             if doubt and not is_clear[number]:
                 found[number] = judge.value(turn)
-        quality = self._judged(quality or 0, own[0])
-        return {turn: (value, quality) for turn, value in zip(turns, found, strict=True)}
+        judged = self._judged(quality or 0, own[0])
+        return {turn: (value, judged) for turn, value in zip(turns, found, strict=True)}
 
     def _judged(self, quality: int, coefficients: _Values) -> int:
         return min(quality, int(told_share(coefficients))) if self._searching else quality

@@ -234,7 +234,10 @@ class Layer:
             if part.hidden is not None:
                 live = ~part.hidden[positions]
                 rows, positions, distances = rows[live], positions[live], distances[live]
-            told = np.zeros(len(rows), np.bool_) if tell is None else tell(part.index.codes_at(positions))
+            told = np.zeros(len(rows), np.bool_)
+            if tell is not None:
+                distinct, which = np.unique(positions, return_inverse=True)
+                told = tell(part.index.codes_at(distinct))[which]
             keys = part.columns.entry_keys[positions]
             found += zip(rows.tolist(), keys.tolist(), distances.tolist(), told.tolist(), strict=True)
         return found

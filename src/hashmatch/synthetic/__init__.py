@@ -1,8 +1,8 @@
 """Synthetic pictures and the ladder of edits: what the demo, the tests and the benchmarks are made of.
 
 No real picture is needed to test a matcher. `picture` makes seeded pictures of many kinds, `same_template` and `burst`
-make hard negatives, `edits` holds named edits, and `LADDER` is every edit at several strengths. Stands above
-`hashmatch.picture` and imports SciPy, so ``import hashmatch`` does not load it.
+make hard negatives, `pattern` makes patterned, plain and faint ones, `edits` holds named edits, and `LADDER` is every
+edit at several strengths. Stands above `hashmatch.picture` and imports SciPy, so ``import hashmatch`` does not load it.
 
 Examples
 --------
@@ -16,16 +16,20 @@ Examples
 
 from hashmatch.synthetic import edits
 from hashmatch.synthetic.ladder import LADDER, Edit, edit_named
+from hashmatch.synthetic.patterns import PATTERN_KINDS, PLAIN_KINDS, pattern
 from hashmatch.synthetic.variants import KINDS, TEMPLATE_KINDS, burst, picture, same_template
 
 __all__ = [
     "KINDS",
     "LADDER",
+    "PATTERN_KINDS",
+    "PLAIN_KINDS",
     "TEMPLATE_KINDS",
     "Edit",
     "burst",
     "edit_named",
     "edits",
+    "pattern",
     "picture",
     "same_template",
 ]

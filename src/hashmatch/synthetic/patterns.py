@@ -203,7 +203,7 @@ def _wall(draw: Draw, size: tuple[int, int]) -> Floats:
 
 def _flag(draw: Draw, size: tuple[int, int]) -> Floats:
     bands = draw.whole(2, 5)
-    image = np.empty((*size, 3))
+    image = np.zeros((*size, 3))
     down = draw.yes(0.5)
     for band in range(bands):
         edges = (band / bands, 0.0, (band + 1) / bands, 1.0)
