@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-ALL_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "HEIF")
+ALL_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "HEIF", "ICO", "PPM", "TGA")
 
 
 def noise(*shape: int, seed: int = 0, dtype: Any = np.uint8) -> np.ndarray:
@@ -115,4 +115,10 @@ def small_files() -> dict[str, bytes]:
         "tiff-lzw": save(rgb, "TIFF", compression="tiff_lzw"),
         "tiff-pages": animation("TIFF")[0],
         "avif": save(rgb, "AVIF", speed=10),
+        "ico": save(rgba, "ICO", sizes=[(17, 13)]),
+        "ico-bmp": save(rgb, "ICO", sizes=[(17, 13)], bitmap_format="bmp"),
+        "ppm": save(rgb, "PPM"),
+        "pgm-16": save(noise(13, 17, dtype=np.uint16), "PPM"),
+        "tga": save(rgb, "TGA"),
+        "tga-rle": save(rgba, "TGA", compression="tga_rle"),
     }

@@ -43,11 +43,12 @@ def bad_sources(folder: Path) -> dict[str, tuple[object, str]]:
         "text": (text, "not-an-image"),
         "truncated": (encode(PHOTO, "JPEG")[:3000], "truncated"),
         "bomb": (png_header(60_000, 60_000), "too-many-pixels"),
-        "bitmap": (encode(PHOTO, "BMP"), "format-not-allowed"),
+        "tagged": (encode(PHOTO, "TIFF"), "format-not-allowed"),
+        "unread": (b"8BPS\0\1" + bytes(99), "format-not-read"),
     }
 
 
-KINDS = ["directory", "missing", "empty", "text", "truncated", "bomb", "bitmap"]
+KINDS = ["directory", "missing", "empty", "text", "truncated", "bomb", "tagged", "unread"]
 
 
 @pytest.fixture
@@ -156,10 +157,10 @@ def test_a_bad_file_in_a_scan_loses_nothing_else(tmp_path: Path, listed: Path) -
     )
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout.splitlines()[-1])["summary"]
-    assert summary["outcomes"]["match"] == 1
+    assert summary["outcomes"]["match"] == 2, "the TIFF is decoded in a worker"
     assert summary["reasons"] == {
         "empty": 1,
-        "format-not-allowed": 1,
+        "format-not-read": 1,
         "not-an-image": 1,
         "too-many-pixels": 1,
         "truncated": 1,

@@ -12,7 +12,6 @@ The tree (the built-in parents stand in brackets)::
       IndexFormatError (ValueError)             index file of wrong magic, version, length or checksum
       PolicyError (ValueError)                  a policy that contradicts itself or cannot be carried out
       IsolationError (RuntimeError)             no worker process, or one that is too weakly protected; ``reason``
-      MissingExtraError (ImportError)           names the extra to install
 
 No message ever holds a hash, pixel data or the name of an image file.
 """
@@ -30,7 +29,6 @@ __all__ = [
     "ImageTooLargeError",
     "IndexFormatError",
     "IsolationError",
-    "MissingExtraError",
     "PolicyError",
     "ReferenceListError",
     "UnreadableImageError",
@@ -106,23 +104,3 @@ class IsolationError(HashmatchError, RuntimeError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(type(self), reason=self.reason), self.args
-
-
-class MissingExtraError(HashmatchError, ImportError):
-    """An optional dependency is not installed.
-
-    Parameters
-    ----------
-    package : str
-        Name of the missing package.
-    extra : str
-        Extra of hashmatch that installs it.
-    """
-
-    def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"{package} is not installed; run: pip install 'hashmatch[{extra}]'", name=package)
-        self.package = package
-        self.extra = extra
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.package, self.extra)

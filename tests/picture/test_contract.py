@@ -534,10 +534,14 @@ def test_every_way_in_gives_the_same_pixels(name: str, tmp_path: Path) -> None:
         path,
         str(path),
         io.BytesIO(data),
-        Image.open(io.BytesIO(data)),
     ]
-    if name not in ("png 2 bit with key", "png 4 bit with key"):  # see the page: loading forgets the depth of the key
-        ways.append(loaded)
+    if name not in ("ico-bmp", "pgm-16"):  # see the page: Pillow reads these in a way of its own
+        ways.append(Image.open(io.BytesIO(data)))
+        if name not in (
+            "png 2 bit with key",
+            "png 4 bit with key",
+        ):  # see the page: loading forgets the depth of the key
+            ways.append(loaded)
     for way in ways:
         got = rasters(way)
         assert [raster.view for raster in got] == [raster.view for raster in expected]

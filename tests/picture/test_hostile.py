@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import GifImagePlugin, Image, ImageFile
 
-from hashmatch.errors import ImageError, ImageTooLargeError, MissingExtraError, UnreadableImageError
+from hashmatch.errors import ImageError, ImageTooLargeError, UnreadableImageError
 from hashmatch.picture import DecodePolicy, decode, iter_rasters, open_picture
 from picture_makers import ALL_FORMATS, animation, chunk, noise, png_of, save, small_files, smooth
 
@@ -25,7 +25,7 @@ FILES = small_files()
 FORMATS = tuple(name for name in ALL_FORMATS if name != "HEIF")
 SMALL = DecodePolicy(formats=FORMATS, frames="all", max_pixels=20_000, max_frames=6, max_total_pixels=100_000)
 REASONS = {
-    "fine", "empty", "not-an-image", "format-not-allowed", "truncated", "corrupt", "no-rule",
+    "fine", "empty", "not-an-image", "format-not-allowed", "format-not-read", "truncated", "corrupt", "no-rule",
     "too-many-pixels", "too-long-side", "too-many-frames", "too-many-total-pixels", "out-of-memory",
 }  # fmt: skip
 
@@ -262,8 +262,9 @@ def test_heif_without_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     meta = b"\0\0\0\x30meta\0\0\0\0" + b"\0\0\0\x24iprp" + b"\0\0\0\x1cipco" + ispe
     data = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + meta
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    with pytest.raises(MissingExtraError, match=r"hashmatch\[heif\]"):
+    with pytest.raises(UnreadableImageError, match=r"hashmatch\[heif\]") as caught:
         open_picture(data, DecodePolicy(formats=("HEIF",)))
+    assert caught.value.reason == "format-not-read"
     with pytest.raises(UnreadableImageError) as caught:
         open_picture(data)
     assert caught.value.reason == "format-not-allowed"

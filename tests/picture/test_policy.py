@@ -12,9 +12,11 @@ from hashmatch.picture.policy import check_size
 
 
 def test_defaults() -> None:
-    """Four formats and the first frame; the pixel limit stays below the size at which Pillow warns by itself."""
+    """The formats that take no codec of their own, in a worker all of them; the first frame; below Pillow's warning."""
     policy = DecodePolicy()
-    assert policy.formats == ("JPEG", "PNG", "GIF", "WEBP")
+    assert policy.allowed == ("JPEG", "PNG", "GIF", "WEBP", "BMP", "ICO", "PPM", "TGA")
+    assert policy.in_worker().allowed == KNOWN_FORMATS
+    assert DecodePolicy(formats=("PNG",)).in_worker().allowed == ("PNG",)
     assert policy.frames == "first"
     assert policy.max_pixels < 89_478_485
 

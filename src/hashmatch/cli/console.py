@@ -144,7 +144,10 @@ def exit_for(summary: ScanSummary, *, folders: bool = False) -> Exit:
 def outcome_text(report: MatchReport) -> Text:
     """Outcome in its colour, with the reason if there is one."""
     text = Text(report.outcome.value, style=_STYLES[report.outcome])
-    return text if report.reason is None else text.append(f" ({report.reason})", style="dim")
+    if report.reason is None:
+        return text
+    named = "" if report.format is None else f": {report.format}"
+    return text.append(f" ({report.reason}{named})", style="dim")
 
 
 def labels_from(pairs: Iterable[str]) -> dict[str, str]:

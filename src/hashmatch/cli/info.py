@@ -57,7 +57,11 @@ def gathered() -> dict[str, Any]:
         "packages": {name: _version_of(name) for name in _PACKAGES},
         "codecs": codec_versions(),
         "kernels": {name: "compiled" if built else "NumPy" for name, built in compiled().items()},
-        "decode": {"contract": policy.contract, "formats": list(policy.formats)},
+        "decode": {
+            "contract": policy.contract,
+            "formats": list(policy.allowed),
+            "in_worker": list(policy.in_worker().allowed),
+        },
         "protection": protection,
     }
 
@@ -84,6 +88,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
         f"packages: {packages}",
         f"codecs: {codecs}",
         f"kernels: {kernels}",
-        f"pixel contract {decode['contract']}; formats allowed by default: {', '.join(decode['formats'])}",
+        f"pixel contract {decode['contract']}; formats allowed by default: {', '.join(decode['formats'])}"
+        f"; in a worker process also: {', '.join(sorted({*decode['in_worker']} - {*decode['formats']}))}",
         f"protection of a worker process: {held}" + (f"; not: {missing}" if missing else ""),
     ]

@@ -62,6 +62,7 @@ def answer(snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPolicy)
         matches=tuple(matches),
         n_matches=len(hits) - n_gone,
         reason=reason,
+        format=query.format,
         lists=lists,
         quality=max(qualities, default=None),
         policy=policy.name,

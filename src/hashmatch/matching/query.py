@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from hashmatch.errors import ImageError, MissingExtraError
+from hashmatch.errors import ImageError
 from hashmatch.hashes import ViewHash
 from hashmatch.jail import Protection
 
@@ -37,6 +37,8 @@ class Query:
         Whether the hashes are of pixels that were looked at, not given.
     failure : str or None
         Why the picture could not be read to its end.
+    format : str or None
+        Name of its file format where it could not, if the bytes tell.
     protection : Protection or None
         What held the worker process that looked at the picture; None where no other process did.
     """
@@ -46,6 +48,7 @@ class Query:
     keypoints: tuple[KeypointLook, ...] = ()
     seen: bool = False
     failure: str | None = None
+    format: str | None = None
     protection: Protection | None = None
 
     def searched(self, policy: MatchPolicy) -> set[str]:
@@ -97,8 +100,6 @@ def read_pixels(
             looks.append(look)  # noqa: PERF402 - what came before an error must stay
     except ImageError as error:
         failure = error.reason  # frames before the broken one are searched all the same
-    except MissingExtraError:
-        failure = "no-codec"
     except MemoryError:
         failure = "out-of-memory"
     except Exception:
@@ -111,8 +112,15 @@ def read_pixels(
         keypoints=tuple(look.keypoints for look in looks if look.keypoints is not None),
         seen=True,
         failure=failure,
+        format=_format_of(source) if failure is not None else None,
         protection=None if isolated is None else isolated.protection,
     )
+
+
+def _format_of(source: ImageSource) -> str | None:
+    from hashmatch.picture import format_of
+
+    return format_of(source) if isinstance(source, bytes) else None
 
 
 def _looks(
@@ -121,7 +129,7 @@ def _looks(
     if reader is not None and isinstance(source, bytes):
         from hashmatch.picture import check_header
 
-        check_header(source, policy.decode)  # what the first bytes give away needs no worker
+        check_header(source, reader.decode)  # what the first bytes give away needs no worker
         return reader.iter_looks(source, names, keypoints=keypoints)
     from hashmatch.views.looks import iter_looks
     from hashmatch.workers.policies import only_decoding

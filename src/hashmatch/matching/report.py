@@ -226,6 +226,8 @@ class MatchReport:
     reason : str or None
         For undecidable and unreadable: a stable word such as ``"too-plain"`` or ``"truncated"``. Beside a match it
         says what kept the picture from being compared in full.
+    format : str or None
+        Beside a reason: the file format of the picture, if its bytes tell one, read here or not: ``"JXL"``, ``"BMP"``.
     lists : tuple of ComparedList
         What was compared.
     quality : int or None
@@ -251,6 +253,7 @@ class MatchReport:
     software: str
     decode: str
     protection: Protection | None = None
+    format: str | None = None
 
     @property
     def partial(self) -> bool:
@@ -261,11 +264,22 @@ class MatchReport:
         whole = any(ALGORITHMS[match.algorithm].metric is Metric.EXACT for match in self.matches)
         return self.outcome is Outcome.MATCH and self.reason is not None and not whole
 
+    @property
+    def advice(self) -> str | None:
+        """What to do about a picture whose format is switched off or not read; None in all other cases."""
+        if self.reason == "format-not-allowed":
+            return f"allow it: a DecodePolicy with {self.format} among its formats, --formats on the command line"
+        if self.reason != "format-not-read":
+            return None
+        return "pip install 'hashmatch[heif]'" if self.format == "HEIF" else "convert it, or look at it by other means"
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form; holds no hash, no pixel and no file name."""
         return {
             "outcome": self.outcome.value,
             "reason": self.reason,
+            "format": self.format,
+            "advice": self.advice,
             "matches": [match.to_dict() for match in self.matches],
             "n_matches": self.n_matches,
             "lists": [compared.to_dict() for compared in self.lists],

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from hashmatch.picture.header import check_header
+from hashmatch.picture.header import check_header, format_of
 from hashmatch.picture.pixels import Raster, planes_of_array, rasters_of
-from hashmatch.picture.policy import KNOWN_FORMATS, DecodePolicy, check_size
+from hashmatch.picture.policy import KNOWN_FORMATS, USUAL_FORMATS, DecodePolicy, check_size
 from hashmatch.picture.source import ImageSource, read_source
 
 if TYPE_CHECKING:
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KNOWN_FORMATS",
+    "USUAL_FORMATS",
     "DecodePolicy",
     "ImageSource",
     "Picture",
     "Raster",
     "check_header",
+    "format_of",
     "iter_rasters",
     "open_picture",
     "read_source",
@@ -102,12 +104,10 @@ def open_picture(source: ImageSource, policy: DecodePolicy | None = None) -> Pic
     Raises
     ------
     UnreadableImageError
-        With reason ``empty``, ``not-an-image``, ``format-not-allowed``, ``truncated``, ``corrupt`` or one of those
-        of `read_source`.
+        With reason ``empty``, ``not-an-image``, ``format-not-read``, ``format-not-allowed``, ``truncated``, ``corrupt``
+        or one of those of `read_source`.
     ImageTooLargeError
         With reason ``too-many-bytes``, ``too-many-pixels``, ``too-long-side`` or ``out-of-memory``.
-    MissingExtraError
-        If the file is HEIF, the policy allows it and pillow-heif is not installed.
     TypeError, ValueError
         If the source is nothing of the above, or an array with other samples than 0 to 255.
 

@@ -5,15 +5,18 @@ A file says how large it is in several places, and a hostile one says different 
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["brand_of_av1", "count_samples", "iter_boxes", "largest_size"]
+__all__ = ["brand_of_av1", "count_samples", "has_other_coding", "iter_boxes", "largest_size"]
 
 _MAX_BOXES: Final = 4096  # of one level; real files have dozens
 _DERIVED: Final = (b"grid", b"iovl")
 _TRACKS: Final = 16
+_CODINGS: Final = re.compile(rb"av01|hvc1|hev1|avc1|avc3|j2k1|vvc1|vvi1|evc1|unci")
+_DESCRIPTION: Final = 2**20
 
 Size = tuple[int, int]
 
@@ -48,6 +51,16 @@ def iter_boxes(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int
             return
         yield kind, start, stop
         at = stop
+
+
+def has_other_coding(data: bytes) -> bool:
+    """Tell whether what lies in the boxes is coded neither as AV1 nor as HEVC, by the first coding that is named."""
+    for kind, start, end in iter_boxes(data, 0, len(data)):
+        if kind in (b"meta", b"moov"):
+            found = _CODINGS.search(data, start, min(end, start + _DESCRIPTION))
+            if found is not None:
+                return found[0] not in (b"av01", b"hvc1", b"hev1")
+    return False
 
 
 def largest_size(data: bytes) -> Size | None:

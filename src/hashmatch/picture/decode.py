@@ -15,6 +15,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from importlib import import_module
 from itertools import count
 from types import MappingProxyType
@@ -24,9 +25,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from hashmatch.errors import ImageError, ImageTooLargeError, MissingExtraError, UnreadableImageError
+from hashmatch.errors import ImageError, ImageTooLargeError, UnreadableImageError
+from hashmatch.picture.foreign import camera_format
 from hashmatch.picture.frames import count_frames, spread_frames
-from hashmatch.picture.header import check_header, unreadable
+from hashmatch.picture.header import check_header, not_read, unreadable
 from hashmatch.picture.modes import planes_of_image
 from hashmatch.picture.pixels import Planes, Raster, rasters_of
 from hashmatch.picture.policy import DecodePolicy, check_size
@@ -51,6 +53,9 @@ _PLUGINS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "BMP": ("BmpImagePlugin", "BmpImageFile"),
         "TIFF": ("TiffImagePlugin", "TiffImageFile"),
         "AVIF": ("AvifImagePlugin", "AvifImageFile"),
+        "ICO": ("hashmatch.picture.plugins", "IconFile"),
+        "PPM": ("hashmatch.picture.plugins", "NetpbmFile"),
+        "TGA": ("hashmatch.picture.plugins", "TgaFile"),
     }
 )
 _PILLOW_MODULES: Final = re.compile(r"_?(PIL|pillow_heif)\b")
@@ -79,7 +84,17 @@ def decode_bytes(data: bytes, policy: DecodePolicy) -> Iterator[Raster]:
     container = check_header(data, policy)
     if container == "AVIF":
         data = branded(data)
+    camera = camera_format(data) if container == "TIFF" else None
+    if camera is None:
+        yield from _decoded(data, container, policy)
+        return
+    # a camera's raw picture begins with a thumbnail of it, which is a part: a match in it counts, its absence does not
+    with suppress(UnreadableImageError):
+        yield from _decoded(data, container, replace(policy, frames="first", salvage=False))
+    raise not_read(camera)
 
+
+def _decoded(data: bytes, container: str, policy: DecodePolicy) -> Iterator[Raster]:
     def cut() -> bool:
         return is_cut_short(container, data)
 
@@ -232,11 +247,11 @@ def _plugin(container: str) -> Callable[[io.BytesIO], Image.Image]:
         except ImportError as error:
             if error.name != "pillow_heif":
                 raise  # installed but broken: say so
-            raise MissingExtraError("pillow-heif", "heif") from None
+            raise not_read(container) from None
         plugin: Callable[[io.BytesIO], Image.Image] = HeifImageFile
         return plugin
     home, name = _PLUGINS[container]
-    module = import_module(f"PIL.{home}")
+    module = import_module(home if "." in home else f"PIL.{home}")
     if not getattr(module, "SUPPORTED", True):
         raise UnreadableImageError(
             f"this build of Pillow has no {container} codec; install Pillow's own wheel", reason="no-codec"

@@ -44,7 +44,7 @@ def count_frames(container: str, data: bytes, most: int) -> int | None:
     """
     walk = _WALKS.get(container)
     if walk is None:
-        return 1 if container in ("JPEG", "BMP") else None
+        return 1 if container in ("JPEG", "BMP", "PPM", "TGA") else None
     found = 0
     try:
         for _ in walk(data, most):

@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 from hashmatch.errors import UnreadableImageError
+from hashmatch.picture.foreign import camera_format, foreign_format
 from hashmatch.picture.policy import DecodePolicy, check_size
 from hashmatch.picture.sniff import gif_extent, is_cut_short, sniff
 
-__all__ = ["check_header", "unreadable"]
+__all__ = ["check_header", "format_of", "not_read", "unreadable"]
+
+
+def format_of(data: bytes) -> str | None:
+    """Name the format of a file, whether it can be read or not.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+
+    Returns
+    -------
+    str or None
+        A name of `hashmatch.picture.KNOWN_FORMATS` or of `hashmatch.picture.foreign.FOREIGN_FORMATS`; None for what is
+        no picture.
+    """
+    header = sniff(data)
+    if header is None:
+        return foreign_format(data)
+    return (camera_format(data) if header.container == "TIFF" else None) or header.container
 
 
 def check_header(data: bytes, policy: DecodePolicy) -> str:
@@ -27,7 +48,9 @@ def check_header(data: bytes, policy: DecodePolicy) -> str:
     Raises
     ------
     UnreadableImageError
-        With reason ``empty``, ``not-an-image``, ``format-not-allowed``, ``truncated`` or ``corrupt``.
+        With reason ``empty``, ``not-an-image``, ``format-not-read``, ``format-not-allowed``, ``truncated`` or
+        ``corrupt``. A camera's raw picture is ``format-not-read``; with ``salvage`` the thumbnail that it begins with
+        is decoded first.
     ImageTooLargeError
         With reason ``too-many-pixels`` or ``too-long-side``.
     """
@@ -37,10 +60,17 @@ def check_header(data: bytes, policy: DecodePolicy) -> str:
         )
     header = sniff(data)
     if header is None:
+        foreign = foreign_format(data)
+        if foreign is not None:
+            raise not_read(foreign)
         raise UnreadableImageError(
             "the bytes are not a picture in any format hashmatch knows, whatever the name says", reason="not-an-image"
         )
-    if header.container not in policy.formats:
+    if header.container == "TIFF":
+        camera = camera_format(data)
+        if camera is not None and not (policy.salvage and "TIFF" in policy.allowed):
+            raise not_read(camera)
+    if header.container not in policy.allowed:
         raise UnreadableImageError(
             f"{header.container} is not allowed; a DecodePolicy with {header.container!r} among its formats allows it",
             reason="format-not-allowed",
@@ -52,6 +82,14 @@ def check_header(data: bytes, policy: DecodePolicy) -> str:
         size = gif_extent(data, policy.max_frames + 1) or size
     check_size(*size, policy)
     return header.container
+
+
+def not_read(name: str) -> UnreadableImageError:
+    """Make the error for a picture in a format that cannot be decoded here."""
+    advice = "run: pip install 'hashmatch[heif]'" if name == "HEIF" else "convert it to PNG and look again"
+    return UnreadableImageError(
+        f"the file is a picture in the format {name}, which is not read here; {advice}", reason="format-not-read"
+    )
 
 
 def unreadable(truncated: bool) -> UnreadableImageError:

@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
-from hashmatch.errors import ImageError, MissingExtraError
+from hashmatch.errors import ImageError
 from hashmatch.picture import DecodePolicy, iter_rasters
 
 __all__ = ["needs_threads", "ready_codecs", "tiny_files"]
@@ -51,17 +51,17 @@ def ready_codecs(policy: DecodePolicy) -> None:
     for name in _TEXTS:
         codecs.lookup(name)
     Image.new("LAB", _SIZE).convert("RGB")  # builds its colour transform
-    if "AVIF" in policy.formats:
+    if "AVIF" in policy.allowed:
         from PIL import AvifImagePlugin
 
         AvifImagePlugin.DEFAULT_MAX_THREADS = 1
-    if "HEIF" in policy.formats:
+    if "HEIF" in policy.allowed:
         with suppress(ImportError):
             setattr(import_module("pillow_heif.options"), "DECODE_THREADS", 1)  # noqa: B010
     every = replace(policy, frames="all")
-    for data in tiny_files(policy.formats):
+    for data in tiny_files(policy.allowed):
         for part in (data, data[: 3 * len(data) // 4]):
-            with suppress(ImageError, MissingExtraError):
+            with suppress(ImageError):
                 for _ in iter_rasters(part, every):
                     pass
 
@@ -85,6 +85,8 @@ def tiny_files(formats: tuple[str, ...]) -> Iterator[bytes]:
     deep = Image.fromarray(ramp.astype(np.uint16) * 257)
     indexed = colour.quantize(16)
     more: dict[str, Any] = {**_EVERY_FRAME, "append_images": [colour.rotate(180)]}
+    ramp_image = Image.fromarray(ramp)
+    pair: dict[str, Any] = {"sizes": [_SIZE, (8, 6)]}
     exif = Image.Exif()
     exif[_ORIENTATION] = 6
     turned = {"exif": exif.tobytes()}
@@ -108,6 +110,9 @@ def tiny_files(formats: tuple[str, ...]) -> Iterator[bytes]:
         ],
         "AVIF": [(colour, {"speed": 10}), (clear, {"speed": 10}), (colour, {"speed": 10, **more})],
         "HEIF": [(colour, {})],
+        "ICO": [(clear, {"sizes": [_SIZE]}), (colour, {"sizes": [_SIZE], "bitmap_format": "bmp"}), (colour, pair)],
+        "PPM": [(colour, {}), (ramp_image.convert("1"), {}), (deep, {})],
+        "TGA": [(colour, {}), (clear, {"compression": "tga_rle"}), (indexed, {})],
     }
     for name in formats:
         for image, options in kinds[name]:
@@ -118,3 +123,6 @@ def tiny_files(formats: tuple[str, ...]) -> Iterator[bytes]:
                 else:
                     image.save(stream, name, **options)
                 yield stream.getvalue()
+    if "PPM" in formats:  # what Pillow does not write
+        yield b"P2 3 2 255 " + b"9 8 7 " * 2
+        yield b"PF\n3 2\n-1.0\n" + bytes(72)

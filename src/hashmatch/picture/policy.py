@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from hashmatch.errors import ImageTooLargeError, PolicyError
 
-__all__ = ["CONTRACT_VERSION", "KNOWN_FORMATS", "DecodePolicy", "check_size"]
+__all__ = ["CONTRACT_VERSION", "KNOWN_FORMATS", "USUAL_FORMATS", "DecodePolicy", "check_size"]
 
 CONTRACT_VERSION: Final = 1
 """Version of the pixel contract, ``docs/pixel-contract.md``: grows when the same file gives other pixels."""
 
-KNOWN_FORMATS: Final = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "HEIF")
-"""Every format a policy can allow; the first four are allowed by default."""
+USUAL_FORMATS: Final = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "ICO", "PPM", "TGA")
+"""What ``formats="default"`` allows in this process: the web's formats, and those that take no codec of their own."""
+
+KNOWN_FORMATS: Final = (*USUAL_FORMATS, "TIFF", "AVIF", "HEIF")
+"""Every format a policy can allow; ``formats="default"`` allows them all in restricted worker processes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +25,11 @@ class DecodePolicy:
 
     Parameters
     ----------
-    formats : tuple of str
+    formats : tuple of str or "default"
         Allowed formats, names of `KNOWN_FORMATS` (lower case is accepted). A file's format is told from its bytes,
-        never from its name. ``"HEIF"`` needs the extra ``hashmatch[heif]``.
+        never from its name. ``"default"`` is `USUAL_FORMATS` in this process, and all of `KNOWN_FORMATS` where a worker
+        process decodes, since TIFF, AVIF and HEIF bring large codecs of their own. ``"HEIF"`` needs the extra
+        ``hashmatch[heif]``; without it such files are ``format-not-read``.
     max_bytes : int
         Largest file, bytes; never more than this plus one byte is read.
     max_pixels : int
@@ -64,7 +69,7 @@ class DecodePolicy:
     ('JPEG', 'PNG')
     """
 
-    formats: tuple[str, ...] = ("JPEG", "PNG", "GIF", "WEBP")
+    formats: tuple[str, ...] | Literal["default"] = "default"
     max_bytes: int = 128 * 2**20
     max_pixels: int = 89_000_000
     max_side: int = 65_535
@@ -76,12 +81,8 @@ class DecodePolicy:
     reduced: bool = False
 
     def __post_init__(self) -> None:
-        if isinstance(self.formats, str) or not all(isinstance(name, str) for name in self.formats):
-            raise PolicyError('formats is a tuple of names: write ("JPEG",), not "JPEG"')
-        formats = tuple(dict.fromkeys(name.upper() for name in self.formats))
-        if not formats or not set(formats) <= set(KNOWN_FORMATS):
-            raise PolicyError(f"formats must be one or more of {', '.join(KNOWN_FORMATS)}")
-        object.__setattr__(self, "formats", formats)
+        if self.formats != "default":
+            object.__setattr__(self, "formats", _checked_formats(self.formats))
         for name in ("max_bytes", "max_pixels", "max_side", "max_frames", "max_total_pixels", "n_spread"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -92,9 +93,27 @@ class DecodePolicy:
             raise PolicyError("salvage and reduced must be True or False")
 
     @property
+    def allowed(self) -> tuple[str, ...]:
+        """Formats that are decoded in this process."""
+        return USUAL_FORMATS if self.formats == "default" else self.formats
+
+    def in_worker(self) -> DecodePolicy:
+        """Give the policy as a restricted worker process has it: default formats are all formats there."""
+        return replace(self, formats=KNOWN_FORMATS) if self.formats == "default" else self
+
+    @property
     def contract(self) -> str:
         """Version of the pixel contract, and what this policy changes in it."""
         return f"{CONTRACT_VERSION}+reduced" if self.reduced else str(CONTRACT_VERSION)
+
+
+def _checked_formats(formats: tuple[str, ...]) -> tuple[str, ...]:
+    if isinstance(formats, str) or not all(isinstance(name, str) for name in formats):
+        raise PolicyError('formats is a tuple of names or "default": write ("JPEG",), not "JPEG"')
+    names = tuple(dict.fromkeys(name.upper() for name in formats))
+    if not names or not set(names) <= set(KNOWN_FORMATS):
+        raise PolicyError(f"formats must be one or more of {', '.join(KNOWN_FORMATS)}")
+    return names
 
 
 def check_size(width: int, height: int, policy: DecodePolicy) -> None:

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
-from hashmatch.picture.boxes import brand_of_av1, iter_boxes, largest_size
+from hashmatch.picture.boxes import brand_of_av1, has_other_coding, iter_boxes, largest_size
+from hashmatch.picture.loose import icon_entries, is_icon, is_tga, netpbm_header, tga_size
 
 __all__ = ["Header", "branded", "gif_extent", "gif_frames", "is_cut_short", "sniff"]
 
 _MAX_STEPS: Final = 4096  # segments, chunks or boxes before the pixels; real files have dozens
 _MAX_SUB_BLOCKS: Final = 65_536  # 16 MiB of GIF extensions or pixels passed over
+_JPEG_LS: Final = b"\xf7"
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _AVIF_BRANDS: Final = frozenset({b"avif", b"avis", b"avio", b"MA1A", b"MA1B"})
 _HEIF_BRANDS: Final = frozenset(
@@ -79,7 +81,7 @@ def sniff(data: bytes) -> Header | None:
 
 def _container(data: bytes) -> str | None:
     if data.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
+        return None if data[3:4] == _JPEG_LS else "JPEG"
     if data.startswith(_PNG):
         return "PNG"
     if data.startswith((b"GIF87a", b"GIF89a")):
@@ -92,7 +94,11 @@ def _container(data: bytes) -> str | None:
         return "TIFF"
     if data[4:8] == b"ftyp":
         return _boxed(data)
-    return None
+    if is_icon(data):
+        return "ICO"
+    if netpbm_header(data) is not None:
+        return "PPM"
+    return "TGA" if is_tga(data) else None
 
 
 def _boxed(data: bytes) -> str | None:
@@ -102,7 +108,7 @@ def _boxed(data: bytes) -> str | None:
         return "AVIF"
     if brands & _HEIF_BRANDS:
         return "HEIF"
-    if brands & _EITHER_BRANDS:
+    if brands & _EITHER_BRANDS and not has_other_coding(data):
         return "AVIF" if brand_of_av1(data) else "HEIF"
     return None
 
@@ -281,6 +287,16 @@ def _tiff_sides(data: bytes, order: str, big: bool, at: int) -> dict[int, int]:
     return found
 
 
+def _icon_size(data: bytes) -> Size | None:
+    """Size of the largest picture inside."""
+    return next(((icon.width, icon.height) for icon in icon_entries(data)), None)
+
+
+def _netpbm_size(data: bytes) -> Size | None:
+    header = netpbm_header(data)
+    return None if header is None else header.size
+
+
 _SIZES: Final[Mapping[str, Callable[[bytes], Size | None]]] = MappingProxyType(
     {
         "JPEG": _jpeg_size,
@@ -291,6 +307,9 @@ _SIZES: Final[Mapping[str, Callable[[bytes], Size | None]]] = MappingProxyType(
         "TIFF": _tiff_size,
         "AVIF": largest_size,
         "HEIF": largest_size,
+        "ICO": _icon_size,
+        "PPM": _netpbm_size,
+        "TGA": tga_size,
     }
 )
 
@@ -314,7 +333,9 @@ def is_cut_short(container: str, data: bytes) -> bool:
     if container in ("WEBP", "BMP"):
         stated = int.from_bytes(data[4:8] if container == "WEBP" else data[2:6], "little")
         return len(data) < stated + (8 if container == "WEBP" else 0)
-    if container == "TIFF":
+    if container == "ICO":
+        return not any(icon.end <= len(data) for icon in icon_entries(data)[:1])
+    if container in ("TIFF", "PPM", "TGA"):
         return False
     ends = [end for _, _, end in iter_boxes(data, 0, len(data))]
     return not ends or ends[-1] < len(data) or b"mdat" not in data

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from hashmatch.errors import ImageTooLargeError, MissingExtraError
+from hashmatch.errors import ImageTooLargeError
 from hashmatch.hashers.facade import PICTURE_HASHERS
 from hashmatch.jail.inside import Work, serve
 from hashmatch.picture.encode import png
@@ -66,11 +66,8 @@ def prepare(hello: bytes) -> Work:
 def _looks(data: bytes, algorithms: tuple[str, ...], policy: MatchPolicy, keypoints: bool) -> Iterator[bytes]:
     if not algorithms:
         policy = only_decoding(policy)
-    try:
-        for look in iter_looks(data, algorithms or ("pdq",), policy, keypoints=keypoints):
-            yield b"".join(pack_look(look))
-    except MissingExtraError:
-        raise ImageTooLargeError("the codec is not installed", reason="no-codec") from None
+    for look in iter_looks(data, algorithms or ("pdq",), policy, keypoints=keypoints):
+        yield b"".join(pack_look(look))
 
 
 def _warm_up(policy: MatchPolicy) -> None:
@@ -79,7 +76,7 @@ def _warm_up(policy: MatchPolicy) -> None:
     small = rng.integers(0, 256, (_WARM_SIZE[0] // 8, _WARM_SIZE[1] // 8, 3), dtype=np.uint8)
     pixels = np.pad(np.kron(small, np.ones((8, 8, 1), np.uint8)), ((24, 24), (0, 0), (0, 0)))
     names = tuple(rule.algorithm for rule in policy.rules if rule.algorithm in PICTURE_HASHERS)
-    for data in (png(pixels), next(tiny_files(policy.decode.formats), b"")):
+    for data in (png(pixels), next(tiny_files(policy.decode.allowed), b"")):
         for _ in _forgiven(_looks(data, names, policy, policy.keypoints is not None)):
             pass
     for _ in _forgiven(_looks(png(pixels), (), policy, False)):

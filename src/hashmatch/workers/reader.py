@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from typing import Final
 
 from hashmatch.errors import ImageTooLargeError, UnreadableImageError
 from hashmatch.jail import Isolation, Protection
 from hashmatch.jail.pool import Pool
 from hashmatch.jail.worker import WorkerPlan, bad_answer
+from hashmatch.picture.policy import DecodePolicy
 from hashmatch.policy import MatchPolicy, Rule
 from hashmatch.views.looks import Look
 from hashmatch.workers.form import LookBounds, unpack_look
@@ -23,6 +25,7 @@ REASONS: Final = frozenset(
         "corrupt",
         "empty",
         "format-not-allowed",
+        "format-not-read",
         "internal-error",
         "no-codec",
         "no-rule",
@@ -62,6 +65,7 @@ class IsolatedReader:
     """
 
     def __init__(self, policy: MatchPolicy, isolation: Isolation) -> None:
+        policy = replace(policy, decode=policy.decode.in_worker())
         self._policy = policy
         self._bounds = LookBounds(
             algorithms=(),
@@ -92,6 +96,11 @@ class IsolatedReader:
     def protection(self) -> Protection:
         """What holds the workers."""
         return self._pool.protection or Protection()
+
+    @property
+    def decode(self) -> DecodePolicy:
+        """What the workers decode."""
+        return self._policy.decode
 
     def counts(self) -> dict[str, int]:
         """Count workers and tasks; see `hashmatch.jail.pool.Pool.counts`."""
