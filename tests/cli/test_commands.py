@@ -231,6 +231,25 @@ def test_hash_prints_text_forms_that_parse(folder: Path) -> None:
     assert run("hash", folder / "photo.png", "-a", "nothing")[0] == 2
 
 
+def test_a_long_video_is_known_by_its_digest(folder: Path) -> None:
+    """A file over the limit of pictures is hashed, listed, matched and scanned by its digest; another is no picture."""
+    listed, videos = folder / "videos.hashmatch", folder / "videos"
+    videos.mkdir()
+    for name, last in (("known.mp4", b"1"), ("other.mp4", b"2")):
+        with (videos / name).open("wb") as file:
+            file.write(b"\0\0\0\x18ftypmp42")
+            file.seek(129 * 2**20)
+            file.write(last)
+    code, out, _ = run("hash", videos / "known.mp4", "-a", "md5")
+    assert (code, out.startswith("md5:")) == (0, True)
+    run("list", "create", listed)
+    assert run("list", "add", listed, videos / "known.mp4", "-a", "md5", "--id", "video")[0] == 0
+    code, out, _ = run("scan", videos, "-l", listed)
+    assert (code, "known.mp4" in out, "entry video" in out, "other.mp4" in out) == (0, True, True, False)
+    code, out, _ = run("match", videos / "other.mp4", "-l", listed)
+    assert (code, out.startswith("unreadable (not-an-image)")) == (2, True)
+
+
 def test_list_life(tmp_path: Path, folder: Path) -> None:
     """Create, add pictures and hashes, look at it, verify it, withdraw."""
     path = tmp_path / "new.hashmatch"

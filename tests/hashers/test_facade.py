@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 from PIL import Image
 
 from hashmatch import DecodePolicy, fingerprint, hash_image
-from hashmatch.errors import ImageTooLargeError
+from hashmatch.errors import ImageTooLargeError, UnreadableImageError
 from hashmatch.hashers.pdq import PDQHasher
+from hashmatch.picture.encode import encode
 from hashmatch.synthetic import picture
 
 FRAMES = [picture("photo", seed, size=(70, 90)) for seed in (1, 2, 3)]
@@ -39,3 +41,20 @@ def test_too_little_memory_is_a_typed_error(monkeypatch: pytest.MonkeyPatch) -> 
         hash_image(np.zeros((64, 64, 3), np.uint8))
     assert caught.value.reason == "out-of-memory"
     assert caught.value.__context__ is None, "the cause would keep the pixels alive"
+
+
+def test_digests_of_a_file_have_no_limit() -> None:
+    """A digest alone is made of a file of any size; with a hash of pixels beside it the limit holds."""
+    data = encode(FRAMES[0], "PNG") + bytes(5_000)
+    small = DecodePolicy(max_bytes=1_000)
+    found = fingerprint(data, ("sha256", "md5"), decode=small)
+    assert [item.value.data for item in found.view_hashes] == [
+        hashlib.new(name, data, usedforsecurity=False).digest() for name in ("sha256", "md5")
+    ]
+    assert hash_image(io.BytesIO(data), "sha1", decode=small) == hash_image(data, "sha1")
+    with pytest.raises(ImageTooLargeError) as caught:
+        fingerprint(data, ("md5", "pdq"), decode=small)
+    assert caught.value.reason == "too-many-bytes"
+    with pytest.raises(UnreadableImageError) as refused:
+        fingerprint(bytes(5_000), ("md5", "pdq"), decode=small)
+    assert refused.value.reason == "not-an-image"

@@ -21,6 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from hashmatch import Matcher, Outcome, ReferenceList, fingerprint, hash_image, profiles
 from hashmatch.errors import PolicyError, ReferenceListError
 from hashmatch.hashes import Fingerprint, HashValue, ViewHash, distance
+from hashmatch.jail import Isolation
 from hashmatch.matching import layer
 from hashmatch.picture.encode import encode
 from hashmatch.policy import MatchPolicy, Rule
@@ -179,6 +180,74 @@ def test_fast_stops_at_a_digest_and_standard_goes_on(tmp_path: Path) -> None:
         assert report.lists[0].not_compared == {"pdq": 1}
     with Matcher.open(path) as matcher:
         assert [match.algorithm for match in matcher.match(data).matches] == ["sha1", "pdq"]
+
+
+VIDEO = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(range(256)) * 20_000
+BIG = encode(OTHER, "PNG") + bytes(4_000_000)
+SMALL_LIMIT = replace(profiles.STANDARD, decode=replace(profiles.STANDARD.decode, max_bytes=1_000_000))
+
+
+@pytest.mark.parametrize("form", ["path", "bytes", "bytearray", "file", "pipe"])
+@pytest.mark.parametrize("isolated", [False, True])
+def test_a_digest_has_no_size_limit(tmp_path: Path, form: str, isolated: bool) -> None:
+    """A file over ``max_bytes`` is matched by its digests, and unreadable without a match: it was not looked at."""
+    held = [HashValue("md5", hashlib.md5(VIDEO).digest()), HashValue("sha256", hashlib.sha256(BIG).digest())]  # noqa: S324
+    path = make_list(tmp_path / "list.hashmatch", video=held[:1], big=held[1:], photo=[hash_image(PHOTO)])
+
+    def write_all(pipe: int, data: bytes) -> None:
+        with os.fdopen(pipe, "wb") as file:
+            file.write(data)
+
+    def given(data: bytes) -> object:
+        (tmp_path / "file").write_bytes(data)
+        if form == "pipe":
+            read, write = os.pipe()
+            threading.Thread(target=write_all, args=(write, data), daemon=True).start()
+            return os.fdopen(read, "rb", buffering=0)
+        if form == "file":
+            return (tmp_path / "file").open("rb")
+        return {"path": tmp_path / "file", "bytes": data, "bytearray": bytearray(data)}[form]
+
+    isolation = Isolation(workers=1) if isolated else None
+    cases = {
+        VIDEO: (Outcome.MATCH, "not-an-image", ["video"]),
+        BIG: (Outcome.MATCH, "too-many-bytes", ["big"]),
+        VIDEO + b"x": (Outcome.UNREADABLE, "not-an-image", []),
+        BIG + b"x": (Outcome.UNREADABLE, "too-many-bytes", []),
+    }
+    with Matcher.open(path, policy=SMALL_LIMIT, isolation=isolation) as matcher:
+        for data, expected in cases.items():
+            source = given(data)
+            report = matcher.match(source)  # type: ignore[arg-type]
+            assert (report.outcome, report.reason, [match.entry_id for match in report.matches]) == expected
+            assert not report.partial
+            if hasattr(source, "close"):
+                source.close()
+
+
+def test_only_lists_with_digests_cost_the_reading_of_a_large_file(tmp_path: Path) -> None:
+    """Against hashes of pixels alone, or digests that were all withdrawn, a file of a terabyte is answered at once."""
+    path = make_list(tmp_path / "list.hashmatch", photo=[hash_image(PHOTO)], file=[HashValue("md5", bytes(range(16)))])
+    with ReferenceList.open(path, writable=True) as ref:
+        ref.withdraw("file", source="ncmec")
+    with (tmp_path / "huge").open("wb") as file:
+        file.write(encode(PHOTO, "PNG"))
+        file.truncate(2**40)
+    with Matcher.open(path) as matcher:
+        report = matcher.match(tmp_path / "huge")
+    assert (report.outcome, report.reason) == (Outcome.UNREADABLE, "too-many-bytes")
+
+
+def test_the_digest_of_a_long_file_can_be_stopped(tmp_path: Path) -> None:
+    """Whoever stops a search in threads does not wait for the end of a file of a terabyte."""
+    path = make_list(tmp_path / "list.hashmatch", file=[HashValue("md5", bytes(range(16)))])
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(2**40)
+    with Matcher.open(path) as matcher:
+        found = matcher.match_many([b"first", tmp_path / "huge", *[b"next"] * 8], workers=2)
+        assert next(found).reason == "not-an-image"
+        found.close()  # type: ignore[attr-defined]
+        assert matcher.counts()["reasons"].keys() == {"not-an-image"}
 
 
 def test_nothing_comparable_is_undecidable(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import traceback
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from hashmatch.errors import ImageTooLargeError, UnreadableImageError
-from hashmatch.picture import DecodePolicy, open_picture, read_source
+from hashmatch.picture import DecodePolicy, open_picture, read_source, read_whole, refusal_of
 
 MARK = "secret-name-of-a-picture"
 
@@ -161,3 +162,118 @@ def test_a_stream_that_gives_more_than_it_is_asked_for() -> None:
     with pytest.raises(ImageTooLargeError):
         read_source(stream, DecodePolicy(max_bytes=10))  # type: ignore[arg-type]
     assert stream.reads == 2
+
+
+class Tap:
+    """Keep what comes through."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+
+    def __call__(self, part: bytes | bytearray | memoryview) -> None:
+        """Take a part."""
+        self.parts.append(bytes(part))
+
+
+@pytest.mark.parametrize("size", [0, 49, 50, 51, 2**20 + 50, 3 * 2**20])
+def test_a_tap_gets_every_byte_of_any_size_once(tmp_path: Path, size: int) -> None:
+    """Whatever a file is given as, all of it goes through the tap in order, and no more than the limit comes back."""
+    policy = DecodePolicy(max_bytes=50)
+    content = os.urandom(size)
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    grid = memoryview(b"".join(bytes((byte, 0)) for byte in content))[::2]
+    for source in (content, bytearray(content), memoryview(content), grid, str(path), path, io.BytesIO(content)):
+        tap = Tap()
+        data, whole = read_whole(source, policy, tap)
+        assert b"".join(tap.parts) == content
+        assert whole == (size <= 50)
+        assert data is not None
+        assert content.startswith(data)
+        assert (data == content) if whole else (50 < len(data) <= 2**16)
+        assert max(map(len, tap.parts), default=0) <= 2**20
+
+
+def test_a_file_over_the_limit_is_read_on_for_a_tap_only(tmp_path: Path) -> None:
+    """Without a tap no more than the head of a large file is read, and not one byte of a stream beyond the limit."""
+    path = tmp_path / "file"
+    with path.open("wb") as file:
+        file.truncate(2**40)  # a hole: reading it all would take an hour
+    data, whole = read_whole(path, DecodePolicy())
+    assert (len(data or b"") <= 2**16 + 1, whole) == (True, False)
+    stream = Stream(10**9)
+    assert read_whole(stream, DecodePolicy(max_bytes=50)) == (bytes(51), False)  # type: ignore[arg-type]
+    assert stream.given == 51
+
+
+def test_a_long_file_is_not_held(tmp_path: Path) -> None:
+    """A file or a stream over the limit goes through the tap in bounded memory, whatever its size."""
+    path = tmp_path / "file"
+    with path.open("wb") as file:
+        file.truncate(200 * 2**20)
+    with path.open("rb") as stream:
+        for source in (path, stream):
+            sizes: list[int] = []
+            tracemalloc.start()
+            try:
+                read_whole(source, DecodePolicy(max_bytes=2**20), lambda part, sizes=sizes: sizes.append(len(part)))
+                most = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+            assert sum(sizes) == 200 * 2**20
+            assert most < 8 * 2**20
+
+
+@pytest.mark.parametrize("change", ["grows", "shrinks", "is touched"])
+def test_a_long_file_that_changes_while_it_is_read(tmp_path: Path, change: str) -> None:
+    """Its parts are of no one file: no digest of them counts, and one that grows for ever is given up."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(3 * 2**20))
+    taken: list[int] = []
+
+    def meddle(part: object) -> None:
+        taken.append(len(part))  # type: ignore[arg-type]
+        if change == "grows":
+            with path.open("ab") as file:
+                file.write(bytes(2**20))
+        elif change == "shrinks":
+            os.truncate(path, 2**20)
+        else:
+            os.utime(path, (1, 1))
+
+    with pytest.raises(UnreadableImageError) as caught:
+        read_whole(path, DecodePolicy(max_bytes=2**20), meddle)
+    assert caught.value.reason == "changed"
+    assert sum(taken) <= 5 * 2**20
+
+
+def test_a_stream_that_breaks_beyond_the_limit() -> None:
+    """What was read before counts for nothing: a digest of a part is no digest."""
+
+    class Breaks(io.RawIOBase):
+        left = 5
+
+        def read(self, size: int = -1) -> bytes:
+            self.left -= 1
+            if not self.left:
+                raise OSError("cable pulled")
+            return bytes(size)
+
+    with pytest.raises(UnreadableImageError) as caught:
+        read_whole(Breaks(), DecodePolicy(max_bytes=50), lambda _: None)  # type: ignore[arg-type]
+    assert caught.value.reason == "read-failed"
+
+
+@pytest.mark.parametrize(
+    ("head", "reason"),
+    [
+        (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", "not-an-image"),
+        (bytes(100), "not-an-image"),
+        (b"%PDF-1.7\n", "not-an-image"),
+        (b"\x89PNG\r\n\x1a\n", "too-many-bytes"),
+        (b"\xff\xd8\xff\xe0", "too-many-bytes"),
+    ],
+)
+def test_the_head_of_a_large_file_says_whether_it_is_a_picture(head: bytes, reason: str) -> None:
+    """A video is no picture, however large it is; a picture that is too large is one."""
+    assert refusal_of(head, DecodePolicy(max_bytes=10)).reason == reason

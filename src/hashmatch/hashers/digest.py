@@ -11,10 +11,50 @@ from hashmatch.errors import HashFormatError
 from hashmatch.hashers.base import refuse_opaque
 from hashmatch.hashes import HashValue
 
-__all__ = ["DIGEST_ALGORITHMS", "digest", "digests"]
+__all__ = ["DIGEST_ALGORITHMS", "Digester", "digest", "digests"]
 
 DIGEST_ALGORITHMS: Final = ("md5", "sha1", "sha256")
 """Names of the digests, in the order they are computed."""
+
+
+class Digester:
+    """Several digests of bytes that come in parts, in one pass.
+
+    Parameters
+    ----------
+    algorithms : iterable of str
+        Names of digests.
+
+    Raises
+    ------
+    HashFormatError
+        If one is unknown or is not a digest.
+    """
+
+    __slots__ = ("_states",)
+
+    def __init__(self, algorithms: Iterable[str]) -> None:
+        self._states = [(name, hashlib.new(name, usedforsecurity=False)) for name in map(_checked, algorithms)]
+
+    def __bool__(self) -> bool:
+        return bool(self._states)
+
+    def update(self, part: bytes | bytearray | memoryview) -> None:
+        """Take the next bytes; TypeError if they are none. Large parts are digested outside the interpreter's lock."""
+        for _, state in self._states:
+            state.update(part)
+
+    def values(self) -> tuple[HashValue, ...]:
+        """Give the digests of all bytes so far, in the order asked for."""
+        return tuple(HashValue(name, state.digest()) for name, state in self._states)
+
+
+def _checked(algorithm: str) -> str:
+    found = algorithm_named(algorithm)
+    refuse_opaque(found)
+    if found.name not in DIGEST_ALGORITHMS:
+        raise HashFormatError(f"{found.name} is not a digest of bytes; digests are: {', '.join(DIGEST_ALGORITHMS)}")
+    return found.name
 
 
 def digest(data: bytes, algorithm: str) -> HashValue:
@@ -43,12 +83,9 @@ def digest(data: bytes, algorithm: str) -> HashValue:
     >>> digest(b"", "md5").hex()
     'd41d8cd98f00b204e9800998ecf8427e'
     """
-    found = algorithm_named(algorithm)
-    refuse_opaque(found)
-    name = found.name
-    if name not in DIGEST_ALGORITHMS:
-        raise HashFormatError(f"{name} is not a digest of bytes; digests are: {', '.join(DIGEST_ALGORITHMS)}")
-    return HashValue(name, hashlib.new(name, data, usedforsecurity=False).digest())
+    one = Digester((algorithm,))
+    one.update(data)
+    return one.values()[0]
 
 
 def digests(data: bytes, algorithms: Iterable[str] = DIGEST_ALGORITHMS) -> tuple[HashValue, ...]:

@@ -15,10 +15,10 @@ from hashmatch.algorithms import Metric, algorithm_named
 from hashmatch.errors import ImageTooLargeError, UnreadableImageError
 from hashmatch.hashers.base import Hasher, refuse_opaque
 from hashmatch.hashers.classic import ClassicHasher
-from hashmatch.hashers.digest import digest
+from hashmatch.hashers.digest import Digester
 from hashmatch.hashers.pdq import PDQHasher
 from hashmatch.hashes import Fingerprint, HashValue, ViewHash
-from hashmatch.picture import DecodePolicy, iter_rasters, read_source
+from hashmatch.picture import DecodePolicy, iter_rasters, read_whole, refusal_of
 from hashmatch.view import Turn, View
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def fingerprint(
     Parameters
     ----------
     source : bytes, path, binary file, PIL image or array
-        The picture; digests need bytes, a path or a binary file.
+        The picture; digests need bytes, a path or a binary file, of any size.
     algorithms : iterable of str
         Algorithms that can be computed, each taken once. ``keypoint`` has to be asked for: a record shows about as
         much as a small grey copy of the picture, see ``docs/privacy.md``.
@@ -139,12 +139,15 @@ def fingerprint(
     view_hashes: list[ViewHash] = []
     opened: Any = source
     if digest_names:
-        data = read_source(source, policy)
+        digester = Digester(digest_names)
+        data, whole = read_whole(source, policy, digester.update)
         if data is None:
             raise UnreadableImageError(
                 "a digest is of a file's bytes: give bytes, a path or a binary file", reason="no-bytes"
             )
-        view_hashes += [ViewHash(value=digest(data, name)) for name in digest_names]
+        if picture_names and not whole:
+            raise refusal_of(data, policy)
+        view_hashes += [ViewHash(value=value) for value in digester.values()]
         opened = data
     if picture_names:
         view_hashes += iter_view_hashes(opened, picture_names, turns=turns, decode=policy, keypoint_key=keypoint_key)

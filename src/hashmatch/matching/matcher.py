@@ -10,7 +10,7 @@ import os
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -335,40 +335,55 @@ class Matcher:
         Parameters
         ----------
         source : bytes, path, binary file, PIL image or array
-            The picture; nothing of it is kept.
+            The picture; nothing of it is kept. Where lists hold digests a file of any size is read to its end, once:
+            bound a stream that may never end.
 
         Returns
         -------
         MatchReport
-            A source that cannot be decoded is the outcome unreadable, not an error.
+            A source that cannot be decoded is the outcome unreadable, not an error. A file over ``max_bytes`` is
+            matched by its digests alone, in bounded memory.
 
         Notes
         -----
         Cost: the decode, one PDQ of all views, and one index search for each algorithm that a list holds.
         """
-        report = self._match(source)
+        return self._counted(source)
+
+    def _counted(self, source: ImageSource, stopped: Callable[[], bool] | None = None) -> MatchReport:
+        report = self._match(source, stopped)
         self._tally.count(report)
         return report
 
-    def _match(self, source: ImageSource) -> MatchReport:
-        from hashmatch.hashers.digest import digest
-        from hashmatch.picture import read_source
+    def _match(self, source: ImageSource, stopped: Callable[[], bool] | None) -> MatchReport:
+        from hashmatch.hashers.digest import Digester
+        from hashmatch.picture import read_whole, refusal_of
 
         snapshots = self._open_snapshots()
-        rules = [rule for rule in self._policy.rules if any(rule.algorithm in item.layers for item in snapshots)]
+        held = {name for item in snapshots for name in item.sizes}
+        digester = Digester(rule.algorithm for rule in self._policy.rules if rule.is_digest and rule.algorithm in held)
+
+        def tap(part: bytes | bytearray | memoryview) -> None:
+            if stopped is not None and stopped():
+                raise CancelledError
+            digester.update(part)
+
         try:
-            data = read_source(source, self._policy.decode)
+            # only for a digest is a file read on that is too large for a picture
+            data, whole = read_whole(source, self._policy.decode, tap if digester else None)
         except ImageError as error:
             return answer(snapshots, Query(failure=error.reason), self._policy)
         digests: tuple[ViewHash, ...] = ()
         if data is not None:
             source = data
-            digests = tuple(ViewHash(value=digest(data, rule.algorithm)) for rule in rules if rule.is_digest)
+            digests = tuple(ViewHash(value=value) for value in digester.values())
+            if not whole:
+                failure = refusal_of(data, self._policy.decode).reason
+                return answer(snapshots, Query(hashes=digests, failure=failure), self._policy)
         if digests and self._policy.stop_at_digest:
             report = answer(snapshots, Query(hashes=digests), self._policy)
             if report.outcome is Outcome.MATCH:
                 return report
-        held = {name for item in snapshots for name in item.sizes}
         query = read_pixels(source, digests, held, self._policy, self._reader)
         return answer(snapshots, query, self._policy)
 
@@ -399,15 +414,17 @@ class Matcher:
 
     def _match_in_threads(self, sources: Iterable[ImageSource], workers: int) -> Iterator[MatchReport]:
         pending: deque[Future[MatchReport]] = deque()
+        stopped = threading.Event()
         pool = ThreadPoolExecutor(workers, thread_name_prefix="hashmatch")
         try:
             for source in sources:
-                pending.append(pool.submit(self.match, source))
+                pending.append(pool.submit(self._counted, source, stopped.is_set))
                 if len(pending) >= _LOOKAHEAD * workers:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
         finally:
+            stopped.set()  # a digest of a long file is not waited for
             pool.shutdown(wait=True, cancel_futures=True)
 
     def match_hash(self, value: HashValue, *, quality: int | None = None) -> MatchReport:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from hashmatch.picture.header import check_header, format_of
 from hashmatch.picture.pixels import Raster, planes_of_array, rasters_of
 from hashmatch.picture.policy import KNOWN_FORMATS, USUAL_FORMATS, DecodePolicy, check_size
-from hashmatch.picture.source import ImageSource, read_source
+from hashmatch.picture.source import ImageSource, read_source, read_whole, refusal_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -32,6 +32,8 @@ __all__ = [
     "iter_rasters",
     "open_picture",
     "read_source",
+    "read_whole",
+    "refusal_of",
 ]
 
 

@@ -8,25 +8,31 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, NoReturn, TypeAlias
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 
 import numpy as np
 
-from hashmatch.errors import ImageTooLargeError, UnreadableImageError
+from hashmatch.errors import ImageError, ImageTooLargeError, UnreadableImageError
+from hashmatch.picture.header import check_header
 from hashmatch.picture.policy import DecodePolicy
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     from PIL import Image
 
-__all__ = ["ImageSource", "is_pil_image", "read_source"]
+__all__ = ["ImageSource", "is_pil_image", "read_source", "read_whole", "refusal_of"]
 
 ImageSource: TypeAlias = (
     "bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO | Image.Image | npt.NDArray[Any]"
 )
 """What a picture can be given as."""
 
+Bytes: TypeAlias = bytes | bytearray | memoryview
+
 _CHUNK: Final = 2**20
+_HEAD: Final = 2**16
+_OF_THE_REST: Final = frozenset({"truncated", "corrupt"})  # what a head alone looks like
 
 
 def is_pil_image(source: object) -> bool:
@@ -59,37 +65,96 @@ def read_source(source: ImageSource, policy: DecodePolicy | None = None) -> byte
     TypeError
         If the source is something else, or a file opened as text.
     """
-    limit = (DecodePolicy() if policy is None else policy).max_bytes
+    policy = DecodePolicy() if policy is None else policy
+    data, whole = read_whole(source, policy)
+    if not whole:
+        raise _too_large(policy)
+    return data
+
+
+def read_whole(
+    source: ImageSource, policy: DecodePolicy, tap: Callable[[Bytes], object] | None = None
+) -> tuple[bytes | None, bool]:
+    """Read the file behind a source, or the head of one that is over the limit.
+
+    Parameters
+    ----------
+    source, policy
+        As for `read_source`.
+    tap : callable, optional
+        Called with every part of the file in order, as for a digest. With it a file of any size is read to its end,
+        once, and no more than ``max_bytes`` of it is held; bound a stream that may never end.
+
+    Returns
+    -------
+    (bytes or None, bool)
+        The file's bytes and True; beyond ``max_bytes`` its first bytes and False: `refusal_of` says why. None and True
+        for PIL images and arrays.
+
+    Raises
+    ------
+    UnreadableImageError, TypeError
+        As `read_source`; also with reason ``changed``, where a file over the limit was written to meanwhile: its parts
+        are then of no one file.
+    """
     if isinstance(source, bytes | bytearray | memoryview):
-        size = source.nbytes if isinstance(source, memoryview) else len(source)
-        if size > limit:
-            _refuse_size(limit)
-        return bytes(source)
+        return _take_bytes(source, policy, tap)
     if isinstance(source, np.ndarray) or is_pil_image(source):
-        return None
+        return None, True
     if isinstance(source, str | os.PathLike):
-        return _read_path(source, limit)
+        return _read_path(source, policy, tap)
     if callable(getattr(source, "read", None)):
-        return _read_stream(source, limit)
+        return _read_stream(source, policy, tap)
     raise TypeError(
         "a picture is given as bytes, a path, a binary file, a PIL image or a NumPy array,"
         f" not as {type(source).__name__}"
     )
 
 
-def _read_path(path: str | os.PathLike[str], limit: int) -> bytes:
+def refusal_of(head: bytes, policy: DecodePolicy) -> ImageError:
+    """Make the error for a file over the limit, by its first bytes: that it is no picture to us goes first."""
+    try:
+        check_header(head, policy)
+    except UnreadableImageError as error:
+        if error.reason not in _OF_THE_REST:
+            return error
+    except ImageTooLargeError:
+        pass
+    return _too_large(policy)
+
+
+def _take_bytes(
+    source: bytes | bytearray | memoryview, policy: DecodePolicy, tap: Callable[[Bytes], object] | None
+) -> tuple[bytes, bool]:
+    view = memoryview(source)
+    if not view.c_contiguous:
+        view = memoryview(view.tobytes())
+    if tap is not None and view.nbytes:
+        flat = view.cast("B")
+        for at in range(0, len(flat), _CHUNK):
+            tap(flat[at : at + _CHUNK])
+    whole = view.nbytes <= policy.max_bytes
+    return bytes(source) if whole else bytes(view.cast("B")[:_HEAD]), whole
+
+
+def _read_path(
+    path: str | os.PathLike[str], policy: DecodePolicy, tap: Callable[[Bytes], object] | None
+) -> tuple[bytes, bool]:
     try:
         with open(path, "rb", buffering=0, opener=_open_without_waiting) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
+            before = os.fstat(file.fileno())
+            if not stat.S_ISREG(before.st_mode):
                 raise UnreadableImageError("the path is a device, pipe or socket, not a file", reason="not-a-file")
-            if status.st_size > limit:
-                _refuse_size(limit)
-            return _read_stream(file, limit)
+            data, whole = _read_stream(file, policy, tap, before.st_size)
+            if not whole and tap is not None:
+                after = os.fstat(file.fileno())
+                if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+                    raise _changed()
+            return data, whole
     except OSError as error:
         failure = _path_error(error)
     except ValueError as error:
-        if isinstance(error, UnreadableImageError | ImageTooLargeError):
+        if isinstance(error, ImageError):
             raise
         failure = UnreadableImageError("the path holds a character no path can hold", reason="not-found")
     raise failure from None  # the cause would carry the file's name into logs
@@ -112,29 +177,59 @@ def _path_error(error: OSError) -> UnreadableImageError:
     )
 
 
-def _read_stream(stream: Any, limit: int) -> bytes:
+def _read_stream(
+    stream: Any, policy: DecodePolicy, tap: Callable[[Bytes], object] | None, stated: int | None = None
+) -> tuple[bytes, bool]:
+    """Read a stream; where the system has stated a size that is over the limit, only its head is held."""
+    is_large = stated is not None and stated > policy.max_bytes
+    bound = _HEAD if is_large else policy.max_bytes
     parts: list[bytes] = []
-    left = limit + 1
-    while left > 0:
-        try:
-            part = stream.read(min(left, _CHUNK))
-        except OSError:
-            part = None
-        if part is None:
-            raise UnreadableImageError("reading from the file failed; try again", reason="read-failed") from None
-        if not isinstance(part, bytes | bytearray | memoryview):
-            raise TypeError('the file gives text, not bytes: open it with mode "rb"')
-        if not part:
-            break
+    size = 0
+    while size <= bound and (part := _part(stream, min(bound + 1 - size, _CHUNK))):
         parts.append(bytes(part))
-        left -= len(part)
-    if left <= 0:
-        _refuse_size(limit)
-    return b"".join(parts)
+        size += len(part)
+        if tap is not None:
+            tap(part)
+    if size <= bound and not is_large:
+        return b"".join(parts), True
+    head = _head(parts)
+    parts.clear()
+    if tap is not None:
+        while part := _part(stream, _CHUNK):
+            tap(part)
+            size += len(part)
+            if stated is not None and size > max(stated, policy.max_bytes):
+                raise _changed()  # it may grow for ever
+    return head, False
 
 
-def _refuse_size(limit: int) -> NoReturn:
-    raise ImageTooLargeError(
-        f"the file has more than {limit:,} bytes; a DecodePolicy with a larger max_bytes allows it",
+def _part(stream: Any, size: int) -> Bytes:
+    try:
+        part = stream.read(size)
+    except OSError:
+        part = None
+    if part is None:
+        raise UnreadableImageError("reading from the file failed; try again", reason="read-failed") from None
+    if not isinstance(part, bytes | bytearray | memoryview):
+        raise TypeError('the file gives text, not bytes: open it with mode "rb"')
+    return part
+
+
+def _head(parts: list[bytes]) -> bytes:
+    head = b""
+    for part in parts:
+        head += part[: _HEAD - len(head)]
+        if len(head) == _HEAD:
+            break
+    return head
+
+
+def _changed() -> UnreadableImageError:
+    return UnreadableImageError("the file was written to while it was read; try again", reason="changed")
+
+
+def _too_large(policy: DecodePolicy) -> ImageTooLargeError:
+    return ImageTooLargeError(
+        f"the file has more than {policy.max_bytes:,} bytes; a DecodePolicy with a larger max_bytes allows it",
         reason="too-many-bytes",
     )
