@@ -338,6 +338,39 @@ def test_list_import_of_plain_text(tmp_path: Path) -> None:
         assert says in err
 
 
+def test_an_import_that_takes_too_little_is_no_success(tmp_path: Path) -> None:
+    """Nothing taken, or more refused than is allowed, is code 2 and changes nothing; an empty file is code 1."""
+    path, file = tmp_path / "new.hashmatch", tmp_path / "in.txt"
+    run("list", "create", path)
+
+    def imported(lines: list[str], *options: str) -> tuple[int, str, int]:
+        file.write_text("".join(f"{line}\n" for line in lines))
+        code, out, err = run("list", "import", path, file, *options)
+        return code, out + err, int(json.loads(run("list", "info", path, "--json")[1])["entries"])
+
+    good = [f"pdq:{digit:02x}{'1e' * 31}" for digit in range(10)]
+    code, said, entries = imported(["bad"] * 5)
+    assert (code, "5 of 5 rows were refused" in said, "line 5" in said, entries) == (2, True, True, 0)
+    code, said, entries = imported(["bad"] * 5, "--max-refused", "1")
+    assert (code, "every row was refused" in said, entries) == (2, True, 0)
+    code, said, entries = imported([*good[:2], *["bad"] * 3])
+    assert (code, "3 of 5" in said, "the list is as it was" in said, entries) == (2, True, True, 0)
+    assert imported(["", "# nothing"])[::2] == (1, 0)
+    assert "no rows" in imported([])[1]
+    assert imported([*good[:2], "bad"], "--max-refused", "10%")[::2] == (2, 0)
+    assert imported([*good[:9], "bad"], "--max-refused", "0.1")[::2] == (0, 9)
+    assert imported([*good, *["bad"] * 3])[::2] == (0, 10)
+    assert imported([*good], "--max-refused", "0")[::2] == (0, 10)
+    for wrong in ("2", "101%", "-1", "ten", "nan", "10%%"):
+        code, said, _ = imported(good, "--max-refused", wrong)
+        assert (code, "write a share" in said) == (2, True)
+    file.write_text("id;hash\n")
+    assert run("list", "import", path, file, "--hash", "hash=pdq")[0] == 1
+    file.write_text(json.dumps([{"pdq": good[0]}]))
+    code, _, err = run("list", "import", path, file)
+    assert (code, "this is a JSON delivery" in err) == (2, True)
+
+
 def test_errors_of_whole_commands_are_one_line(folder: Path) -> None:
     """A missing or foreign list is one line on standard error with code 2, without a traceback."""
     foreign = folder / "text.jpg"

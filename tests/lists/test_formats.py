@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import base64
+import bz2
+import codecs
+import contextlib
 import csv
 import gzip
 import hashlib
 import io
+import lzma
+import re
+import sqlite3
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -393,3 +400,110 @@ def test_default_ids_do_not_show_the_hash() -> None:
     assert default_entry_id(value) == "pdq-" + hashlib.sha256(value.to_bytes()).hexdigest()[:24]
     assert default_entry_id(value)[4:12] not in value.hex()
     assert default_entry_id(value) != default_entry_id(HashValue("sha256", value.data))
+
+
+def _zipped(*names: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in names:
+            archive.writestr(name, f"pdq:{PDQ[0]}\n")
+    return file.getvalue()
+
+
+def _database(path: Path) -> bytes:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE hashes (md5 TEXT)")
+    return path.read_bytes()
+
+
+LINE = f"pdq:{PDQ[0]}\n"
+JSON = f'{{"value": [{{"pdq": "{PDQ[0]}"}}]}}'
+FOREIGN = {
+    "JSON": JSON.encode(),
+    "JSON in a list": f"\n [\n  {JSON},\n {JSON}]".encode(),
+    "JSON, one a line": f"{JSON}\n{JSON}\n".encode(),
+    "JSON with a mark": codecs.BOM_UTF8 + JSON.encode(),
+    "JSON in UTF-16": JSON.encode("utf-16"),
+    "XML": f'<?xml version="1.0"?><hashes><hash>{PDQ[0]}</hash></hashes>'.encode(),
+    "XML without a declaration": f"<hashes a='b'>\n  <hash>{PDQ[0]}</hash></hashes>".encode(),
+    "HTML": f"\n<!DOCTYPE html><html><body>{LINE}".encode(),
+    "HTML page": f"<?xml version='1.0'?>\n<html><body>{LINE}".encode(),
+    "ZIP": _zipped("hashes.txt"),
+    "xlsx": _zipped("[Content_Types].xml", "_rels/.rels", "xl/workbook.xml"),
+    "gzip": gzip.compress(LINE.encode()),
+    "bzip2": bz2.compress(LINE.encode()),
+    "xz": lzma.compress(LINE.encode()),
+    "PDF": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n",
+    "xls": bytes.fromhex("d0cf11e0a1b11ae1") + bytes(500),
+    "Parquet": b"PAR1" + bytes(range(200)),
+    "UTF-16": LINE.encode("utf-16-le"),
+    "UTF-16 without": LINE.encode("utf-16-be"),
+    "UTF-32": LINE.encode("utf-32"),
+    "binary": b"".join(made_up(i, "md5").data for i in range(100)),
+    "PNG": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(20),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_delivery_of_another_kind_is_named(name: str, ref: ReferenceList) -> None:
+    """What is neither a table nor text is one error that names it, not thousands of refused rows."""
+    data = FOREIGN[name]
+    for rows in (read_text(io.BytesIO(data)), read_table(io.BytesIO(data), SIMPLE)):
+        what = re.split("[ ,]", name)[0]
+        with pytest.raises(HashFormatError, match=rf"this is .*{what}.*; hashmatch list import") as caught:
+            import_into(ref, rows)
+        assert PDQ[0][:8] not in str(caught.value)
+    assert (len(ref), ref.version) == (0, 0)
+
+
+def test_databases_are_told_from_lists(tmp_path: Path, ref: ReferenceList) -> None:
+    """An SQLite file is named as one, and a list of hashmatch's own as what it is."""
+    with pytest.raises(HashFormatError, match="an SQLite database"):
+        text(_database(tmp_path / "other.db"))
+    ref.close()
+    with pytest.raises(HashFormatError, match="a hashmatch list itself"):
+        list(read_text(ref.path))
+
+
+@pytest.mark.parametrize(
+    "first", ["{a-1}", "[hash]", "<id>", "{3F2504E0-4F89}", "PK", "BM", "GIF", "BZhang", "%PDF", "\u00e9", "\x00a"]
+)
+def test_text_that_begins_oddly_is_text(first: str) -> None:
+    """Names of columns in brackets, ids in braces and words that begin like magic numbers stop nothing."""
+    mapping = ColumnMapping(hashes={"pdq": "pdq"})
+    assert hashes_of(table(f"{first};pdq\nx;{PDQ[0]}\n", mapping)) == [made_up(0)]
+    assert hashes_of(text(f"{first} x\npdq:{PDQ[0]}\n")) == [made_up(0)]
+
+
+def test_other_encodings_are_read_where_they_are_named() -> None:
+    """What is told from text by its zero bytes is text once its encoding is named."""
+    for encoding in ("utf-16-le", "utf-16-be", "utf-32", "utf-32-le"):
+        rows = list(read_text(io.BytesIO(LINE.encode(encoding)), encoding=encoding))
+        assert hashes_of(rows) == [made_up(0)]
+
+
+@pytest.mark.parametrize(("share", "passes"), [(None, True), (1.0, True), (0.5, True), (0.49, False), (0, False)])
+def test_too_large_a_share_of_refused_rows_undoes_the_import(
+    ref: ReferenceList, share: float | None, passes: bool
+) -> None:
+    """Up to the bound the good rows are imported; above it none, and the list is as it was."""
+    data = f"pdq:{PDQ[0]}\nbad\nbad\npdq:{PDQ[1]}\n".encode()
+    seen: list[Refused] = []
+    if passes:
+        report = import_into(ref, read_text(io.BytesIO(data)), max_refused_share=share)
+        assert (report.refused_share, report.took_nothing, len(ref)) == (0.5, False, 2)
+        return
+    with pytest.raises(HashFormatError, match="2 of 4 rows were refused"):
+        import_into(ref, read_text(io.BytesIO(data)), max_refused_share=share, on_refused=seen.append)
+    assert (len(seen), len(ref), ref.version) == (2, 0, 0)
+
+
+def test_a_report_says_when_nothing_was_taken(ref: ReferenceList) -> None:
+    """No row, or none but refused ones, is nothing; what the list has already is something."""
+    for data, nothing in (("", True), ("# none\n", True), ("bad\n", True), (LINE, False), (LINE + "bad\n", False)):
+        report = import_into(ref, read_text(io.BytesIO(data.encode())), max_refused_share=1)
+        assert report.took_nothing == nothing
+    assert import_into(ref, [], max_refused_share=0).refused_share == 0
+    for wrong in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ValueError, match="max_refused_share"):
+            import_into(ref, [], max_refused_share=wrong)

@@ -111,7 +111,8 @@ def test_no_pixel_gets_into_a_list(tmp_path: Path) -> None:
             mapping = ColumnMapping(hashes={"hash": "pdq"}, labels={"picture": "picture"})
             import_into(ref, read_table(io.BytesIO(table), mapping))
             import_into(ref, read_table(io.BytesIO(table), ColumnMapping(hashes={"hash": "pdq"})))
-            import_into(ref, read_text(io.BytesIO(data), "pdq"))
+            with contextlib.suppress(HashFormatError):  # a JPEG file is told from text
+                import_into(ref, read_text(io.BytesIO(data), "pdq"))
             import_into(ref, read_text(io.BytesIO(data.hex().encode()), "pdq"))
             pieces = [data[at : at + 4096] for at in range(0, len(data), 4096)]
             lines = b"\n".join(b"keypoint:" + piece.hex().encode() for piece in pieces)

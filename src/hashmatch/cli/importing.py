@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Final, TextIO
@@ -9,7 +10,7 @@ from typing import Annotated, Final, TextIO
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from hashmatch.cli.console import ERRORS, OUT, emit, fail, labels_from
+from hashmatch.cli.console import ERRORS, OUT, Exit, emit, fail, labels_from, warn
 from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.lists import LOCAL, ReferenceList
 from hashmatch.lists.formats import ColumnMapping, ImportReport, Refused, import_into, read_table, read_text
@@ -17,6 +18,7 @@ from hashmatch.lists.formats import ColumnMapping, ImportReport, Refused, import
 __all__ = ["import_file"]
 
 _SHOWN: Final = 20
+_MAX_REFUSED: Final = "50%"
 
 
 def import_file(
@@ -49,13 +51,20 @@ def import_file(
     refused: Annotated[
         Path | None, typer.Option("--refused", help="Write every refused row's line number and reason to this file.")
     ] = None,
+    max_refused: Annotated[
+        str,
+        typer.Option("--max-refused", help="Largest share of the rows that may be refused, such as 0.1 or 10%."),
+    ] = _MAX_REFUSED,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Import hashes in one transaction: interrupted or failed, the list stays as it was.
 
-    A bad row is refused with its line number and never stops the rest. Exit code: 0 when the import was made, also
-    when rows were refused; 2 when it was not.
+    A bad row is refused with its line number and does not stop the rest; where more rows are refused than --max-refused
+    allows, nothing is imported. Exit code: 0 when the import was made, 1 when the file has no rows, 2 when too many
+    rows or all were refused, or on an error.
     """
+    share = _share_from(max_refused)
+    shown: list[Refused] = []
     if refused is not None and any(_same_file(refused, other) for other in (path, file)):
         raise fail("--refused names the list or the file to import: name another file; nothing was imported")
     try:
@@ -90,13 +99,32 @@ def import_file(
             report = import_into(
                 ref,
                 rows,
-                on_refused=None if sink is None else lambda row: _write(sink, row),
+                on_refused=lambda row: _take_refused(row, shown, sink),
                 progress=lambda done: progress.update(task, completed=done),
                 max_refused=_SHOWN,
+                max_refused_share=share,
             )
     except (HashFormatError, ReferenceListError, LookupError, ValueError) as error:
-        raise fail(f"{error}; nothing was imported") from error
+        _show_refused(shown, as_json=as_json)
+        raise fail(f"{error}; nothing was imported, the list is as it was") from error
     _show(report, as_json=as_json)
+    if not report.rows:
+        warn("the file has no rows; nothing was imported")
+        raise typer.Exit(Exit.NONE)
+    if report.took_nothing:
+        raise fail("every row was refused; nothing was imported")
+
+
+def _share_from(text: str) -> float:
+    """Read a share, as a number from 0 to 1 or in per cent."""
+    number, percent, rest = text.strip().partition("%")
+    try:
+        share = float(number) / (100 if percent else 1)
+    except ValueError:
+        share = -1.0
+    if rest or not 0 <= share <= 1:
+        raise typer.BadParameter("write a share from 0 to 1, or from 0% to 100%", param_hint="--max-refused")
+    return share
 
 
 def _same_file(one: Path, other: Path) -> bool:
@@ -106,14 +134,24 @@ def _same_file(one: Path, other: Path) -> bool:
         return False
 
 
-def _write(sink: TextIO, row: Refused) -> None:
-    sink.write(f"{row.line}\t{row.reason}\n")
+def _take_refused(row: Refused, shown: list[Refused], sink: TextIO | None) -> None:
+    if len(shown) < _SHOWN:
+        shown.append(row)
+    if sink is not None:
+        sink.write(f"{row.line}\t{row.reason}\n")
+
+
+def _show_refused(rows: Iterable[Refused], *, as_json: bool) -> None:
+    for row in rows:
+        if as_json:
+            emit({"line": row.line, "refused": row.reason})
+        else:
+            ERRORS.print(f"line {row.line}: {row.reason}", markup=False, highlight=False)
 
 
 def _show(report: ImportReport, *, as_json: bool) -> None:
+    _show_refused(report.refused, as_json=as_json)
     if as_json:
-        for row in report.refused:
-            emit({"line": row.line, "refused": row.reason})
         emit(
             {
                 "rows": report.rows,
@@ -121,12 +159,11 @@ def _show(report: ImportReport, *, as_json: bool) -> None:
                 "new_entries": report.new_entries,
                 "duplicates": report.duplicates,
                 "refused": report.refused_count,
+                "refused_share": report.refused_share,
                 "version": report.version,
             }
         )
         return
-    for row in report.refused:
-        ERRORS.print(f"line {row.line}: {row.reason}", markup=False, highlight=False)
     if report.refused_count > len(report.refused):
         more = report.refused_count - len(report.refused)
         ERRORS.print(f"and {more:,} refused rows more; --refused FILE writes them all", highlight=False)

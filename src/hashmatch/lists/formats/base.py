@@ -24,6 +24,7 @@ from hashmatch.hashes import HashValue
 from hashmatch.lists.admission import check_record
 from hashmatch.lists.editor import AddCounts, blocks_of
 from hashmatch.lists.entry import Entry
+from hashmatch.lists.formats.foreign import HEAD, refuse_foreign
 from hashmatch.lists.reference import ReferenceList
 
 __all__ = [
@@ -99,6 +100,9 @@ class ImportReport:
         The first of them, as many as were asked for.
     version : int
         The list's version afterwards.
+
+    A report of an import without any row, or of which every row was refused, says so: an empty delivery, and a
+    delivery that was misread, leave the list as it was.
     """
 
     rows: int
@@ -109,6 +113,16 @@ class ImportReport:
     refused: tuple[Refused, ...]
     version: int
 
+    @property
+    def refused_share(self) -> float:
+        """Share of the rows that was refused, 0 to 1; 0 where there was no row."""
+        return self.refused_count / self.rows if self.rows else 0.0
+
+    @property
+    def took_nothing(self) -> bool:
+        """Whether no row was accepted or known: the delivery was empty, or every row was refused."""
+        return not self.accepted and not self.duplicates
+
 
 def import_into(
     ref: ReferenceList,
@@ -117,6 +131,7 @@ def import_into(
     on_refused: Callable[[Refused], None] | None = None,
     progress: Callable[[int], None] | None = None,
     max_refused: int = 1_000,
+    max_refused_share: float | None = None,
 ) -> ImportReport:
     """Import the rows of a reader in one transaction.
 
@@ -131,10 +146,16 @@ def import_into(
     progress : callable, optional
         Called with the number of rows so far, every 5,000 rows and at the end.
     max_refused : int
-        How many refused rows the report keeps, 0 or more; it counts them all.
+        How many refused rows the report keeps, 0 or more; it counts them all, and refuses nothing by this number.
+    max_refused_share : float, optional
+        Largest share of the rows that may be refused, 0 to 1. Beyond it nothing is imported: a delivery of which so
+        much is refused was probably misread. Without it any share passes, and the report tells it.
 
     Raises
     ------
+    HashFormatError
+        If a larger share of the rows was refused than ``max_refused_share``, or the reader is given something else than
+        text. The list stays as it was.
     ReferenceListError
         If the list cannot be written, or the reader cannot read. Then, and when the import is interrupted, the list
         stays as it was: an import counts as a whole or not at all.
@@ -145,6 +166,8 @@ def import_into(
     """
     if max_refused < 0:
         raise ValueError("max_refused must be 0 or more")
+    if max_refused_share is not None and not 0 <= max_refused_share <= 1:
+        raise ValueError("max_refused_share must be from 0 to 1")
     refused: list[Refused] = []
     n_rows = n_refused = 0
     counts = AddCounts()
@@ -164,6 +187,10 @@ def import_into(
             n_rows += len(batch)
             if progress is not None and len(batch) == _BATCH:
                 progress(n_rows)
+        if max_refused_share is not None and n_refused > max_refused_share * n_rows:
+            raise HashFormatError(
+                f"{n_refused:,} of {n_rows:,} rows were refused, more than the allowed share of {max_refused_share:.4g}"
+            )
     if progress is not None:
         progress(n_rows)
     return ImportReport(
@@ -251,14 +278,17 @@ def decoded_lines(source: str | os.PathLike[str] | BinaryIO, encoding: str | Non
 
     Raises
     ------
+    HashFormatError
+        If it is known to be something else than text, by its first 4,096 bytes.
     ReferenceListError
         If the source cannot be opened or read, or the encoding can decode nothing of it, as UTF-16 without a byte order
         mark.
     """
     with _opened(source) as stream:
-        head = _read(stream, 4)
-        while len(head) < 4 and (more := _read(stream, 4 - len(head))):
+        head = _read(stream, HEAD)
+        while len(head) < HEAD and (more := _read(stream, HEAD - len(head))):
             head += more
+        refuse_foreign(head, encoding)
         for mark, name in _BOMS:
             if head.startswith(mark) and (encoding is None or encoding.startswith(name[:6])):
                 head, encoding = head[len(mark) :], name

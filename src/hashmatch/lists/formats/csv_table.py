@@ -139,6 +139,9 @@ def read_table(
 
     Raises
     ------
+    HashFormatError
+        If it is something else than text, such as JSON, XML, a database, an archive or a workbook: the message names
+        it.
     ReferenceListError
         If the file cannot be read, is too odd to have a header, or lacks a mapped column or has it twice.
     ValueError

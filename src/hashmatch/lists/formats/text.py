@@ -58,7 +58,8 @@ def read_text(
     Raises
     ------
     HashFormatError
-        If the algorithm is unknown.
+        If the algorithm is unknown, or the file is something else than text, such as JSON, XML, a database, an archive
+        or a workbook: the message names it.
     ReferenceListError
         If the file cannot be read, or the source or a label is not acceptable.
     LookupError
