@@ -88,6 +88,21 @@ def test_a_stated_low_quality_is_not_compared_and_told(policy: MatchPolicy, kept
         assert (report.lists[0].compared, report.lists[0].not_compared) == ({"pdq": 2}, {"pdq": 2})
 
 
+def test_a_match_is_explained_by_what_was_compared(tmp_path: Path) -> None:
+    """Of an entry's hashes the nearest that is good enough is told, and a source's better word for one counts."""
+    path, value = tmp_path / "list", hash_image(PHOTO)
+    near = HashValue("pdq", bytes([value.data[0] ^ 0b111, *value.data[1:]]))
+    with ReferenceList.create(path, name="plain") as ref:
+        ref.add("one", hashes=[value], quality=3)
+        ref.add("one", hashes=[near], quality=90, source="another")
+    with Matcher.open(path, policy=profiles.FAST) as matcher:
+        assert [match.distance for match in matcher.match(PHOTO).matches] == [3]
+        with ReferenceList.open(path, writable=True) as ref:
+            ref.add("one", hashes=[value], quality=50, source="another")
+        matcher.reload()
+        assert [match.distance for match in matcher.match(PHOTO).matches] == [0]
+
+
 def test_a_list_of_low_quality_alone_decides_nothing(tmp_path: Path) -> None:
     """Nothing can be compared, so that no answer is "no match"; a policy that asks for no quality compares."""
     path = tmp_path / "list"

@@ -21,7 +21,7 @@ from hashmatch.view import Margins, View
 if TYPE_CHECKING:
     from hashmatch.keypoints.points import Keypoints
     from hashmatch.keypoints.verify import Alignment
-    from hashmatch.lists import Entry
+    from hashmatch.lists import Entry, ListedHash
     from hashmatch.matching.keypoints import KeypointLayer
     from hashmatch.matching.query import Query
     from hashmatch.matching.snapshot import ListSnapshot
@@ -94,8 +94,10 @@ class PlainHit:
     def explained(self) -> Match | None:
         """Explain the hit by the entry's nearest hash."""
         entry = self.snapshot.reference.entry_by_key(self.key)
-        values = () if entry is None else (value for value in entry.hashes if value.algorithm == self.algorithm)
-        nearest = min((distance(self.query.value, value) for value in values), default=None)
+        listed = () if entry is None else (item for listing in entry.listings for item in listing.hashes)
+        nearest = min(
+            (distance(self.query.value, item.value) for item in listed if self._is_compared(item)), default=None
+        )
         if entry is None or nearest is None or nearest > self.threshold:
             return None
         return _match(self, entry)(
@@ -104,6 +106,10 @@ class PlainHit:
             quality=self.query.quality,
             view=self.query.view,
         )
+
+    def _is_compared(self, item: ListedHash) -> bool:
+        is_plain = item.quality is not None and item.quality < self.rule.min_quality
+        return item.value.algorithm == self.algorithm and not is_plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
