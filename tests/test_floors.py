@@ -14,6 +14,7 @@ FLOORS = {
     "_version": -1,
     "errors": 0,
     "algorithms": 0.5,
+    "forms": 0.5,
     "view": 0.5,
     "jail": 0.5,
     "hashes": 1,

@@ -5,11 +5,13 @@ Imports no image code: a service that only matches hashes never loads a decoder.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, cast
 
 from hashmatch.algorithms import Algorithm, Metric, algorithm_named
 from hashmatch.errors import PolicyError
+from hashmatch.forms import NONE, from_plain, to_plain
 from hashmatch.picture.policy import DecodePolicy
 from hashmatch.view import Turn, View
 
@@ -73,6 +75,21 @@ class Rule:
             return self.threshold
         return min(self.threshold, self.view_threshold)
 
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form of every field."""
+        return cast("dict[str, Any]", to_plain(self))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], base: Rule | None = None) -> Rule:
+        """Read what `to_dict` gives; what is left out is taken from ``base``, else the default.
+
+        Raises
+        ------
+        PolicyError
+            If a key is unknown, or a value is of a wrong type or out of range.
+        """
+        return from_plain(cls, data, "rule", base)
+
     @property
     def definition(self) -> Algorithm:
         """What the algorithm's values look like."""
@@ -115,6 +132,21 @@ class CropRule:
             raise PolicyError("turns of the crop rule must be a tuple of one or more of Turn")
         object.__setattr__(self, "turns", tuple(dict.fromkeys(turns)))
 
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form of every field."""
+        return cast("dict[str, Any]", to_plain(self))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], base: CropRule | None = None) -> CropRule:
+        """Read what `to_dict` gives; what is left out is taken from ``base``, else the default.
+
+        Raises
+        ------
+        PolicyError
+            If a key is unknown, or a value is of a wrong type or out of range.
+        """
+        return from_plain(cls, data, "crops", base)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeypointRule:
@@ -145,6 +177,21 @@ class KeypointRule:
         _check_quality("keypoint", self.min_quality)
         if self.key is not None and (not isinstance(self.key, bytes) or len(self.key) < _KEY_BYTES):
             raise PolicyError(f"key of the keypoint rule must be {_KEY_BYTES} bytes or more")
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form of every field but the secret key."""
+        return cast("dict[str, Any]", to_plain(self))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], base: KeypointRule | None = None) -> KeypointRule:
+        """Read what `to_dict` gives; what is left out is taken from ``base``, else the default.
+
+        Raises
+        ------
+        PolicyError
+            If a key is unknown, or a value is of a wrong type or out of range.
+        """
+        return from_plain(cls, data, "keypoints", base)
 
 
 def _check_number(what: str, value: float, least: float, most: float) -> None:
@@ -246,3 +293,44 @@ class MatchPolicy:
     def rule_for(self, algorithm: str) -> Rule | None:
         """Rule of an algorithm, or None where the policy does not search it."""
         return next((rule for rule in self.rules if rule.algorithm == algorithm), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form of every field but the secret key; ``rules`` is a table by algorithm, in their order."""
+        form: dict[str, Any] = to_plain(self)
+        form["rules"] = {rule.pop("algorithm"): rule for rule in form["rules"]}
+        return form
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], base: MatchPolicy | None = None) -> MatchPolicy:
+        """Read what `to_dict` gives, or a part of it.
+
+        Parameters
+        ----------
+        data : mapping
+            Fields by name. ``"none"`` stands for None where the form has no null; a rule that is ``"none"`` goes.
+        base : MatchPolicy, optional
+            What is left out is taken from here, tables field by field; else it has its default.
+
+        Raises
+        ------
+        PolicyError
+            If a key is unknown, a value is of a wrong type or out of range, or what has no default is missing;
+            the message names the key and what is allowed. Presets by name: `hashmatch.profiles.policy_from_dict`.
+        """
+        if isinstance(data, Mapping) and "rules" in data:
+            data = {**data, "rules": _rules_from(data["rules"], () if base is None else base.rules)}
+        return from_plain(cls, data, "policy", base)
+
+
+def _rules_from(table: Any, base: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    if not isinstance(table, Mapping):
+        raise PolicyError("rules must be a table by algorithm, as [rules.pdq]")
+    rules = {rule.algorithm: rule for rule in base}
+    for name, fields in table.items():
+        if (fields is None or fields == NONE) and name in rules:
+            del rules[name]
+            continue
+        if not isinstance(fields, Mapping):
+            raise PolicyError(f"rules.{str(name)[:40]} must be a table")
+        rules[name] = from_plain(Rule, {**fields, "algorithm": name}, f"rules.{str(name)[:40]}", rules.get(name))
+    return tuple(rules.values())

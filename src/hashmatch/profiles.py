@@ -7,13 +7,29 @@ also for what it may have been cut from. Derive your own with
 
 from __future__ import annotations
 
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
+from hashmatch.errors import PolicyError
+from hashmatch.forms import NONE
 from hashmatch.picture.policy import DecodePolicy
 from hashmatch.policy import CropRule, KeypointRule, MatchPolicy, Rule
 
-__all__ = ["FAST", "REDUCED", "RULES", "STANDARD", "THOROUGH"]
+__all__ = [
+    "FAST",
+    "PRESETS",
+    "REDUCED",
+    "RULES",
+    "STANDARD",
+    "THOROUGH",
+    "policy_from_dict",
+    "policy_from_toml",
+    "policy_to_toml",
+]
 
 RULES: Final = (
     Rule(algorithm="md5", threshold=0),
@@ -75,3 +91,79 @@ tenth (``benchmarks/results/keypoints.md``). Expected false reports against 1,00
 photograph or portrait, extrapolated, of which crops spend 3.4e-5, rotations 1.9e-5, and the picture as it is, its
 turns, trims and shrinks all else. Cost: ``benchmarks/results/policies.md``.
 """
+
+PRESETS: Final[Mapping[str, MatchPolicy]] = MappingProxyType(
+    {policy.name: policy for policy in (FAST, STANDARD, THOROUGH)}
+)
+"""The presets by name."""
+
+
+def policy_from_dict(data: Mapping[str, Any]) -> MatchPolicy:
+    """Make a policy of a dictionary that may begin with a preset.
+
+    Parameters
+    ----------
+    data : mapping
+        As for `hashmatch.policy.MatchPolicy.from_dict`; ``base`` may name one of `PRESETS`, and then the rest is what
+        differs from it. A policy without ``name`` is named after its base and all that it changes.
+
+    Raises
+    ------
+    PolicyError
+        As there, or if ``base`` is no preset.
+
+    Examples
+    --------
+    >>> policy_from_dict({"base": "standard", "rules": {"pdq": {"threshold": 20}}}).name
+    'standard, rules.pdq.threshold=20'
+    """
+    if not isinstance(data, Mapping) or "base" not in data:
+        return MatchPolicy.from_dict(data)
+    rest = {key: value for key, value in data.items() if key != "base"}
+    base = PRESETS.get(data["base"]) if isinstance(data["base"], str) else None
+    if base is None:
+        raise PolicyError(f"policy: base must be one of {', '.join(PRESETS)}")
+    if "name" not in rest:
+        rest["name"] = ", ".join([base.name, *_changes(rest, "")])
+    return MatchPolicy.from_dict(rest, base)
+
+
+def _changes(table: Mapping[str, Any], where: str) -> Iterator[str]:
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _changes(value, f"{where}{key}.")
+        else:
+            said = "+".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            yield ascii(f"{where}{key}={said}")[1:-1]
+
+
+def policy_from_toml(text: str) -> MatchPolicy:
+    """Read a policy file; see ``docs/policies.md``.
+
+    Raises
+    ------
+    PolicyError
+        If it is no TOML, or as for `policy_from_dict`.
+    """
+    try:
+        data = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise PolicyError(f"the policy file is no TOML: {str(error)[:200]}") from None
+    return policy_from_dict(data)
+
+
+def policy_to_toml(policy: MatchPolicy) -> str:
+    """Write every field of a policy but its secret key, so that `policy_from_toml` gives an equal one."""
+    form = policy.to_dict()
+    tables = {key: form.pop(key) for key in [key for key, value in form.items() if isinstance(value, dict)]}
+    rules = tables.pop("rules")
+    tables |= {f"rules.{name}": rule for name, rule in rules.items()}
+    lines = list(_lines(form)) + ([] if rules else ["rules = {}"])
+    for name, table in tables.items():
+        lines += ["", f"[{name}]", *_lines(table)]
+    return "\n".join(lines) + "\n"
+
+
+def _lines(table: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in table.items():
+        yield f"{key} = {json.dumps(NONE if value is None else value, ensure_ascii=False)}"

@@ -15,6 +15,7 @@ from hashmatch.cli.indexes import index_app
 from hashmatch.cli.info import info
 from hashmatch.cli.lists import list_app
 from hashmatch.cli.pictures import hash_pictures
+from hashmatch.cli.policies import policy_app
 from hashmatch.cli.search import match, scan_folders
 from hashmatch.errors import HashmatchError
 
@@ -65,6 +66,7 @@ app.command("budget")(budget)
 app.command("info")(info)
 app.add_typer(list_app, name="list")
 app.add_typer(index_app, name="index")
+app.add_typer(policy_app, name="policy")
 
 
 def _sentence(error: Exception) -> str:

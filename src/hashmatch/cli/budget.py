@@ -15,8 +15,9 @@ from hashmatch.lists import ReferenceList
 from hashmatch.matching.budget import FalseReports
 from hashmatch.matching.evidence import Pictures
 from hashmatch.matching.tails import Budget, budget_of
+from hashmatch.policy import MatchPolicy
 
-__all__ = ["budget"]
+__all__ = ["budget", "budget_record", "show_budget", "sizes_of"]
 
 _KINDS: Final[dict[Pictures, str]] = {
     "photo": "photographs",
@@ -38,7 +39,7 @@ def budget(
     lists: Annotated[
         list[Path] | None, typer.Argument(help="List files whose sizes are taken.", show_default=False)
     ] = None,
-    policy: Annotated[str, typer.Option("--policy", "-p", help="Name of a policy.")] = "standard",
+    policy: Annotated[str, typer.Option("--policy", "-p", help="Name of a policy, or a policy file.")] = "standard",
     threshold: Annotated[
         list[str] | None,
         typer.Option("--threshold", "-t", help="ALGORITHM=DISTANCE, inclusive; may be given several times."),
@@ -54,23 +55,30 @@ def budget(
     Figures rest on synthetic pictures, photographs apart from others; docs/budget.md says how they were measured.
     """
     chosen = policy_from(policy, threshold or ())
-    sizes = _sizes(lists) if lists else Counter({"pdq": entries})
-    budgets = [budget_of(chosen, sizes, pictures) for pictures in _KINDS]
+    sizes = sizes_of(lists) if lists else Counter({"pdq": entries})
     if as_json:
-        emit(
-            {
-                "policy": chosen.name,
-                "hashes": dict(sizes),
-                "pictures_a_day": volume,
-                "budgets": [_record(found, volume) for found in budgets],
-            }
-        )
+        emit(budget_record(chosen, sizes, volume))
         return
+    show_budget(chosen, sizes, volume)
+
+
+def budget_record(policy: MatchPolicy, sizes: Counter[str], volume: float) -> dict[str, object]:
+    """Say what a policy spends against lists of these sizes, JSON-ready."""
+    return {
+        "policy": policy.name,
+        "hashes": dict(sizes),
+        "pictures_a_day": volume,
+        "budgets": [_record(budget_of(policy, sizes, pictures), volume) for pictures in _KINDS],
+    }
+
+
+def show_budget(policy: MatchPolicy, sizes: Counter[str], volume: float) -> None:
+    """Print what a policy spends, for people."""
     held = ", ".join(f"{size:,} {name}" for name, size in sizes.items() if size) or "no hashes"
     OUT.print(
-        Text(f"policy {chosen.name}; in the lists: {held}; {volume:,.0f} unrelated pictures a day"), soft_wrap=True
+        Text(f"policy {policy.name}; in the lists: {held}; {volume:,.0f} unrelated pictures a day"), soft_wrap=True
     )
-    for found in budgets:
+    for found in (budget_of(policy, sizes, pictures) for pictures in _KINDS):
         OUT.print(_table(found, volume))
         if found.unmeasured:
             OUT.print(Text(f"not measured, so not counted: {', '.join(found.unmeasured)}"), soft_wrap=True)
@@ -83,7 +91,8 @@ def budget(
     )
 
 
-def _sizes(paths: list[Path]) -> Counter[str]:
+def sizes_of(paths: list[Path]) -> Counter[str]:
+    """Count the hashes of lists, by algorithm."""
     sizes: Counter[str] = Counter()
     for path in paths:
         with ReferenceList.open(path) as reference:

@@ -16,10 +16,11 @@ from rich.console import Console
 from rich.text import Text
 
 from hashmatch import profiles
-from hashmatch.errors import HashFormatError, HashmatchError
+from hashmatch.errors import HashFormatError, HashmatchError, PolicyError
 from hashmatch.hashes import HashValue
 from hashmatch.keypoints.record import checked_key
 from hashmatch.matching import MatchReport, Outcome
+from hashmatch.picture.policy import KNOWN_FORMATS, DecodePolicy
 from hashmatch.policy import MatchPolicy, Rule
 from hashmatch.scan import ScanSummary
 
@@ -35,6 +36,7 @@ __all__ = [
     "outcome_text",
     "key_from",
     "policy_from",
+    "policy_named",
     "safe",
     "warn",
 ]
@@ -70,7 +72,7 @@ OUT: Final = _Console()
 ERRORS: Final = _Console(stderr=True)
 """Standard error: messages and progress."""
 
-POLICIES: Final = {policy.name: policy for policy in (profiles.FAST, profiles.STANDARD, profiles.THOROUGH)}
+_LONGEST_POLICY: Final = 2**20  # bytes of a policy file
 _STYLES: Final = {
     Outcome.MATCH: "bold red",
     Outcome.NO_MATCH: "green",
@@ -186,26 +188,59 @@ def key_from(path: Path | None) -> bytes | None:
         raise typer.BadParameter(str(error)) from error
 
 
-def policy_from(name: str, thresholds: Iterable[str], key_file: Path | None = None) -> MatchPolicy:
+def policy_named(name: str) -> MatchPolicy:
+    """Give a preset, or read a policy file.
+
+    Raises
+    ------
+    typer.BadParameter
+        If it is neither, or the file holds no policy.
+    """
+    if name in profiles.PRESETS:
+        return profiles.PRESETS[name]
+    if not name.endswith(".toml") and not os.path.isfile(name):
+        raise typer.BadParameter(f"choose one of: {', '.join(profiles.PRESETS)}; or name a policy file, FILE.toml")
+    with open(name, "rb") as file:
+        data = file.read(_LONGEST_POLICY + 1)
+    try:
+        if len(data) > _LONGEST_POLICY:
+            raise PolicyError("the policy file has more than a megabyte")
+        return profiles.policy_from_toml(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"{safe(name)}: the policy file is no text in UTF-8") from None
+    except PolicyError as error:
+        raise typer.BadParameter(f"{safe(name)}: {safe(str(error))}") from error
+
+
+def policy_from(
+    name: str,
+    thresholds: Iterable[str],
+    key_file: Path | None = None,
+    *,
+    formats: str | None = None,
+    frames: str | None = None,
+    max_bytes: int | None = None,
+    max_pixels: int | None = None,
+) -> MatchPolicy:
     """Make the policy that the options describe.
 
     Parameters
     ----------
     name : str
-        Name of a preset.
+        Name of a preset, or of a policy file.
     thresholds : iterable of str
         ``ALGORITHM=DISTANCE`` for each threshold that differs from the preset.
     key_file : Path, optional
         File with the secret key of keypoint records.
+    formats, frames, max_bytes, max_pixels
+        Of the policy's `DecodePolicy`, where they differ; formats are names with commas between, or ``all``.
 
     Raises
     ------
     typer.BadParameter
         If a name or a number is not acceptable; the message says which are.
     """
-    if name not in POLICIES:
-        raise typer.BadParameter(f"choose one of: {', '.join(POLICIES)}")
-    policy = POLICIES[name]
+    policy = policy_named(name)
     for algorithm, text in labels_from(thresholds).items():
         old = policy.rule_for(algorithm)
         if old is None or not text.isascii() or not text.isdigit():
@@ -218,8 +253,28 @@ def policy_from(name: str, thresholds: Iterable[str], key_file: Path | None = No
         rules = tuple(new if rule is old else rule for rule in policy.rules)
         # the name stands in every report, so it says what was changed
         policy = replace(policy, name=f"{policy.name}, {new.algorithm}={new.threshold}", rules=rules)
+    policy = _decoding(policy, {"frames": frames, "max_bytes": max_bytes, "max_pixels": max_pixels}, formats)
     if key_file is not None:
         if policy.keypoints is None:
             raise typer.BadParameter(f"--key-file is for keypoint records, which {name} does not compare; try thorough")
         policy = replace(policy, keypoints=replace(policy.keypoints, key=key_from(key_file)))
     return policy
+
+
+def _decoding(policy: MatchPolicy, options: dict[str, Any], formats: str | None) -> MatchPolicy:
+    """Take over what options say of decoding; the policy's name says it too."""
+    wanted: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    if formats is not None:
+        names = [name.strip().upper() for name in formats.split(",")]
+        wanted["formats"] = list(KNOWN_FORMATS) if names == ["ALL"] else names
+    if not wanted:
+        return policy
+    try:
+        decode = DecodePolicy.from_dict(wanted, policy.decode)
+    except PolicyError as error:
+        raise typer.BadParameter(safe(str(error))) from error
+    said = ({"formats": formats.lower().replace(",", "+")} if formats is not None else {}) | {
+        name: value for name, value in wanted.items() if name != "formats"
+    }
+    changes = ", ".join(f"{name}={value}" for name, value in said.items())
+    return replace(policy, name=f"{policy.name}, {changes}", decode=decode)

@@ -42,7 +42,8 @@ def build(
         Path, typer.Option("--folder", "-f", help="Existing folder; the --index-folder of match and scan.")
     ],
     policy: Annotated[
-        str, typer.Option("--policy", "-p", help="fast, standard or thorough: says what is searched, and how far.")
+        str,
+        typer.Option("--policy", "-p", help="fast, standard, thorough or FILE.toml: what is searched, and how far."),
     ] = "standard",
     threshold: Annotated[
         list[str] | None,

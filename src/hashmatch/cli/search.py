@@ -28,6 +28,7 @@ from hashmatch.cli.console import (
 from hashmatch.cli.interrupts import Interrupts
 from hashmatch.jail import MEASURES, Isolation, Protection
 from hashmatch.matching import Matcher, MatchReport, Outcome
+from hashmatch.picture.policy import KNOWN_FORMATS
 from hashmatch.scan import ScanItem, ScanSummary, WalkCounts, iter_files, scan
 
 __all__ = ["match", "scan_folders"]
@@ -36,7 +37,10 @@ _LONGEST_SOURCE: Final = 4096
 
 _Lists = Annotated[list[Path], typer.Option("--list", "-l", help="List file; may be given several times.")]
 _Policy = Annotated[
-    str, typer.Option("--policy", "-p", help="fast (one view), standard (turns, borders) or thorough (also crops).")
+    str,
+    typer.Option(
+        "--policy", "-p", help="fast (one view), standard (turns, borders), thorough (also crops) or FILE.toml."
+    ),
 ]
 _Threshold = Annotated[
     list[str] | None,
@@ -49,6 +53,15 @@ _Folder = Annotated[
 _KeyFile = Annotated[
     Path | None, typer.Option("--key-file", help="File with the secret key that keypoint records were made with.")
 ]
+_Formats = Annotated[
+    str | None,
+    typer.Option(
+        "--formats", help=f"Formats that are decoded, with commas between, or all: {', '.join(KNOWN_FORMATS)}."
+    ),
+]
+_Frames = Annotated[str | None, typer.Option("--frames", help="Frames that are looked at, as frames of a policy file.")]
+_MaxBytes = Annotated[int | None, typer.Option("--max-bytes", min=1, help="Largest picture file, bytes.")]
+_MaxPixels = Annotated[int | None, typer.Option("--max-pixels", min=1, help="Largest frame, pixels.")]
 _Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 _Seconds = Annotated[
     float, typer.Option("--seconds", min=0.1, max=3600, help="Longest time for one picture in a worker process.")
@@ -68,6 +81,10 @@ def match(
     threshold: _Threshold = None,
     index_folder: _Folder = None,
     key_file: _KeyFile = None,
+    formats: _Formats = None,
+    frames: _Frames = None,
+    max_bytes: _MaxBytes = None,
+    max_pixels: _MaxPixels = None,
     isolate: Annotated[bool, typer.Option("--isolate", help="Decode in a restricted worker process.")] = False,
     seconds: _Seconds = 30.0,
     require: _Require = None,
@@ -80,7 +97,15 @@ def match(
     """
     summary = ScanSummary()
     isolation = _isolation(isolate, 1, seconds, require)
-    rules = policy_from(policy, threshold or (), key_file)
+    rules = policy_from(
+        policy,
+        threshold or (),
+        key_file,
+        formats=formats,
+        frames=frames,
+        max_bytes=max_bytes,
+        max_pixels=max_pixels,
+    )
     with Matcher.open(*lists, policy=rules, index_folder=index_folder, isolation=isolation) as matcher:
         warned = False
         for source in sources:
@@ -110,6 +135,10 @@ def scan_folders(
     threshold: _Threshold = None,
     index_folder: _Folder = None,
     key_file: _KeyFile = None,
+    formats: _Formats = None,
+    frames: _Frames = None,
+    max_bytes: _MaxBytes = None,
+    max_pixels: _MaxPixels = None,
     workers: Annotated[
         int, typer.Option("--workers", "-w", min=1, max=256, help="Worker processes; threads without isolation.")
     ] = 1,
@@ -136,7 +165,15 @@ def scan_folders(
     summary = ScanSummary(walk=walk)
     interrupted = False
     isolation = _isolation(isolate, workers, seconds, require)
-    rules = policy_from(policy, threshold or (), key_file)
+    rules = policy_from(
+        policy,
+        threshold or (),
+        key_file,
+        formats=formats,
+        frames=frames,
+        max_bytes=max_bytes,
+        max_pixels=max_pixels,
+    )
     with Matcher.open(*lists, policy=rules, index_folder=index_folder, isolation=isolation) as matcher:
         _warn_of_idle(matcher)
         idle = bool(matcher.idle_lists)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Any, Final, Literal, cast
 
 from hashmatch.errors import ImageTooLargeError, PolicyError
+from hashmatch.forms import from_plain, to_plain
 
 __all__ = ["CONTRACT_VERSION", "KNOWN_FORMATS", "USUAL_FORMATS", "DecodePolicy", "check_size"]
 
@@ -100,6 +102,21 @@ class DecodePolicy:
     def in_worker(self) -> DecodePolicy:
         """Give the policy as a restricted worker process has it: default formats are all formats there."""
         return replace(self, formats=KNOWN_FORMATS) if self.formats == "default" else self
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form of every field."""
+        return cast("dict[str, Any]", to_plain(self))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], base: DecodePolicy | None = None) -> DecodePolicy:
+        """Read what `to_dict` gives; what is left out is taken from ``base``, else the default.
+
+        Raises
+        ------
+        PolicyError
+            If a key is unknown, or a value is of a wrong type or out of range.
+        """
+        return from_plain(cls, data, "decode", base)
 
     @property
     def contract(self) -> str:
