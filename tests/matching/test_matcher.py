@@ -225,6 +225,24 @@ def test_a_digest_has_no_size_limit(tmp_path: Path, form: str, isolated: bool) -
                 source.close()
 
 
+@pytest.mark.parametrize(
+    ("head", "reason", "isolated_reason", "name"),
+    [
+        (b"8BPS\0\1", "format-not-read", "format-not-read", "PSD"),
+        (b"II\x2a\0\x08\0\0\0", "format-not-allowed", "too-many-bytes", "TIFF"),
+        (b"\xff\xd8\xff\xe0", "too-many-bytes", "too-many-bytes", "JPEG"),
+    ],
+)
+def test_a_picture_over_the_limit_is_named_by_its_head(
+    photo_list: Path, head: bytes, reason: str, isolated_reason: str, name: str
+) -> None:
+    """A format that is not read or not allowed is said whatever the size, as a worker process would say it."""
+    for isolation, expected in ((None, reason), (Isolation(workers=1), isolated_reason)):
+        with Matcher.open(photo_list, policy=SMALL_LIMIT, isolation=isolation) as matcher:
+            report = matcher.match(head + bytes(2_000_000))
+        assert (report.outcome, report.reason, report.format) == (Outcome.UNREADABLE, expected, name)
+
+
 def test_only_lists_with_digests_cost_the_reading_of_a_large_file(tmp_path: Path) -> None:
     """Against hashes of pixels alone, or digests that were all withdrawn, a file of a terabyte is answered at once."""
     path = make_list(tmp_path / "list.hashmatch", photo=[hash_image(PHOTO)], file=[HashValue("md5", bytes(range(16)))])

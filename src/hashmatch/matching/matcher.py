@@ -357,9 +357,10 @@ class Matcher:
 
     def _match(self, source: ImageSource, stopped: Callable[[], bool] | None) -> MatchReport:
         from hashmatch.hashers.digest import Digester
-        from hashmatch.picture import read_whole, refusal_of
+        from hashmatch.picture import format_of, read_whole, refusal_of
 
         snapshots = self._open_snapshots()
+        decode = self._policy.decode if self._reader is None else self._reader.decode
         held = {name for item in snapshots for name in item.sizes}
         digester = Digester(rule.algorithm for rule in self._policy.rules if rule.is_digest and rule.algorithm in held)
 
@@ -370,7 +371,7 @@ class Matcher:
 
         try:
             # only for a digest is a file read on that is too large for a picture
-            data, whole = read_whole(source, self._policy.decode, tap if digester else None)
+            data, whole = read_whole(source, decode, tap if digester else None)
         except ImageError as error:
             return answer(snapshots, Query(failure=error.reason), self._policy)
         digests: tuple[ViewHash, ...] = ()
@@ -378,8 +379,8 @@ class Matcher:
             source = data
             digests = tuple(ViewHash(value=value) for value in digester.values())
             if not whole:
-                failure = refusal_of(data, self._policy.decode).reason
-                return answer(snapshots, Query(hashes=digests, failure=failure), self._policy)
+                query = Query(hashes=digests, failure=refusal_of(data, decode).reason, format=format_of(data))
+                return answer(snapshots, query, self._policy)
         if digests and self._policy.stop_at_digest:
             report = answer(snapshots, Query(hashes=digests), self._policy)
             if report.outcome is Outcome.MATCH:

@@ -33,7 +33,8 @@ class DecodePolicy:
         process decodes, since TIFF, AVIF and HEIF bring large codecs of their own. ``"HEIF"`` needs the extra
         ``hashmatch[heif]``; without it such files are ``format-not-read``.
     max_bytes : int
-        Largest file, bytes; never more than this plus one byte is read.
+        Largest file that is decoded, bytes; never more than this plus one byte is read, but for digests, which have no
+        limit.
     max_pixels : int
         Largest frame, px. The default stays below 89,478,485, where Pillow itself begins to warn.
     max_side : int
