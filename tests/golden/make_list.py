@@ -1,6 +1,6 @@
-"""Make list-v2.hashmatch: python tests/golden/make_list.py OUT. The files in this folder are never made again.
+"""Make list-v3.hashmatch: python tests/golden/make_list.py OUT. The files in this folder are never made again.
 
-list-v1.hashmatch was made by the same script, without `make_2`, when format version 1 was new.
+list-v1.hashmatch and list-v2.hashmatch were made by `make` and `make_2`, each when its format version was new.
 """
 
 from __future__ import annotations
@@ -52,7 +52,16 @@ def make(path: str) -> None:
 
 def make_2(path: str) -> None:
     """Write the golden list of format version 2."""
-    with ReferenceList.create(path, name="golden, version 2") as ref:
+    _make_with_records(path, "golden, version 2")
+
+
+def make_3(path: str) -> None:
+    """Write the golden list of format version 3."""
+    _make_with_records(path, "golden, version 3")
+
+
+def _make_with_records(path: str, name: str) -> None:
+    with ReferenceList.create(path, name=name) as ref:
         ref.add_many(
             Entry.of(
                 f"entry-{i}", hashes=[golden_hash(i, "pdq"), golden_record(i, 3 * i + 5)], source="hotline", quality=i
@@ -69,4 +78,4 @@ def make_2(path: str) -> None:
 
 
 if __name__ == "__main__":
-    make_2(sys.argv[1])
+    make_3(sys.argv[1])

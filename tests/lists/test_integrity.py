@@ -31,7 +31,19 @@ def test_a_sound_list_verifies(sound: Path) -> None:
     with ReferenceList.open(sound, check="full") as ref:
         assert ref.verify() == ref.info()
     connection = sqlite3.connect(sound)
-    for table in ("state", "tally", "source", "entry", "hash", "record", "label", "change", "withdrawn"):
+    for table in (
+        "state",
+        "tally",
+        "source",
+        "entry",
+        "hash",
+        "record",
+        "label",
+        "change",
+        "withdrawn",
+        "digest",
+        "changed",
+    ):
         assert connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] > 0  # noqa: S608
     connection.close()
 
@@ -130,8 +142,8 @@ def test_odd_paths_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_another_version_is_named(sound: Path, tmp_path: Path) -> None:
     """A list of a later format says which version it is, which can be read, and what to do."""
-    copy = tampered(sound, tmp_path / "copy", "PRAGMA user_version = 3")
-    with pytest.raises(ReferenceListError, match=r"version 3 .* reads versions up to 2: update hashmatch"):
+    copy = tampered(sound, tmp_path / "copy", "PRAGMA user_version = 4")
+    with pytest.raises(ReferenceListError, match=r"version 4 .* reads versions up to 3: update hashmatch"):
         ReferenceList.open(copy)
     copy = tampered(sound, tmp_path / "copy", "PRAGMA user_version = 0")
     with pytest.raises(ReferenceListError, match="version 0, which never existed"):
@@ -154,6 +166,8 @@ def test_a_foreign_database_is_refused(sound: Path, tmp_path: Path) -> None:
         "CREATE INDEX i ON record (code)",
         "DROP TABLE record",
         "PRAGMA user_version = 1",
+        "PRAGMA user_version = 2",
+        "DROP TABLE changed",
         "DROP INDEX hash_of_entry",
         "ALTER TABLE hash ADD COLUMN thumbnail BLOB",
         "ANALYZE",
@@ -202,6 +216,18 @@ def test_a_foreign_schema_is_refused(sound: Path, tmp_path: Path, statement: str
         "INSERT INTO hash SELECT 999, entry, source, algorithm, quality, code, mark FROM hash WHERE id = 1",
         "INSERT INTO label VALUES (777, 1, 'class', 'A1')",
         "INSERT INTO withdrawn VALUES (1, 4, 1)",
+        "DELETE FROM digest",
+        "DELETE FROM digest WHERE version = 0",
+        "DELETE FROM digest WHERE version = 3",
+        "UPDATE digest SET content = zeroblob(32) WHERE version = 3",
+        "UPDATE digest SET seal_sum = seal_sum + 1 WHERE version = 3",
+        "UPDATE digest SET first = 1 WHERE version > 0",
+        "UPDATE digest SET version = version + 100 WHERE version = 0",
+        "INSERT INTO digest SELECT 900, first, content, seal_sum, seal FROM digest WHERE version = 3",
+        "DELETE FROM changed",
+        "UPDATE changed SET version = version - 1",
+        "UPDATE changed SET entry = 777 WHERE entry = (SELECT min(entry) FROM changed)",
+        "INSERT INTO changed VALUES (777, 1)",
     ],
 )
 def test_rows_changed_by_another_program_are_found(sound: Path, tmp_path: Path, statement: str) -> None:
@@ -281,6 +307,11 @@ def test_the_schema_holds_nothing_else(sound: Path, tmp_path: Path) -> None:
         "UPDATE source SET name = hex(zeroblob(50))",
         "UPDATE state SET uuid = zeroblob(100)",
         "UPDATE tally SET mark_sum = zeroblob(100)",
+        "UPDATE digest SET content = zeroblob(33)",
+        "UPDATE digest SET content = 'text of thirty-two characters!!!'",
+        "UPDATE digest SET seal_sum = 'text'",
+        "UPDATE digest SET first = zeroblob(9)",
+        "UPDATE changed SET version = zeroblob(9)",
     ):
         with pytest.raises(sqlite3.IntegrityError):
             connection.execute(statement)

@@ -18,9 +18,9 @@ import pytest
 
 from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.hashes import Fingerprint, HashValue, ViewHash
-from hashmatch.lists import AddCounts, Entry, ListedHash, Listing, RecordStream, ReferenceList
+from hashmatch.lists import AddCounts, Entry, ListedHash, Listing, RecordStream, ReferenceList, content_digest
 from hashmatch.lists.seals import mark_of_record
-from list_makers import content, made_up, made_up_entries, made_up_record, small_list, tampered, version_1_list
+from list_makers import content, made_up, made_up_entries, made_up_record, small_list, tampered
 
 
 @pytest.fixture
@@ -30,16 +30,13 @@ def ref(tmp_path: Path) -> Iterator[ReferenceList]:
         yield ref
 
 
+GOLDEN = Path(__file__).parent.parent / "golden" / "list-v1.hashmatch"
+
+
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    """Make a list of format version 1 with something in every table."""
-    path = tmp_path / "old.hashmatch"
-    version_1_list(path)
-    with ReferenceList.open(path, writable=True) as ref:
-        ref.add_many(made_up_entries(20))
-        ref.add("entry-3", hashes=[made_up(3, "photodna"), made_up(3, "md5")], source="two", labels={"class": "A1"})
-        ref.withdraw("entry-5")
-    return path
+    """Copy the golden list of format version 1, which has something in every table."""
+    return Path(shutil.copyfile(GOLDEN, tmp_path / "old.hashmatch"))
 
 
 def record_entries(count: int, first: int = 0) -> list[Entry]:
@@ -91,7 +88,7 @@ def test_a_fingerprint_with_keypoints_comes_back(ref: ReferenceList) -> None:
         assert entry is not None
         assert entry.hashes == tuple(values)
         assert again.info().hashes == {"pdq": 2, "md5": 1, "keypoint": 2}
-        assert again.info().format_version == 2
+        assert again.info().format_version == 3
 
 
 def test_records_have_sources_as_other_hashes_have(ref: ReferenceList) -> None:
@@ -357,34 +354,35 @@ def test_the_mark_of_a_record_tells_every_column() -> None:
     assert len(marks) == 8
 
 
-def test_version_1_stays_version_1_without_records(old: Path) -> None:
-    """A file of format version 1 is read and written as it is: no table is added until a record is."""
+def test_version_1_stays_version_1_until_it_changes(old: Path) -> None:
+    """A file of format version 1 is as it is until something is kept: no table is added, its digest is not known."""
     before = content(old)
     with ReferenceList.open(old, writable=True, check="full") as ref:
-        assert ref.info().format_version == 1
-        ref.add("entry-x", hashes=[made_up(50)])
-        ref.withdraw("entry-x")
-        assert ref.changes_since(0) is not None
+        assert not ref.withdraw("nobody")
         assert not ref.snapshot().records
         with pytest.raises(HashFormatError):
             ref.add("entry-x", hashes=[HashValue("keypoint", MALFORMED["cut"])])
         ref.compact()
-        assert ref.verify().format_version == 1
+        info = ref.verify()
+        assert (info.format_version, info.digest, ref.digest) == (1, None, None)
         assert ref.add("entry-y", hashes=[made_up(51)])
+        assert ref.info().format_version == 3
+        assert ref.changes_since(6) is not None
     with ReferenceList.open(old) as ref:
-        assert ref.info().format_version == 1
+        assert ref.verify().digest == content_digest(ref)
         assert [(entry, entry.key) for entry in ref][:-1] == before[1]  # type: ignore[index]
 
 
-def test_the_first_record_makes_version_1_version_2(old: Path, tmp_path: Path) -> None:
-    """The file then is what it would be had it been made as version 2, and all it held is there."""
+def test_the_first_change_makes_version_1_version_3(old: Path, tmp_path: Path) -> None:
+    """The file then is what it would be had it been made as version 3, and all it held is there."""
     with ReferenceList.open(old) as reader, ReferenceList.open(old, writable=True) as ref:
         entries = list(ref)
         assert reader.info().format_version == 1
         blocks = iter(reader)
         next(blocks)
         assert ref.add("entry-7", hashes=[made_up_record(7), made_up(70)], source="two")
-        assert ref.info().format_version == reader.info().format_version == 2
+        assert ref.info().format_version == reader.info().format_version == 3
+        assert ref.digest == reader.digest == content_digest(reader)
         assert len(list(blocks)) == len(entries) - 1
         assert reader.get("entry-7") == ref.get("entry-7")
         assert [entry for entry in reader if entry.entry_id != "entry-7"] == [
@@ -409,14 +407,14 @@ def test_the_first_record_makes_version_1_version_2(old: Path, tmp_path: Path) -
 
 
 def test_an_undone_transaction_undoes_the_new_version_too(old: Path) -> None:
-    """If what follows the first record fails, or the list is closed, the file is of version 1 as it was."""
+    """If what follows the first change fails, or the list is closed, the file is of version 1 as it was."""
     before = content(old)
 
     def failing(ref: ReferenceList) -> None:
         with ref.transaction():
             ref.add("entry-x", hashes=[made_up_record(1)])
-            assert ref.info().format_version == 2
-            assert len(ref) == 20
+            assert ref.info().format_version == 3
+            assert len(ref) == 21
             raise ZeroDivisionError
 
     with ReferenceList.open(old, writable=True) as ref:
@@ -427,7 +425,7 @@ def test_an_undone_transaction_undoes_the_new_version_too(old: Path) -> None:
         assert ref.withdraw("entry-y")
         assert ref.add_many([Entry.of("entry-x", hashes=[made_up_record(1)])]) == AddCounts(added=1)
         assert ref.withdraw("entry-x")
-        assert ref.info().format_version == 2
+        assert ref.info().format_version == 3
     found = content(old)
     assert found[1] == before[1]  # type: ignore[index]
 
@@ -457,7 +455,7 @@ NEW_ENTRIES = [
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_killed_while_it_becomes_version_2(old: Path, tmp_path: Path) -> None:
+def test_killed_while_it_becomes_version_3(old: Path, tmp_path: Path) -> None:
     """Killed after any number of steps, the file is of version 1 as it was, and takes the records when asked again."""
     before = content(old)
     folder = tmp_path / "copies"
@@ -481,7 +479,7 @@ def test_killed_while_it_becomes_version_2(old: Path, tmp_path: Path) -> None:
             with ReferenceList.open(copy, writable=True) as ref:
                 assert ref.add_many(NEW_ENTRIES) == AddCounts(added=2)
         with ReferenceList.open(copy, check="full") as ref:
-            assert (ref.info().format_version, len(ref), ref.version) == (2, 21, 4)
+            assert (ref.info().format_version, len(ref), ref.version) == (3, 22, 7)
             assert list(ref)[-2:] == NEW_ENTRIES
         shutil.rmtree(folder)
         if not killed:

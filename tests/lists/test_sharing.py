@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from hashmatch.errors import ReferenceListError
-from hashmatch.lists import ReferenceList
+from hashmatch.lists import ReferenceList, content_digest
 from list_makers import content, made_up, made_up_entries, side_files, version_1_list
 
 WRITE_FOR_EVER = """
@@ -69,7 +69,8 @@ def test_a_killed_writer_loses_nothing_that_was_committed(tmp_path: Path) -> Non
             done = len(ref) - 1
         assert not side_files(path)
     with ReferenceList.open(path) as ref:
-        assert ref.info().format_version == 2
+        assert ref.info().format_version == 3
+        assert ref.digest == content_digest(ref)
         assert ref.info().hashes["keypoint"] > 0
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
+from hashmatch.lists.digest import digest_of
 from hashmatch.lists.history import check_history
-from hashmatch.lists.records import State, keys_after, load_records
+from hashmatch.lists.records import State, check_digests, keys_after, load_records, record_element
 from hashmatch.lists.schema import check_pages, damaged
 from hashmatch.lists.seals import signed
 from hashmatch.lists.snapshot import read_hashes
@@ -35,8 +36,11 @@ def verify_all(connection: sqlite3.Connection, state: State) -> None:
         for number in RECORD_NUMBERS:
             check_records(connection, state, number)
     check_history(connection, state, state.history_from)
-    listed = dict.fromkeys(state.names(), 0)
-    n_entries = n_hashes = n_labels = seal_sum = last = last_row = 0
+    if state.content is not None:
+        check_digests(connection, state)
+    names = state.names()
+    listed = dict.fromkeys(names, 0)
+    content = n_changed = n_entries = n_hashes = n_labels = seal_sum = last = last_row = 0
     while keys := keys_after(connection, last, _KEYS_A_STEP):
         last = keys[-1]
         for record in load_records(connection, state, "key", keys):
@@ -49,6 +53,11 @@ def verify_all(connection: sqlite3.Connection, state: State) -> None:
             n_hashes += len(record.hashes)
             n_labels += len(record.labels)
             seal_sum += record.seal or 0
+            if state.content is not None:
+                content += record_element(record, names)
+                n_changed += record.changed is not None
+                if record.changed is not None and record.changed > state.version:
+                    raise damaged()
             last_row = max(last_row, *(stored.row for stored in record.hashes.values()))
     counted = (n_entries, n_hashes, n_labels, signed(seal_sum), listed)
     expected = (
@@ -58,5 +67,9 @@ def verify_all(connection: sqlite3.Connection, state: State) -> None:
         state.seal_sum,
         {source.number: source.n_entries for source in state.sources.values()},
     )
+    if state.content is not None:
+        marked = connection.execute("SELECT count(*) FROM changed").fetchone()[0]
+        if (digest_of(content), n_changed) != (state.digest, marked):
+            raise damaged()
     if counted != expected or last >= state.next_entry or last_row >= state.next_hash:
         raise damaged()

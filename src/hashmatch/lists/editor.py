@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists.admission import check_record
+from hashmatch.lists.digest import CONTENT_MODULUS
 from hashmatch.lists.entry import Entry, Listing, check_counts
 from hashmatch.lists.history import change_seal
 from hashmatch.lists.records import (
@@ -25,7 +26,9 @@ from hashmatch.lists.records import (
     State,
     Stored,
     Tally,
+    keys_after,
     load_records,
+    record_element,
     record_seal,
     store_state,
 )
@@ -80,7 +83,7 @@ class _Work:
     """One block: records by entry id, and how they differ from what is stored."""
 
     records: dict[str, Record]
-    touched: dict[str, None] = field(default_factory=dict)
+    touched: dict[str, int] = field(default_factory=dict)  # elements before the change, 0 for new entries
     new_rows: dict[int, tuple[Record, HashKey]] = field(default_factory=dict)
     gone_rows: dict[int, tuple[int, int]] = field(default_factory=dict)
     new_labels: dict[tuple[int, int, str], str] = field(default_factory=dict)
@@ -93,7 +96,8 @@ class Editor:
     def __init__(self, connection: sqlite3.Connection, state: State) -> None:
         self._connection = connection
         self.state = state
-        self._first_hash = state.next_hash
+        self._first_hash, self._first_entry = state.next_hash, state.next_entry
+        self._names = state.names()
         self._withdrawn: list[tuple[int, int]] = []
         self._changed = False
         self.broken = False
@@ -119,11 +123,11 @@ class Editor:
         before = {name: value for (owner, name), value in record.labels.items() if owner == number}
         if before == labels:
             return False
+        self._touch(work, record)
         for name in before.keys() - labels.keys():
             del record.labels[number, name]
             work.gone_labels[record.key, number, name] = None
         self._set_labels(work, record, number, labels)
-        work.touched[entry_id] = None
         self._write(work)
         return True
 
@@ -135,13 +139,13 @@ class Editor:
             record, number = self._listed(work, entry_id, source)
             if record is None:
                 continue
+            self._touch(work, record)
             for key in [key for key in record.hashes if key[0] == number]:
                 self._remove_hash(work, record, key)
             for owner, name in [key for key in record.labels if key[0] == number]:
                 del record.labels[owner, name]
                 work.gone_labels[record.key, owner, name] = None
             self.state.sources[source].n_entries -= 1
-            work.touched[entry_id] = None
             total += 1
         self._write(work)
         return total
@@ -178,13 +182,17 @@ class Editor:
         if record is None:
             record = work.records[entry.entry_id] = Record(self.state.next_entry, entry.entry_id)
             self.state.next_entry += 1
+            self._touch(work, record)
             outcome = "added"
         for listing in entry.listings:
             if self._merge_listing(work, record, listing) and outcome == "unchanged":
                 outcome = "merged"
-        if outcome != "unchanged":
-            work.touched[entry.entry_id] = None
         return outcome
+
+    def _touch(self, work: _Work, record: Record) -> None:
+        """Note, before an entry is first changed in a block, what it contributes to the content of the list."""
+        if record.entry_id not in work.touched:
+            work.touched[record.entry_id] = 0 if record.seal is None else record_element(record, self._names)
 
     def _merge_listing(self, work: _Work, record: Record, listing: Listing) -> bool:
         source = self._source(listing.source)
@@ -198,9 +206,11 @@ class Editor:
             if stored is not None:
                 if item.quality is None or item.quality == stored.quality:
                     continue
+                self._touch(work, record)
                 self._remove_hash(work, record, key)
             else:
                 check_record(item.value)
+                self._touch(work, record)
             record.hashes[key] = Stored(self.state.next_hash, item.quality, 0)
             work.new_rows[self.state.next_hash] = (record, key)
             self.state.next_hash += 1
@@ -219,12 +229,14 @@ class Editor:
             if len(self.state.sources) >= _MAX_SOURCES:
                 raise ReferenceListError(f"a list has at most {_MAX_SOURCES} sources")
             source = self.state.sources[name] = Source(len(self.state.sources) + 1, 0)
+            self._names[source.number] = name
         return source
 
     def _set_labels(self, work: _Work, record: Record, source: int, labels: dict[str, str]) -> bool:
         changed = False
         for name, value in labels.items():
             if record.labels.get((source, name)) != value:
+                self._touch(work, record)
                 record.labels[source, name] = value
                 work.new_labels[record.key, source, name] = value
                 work.gone_labels.pop((record.key, source, name), None)
@@ -241,6 +253,7 @@ class Editor:
         if not work.touched:
             return
         self._changed = True
+        self._bring_up()
         connection, state = self._connection, self.state
         if work.gone_rows:
             by_table: dict[str, list[tuple[int]]] = {}
@@ -260,26 +273,35 @@ class Editor:
         connection.executemany(
             "REPLACE INTO label VALUES (?, ?, ?, ?)", [(*key, value) for key, value in work.new_labels.items()]
         )
-        new, kept, gone = [], [], []
-        seal_sum = state.seal_sum
-        for entry_id in work.touched:
+        new, kept, gone, changed = [], [], [], []
+        seal_sum, content = state.seal_sum, state.content or 0
+        version = state.version + 1
+        for entry_id, before in work.touched.items():
             record = work.records[entry_id]
             old = record.seal
             seal_sum -= old or 0
+            content -= before
             if not record.hashes:
                 gone.append((record.key,))
                 continue
+            if old is not None and record.key < self._first_entry:
+                record.changed = version
+                changed.append((record.key, version))
             seal = record_seal(state.uuid, record)
             seal_sum += seal
+            content += record_element(record, self._names)
             if old is None:
                 new.append((record.key, entry_id, seal))
             else:
                 kept.append((seal, record.key))
         connection.executemany("DELETE FROM entry WHERE key = ?", gone)
+        connection.executemany("DELETE FROM changed WHERE entry = ?", gone)
+        connection.executemany("REPLACE INTO changed VALUES (?, ?)", changed)
         connection.executemany("UPDATE entry SET seal = ? WHERE key = ?", kept)
         connection.executemany("INSERT INTO entry (key, entry_id, seal) VALUES (?, ?, ?)", sorted(new))
         state.n_entries += len(new) - len(gone)
         state.seal_sum = signed(seal_sum)
+        state.content = content % CONTENT_MODULUS
 
     def _write_hashes(self, work: _Work) -> None:
         by_algorithm: dict[int, list[_NewRow]] = {}
@@ -288,7 +310,6 @@ class Editor:
         for algorithm, items in by_algorithm.items():
             qualities = [record.hashes[key].quality for _, record, key in items]
             if algorithm in RECORD_NUMBERS:
-                self._make_room_for_records()
                 marks = self._marks_of_records(items, qualities)
             else:
                 marks = self._marks_of_hashes(items, qualities)
@@ -304,11 +325,19 @@ class Editor:
             tally.n_hashes += len(items)
             tally.mark_sum = signed(tally.mark_sum + sum_of_marks(marks))
 
-    def _make_room_for_records(self) -> None:
-        """Bring a file of format version 1 to version 2, within this transaction."""
-        if not self.state.has_records:
-            upgrade_tables(self._connection)
-            self.state.format_version = format_version(self._connection)
+    def _bring_up(self) -> None:
+        """Bring a file of an older format version to the newest, within this transaction: reads every entry once."""
+        connection, state = self._connection, self.state
+        if state.content is not None:
+            return
+        content = last = 0
+        while keys := keys_after(connection, last, _BLOCK):
+            last = keys[-1]
+            for record in load_records(connection, state, "key", keys):
+                content += record_element(record, self._names)
+        upgrade_tables(connection)
+        state.format_version = format_version(connection)
+        state.content, state.digest_from = content % CONTENT_MODULUS, state.version + 1
 
     def _marks_of_records(self, items: list[_NewRow], qualities: list[int | None]) -> NDArray[np.int64]:
         marks = [

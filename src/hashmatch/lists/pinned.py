@@ -1,21 +1,24 @@
 """`PinnedVersion`: one version of a list, read in parts while it stays the same.
 
-Floor: lists. What an index file is made from and brought up to date by: everything that is read comes from one read
-transaction, so that the rows, the changes and the counters of several algorithms belong to one version.
+Floor: lists. What an index file is made from and brought up to date by, and what a match is explained from: everything
+that is read comes from one read transaction, so that rows, changes, counters and entries belong to one version.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from types import MappingProxyType
 
+from hashmatch.hashes import HashValue
 from hashmatch.lists.content import Content
-from hashmatch.lists.records import State
+from hashmatch.lists.entry import Entry
+from hashmatch.lists.records import State, VersionMark, load_records, mark_of, to_entry
 from hashmatch.lists.schema import damaged, translated_errors
 from hashmatch.lists.seals import signed
 from hashmatch.lists.snapshot import Changes, HashRows, read_changes, read_hashes, read_row_blocks
-from hashmatch.lists.streams import Reading, RecordStream
+from hashmatch.lists.streams import RecordStream, read_record
 from hashmatch.lists.tables import ALGORITHM_NAMES, ALGORITHM_NUMBERS, RECORD_NUMBERS
 
 __all__ = ["PinnedVersion", "contents_of"]
@@ -33,7 +36,7 @@ def contents_of(state: State) -> Mapping[str, Content]:
 
 
 class PinnedVersion:
-    """One version of a list; made by `ReferenceList.pinned`, for use within its block.
+    """One version of a list; made by `ReferenceList.pinned` or `present`, for use within the block and by one thread.
 
     Attributes
     ----------
@@ -43,20 +46,66 @@ class PinnedVersion:
         As of the list, at this version.
     contents : mapping of str to Content
         Number and marks of the rows of each algorithm that has any; read only.
+    mark : VersionMark
+        What tells this version from any other.
     """
 
-    def __init__(self, connection: sqlite3.Connection, state: State, reading: Reading) -> None:
+    def __init__(self, connection: sqlite3.Connection, state: State) -> None:
         self._connection = connection
         self._state = state
-        self._reading = reading
         self.list_id = state.uuid.hex()
         self.name = state.name
         self.version = state.version
         self.n_entries = state.n_entries
         self.contents = contents_of(state)
+        self.mark = state.mark
 
     def __repr__(self) -> str:
         return f"<PinnedVersion {self.version} of {self.name!r}>"
+
+    def _reading(self) -> nullcontext[sqlite3.Connection]:
+        """Give the connection to a stream: what was withdrawn meanwhile is still there in this version."""
+        return nullcontext(self._connection)
+
+    def came_from(self, mark: VersionMark) -> bool:
+        """Whether this is the version of a mark, or what changes that the list remembers have made of that.
+
+        False for another course of the same list, and where it cannot be told: the list was compacted since, or the
+        file is of format version 1 or 2 and this is another version.
+        """
+        with translated_errors():
+            return mark.list_id == self.list_id and mark_of(self._connection, self._state, mark.version) == mark
+
+    def entry(self, key: int, *, since: int) -> Entry | None:
+        """Find an entry by its number if it is what it was at a version that this one came from.
+
+        Parameters
+        ----------
+        key : int
+            `Entry.key`.
+        since : int
+            The version.
+
+        Returns
+        -------
+        Entry or None
+            None if it was changed or withdrawn after that version.
+
+        Raises
+        ------
+        ReferenceListError
+            If what is stored of it is damaged.
+        """
+        with translated_errors():
+            for record in load_records(self._connection, self._state, "key", [key]):
+                if record.changed is None or record.changed <= since:
+                    return to_entry(record, self._state.names())
+        return None
+
+    def record(self, hash_id: int) -> HashValue | None:
+        """Read a hash that varies in length by its row's number; as `ReferenceList.record`."""
+        with translated_errors():
+            return read_record(self._connection, self._state, hash_id)
 
     def changes_since(self, version: int) -> Changes | None:
         """Read what changed between a version and this one; as `ReferenceList.changes_since`."""

@@ -15,12 +15,27 @@ from typing import Final, NamedTuple
 
 from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.hashes import HashValue
+from hashmatch.lists.digest import CONTENT_BYTES, digest_of, element
 from hashmatch.lists.entry import Entry, ListedHash, Listing
 from hashmatch.lists.schema import damaged
 from hashmatch.lists.seals import seal
 from hashmatch.lists.tables import ALGORITHM_NAMES, FORMAT_VERSION, format_version
 
-__all__ = ["Record", "State", "Stored", "load_records", "load_state", "record_seal", "store_state", "to_entry"]
+__all__ = [
+    "Record",
+    "State",
+    "Stored",
+    "VersionMark",
+    "check_digests",
+    "keys_after",
+    "load_records",
+    "load_state",
+    "mark_of",
+    "record_element",
+    "record_seal",
+    "store_state",
+    "to_entry",
+]
 
 _IDS_A_QUERY: Final = 500
 _HEAD: Final = struct.Struct("<qIII")
@@ -44,9 +59,35 @@ class Tally:
     mark_sum: int
 
 
+@dataclass(frozen=True, slots=True)
+class VersionMark:
+    """What tells one version of a list from any other, also of another course of the same list.
+
+    Parameters
+    ----------
+    list_id : str
+        The list's uuid, 32 hexadecimal digits.
+    version : int
+        Number of the version.
+    seal_sum : int
+        Sum of the check values of the entries, which cover all that is stored of them, modulo 2**64, signed.
+    digest : str or None
+        Content digest, 64 hexadecimal digits; None for a file of format version 1 or 2.
+    """
+
+    list_id: str
+    version: int
+    seal_sum: int
+    digest: str | None
+
+
 @dataclass(slots=True)
 class State:
-    """The counters of a list, and the format version of its file; changed within a write transaction only."""
+    """The counters of a list, and the format version of its file; changed within a write transaction only.
+
+    ``content`` is the sum of the entries' elements, None before format version 3, and ``digest_from`` the first version
+    whose content is remembered.
+    """
 
     uuid: bytes
     name: str
@@ -59,11 +100,23 @@ class State:
     tallies: dict[int, Tally] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
+    content: int | None = None
+    digest_from: int = 0
 
     @property
     def has_records(self) -> bool:
         """Whether the file has a table of records; version 1 has none."""
         return self.format_version > 1
+
+    @property
+    def digest(self) -> str | None:
+        """Content digest; None before format version 3."""
+        return None if self.content is None else digest_of(self.content)
+
+    @property
+    def mark(self) -> VersionMark:
+        """What tells this version from any other."""
+        return VersionMark(self.uuid.hex(), self.version, self.seal_sum, self.digest)
 
     def names(self) -> dict[int, str]:
         """Names of the sources by number."""
@@ -90,6 +143,8 @@ class State:
         for text, source in sorted(self.sources.items()):
             name = text.encode()
             parts += (struct.pack("<2qI", source.number, source.n_entries, len(name)), name)
+        if self.content is not None:
+            parts.append(_packed_content(self.content) + struct.pack("<q", self.digest_from))
         return b"".join(parts)
 
 
@@ -107,11 +162,16 @@ HashKey = tuple[int, int, bytes]
 
 @dataclass(slots=True)
 class Record:
-    """An entry as it is stored; ``seal`` is None until it is."""
+    """An entry as it is stored; ``seal`` is None until it is.
+
+    ``changed`` is the version that last changed it after the one that added it; None where there is none, and where
+    that was before the file had format version 3.
+    """
 
     key: int
     entry_id: str
     seal: int | None = None
+    changed: int | None = None
     hashes: dict[HashKey, Stored] = field(default_factory=dict)
     labels: dict[tuple[int, str], str] = field(default_factory=dict)
 
@@ -134,6 +194,11 @@ def load_state(connection: sqlite3.Connection) -> State:
         sources = connection.execute("SELECT name, id, n_entries FROM source")
         state.sources = {name: Source(number, n) for name, number, n in sources}
         state.format_version = format_version(connection)
+        if state.format_version > 2:
+            remembered = _remembered(connection, state, state.version)
+            if remembered is None or remembered[2] != state.seal_sum:
+                raise damaged()
+            state.content, state.digest_from = int.from_bytes(remembered[0], "little"), remembered[1]
         sound = state.seal() == row[-1]
     except (TypeError, ValueError, AttributeError, struct.error):
         raise damaged() from None
@@ -142,8 +207,69 @@ def load_state(connection: sqlite3.Connection) -> State:
     return state
 
 
+def _packed_content(content: int) -> bytes:
+    return content.to_bytes(CONTENT_BYTES, "little")
+
+
+def _digest_seal(uuid: bytes, version: int, first: int, content: bytes, seal_sum: int) -> int:
+    return seal(uuid, struct.pack("<3q", version, first, seal_sum) + content)
+
+
+def _remembered(connection: sqlite3.Connection, state: State, version: int) -> tuple[bytes, int, int] | None:
+    """Content, first version whose content is remembered, and sum of the seals; as a version left them."""
+    row = connection.execute(
+        "SELECT content, first, seal_sum, seal FROM digest WHERE version = ?", (version,)
+    ).fetchone()
+    if row is None:
+        return None
+    try:
+        sound = _digest_seal(state.uuid, version, row[1], row[0], row[2]) == row[3]
+    except (TypeError, struct.error):
+        raise damaged() from None
+    if not sound:
+        raise damaged()
+    return row[0], row[1], row[2]
+
+
+def mark_of(connection: sqlite3.Connection, state: State, version: int) -> VersionMark | None:
+    """Tell what the list remembers of one of its versions; None where it does not.
+
+    Notes
+    -----
+    Cost: one look-up.
+    """
+    if version == state.version:
+        return state.mark
+    found = None if state.content is None else _remembered(connection, state, version)
+    if found is None:
+        return None
+    return VersionMark(state.uuid.hex(), version, found[2], digest_of(int.from_bytes(found[0], "little")))
+
+
+def check_digests(connection: sqlite3.Connection, state: State) -> None:
+    """Check what the list remembers of its versions.
+
+    Raises
+    ------
+    ReferenceListError
+        If a version is missing or surplus, or its line is not what was written.
+    """
+    rows = connection.execute("SELECT version, first, content, seal_sum, seal FROM digest ORDER BY version")
+    n_rows = 0
+    for version, first, content, seal_sum, expected in rows:
+        try:
+            sound = _digest_seal(state.uuid, version, first, content, seal_sum) == expected
+        except (TypeError, struct.error):
+            raise damaged() from None
+        if not sound or first != state.digest_from or version != first + n_rows:
+            raise damaged()
+        n_rows += 1
+    if state.digest_from + n_rows != state.version + 1:
+        raise damaged()
+
+
 def store_state(connection: sqlite3.Connection, state: State) -> None:
-    """Write the counters."""
+    """Write the counters, and what the content of this version is."""
     connection.execute(
         "REPLACE INTO state (id, uuid, name, version, history_from, next_entry, next_hash, n_entries, seal_sum, seal)"
         " VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -159,6 +285,11 @@ def store_state(connection: sqlite3.Connection, state: State) -> None:
             state.seal(),
         ),
     )
+    if state.content is not None:
+        content = _packed_content(state.content)
+        line = (state.version, state.digest_from, content, state.seal_sum)
+        line_seal = _digest_seal(state.uuid, state.version, state.digest_from, content, state.seal_sum)
+        connection.execute("REPLACE INTO digest VALUES (?, ?, ?, ?, ?)", (*line, line_seal))
     connection.executemany(
         "REPLACE INTO tally VALUES (?, ?, ?)", [(n, t.n_hashes, t.mark_sum) for n, t in state.tallies.items()]
     )
@@ -182,7 +313,17 @@ def record_seal(uuid: bytes, record: Record) -> int:
     for (source, text), value in sorted(record.labels.items()):
         label, said = text.encode(), value.encode()
         parts += (_LABEL.pack(source, len(label), len(said)), label, said)
+    if record.changed is not None:
+        parts.append(struct.pack("<q", record.changed))
     return seal(uuid, b"".join(parts))
+
+
+def record_element(record: Record, names: dict[int, str]) -> int:
+    """Element of an entry in the content of its list; ``names`` are those of the sources by number."""
+    hashes = [(names[source], number, code, stored.quality) for (source, number, code), stored in record.hashes.items()]
+    return element(
+        record.entry_id, hashes, [(names[source], name, value) for (source, name), value in record.labels.items()]
+    )
 
 
 def keys_after(connection: sqlite3.Connection, last: int, most: int) -> list[int]:
@@ -224,16 +365,24 @@ def load_records(
     for start in range(0, len(values), _IDS_A_QUERY):
         block = values[start : start + _IDS_A_QUERY]
         where = f"WHERE {column} IN ({','.join('?' * len(block))})"
-        heads = connection.execute(f"SELECT key, entry_id, seal FROM entry {where} ORDER BY key", block).fetchall()  # noqa: S608
+        changed, joined = ("NULL", "")
+        if state.content is not None:
+            changed, joined = "changed.version", "LEFT JOIN changed ON changed.entry = entry.key"
+        heads = connection.execute(
+            f"SELECT key, entry_id, entry.seal, {changed} FROM entry {joined} {where} ORDER BY key",  # noqa: S608
+            block,
+        ).fetchall()
         yield from _complete(connection, state, heads)
 
 
-def _complete(connection: sqlite3.Connection, state: State, heads: list[tuple[int, str, int]]) -> Iterator[Record]:
+def _complete(
+    connection: sqlite3.Connection, state: State, heads: list[tuple[int, str, int, int | None]]
+) -> Iterator[Record]:
     if not heads:
         return
     keys = [head[0] for head in heads]
     among = f"WHERE entry IN ({','.join('?' * len(keys))})"
-    records = {key: Record(key, entry_id, seal) for key, entry_id, seal in heads}
+    records = {key: Record(key, entry_id, seal, changed) for key, entry_id, seal, changed in heads}
     columns = "entry, source, algorithm, code, id, quality, mark"
     rows = connection.execute(f"SELECT {columns} FROM hash {among} ORDER BY id", keys).fetchall()  # noqa: S608
     if state.has_records:

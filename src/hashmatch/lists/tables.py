@@ -1,9 +1,10 @@
 """The tables of the list file, by format version; new lists are of the newest.
 
-Floor: lists. Format version 2; version 1, which has no table of records, is read and written as it is. The tables have
-room for hashes, labels and numbers and for nothing else: hash columns accept exactly the lengths of their algorithm,
-text columns are short, every column one type. (STRICT tables would say the last more briefly, but need SQLite 3.37;
-Enterprise Linux 9 has 3.34.)
+Floor: lists. Format version 3; versions 1 and 2 are read as they are and become version 3 when they are first written.
+Version 1 has no table of records; version 3 alone knows its content and which entries were changed when. The tables
+have room for hashes, labels and numbers and for nothing else: hash columns accept exactly the lengths of their
+algorithm, text columns are short, every column one type. (STRICT tables would say the last more briefly, but need
+SQLite 3.37; Enterprise Linux 9 has 3.34.)
 
 Hashes of varying length, which may be a hundred times as long as the others, have a table of their own, ``record``, so
 that reading all hashes of another algorithm does not read them too. Rows of both tables are numbered by one counter.
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 APPLICATION_ID: Final = 0x484D4C54
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 
 ALGORITHM_NUMBERS: Final = {
     "pdq": 1,
@@ -133,9 +134,24 @@ _RECORD_TABLES: Final = (
     "CREATE INDEX record_of_entry ON record (entry)",
 )
 
+_DIGEST_TABLES: Final = (
+    """CREATE TABLE digest (
+  version INTEGER PRIMARY KEY,
+  first INTEGER NOT NULL CHECK (typeof(first) = 'integer' AND first BETWEEN 0 AND version),
+  content BLOB NOT NULL CHECK (typeof(content) = 'blob' AND length(content) = 32),
+  seal_sum INTEGER NOT NULL CHECK (typeof(seal_sum) = 'integer'),
+  seal INTEGER NOT NULL CHECK (typeof(seal) = 'integer')
+)""",
+    """CREATE TABLE changed (
+  entry INTEGER PRIMARY KEY,
+  version INTEGER NOT NULL CHECK (typeof(version) = 'integer' AND version >= 1)
+)""",
+)
+
 _TABLES: Final = {
     1: (*_COMMON, _TALLY.format(last=13)),
     2: (*_COMMON, _TALLY.format(last=14), *_RECORD_TABLES),
+    3: (*_COMMON, _TALLY.format(last=14), *_RECORD_TABLES, *_DIGEST_TABLES),
 }
 """Tables and indexes by format version; each text stays as it is for ever."""
 
@@ -157,20 +173,28 @@ def create_tables(connection: sqlite3.Connection, version: int = FORMAT_VERSION)
 
 
 def upgrade_tables(connection: sqlite3.Connection) -> None:
-    """Make a file of format version 1 one of version 2, within the caller's write transaction.
+    """Make a file of format version 1 or 2 one of version 3, within the caller's write transaction.
 
     Notes
     -----
-    Adds the empty tables of the records and makes the one of the tallies anew, at most 13 rows: the hashes stay where
-    they are, whatever the size of the list. A part of the transaction like any other: kept with it, or undone.
+    Adds the empty tables that are missing and makes that of the tallies anew, at most 13 rows: the hashes stay where
+    they are, whatever the size of the list. A part of the transaction like any other: kept with it, or undone. The
+    caller writes the digest of what the list holds.
     """
+    if format_version(connection) == 1:
+        _add_records(connection)
+    for statement in _DIGEST_TABLES:
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+
+
+def _add_records(connection: sqlite3.Connection) -> None:
     tallies = connection.execute("SELECT algorithm, n_hashes, mark_sum FROM tally").fetchall()
     connection.execute("DROP TABLE tally")
     connection.execute(_TALLY.format(last=14))
     connection.executemany("INSERT INTO tally VALUES (?, ?, ?)", tallies)
     for statement in _RECORD_TABLES:
         connection.execute(statement)
-    connection.execute("PRAGMA user_version = 2")
 
 
 def format_version(connection: sqlite3.Connection) -> int:

@@ -30,20 +30,16 @@ def answer(snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPolicy)
         What is searched with, and why the picture could not be read to its end where it could not.
     policy : MatchPolicy
         What counts as a match.
+
+    Raises
+    ------
+    MovedOn
+        If something was found that a list no longer holds as the snapshot did: ask a later one.
     """
     found = find_hits(snapshots, query, policy)
     hits = [hit for hit in found if not hit.tells_little]
     # explaining reads the list, so it stops at the bound however many near duplicates a list holds
-    matches, n_gone = [], 0
-    for hit in hits:
-        match = hit.explained()
-        if match is None:
-            hit.snapshot.check_gone()
-            n_gone += 1
-        if match is not None:
-            matches.append(match)
-            if len(matches) == policy.max_matches:
-                break
+    matches = [hit.explained() for hit in hits[: policy.max_matches]]
     searched = query.searched(policy)
     lists = tuple(item.compared(searched) for item in snapshots)
     reason = query.failure or _gap(snapshots, query, searched, lists)
@@ -60,7 +56,7 @@ def answer(snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPolicy)
     return MatchReport(
         outcome=outcome,
         matches=tuple(matches),
-        n_matches=len(hits) - n_gone,
+        n_matches=len(hits),
         reason=reason,
         format=query.format,
         lists=lists,

@@ -1,4 +1,4 @@
-"""Hits: what the indexes answer for one query, and how each is explained from what the list says now."""
+"""Hits: what the indexes answer for one query, and how each is explained by the version that was searched."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ class Hit(Protocol):
     def tells_little(self) -> bool:
         """Whether the entry's hash is of a kind that other pictures have too: no match, and no "no match" either."""
 
-    def explained(self) -> Match | None:
-        """Explain the hit; None when the hash was withdrawn since it was indexed."""
+    def explained(self) -> Match:
+        """Explain the hit; `MovedOn` when the list has changed there since it was indexed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,15 +91,13 @@ class PlainHit:
         """Largest distance that counts for this view."""
         return self.rule.threshold_of(self.query.view)
 
-    def explained(self) -> Match | None:
+    def explained(self) -> Match:
         """Explain the hit by the entry's nearest hash."""
-        entry = self.snapshot.reference.entry_by_key(self.key)
-        listed = () if entry is None else (item for listing in entry.listings for item in listing.hashes)
-        nearest = min(
-            (distance(self.query.value, item.value) for item in listed if self._is_compared(item)), default=None
-        )
-        if entry is None or nearest is None or nearest > self.threshold:
-            return None
+        entry = self.snapshot.entry(self.key)
+        listed = (item for listing in entry.listings for item in listing.hashes if self._is_compared(item))
+        nearest = min((distance(self.query.value, item.value) for item in listed), default=None)
+        if nearest is None or nearest > self.threshold:
+            raise self.snapshot.spoilt()
         return _match(self, entry)(
             distance=nearest,
             threshold=self.threshold,
@@ -136,11 +134,11 @@ class EvidenceHit:
         """After the plain comparisons, the most evidence first."""
         return 2, -self.evidence, 0
 
-    def explained(self) -> Match | None:
+    def explained(self) -> Match:
         """Explain the hit by the cut or the tilt that fits best."""
-        entry = self.snapshot.reference.entry_by_key(self.key)
-        if entry is None or self.value not in entry.hashes:
-            return None
+        entry = self.snapshot.entry(self.key)
+        if self.value not in entry.hashes:
+            raise self.snapshot.spoilt()
         return _match(self, entry)(
             distance=self.distance,
             threshold=None,
@@ -158,7 +156,6 @@ class KeypointHit:
     tells_little: ClassVar[bool] = False
     snapshot: ListSnapshot
     key: int
-    hash_id: int
     view: View
     alignment: Alignment
 
@@ -172,11 +169,9 @@ class KeypointHit:
         """After what evidence decides, the least likely to be chance first."""
         return 3, self.alignment.chance, 0
 
-    def explained(self) -> Match | None:
+    def explained(self) -> Match:
         """Explain the hit by where the query lies on the entry's picture."""
-        entry = self.snapshot.reference.entry_by_key(self.key)
-        if entry is None or self.snapshot.reference.record(self.hash_id) is None:
-            return None
+        entry = self.snapshot.entry(self.key)
         found = self.alignment
         return _match(self, entry)(
             distance=None,
@@ -201,9 +196,10 @@ def _match(hit: Hit, entry: Entry) -> partial[Match]:
     """Begin a match with what every one says of its list and entry."""
     return partial(
         Match,
-        list_name=hit.snapshot.reference.name,
+        list_name=hit.snapshot.name,
         list_id=hit.snapshot.list_id,
         list_version=hit.snapshot.version,
+        list_digest=hit.snapshot.mark.digest,
         entry_id=entry.entry_id,
         sources=entry.labels,
         algorithm=hit.algorithm,
@@ -312,23 +308,20 @@ def _keypoint_hits(
 ) -> Iterator[KeypointHit]:
     from hashmatch.keypoints.verify import Judge
 
-    rows: list[tuple[int, int]] = []
     cases: list[tuple[Keypoints, bytes, Pairs]] = []
-    for hash_id, key, candidate in layer.candidates(look):
-        value = snapshot.reference.record(hash_id)
-        if value is None:
-            continue
+    candidates = list(layer.candidates(look))
+    values = snapshot.records(hash_id for hash_id, _, _ in candidates)
+    for value, (_, _, candidate) in zip(values, candidates, strict=True):
         record = Record.from_bytes(value.data)
         mirrored = np.full(len(candidate.query_points), candidate.mirrored)
         pairs = Pairs(
             candidate.query_points, candidate.reference_points, candidate.distances.astype(np.int64), mirrored
         )
-        rows.append((hash_id, key))
         cases.append((record.points, record.field, pairs))
     judge = Judge(look.points, look.luma, field=look.field)
-    for (hash_id, key), found in zip(rows, judge.verify_many(cases), strict=True):
+    for (_, key, _), found in zip(candidates, judge.verify_many(cases), strict=True):
         if found is not None and found.accepted and found.chance <= rule.max_chance:
-            yield KeypointHit(snapshot=snapshot, key=key, hash_id=hash_id, view=look.view, alignment=found)
+            yield KeypointHit(snapshot=snapshot, key=key, view=look.view, alignment=found)
 
 
 def _cut_view(view: View, found: Found) -> View:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -22,7 +23,7 @@ from hashmatch.lists import ReferenceList
 from hashmatch.matching.answer import answer
 from hashmatch.matching.query import Query, read_pixels, read_records
 from hashmatch.matching.report import MatchReport, Outcome
-from hashmatch.matching.snapshot import ListSnapshot
+from hashmatch.matching.snapshot import ListSnapshot, MovedOn
 from hashmatch.matching.tails import check_budget
 from hashmatch.matching.tally import Tally
 from hashmatch.matching.upkeep import Keeper, Upkeep, Watch, check_interval
@@ -79,6 +80,7 @@ class Matcher:
         self._policy = policy
         self._closed = False
         self._reloading = threading.Lock()
+        self._moved_on = False
         self._snapshots = tuple(ListSnapshot.of(reference, policy, index_folder) for reference in lists)
         if policy.max_false_reports is not None:
             sizes = Counter[str]()
@@ -164,7 +166,12 @@ class Matcher:
     @property
     def lists(self) -> tuple[tuple[str, int, int], ...]:
         """Name, version and number of entries of each list, as they are searched now."""
-        return tuple((item.reference.name, item.version, item.n_entries) for item in self._snapshots)
+        return tuple((item.name, item.version, item.n_entries) for item in self._snapshots)
+
+    @property
+    def digests(self) -> tuple[str | None, ...]:
+        """Content digest of each list of `lists`, as `Match.list_digest`."""
+        return tuple(item.mark.digest for item in self._snapshots)
 
     def isolate(self, isolation: Isolation) -> None:
         """Decode and hash files in worker processes from now on, until the matcher is closed.
@@ -195,7 +202,7 @@ class Matcher:
 
         Such a list is empty, or holds only hashes that the policy has no rule for or that cannot be computed here.
         """
-        return tuple(item.reference.name for item in self._snapshots if not item.computable)
+        return tuple(item.name for item in self._snapshots if not item.computable)
 
     @property
     def protection(self) -> Protection | None:
@@ -247,8 +254,8 @@ class Matcher:
         Returns
         -------
         bool
-            Whether there was something: a new version of a list, or a new index file. A list file that was replaced, as
-            by a finished download, is opened anew.
+            Whether there was something since the last reload: a new version of a list, or a new index file. A list file
+            that was replaced, as by a finished download, is opened anew.
 
         Raises
         ------
@@ -261,6 +268,11 @@ class Matcher:
         and none fails. Cost: what changed, whatever the size of the list. Once over a tenth of a list has changed since
         its index file was made, a new file is made in the background, beside the old one, and taken up when it is done;
         without an index folder the list is indexed anew within this call.
+
+        Until a reload answers come from the version that the last one took up, and every report is true of the versions
+        it names. One thing is taken up without it: when a match turns out to be with an entry that was changed or
+        withdrawn since, what the list said of it then is nowhere any longer, so the list's present version is taken up
+        and answered by, also for what is asked next.
         """
         taken = self._reload()
         if any(item.due() for item in self._snapshots):
@@ -283,7 +295,34 @@ class Matcher:
             for before, after in zip(old, new, strict=True):
                 if after.reference is not before.reference:
                     before.close_after_use()
-            return any(before is not after for before, after in zip(old, new, strict=True))
+            moved_on, self._moved_on = self._moved_on, False
+            return moved_on or any(before is not after for before, after in zip(old, new, strict=True))
+
+    def _answered(self, ask: Callable[[Sequence[ListSnapshot]], MatchReport]) -> MatchReport:
+        """Answer by the versions that are searched now; where one cannot explain what it found, by a later one.
+
+        A version that is taken up so is held still until the answer is there, so each list moves on once at most.
+        """
+        with ExitStack() as held:
+            snapshots = self._open_snapshots()
+            while True:
+                try:
+                    return ask(snapshots)
+                except MovedOn as moved:
+                    place = next(i for i, item in enumerate(snapshots) if item is moved.snapshot)
+                snapshots = (*snapshots[:place], self._moved(place, held), *snapshots[place + 1 :])
+
+    def _moved(self, place: int, held: ExitStack) -> ListSnapshot:
+        """Take up the present version of one list, and hold it still."""
+        with self._reloading:
+            old = self._open_snapshots()
+            before, after = old[place], old[place].held(self._policy, held)
+            if after.mark != before.mark or after.reference is not before.reference:
+                self._snapshots = (*old[:place], replace(after, view=None), *old[place + 1 :])
+                self._moved_on = True
+            if after.reference is not before.reference:
+                before.close_after_use()
+        return after
 
     def watch(self, interval: float = 1.0) -> Watch:
         """Take up changes of the lists by itself from now on, until the watch is stopped or the matcher closed.
@@ -359,9 +398,8 @@ class Matcher:
         from hashmatch.hashers.digest import Digester
         from hashmatch.picture import format_of, read_whole, refusal_of
 
-        snapshots = self._open_snapshots()
         decode = self._policy.decode if self._reader is None else self._reader.decode
-        held = {name for item in snapshots for name in item.sizes}
+        held = {name for item in self._open_snapshots() for name in item.sizes}
         digester = Digester(rule.algorithm for rule in self._policy.rules if rule.is_digest and rule.algorithm in held)
 
         def tap(part: bytes | bytearray | memoryview) -> None:
@@ -373,20 +411,35 @@ class Matcher:
             # only for a digest is a file read on that is too large for a picture
             data, whole = read_whole(source, decode, tap if digester else None)
         except ImageError as error:
-            return answer(snapshots, Query(failure=error.reason), self._policy)
-        digests: tuple[ViewHash, ...] = ()
-        if data is not None:
-            source = data
-            digests = tuple(ViewHash(value=value) for value in digester.values())
-            if not whole:
-                query = Query(hashes=digests, failure=refusal_of(data, decode).reason, format=format_of(data))
-                return answer(snapshots, query, self._policy)
+            return self._searched(Query(failure=error.reason))
+        digests = () if data is None else tuple(ViewHash(value=value) for value in digester.values())
+        if data is not None and not whole:
+            failure = refusal_of(data, decode).reason
+            return self._searched(Query(hashes=digests, failure=failure, format=format_of(data)))
+        return self._answered(lambda snapshots: self._match_in(snapshots, source if data is None else data, digests))
+
+    def _match_in(
+        self, snapshots: Sequence[ListSnapshot], source: ImageSource, digests: tuple[ViewHash, ...]
+    ) -> MatchReport:
+        held = {name for item in snapshots for name in item.sizes}
+        if isinstance(source, bytes):
+            digests += self._further_digests(source, held - {item.value.algorithm for item in digests})
         if digests and self._policy.stop_at_digest:
             report = answer(snapshots, Query(hashes=digests), self._policy)
             if report.outcome is Outcome.MATCH:
                 return report
         query = read_pixels(source, digests, held, self._policy, self._reader)
         return answer(snapshots, query, self._policy)
+
+    def _further_digests(self, data: bytes, wanted: set[str]) -> tuple[ViewHash, ...]:
+        """Digest a file by what was taken up after it was read."""
+        from hashmatch.hashers.digest import digest
+
+        names = [rule.algorithm for rule in self._policy.rules if rule.is_digest and rule.algorithm in wanted]
+        return tuple(ViewHash(value=digest(data, name)) for name in names)
+
+    def _searched(self, query: Query) -> MatchReport:
+        return self._answered(lambda snapshots: answer(snapshots, query, self._policy))
 
     def match_many(self, sources: Iterable[ImageSource], *, workers: int = 1) -> Iterator[MatchReport]:
         """Look many pictures up, in order.
@@ -473,4 +526,4 @@ class Matcher:
         if not known and not records:
             raise PolicyError(f"policy {self._policy.name!r} has no rule for any hash of this fingerprint")
         query = Query(hashes=known, keypoints=read_records(records, self._policy))
-        return answer(self._open_snapshots(), query, self._policy)
+        return self._searched(query)

@@ -102,6 +102,9 @@ class Match:
         Identifier of the list, the same in every copy.
     list_version : int
         Version of the list that was searched.
+    list_digest : str or None
+        Content digest of that version, see `hashmatch.lists.content_digest`: tells two copies of a list apart that went
+        on differently. None for a list file of format version 1 or 2.
     entry_id : str
         The entry's identifier in that list.
     sources : mapping of str to mapping of str to str
@@ -129,6 +132,7 @@ class Match:
     list_name: str
     list_id: str
     list_version: int
+    list_digest: str | None
     entry_id: str
     sources: Mapping[str, Mapping[str, str]]
     algorithm: str
@@ -155,6 +159,7 @@ class Match:
             "list": self.list_name,
             "list_id": self.list_id,
             "list_version": self.list_version,
+            "list_digest": self.list_digest,
             "entry_id": self.entry_id,
             "labels": self.labels,
             "sources": {source: dict(labels) for source, labels in self.sources.items()},
@@ -179,6 +184,8 @@ class ComparedList:
         Name and identifier of the list.
     version : int
         Version that was searched.
+    digest : str or None
+        Content digest of that version, as `Match.list_digest`.
     n_entries : int
         Entries it had.
     compared : mapping of str to int
@@ -192,6 +199,7 @@ class ComparedList:
     name: str
     list_id: str
     version: int
+    digest: str | None
     n_entries: int
     compared: Mapping[str, int]
     not_compared: Mapping[str, int]
@@ -202,6 +210,7 @@ class ComparedList:
             "list": self.name,
             "list_id": self.list_id,
             "list_version": self.version,
+            "list_digest": self.digest,
             "entries": self.n_entries,
             "compared": dict(self.compared),
             "not_compared": dict(self.not_compared),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping, Set
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Set
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from hashmatch.errors import ReferenceListError
 from hashmatch.index import Costs
 from hashmatch.index.calibration import saved_costs
 from hashmatch.index.costs import MEASURED
-from hashmatch.lists import Changes, Content, PinnedVersion, ReferenceList
+from hashmatch.lists import Changes, Content, Entry, PinnedVersion, ReferenceList, VersionMark
 from hashmatch.matching.files import index_file, layer_of, make_file, taken_up, translated_folder_errors
 from hashmatch.matching.kept import identity_of, lock_of
 from hashmatch.matching.layer import Layer
@@ -25,10 +25,11 @@ from hashmatch.matching.report import ComparedList
 from hashmatch.policy import KeypointRule, MatchPolicy
 
 if TYPE_CHECKING:
+    from hashmatch.hashes import HashValue
     from hashmatch.lists import RecordStream
     from hashmatch.matching.keypoints import KeypointLayer
 
-__all__ = ["ListSnapshot"]
+__all__ = ["ListSnapshot", "MovedOn"]
 
 RECORD_ALGORITHMS: Final = {name for name, algorithm in ALGORITHMS.items() if not algorithm.n_bits}
 
@@ -39,6 +40,22 @@ class _Use:
     __slots__ = ("__weakref__",)
 
 
+class MovedOn(Exception):
+    """What a snapshot found cannot be explained any longer: the list was changed there, or in a way not remembered.
+
+    No error: the matcher answers by a later version then, see `Matcher.reload`.
+
+    Parameters
+    ----------
+    snapshot : ListSnapshot
+        Of the version that the list has left.
+    """
+
+    def __init__(self, snapshot: ListSnapshot) -> None:
+        super().__init__("the list has moved on")
+        self.snapshot = snapshot
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListSnapshot:
     """A list at one version; immutable.
@@ -47,8 +64,10 @@ class ListSnapshot:
     ----------
     reference : ReferenceList
         The open list, read-only; entries are looked up in it when they match.
-    version : int
-        Version that the layers hold.
+    name : str
+        Name of the list.
+    mark : VersionMark
+        What tells the version that the layers hold from any other.
     n_entries : int
         Entries at that version.
     layers : mapping of str to Layer
@@ -59,26 +78,27 @@ class ListSnapshot:
         Hashes of algorithms that the policy has no rule for.
     index_folder : Path or None
         Where index files are kept between runs; None to keep none.
-    list_id : str
-        Identifier of the list that the layers hold.
     contents : mapping of str to Content
         Number and marks of the rows of each algorithm.
     costs : Costs
         By which indexes are chosen.
+    view : PinnedVersion or None
+        Where entries are looked up instead, for as long as the version is held still for one answer.
     use : _Use
         Shared by the snapshots of one open file.
     """
 
     reference: ReferenceList
-    version: int
+    name: str
+    mark: VersionMark
     n_entries: int
     layers: Mapping[str, Layer]
     keypoints: KeypointLayer | None
     unsearched: Mapping[str, int]
     index_folder: Path | None
-    list_id: str
     contents: Mapping[str, Content]
     costs: Costs
+    view: PinnedVersion | None = field(default=None, compare=False, repr=False)
     use: _Use = field(default_factory=_Use, compare=False, repr=False)
 
     @classmethod
@@ -90,10 +110,17 @@ class ListSnapshot:
         ReferenceListError
             If the list cannot be read, or the index folder cannot be used.
         """
+        with reference.pinned() as pinned:
+            return cls._at(reference, pinned, policy, index_folder)
+
+    @classmethod
+    def _at(
+        cls, reference: ReferenceList, pinned: PinnedVersion, policy: MatchPolicy, index_folder: Path | None
+    ) -> ListSnapshot:
         costs = MEASURED if index_folder is None else saved_costs(index_folder)
         layers, unsearched = {}, {}
         keypoints = None
-        with translated_folder_errors(), reference.pinned() as pinned:
+        with translated_folder_errors():
             for name, content in pinned.contents.items():
                 if name in RECORD_ALGORITHMS:
                     if policy.keypoints is None:
@@ -107,13 +134,13 @@ class ListSnapshot:
                     layers[name] = layer_of(pinned, name, policy, costs, index_folder)
         return cls(
             reference=reference,
-            version=pinned.version,
+            name=pinned.name,
+            mark=pinned.mark,
             n_entries=pinned.n_entries,
             layers=MappingProxyType(layers),
             keypoints=keypoints,
             unsearched=MappingProxyType(unsearched),
             index_folder=index_folder,
-            list_id=pinned.list_id,
             contents=pinned.contents,
             costs=costs,
         )
@@ -129,16 +156,39 @@ class ListSnapshot:
         if self.reference.replaced:
             return self._reopened(policy)
         newer = self._newer_files()
-        same = self.reference.list_id == self.list_id and self.reference.version == self.version
-        if same and not newer and self.reference.contents == self.contents:
+        with self.reference.present() as now:
+            same = now.mark == self.mark and now.contents == self.contents
+        if same and not newer:
             return self
+        with self.reference.pinned() as pinned:
+            return self._brought_to(pinned, policy, newer)
+
+    def held(self, policy: MatchPolicy, held: ExitStack) -> ListSnapshot:
+        """Return the list's present version, which is held still until the stack is closed.
+
+        Whatever that finds can be explained, whoever writes meanwhile. The errors are those of `refreshed`.
+        """
+        if self.reference.replaced:
+            reference = self._opened_anew()
+            try:
+                pinned = held.enter_context(reference.pinned())
+                after = self._at(reference, pinned, policy, self.index_folder)
+            except BaseException:
+                reference.close()
+                raise
+        else:
+            pinned = held.enter_context(self.reference.pinned())
+            after = self if pinned.mark == self.mark else self._brought_to(pinned, policy, set())
+        return replace(after, view=pinned)
+
+    def _brought_to(self, pinned: PinnedVersion, policy: MatchPolicy, newer: set[str]) -> ListSnapshot:
         found = None
-        with translated_folder_errors(), self.reference.pinned() as pinned:
-            # another list may have been copied into the file, or another course of this one
-            if pinned.list_id == self.list_id:
-                changes = pinned.changes_since(self.version)
+        # another list may have been copied into the file, or another course of this one
+        if pinned.came_from(self.mark) or (pinned.list_id == self.list_id and self.mark.digest is None):
+            changes = pinned.changes_since(self.version)
+            with translated_folder_errors():
                 found = None if changes is None else self._with(changes, pinned, policy, newer)
-        return found or replace(self.of(self.reference, policy, self.index_folder), use=self.use)
+        return found or replace(self._at(self.reference, pinned, policy, self.index_folder), use=self.use)
 
     def _newer_files(self) -> set[str]:
         """Give the algorithms whose index file is another than the one in use."""
@@ -149,8 +199,11 @@ class ListSnapshot:
                 newer.add(name)
         return newer
 
+    def _opened_anew(self) -> ReferenceList:
+        return ReferenceList.open(self.reference.path, check="pages" if self.index_folder is None else "none")
+
     def _reopened(self, policy: MatchPolicy) -> ListSnapshot:
-        reference = ReferenceList.open(self.reference.path, check="pages" if self.index_folder is None else "none")
+        reference = self._opened_anew()
         try:
             return self.of(reference, policy, self.index_folder)
         except BaseException:
@@ -194,7 +247,8 @@ class ListSnapshot:
             layers[name] = layer
         return replace(
             self,
-            version=changes.version,
+            name=pinned.name,
+            mark=pinned.mark,
             n_entries=changes.n_entries,
             layers=MappingProxyType(layers),
             keypoints=keypoints,
@@ -245,20 +299,62 @@ class ListSnapshot:
                     made += 1
         return made
 
-    def check_gone(self) -> None:
-        """Check that a hash that was found but is not in the list can have been withdrawn since.
+    @property
+    def list_id(self) -> str:
+        """Identifier of the list that the layers hold."""
+        return self.mark.list_id
+
+    @property
+    def version(self) -> int:
+        """Version that the layers hold."""
+        return self.mark.version
+
+    def entry(self, key: int) -> Entry:
+        """Look up an entry that was found, as it is in the version that the layers hold.
 
         Raises
         ------
+        MovedOn
+            If that cannot be told, because the entry was changed or withdrawn since.
         ReferenceListError
-            If the list holds just what it held when it was indexed, so that the hash should be there: a file is
-            damaged, and "no match" would be wrong.
+            If the list is closed or damaged.
         """
-        if self.reference.list_id == self.list_id and self.reference.contents == self.contents:
-            raise ReferenceListError(
-                "a hash that was found is not in the list, though none was withdrawn: the list or its index file is "
-                "damaged (hashmatch list verify and hashmatch index verify show which)"
-            )
+        with self._present() as view:
+            self._check_course(view)
+            found = view.entry(key, since=self.version)
+            if found is None:
+                raise self._gone(view)
+            return found
+
+    def records(self, hash_ids: Iterable[int]) -> list[HashValue]:
+        """Read keypoint records that an index proposes; the errors are those of `entry`."""
+        values = []
+        with self._present() as view:
+            self._check_course(view)
+            for hash_id in hash_ids:
+                value = view.record(hash_id)
+                if value is None:
+                    raise self._gone(view)
+                values.append(value)
+        return values
+
+    def _present(self) -> AbstractContextManager[PinnedVersion]:
+        return self.reference.present() if self.view is None else nullcontext(self.view)
+
+    def _check_course(self, view: PinnedVersion) -> None:
+        if not view.came_from(self.mark):
+            raise MovedOn(self)
+
+    def _gone(self, view: PinnedVersion) -> Exception:
+        return self.spoilt() if view.mark == self.mark else MovedOn(self)
+
+    @staticmethod
+    def spoilt() -> ReferenceListError:
+        """Make the error for a hash that was found and is not in the version that it was found in."""
+        return ReferenceListError(
+            "a hash that was found is not in the list, though none was withdrawn: the list or its index file is "
+            "damaged (hashmatch list verify and hashmatch index verify show which)"
+        )
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -284,9 +380,10 @@ class ListSnapshot:
             if name not in searched:
                 left_out[name] = left_out.get(name, 0) + n
         return ComparedList(
-            name=self.reference.name,
+            name=self.name,
             list_id=self.list_id,
             version=self.version,
+            digest=self.mark.digest,
             n_entries=self.n_entries,
             compared={name: n for name, n in self.sizes.items() if name in searched},
             not_compared=left_out,
