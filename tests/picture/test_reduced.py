@@ -83,7 +83,7 @@ def test_grey_and_cmyk_are_reduced_too() -> None:
 
 def test_it_is_said() -> None:
     """Reports name the contract that was kept; values other than True and False are refused."""
-    assert (profiles.REDUCED.contract, profiles.STANDARD.decode.contract) == ("1+reduced", "1")
+    assert (profiles.REDUCED.contract, profiles.STANDARD.decode.contract) == ("2+reduced", "2")
     assert replace(profiles.FAST, decode=profiles.REDUCED).decode.reduced
     with pytest.raises(PolicyError, match="reduced"):
         DecodePolicy(reduced=1)  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from dataclasses import replace
 from importlib import import_module
 from itertools import count
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,9 @@ from hashmatch.picture.modes import planes_of_image
 from hashmatch.picture.pixels import Planes, Raster, rasters_of
 from hashmatch.picture.policy import DecodePolicy, check_size
 from hashmatch.picture.sniff import branded, is_cut_short
+
+if TYPE_CHECKING:
+    from hashmatch.picture.tiff import Stored
 
 __all__ = ["decode_bytes", "decode_image"]
 
@@ -51,7 +54,7 @@ _PLUGINS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "GIF": ("GifImagePlugin", "GifImageFile"),
         "WEBP": ("WebPImagePlugin", "WebPImageFile"),
         "BMP": ("BmpImagePlugin", "BmpImageFile"),
-        "TIFF": ("TiffImagePlugin", "TiffImageFile"),
+        "TIFF": ("hashmatch.picture.tiff", "TiffReader"),
         "AVIF": ("AvifImagePlugin", "AvifImageFile"),
         "ICO": ("hashmatch.picture.plugins", "IconFile"),
         "PPM": ("hashmatch.picture.plugins", "NetpbmFile"),
@@ -99,7 +102,7 @@ def _decoded(data: bytes, container: str, policy: DecodePolicy) -> Iterator[Rast
         return is_cut_short(container, data)
 
     with _hushed(), _typed(cut):
-        image = _plugin(container)(io.BytesIO(data))
+        image = _opened(container, data)
         if container == "JPEG":
             setattr(image, "decodermaxblock", len(data))  # noqa: B010  (else libjpeg stops and goes on every 64 KB)
             if policy.reduced:
@@ -122,14 +125,14 @@ def _salvaged(data: bytes, container: str, policy: DecodePolicy) -> Iterator[Ras
     planes = None
     with _hushed(), suppress(Exception):
         # an end of picture after what there is of a JPEG lets libjpeg fill the rest with one colour, as browsers do
-        image = _plugin(container)(io.BytesIO(data + _JPEG_END if container == "JPEG" else data))
+        image = _opened(container, data + _JPEG_END if container == "JPEG" else data)
         _check_frame(*image.size, 0, 0, policy, every=False)
         stored_as = _stored_as(image)
         with suppress(Exception):
             image.load()
         if getattr(image, "_im", None) is not None:
             setattr(image, "tile", [])  # noqa: B010  (loading again would fail again)
-            planes = planes_of_image(image, None, stored_as)
+            planes = planes_of_image(image, None, stored_as, _stored(image))
     if planes is not None:
         yield from rasters_of(planes, 0)
 
@@ -239,6 +242,16 @@ def _check_frame(width: int, height: int, total: int, frame: int, policy: Decode
         )
 
 
+def _opened(container: str, data: bytes) -> Image.Image:
+    if container == "BMP":
+        from hashmatch.picture.bmp import masked_picture
+
+        image = masked_picture(data)
+        if image is not None:
+            return image
+    return _plugin(container)(io.BytesIO(data))
+
+
 def _plugin(container: str) -> Callable[[io.BytesIO], Image.Image]:
     """Import the plug-in of one format and give its class."""
     if container == "HEIF":
@@ -311,9 +324,19 @@ def _typed(cut: Callable[[], bool]) -> Iterator[None]:
 def _planes(image: Image.Image, *, direct: bool) -> Planes:
     """Load a frame and bring it to upright grey or RGB, with alpha if it has any."""
     stored_as = _stored_as(image)
+    stored = _stored(image)
     memory = _load_into_array(image) if direct else None
     image.load()
-    return planes_of_image(image, memory, stored_as)
+    return planes_of_image(image, memory, stored_as, stored)
+
+
+def _stored(image: Image.Image) -> Stored | None:
+    """Ask what the samples of a TIFF frame are; other formats need no question."""
+    if image.format != "TIFF":
+        return None
+    from hashmatch.picture.tiff import stored_in
+
+    return stored_in(image)
 
 
 def _stored_as(image: Image.Image) -> str:

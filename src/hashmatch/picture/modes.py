@@ -16,6 +16,8 @@ from hashmatch.picture.pixels import Planes, high_byte, look_up, stretch, uprigh
 if TYPE_CHECKING:
     from PIL import Image
 
+    from hashmatch.picture.tiff import Stored
+
 __all__ = ["planes_of_image"]
 
 Bytes = npt.NDArray[np.uint8]
@@ -26,7 +28,9 @@ _AS_STORED: Final = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBX", "RGBA", "RG
 _GREY_SCALE: Final = {"L;2": 85, "L;4": 17}  # how Pillow spreads the 2 and 4 bits of a PNG, but not of its key
 
 
-def planes_of_image(image: Image.Image, memory: Bytes | None = None, stored_as: str = "") -> Planes:
+def planes_of_image(
+    image: Image.Image, memory: Bytes | None = None, stored_as: str = "", stored: Stored | None = None
+) -> Planes:
     """Bring a loaded image to upright grey or RGB, with alpha if it has any.
 
     Parameters
@@ -37,6 +41,8 @@ def planes_of_image(image: Image.Image, memory: Bytes | None = None, stored_as: 
         The image's samples, where they are at hand without a copy; four bytes a pixel for RGB.
     stored_as : str
         Pillow's raw mode of the file, which tells the depth of a PNG; empty where it is not known.
+    stored : Stored, optional
+        What the samples of a TIFF are in truth.
 
     Raises
     ------
@@ -53,7 +59,13 @@ def planes_of_image(image: Image.Image, memory: Bytes | None = None, stored_as: 
         shown = np.asarray(image.convert("RGB"))
     else:
         shown = np.asarray(image) if memory is None else memory
+    if stored is not None:
+        shown = stored.samples(shown)
     samples = upright(shown, _orientation(image))
+    if stored is not None and stored.inverted:
+        return Planes(255 - (high_byte(samples) if deep else stretch(samples)))
+    if samples.dtype == np.int8:
+        return Planes(stretch(samples))
     if mode in ("1", "L"):
         return Planes(samples, _alpha_of_grey_key(image, samples, stored_as))
     if mode == "RGB":

@@ -11,7 +11,7 @@ from hashmatch.forms import from_plain, to_plain
 
 __all__ = ["CONTRACT_VERSION", "KNOWN_FORMATS", "USUAL_FORMATS", "DecodePolicy", "check_size"]
 
-CONTRACT_VERSION: Final = 1
+CONTRACT_VERSION: Final = 2
 """Version of the pixel contract, ``docs/pixel-contract.md``: grows when the same file gives other pixels."""
 
 USUAL_FORMATS: Final = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "ICO", "PPM", "TGA")
