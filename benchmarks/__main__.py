@@ -19,6 +19,7 @@ AREAS = {
     "drift": "how far the hashes of other front ends lie from ours",
     "isolation": "what decoding in a restricted worker costs a folder scan",
     "policies": "what each policy costs beyond decoding",
+    "frames": "what an animation costs by each policy",
     "crops": "the crop search: recall, cost, evidence between unrelated pictures",
     "trims": "framed pictures: recall by the boxes found, needless boxes, cost",
     "rotations": "rotations by a few degrees: recall, evidence between unrelated pictures",

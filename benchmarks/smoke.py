@@ -25,6 +25,7 @@ BENCHMARKS = (
     "views",
     "privacy",
     "policies",
+    "frames",
     "drift",
     "isolation",
     "environments",

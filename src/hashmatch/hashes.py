@@ -9,17 +9,19 @@ Standard library only: matching hash against hash needs no image code.
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass, replace
 from typing import Final
 
 from hashmatch.algorithms import ALGORITHMS, Algorithm, Metric, algorithm_named, ceil_sqrt
 from hashmatch.errors import AlgorithmMismatchError, HashFormatError
-from hashmatch.view import PLAIN_VIEW, Background, Margins, Shrink, Turn, View
+from hashmatch.view import PLAIN_VIEW, VIEW_KINDS, Background, FrameCount, Margins, Shrink, Turn, View
 
 __all__ = [
     "Fingerprint",
     "HashValue",
+    "Looked",
     "ViewHash",
     "distance",
 ]
@@ -27,11 +29,15 @@ __all__ = [
 _VALUE_FORM: Final = 1
 _PLAIN_FORM: Final = b"HMF\x01"
 _VIEW_FORM: Final = b"HMF\x02"
+_LOOKED_FORM: Final = b"HMF\x03"
 _NO_QUALITY: Final = 255
 _TILTS: Final = 100
 _PLAIN: Final = struct.Struct("<IBBB")
 _MORE: Final = struct.Struct("<B9h")
 _LENGTH: Final = struct.Struct("<H")
+_LOOKED: Final = struct.Struct("<HBIIIBB")
+_FORMAT: Final = re.compile(r"[ -~]{1,64}")
+_REASON: Final = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _TURNS: Final = tuple(Turn)
 _BACKGROUNDS: Final = tuple(Background)
 _SHRINKS: Final = tuple(Shrink)
@@ -247,22 +253,106 @@ class ViewHash:
             raise ValueError(f"quality must be an integer from 0 to 100, not {self.quality}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """How a picture was looked at when its fingerprint was made for a query, by a policy.
+
+    Parameters
+    ----------
+    views : tuple of str
+        What was done of what the policy asked for, names of `hashmatch.view.VIEW_KINDS`.
+    frames : FrameCount or None
+        Frames seen and unseen; None where nothing was decoded.
+    failure : str or None
+        Why the picture could not be read to its end.
+    format : str or None
+        Name of its file format where it could not, if the bytes tell.
+    """
+
+    views: tuple[str, ...] = ()
+    frames: FrameCount | None = None
+    failure: str | None = None
+    format: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "views", tuple(kind for kind in VIEW_KINDS if kind in self.views))
+        if self.failure is not None and not _REASON.fullmatch(self.failure):
+            raise ValueError("the reason of a failure is a lower-case word")
+        if self.format is not None and not _FORMAT.fullmatch(self.format):
+            raise ValueError("the name of a format is short, printable and ASCII")
+
+    def to_bytes(self) -> bytes:
+        """Byte form; see `Fingerprint.from_bytes`."""
+        mask = sum(1 << VIEW_KINDS.index(kind) for kind in self.views)
+        count, reason = self.frames or FrameCount(seen=0, in_full=0, unseen=0), (self.failure or "").encode("ascii")
+        name = (self.format or "").encode("ascii")
+        state = (self.frames is not None) + 2 * count.at_least
+        return (
+            _LOOKED.pack(mask, state, count.seen, count.in_full, count.unseen, len(name), len(reason)) + name + reason
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Looked:
+        """Read the byte form; ValueError or struct.error if it is none."""
+        mask, state, seen, in_full, unseen, of_name, of_reason = _LOOKED.unpack_from(data)
+        views = tuple(kind for bit, kind in enumerate(VIEW_KINDS) if mask >> bit & 1)
+        frames = FrameCount(seen=seen, in_full=in_full, unseen=unseen, at_least=state == 3) if state & 1 else None
+        text = _ascii(data[_LOOKED.size :])
+        name, failure = text[:of_name] or None, text[of_name : of_name + of_reason] or None
+        found = cls(views=views, frames=frames, failure=failure, format=name)
+        if found.to_bytes() != bytes(data):
+            raise ValueError("how the picture was looked at is not written as byte form 3 writes it")
+        return found
+
+
+class _Carrier:
+    """Has room for what a fingerprint carries in memory only.
+
+    No field of the dataclass: it is in no byte form, pickle, copy, comparison or ``repr``.
+    """
+
+    __slots__ = ("_memory",)
+
+
 @dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(_Carrier):
     """Everything computed from one picture: the hashes of all its views.
 
     Parameters
     ----------
     view_hashes : tuple of ViewHash
         Digests carry the plain `View`.
+    looked : Looked, optional
+        For queries made by a policy: how the picture was looked at. None for fingerprints of lists.
+
+    Notes
+    -----
+    Made by a policy (``hashmatch.fingerprint(source, policy=...)``), it also carries what crops, small rotations and
+    keypoints are searched with. These are small pictures, so they live in memory alone: bytes, pickles and copies
+    lack them, and a report by such a fingerprint names those views as not compared.
     """
 
     view_hashes: tuple[ViewHash, ...]
+    looked: Looked | None = None
+
+    @classmethod
+    def carrying(cls, view_hashes: tuple[ViewHash, ...], looked: Looked, memory: object) -> Fingerprint:
+        """Make one that carries something in memory only; for `hashmatch.matching`."""
+        made = cls(view_hashes, looked)
+        object.__setattr__(made, "_memory", memory)
+        return made
+
+    @property
+    def memory(self) -> object:
+        """What is carried in memory only; None after a way through bytes, a pickle or a copy."""
+        return getattr(self, "_memory", None)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "view_hashes", tuple(self.view_hashes))
         if not all(isinstance(item, ViewHash) for item in self.view_hashes):
             raise TypeError("a fingerprint is made of ViewHash; hashmatch.fingerprint makes one from a picture")
+        if not isinstance(self.looked, Looked | None):
+            raise TypeError(f"looked must be a Looked or None, not {type(self.looked).__name__}")
 
     @property
     def hashes(self) -> tuple[HashValue, ...]:
@@ -276,8 +366,9 @@ class Fingerprint:
 
     def to_bytes(self) -> bytes:
         """Byte form; see `from_bytes`."""
-        plain = all(item.view == item.view.plain for item in self.view_hashes)
-        parts = [_PLAIN_FORM if plain else _VIEW_FORM, struct.pack("<I", len(self.view_hashes))]
+        plain = self.looked is None and all(item.view == item.view.plain for item in self.view_hashes)
+        form = _PLAIN_FORM if plain else _VIEW_FORM if self.looked is None else _LOOKED_FORM
+        parts = [form, struct.pack("<I", len(self.view_hashes))]
         for item in self.view_hashes:
             view, value = item.view, item.value.to_bytes()
             quality = _NO_QUALITY if item.quality is None else item.quality
@@ -286,6 +377,8 @@ class Fingerprint:
                 tilt = round(view.tilt * _TILTS)
                 parts.append(_MORE.pack(_SHRINKS.index(view.shrink), tilt, *view.trim.shares, *view.cut.shares))
             parts += [_LENGTH.pack(len(value)), value]
+        if self.looked is not None:
+            parts.append(self.looked.to_bytes())
         return b"".join(parts)
 
     @classmethod
@@ -299,6 +392,9 @@ class Fingerprint:
             quality (a byte each; 255 is no quality); in form 2 shrink (a byte), tilt in hundredths of a degree and
             the shares of trim and cut in thousandths, left, top, right, bottom (nine int16); in both the length
             (uint16) and the byte form of the hash. Little-endian. Form 2 is written only where a view needs it.
+            Form 3 is form 2 and how the picture was looked at: kinds of views (uint16, a bit for each of `VIEW_KINDS`),
+            whether frames were counted (1) and there may be more (2) (a byte), frames seen, in full and unseen (uint32
+            each), lengths (a byte each) and ASCII of a format's name and of the reason of a failure.
 
         Raises
         ------
@@ -308,15 +404,15 @@ class Fingerprint:
         view_hashes = []
         try:
             form = bytes(data[:4])
-            if form not in (_PLAIN_FORM, _VIEW_FORM):
-                raise HashFormatError("these bytes are not a fingerprint in byte form 1 or 2")
+            if form not in (_PLAIN_FORM, _VIEW_FORM, _LOOKED_FORM):
+                raise HashFormatError("these bytes are not a fingerprint in byte form 1, 2 or 3")
             (count,) = struct.unpack_from("<I", data, 4)
             at = 8
             for _ in range(count):
                 frame, background, turn, quality = _PLAIN.unpack_from(data, at)
                 at += _PLAIN.size
                 view = View(frame=frame, background=_BACKGROUNDS[background], turn=_TURNS[turn])
-                if form == _VIEW_FORM:
+                if form != _PLAIN_FORM:
                     shrink, tilt, *shares = _MORE.unpack_from(data, at)
                     at += _MORE.size
                     trim, cut = Margins.of(shares[:4]), Margins.of(shares[4:])
@@ -328,6 +424,9 @@ class Fingerprint:
                     ViewHash(value=value, quality=None if quality == _NO_QUALITY else quality, view=view)
                 )
                 at += length
+            looked = None
+            if form == _LOOKED_FORM:
+                looked, at = Looked.from_bytes(data[at:]), len(data)
         except (struct.error, IndexError) as error:
             raise HashFormatError("the fingerprint is cut short or holds an unknown view") from error
         except HashFormatError:
@@ -336,7 +435,7 @@ class Fingerprint:
             raise HashFormatError(f"the fingerprint holds an impossible value: {error}") from error
         if at != len(data):
             raise HashFormatError("the fingerprint has bytes left over after its last view")
-        found = cls(tuple(view_hashes))
+        found = cls(tuple(view_hashes), looked)
         if found.to_bytes()[:4] != form:
             raise HashFormatError("the fingerprint is in byte form 2, but none of its views needs it")
         return found

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-__all__ = ["PLAIN_VIEW", "Background", "Margins", "Shrink", "Turn", "View"]
+__all__ = ["PLAIN_VIEW", "VIEW_KINDS", "Background", "FrameCount", "Margins", "Shrink", "Turn", "View"]
 
 _MAX_FRAME: Final = 2**32 - 1
 _MAX_TILT: Final = 45.0
@@ -180,3 +180,48 @@ class View:
 
 PLAIN_VIEW: Final = View()
 """The picture as it is."""
+
+VIEW_KINDS: Final = (
+    "digests",
+    "original",
+    "turns",
+    "trims",
+    "shrinks",
+    "rotations",
+    "crops",
+    "keypoints",
+    "frames",
+)
+"""What a policy can ask for, as reports name it; the position is part of the byte form of a `Fingerprint`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameCount:
+    """How many frames of a file were looked at.
+
+    Parameters
+    ----------
+    seen : int
+        Frames that were looked at, 0 or more.
+    in_full : int
+        Frames of those that were looked at in every view of the policy; the others were not shrunk, and not searched
+        for crops, small rotations and keypoints.
+    unseen : int
+        Further frames that the file's structure holds.
+    at_least : bool
+        Whether there may be more of them than ``unseen``, because the count ended at a bound.
+    """
+
+    seen: int
+    in_full: int
+    unseen: int
+    at_least: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every frame was looked at."""
+        return not self.unseen and not self.at_least
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {"seen": self.seen, "in_full": self.in_full, "unseen": self.unseen, "at_least": self.at_least}

@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 
 from hashmatch import ReferenceList, __version__, hash_image
 from hashmatch.cli.app import app
-from hashmatch.picture.encode import encode
+from hashmatch.picture.encode import encode, to_pil
 from hashmatch.synthetic import picture
-from list_makers import made_up_record
+from list_makers import made_up, made_up_record
 
 PHOTO = picture("photo", 11, size=(160, 200))
 OTHER = picture("photo", 12, size=(160, 200))
@@ -120,6 +120,36 @@ def test_threshold_and_policy_take_effect(folder: Path) -> None:
     (folder / "mirrored.png").write_bytes(encode(PHOTO[:, ::-1], "PNG"))
     assert run("match", folder / "mirrored.png", "-l", listed)[0] == 0
     assert run("match", folder / "mirrored.png", "-l", listed, "-p", "fast")[0] == 1
+
+
+def test_an_answer_says_what_it_is_not_about(folder: Path) -> None:
+    """Hashes that nobody computes, frames not seen and views that a hash is not of are named, in both forms."""
+    listed, opaque = folder / "list.hashmatch", folder / "opaque.hashmatch"
+    with ReferenceList.create(opaque, name="lab") as ref:
+        ref.add("a", hashes=[made_up(1, "photodna"), made_up(1, "md5")])
+        ref.add("b", hashes=[made_up(2, "photodna"), hash_image(PHOTO)])
+    code, out, _ = run("match", folder / "other.jpg", "-l", opaque)
+    assert code == 1
+    assert "2 photodna hashes of list lab were not compared: hashmatch does not compute photodna" in out
+    assert "1 of 2 entries of list lab have no other hash of a picture" in out
+    answer = json.loads(run("match", folder / "other.jpg", "-l", opaque, "--json")[1])
+    assert answer["lists"][0]["not_compared"] == {"photodna": 2}
+    assert answer["lists"][0]["entries_not_compared"] == 1
+    with ReferenceList.open(opaque, writable=True) as ref:
+        ref.withdraw("b", source="local")
+    code, out, _ = run("match", folder / "other.jpg", "-l", opaque, "-l", listed)
+    assert (code, "1 of 1 entries of list lab" in out) == (3, True)
+    code, out, _ = run("scan", folder / "other.jpg", "-l", opaque, "-l", listed)
+    assert (code, "1 photodna hashes of list lab were not compared" in out) == (3, True)
+    moving = encode(OTHER, "GIF", save_all=True, append_images=[to_pil(PHOTO)])
+    (folder / "moving.gif").write_bytes(moving)
+    code, out, _ = run("match", folder / "moving.gif", "-l", listed, "-p", "fast")
+    assert (code, "frames seen: 1, not seen: 1" in out) == (3, True)
+    frames = json.loads(run("match", folder / "moving.gif", "-l", listed, "-p", "fast", "--json")[1])["frames"]
+    assert frames == {"seen": 1, "in_full": 1, "unseen": 1, "at_least": False}
+    assert run("match", folder / "moving.gif", "-l", listed)[0] == 0
+    code, out, _ = run("match", hash_image(OTHER), "-l", listed)
+    assert (code, "not compared: turns, trims, frames" in out) == (1, True)
 
 
 def test_scan_counts_every_file(folder: Path) -> None:

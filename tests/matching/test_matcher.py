@@ -280,6 +280,39 @@ def test_nothing_comparable_is_undecidable(tmp_path: Path) -> None:
         assert matcher.match_hash(HashValue("photodna", bytes(144))).outcome is Outcome.NO_MATCH
 
 
+def test_a_list_of_opaque_hashes_is_never_no_match(tmp_path: Path) -> None:
+    """Digests find the file itself; whether an edited copy is listed cannot be told, whatever other lists say."""
+    opaque, md5 = HashValue("photodna", bytes(range(144))), HashValue("md5", bytes(16))
+    other = make_list(tmp_path / "other.hashmatch", "other", entry=[pdq(0)])
+    for number, hashes in enumerate(([opaque], [opaque, md5])):
+        path = make_list(tmp_path / f"{number}.hashmatch", entry=hashes)
+        with Matcher.open(path, other) as matcher:
+            report = matcher.match(encode(PHOTO, "PNG"))
+        assert (report.outcome, report.reason) == (Outcome.UNDECIDABLE, "nothing-to-compare")
+        assert report.lists[0].entries_not_compared == 1
+    with Matcher.open(make_list(tmp_path / "md5.hashmatch", entry=[md5])) as matcher:
+        assert matcher.match(encode(PHOTO, "PNG")).outcome is Outcome.NO_MATCH
+
+
+def test_entries_that_no_picture_is_compared_with_are_counted(tmp_path: Path) -> None:
+    """An entry counts that has no computable hash of a picture; later versions of the list are counted anew."""
+    opaque = [HashValue("photodna", bytes([i] * 144)) for i in range(4)]
+    entries = {"both": [pdq(0), opaque[0]], "opaque": [opaque[1]], "digest": [HashValue("md5", bytes(16)), opaque[2]]}
+    path = make_list(tmp_path / "list.hashmatch", **entries)
+    with Matcher.open(path) as matcher:
+        report = matcher.match(encode(PHOTO, "PNG"))
+        assert report.outcome is Outcome.NO_MATCH
+        assert report.lists[0].entries_not_compared == 2
+        assert report.to_dict()["lists"][0]["entries_not_compared"] == 2
+        with ReferenceList.open(path, writable=True) as ref:
+            ref.add("more", hashes=[opaque[3]])
+            ref.withdraw("opaque", source="ncmec")
+            ref.add("digest", hashes=[pdq(5)], source="other")
+        matcher.reload()
+        assert matcher.match(PHOTO).lists[0].entries_not_compared == 1
+        assert matcher.match_hash(opaque[0]).lists[0].entries_not_compared == 0
+
+
 def test_an_empty_list_answers_nothing(tmp_path: Path) -> None:
     """With no entry nothing was compared, so that nothing is "no match"; broken pictures are still unreadable."""
     path = make_list(tmp_path / "list.hashmatch")
@@ -332,7 +365,7 @@ def test_every_frame_before_a_limit_is_searched(photo_list: Path) -> None:
     )
     with Matcher.open(photo_list, policy=policy) as matcher:
         report = matcher.match(data)
-    assert (report.outcome, report.reason) == (Outcome.MATCH, "too-many-frames")
+    assert (report.outcome, report.reason) == (Outcome.MATCH, "frames-unseen")
 
 
 def _images(arrays: list[np.ndarray]) -> list[object]:

@@ -12,6 +12,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from hashmatch.algorithms import algorithm_named
 from hashmatch.cli.console import (
     ERRORS,
     OUT,
@@ -116,6 +117,8 @@ def match(
             report = matcher.match(source) if value is None else matcher.match_hash(value)
             summary.count(ScanItem(Path(source), report))
             _answer(source, report, as_json=as_json)
+            for line in () if as_json else _left_out(report):
+                OUT.print(Text(safe(f"    {line}")), soft_wrap=True)
     raise typer.Exit(exit_for(summary))
 
 
@@ -164,6 +167,7 @@ def scan_folders(
     walk = WalkCounts()
     summary = ScanSummary(walk=walk)
     interrupted = False
+    last: MatchReport | None = None
     isolation = _isolation(isolate, workers, seconds, require)
     rules = policy_from(
         policy,
@@ -184,6 +188,7 @@ def scan_folders(
                 for item in items:
                     with interrupts.held():
                         summary.count(item)
+                        last = item.report
                         if show_all or _worth_showing(item.report):
                             _answer(str(item.path), item.report, as_json=as_json)
                         step()
@@ -197,6 +202,8 @@ def scan_folders(
         emit({"summary": summary.to_dict() | {"protection": shown, "workers": counts}})
     else:
         _show_summary(summary, walk, protection)
+        for line in () if last is None else _left_out(last):
+            OUT.print(Text(safe(line)), soft_wrap=True)
     if interrupted:
         ERRORS.print("interrupted: the counts cover the files up to here")
         raise typer.Exit(Exit.INTERRUPTED)
@@ -257,6 +264,30 @@ def _answer(source: str, report: MatchReport, *, as_json: bool) -> None:
         OUT.print(Text(safe(line)), soft_wrap=True)
     if report.n_matches > len(report.matches):
         OUT.print(Text(f"    and {report.n_matches - len(report.matches)} more"))
+    for line in _unseen(report):
+        OUT.print(Text(f"    {line}"), soft_wrap=True)
+
+
+def _unseen(report: MatchReport) -> Iterator[str]:
+    """Say which frames and views an answer is not about."""
+    if report.frames is not None and not report.frames.is_whole:
+        least = "at least " if report.frames.at_least else ""
+        yield f"frames seen: {report.frames.seen}, not seen: {least}{report.frames.unseen}"
+    if report.views_not_compared and report.outcome in (Outcome.NO_MATCH, Outcome.UNDECIDABLE):
+        yield f"not compared: {', '.join(report.views_not_compared)}"
+
+
+def _left_out(report: MatchReport) -> Iterator[str]:
+    """Say what lists hold that no picture is compared with, because hashmatch does not compute it."""
+    for item in report.lists:
+        stored = {name: n for name, n in item.not_compared.items() if not algorithm_named(name).version}
+        for name, n in stored.items():
+            yield f"{n:,} {name} hashes of list {item.name} were not compared: hashmatch does not compute {name}"
+        if stored and item.entries_not_compared:
+            yield (
+                f"{item.entries_not_compared:,} of {item.n_entries:,} entries of list {item.name} have no other hash of"
+                " a picture: edited copies of these are not found"
+            )
 
 
 def _shortened(source: str) -> str:

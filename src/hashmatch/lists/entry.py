@@ -14,7 +14,7 @@ from typing import Final
 from hashmatch.algorithms import ALGORITHMS
 from hashmatch.errors import ReferenceListError
 from hashmatch.hashes import Fingerprint, HashValue
-from hashmatch.view import Turn
+from hashmatch.view import View
 
 __all__ = ["LOCAL", "Entry", "ListedHash", "Listing"]
 
@@ -206,7 +206,7 @@ class Entry:
         Raises
         ------
         ReferenceListError
-            If there is no hash, a view of the fingerprint is turned, or a text is not acceptable.
+            If there is no hash, a view of the fingerprint is turned, trimmed or shrunk, or a text is not acceptable.
         TypeError
             If something is not of the stated type: a list takes hashes, never pictures.
         """
@@ -216,9 +216,13 @@ class Entry:
         if fingerprint is not None:
             if not isinstance(fingerprint, Fingerprint):
                 raise TypeError(f"fingerprint must be a Fingerprint, not {type(fingerprint).__name__}")
-            if any(item.view.turn is not Turn.NONE for item in fingerprint.view_hashes):
+            if any(
+                item.view != View(frame=item.view.frame, background=item.view.background)
+                for item in fingerprint.view_hashes
+            ):
                 raise ReferenceListError(
-                    "the fingerprint has turned views; a list holds upright pictures, and matching turns the query"
+                    "the fingerprint has views that are turned, trimmed or shrunk; a list holds whole upright pictures,"
+                    " and matching looks at the query in every view"
                 )
             listed += [ListedHash(item.value, item.quality) for item in fingerprint.view_hashes]
         return cls(entry_id, (Listing(source, tuple(listed), labels or _NO_LABELS),))

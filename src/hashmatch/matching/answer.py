@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from hashmatch._version import __version__
 from hashmatch.matching.hits import find_hits
+from hashmatch.matching.query import asked_views
 from hashmatch.matching.report import ComparedList, MatchReport, Outcome
+from hashmatch.view import VIEW_KINDS
 
 if TYPE_CHECKING:
     from hashmatch.matching.query import Query
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["answer"]
 
 _SOFTWARE: Final = f"hashmatch {__version__}"
+_NOT_OF_EVERY_SOURCE: Final = frozenset(
+    {"digests", "frames"}
+)  # arrays have no bytes; frames have a reason of their own
 
 
 def answer(snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPolicy) -> MatchReport:
@@ -42,7 +47,9 @@ def answer(snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPolicy)
     matches = [hit.explained() for hit in hits[: policy.max_matches]]
     searched = query.searched(policy)
     lists = tuple(item.compared(searched) for item in snapshots)
-    reason = query.failure or _gap(snapshots, query, searched, lists)
+    asked = asked_views(policy, {name for item in snapshots for name in item.sizes})
+    compared = query.compared_views(policy)
+    reason = query.failure or _gap(snapshots, query, searched, lists, asked)
     if reason is None and not matches and len(hits) < len(found):
         reason = "too-plain"  # near an entry whose hash says too little to tell
     outcome = Outcome.NO_MATCH
@@ -65,19 +72,36 @@ def answer(snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPolicy)
         software=_SOFTWARE,
         decode=policy.decode.contract,
         protection=query.protection,
+        views_compared=tuple(kind for kind in VIEW_KINDS if kind in asked & compared),
+        views_not_compared=tuple(kind for kind in VIEW_KINDS if kind in asked - compared),
+        frames=query.frames,
     )
 
 
 def _gap(
-    snapshots: Sequence[ListSnapshot], query: Query, searched: set[str], lists: tuple[ComparedList, ...]
+    snapshots: Sequence[ListSnapshot],
+    query: Query,
+    searched: set[str],
+    lists: tuple[ComparedList, ...],
+    asked: frozenset[str],
 ) -> str | None:
     """Say why "nothing was near" would claim more than was compared; None where it would not.
 
     Each list is asked for itself: the report names them all, and "no match" would be said of every one.
     """
     measured = {item.value.algorithm for item in query.hashes if item.quality is not None}
+    if query.frames is not None and not query.frames.is_whole:
+        return "frames-unseen"
     perceptual = measured | ({"keypoint"} if query.keypoints else set())
-    asked = [perceptual & item.sizes.keys() for item in snapshots]
-    if any(names and not names & searched for names in asked):
+    of_lists = [perceptual & item.sizes.keys() for item in snapshots]
+    if any(names and not names & searched for names in of_lists):
         return "too-plain"
-    return None if all(item.compared for item in lists) else "nothing-to-compare"
+    if not all(item.compared for item in lists):
+        return "nothing-to-compare"
+    if not query.by_policy:
+        return None  # hashes that somebody gave were compared as they are; the report names the views they are not of
+    if any(item.is_closed_to_pictures for item in snapshots):
+        return "nothing-to-compare"
+    if asked - query.views - _NOT_OF_EVERY_SOURCE:
+        return "views-not-compared"
+    return None

@@ -219,7 +219,7 @@ def find_hits(snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPoli
 
 
 def _hits_in(snapshot: ListSnapshot, query: Query, policy: MatchPolicy) -> Iterator[Hit]:
-    yield from _plain_hits(snapshot, query.searched_hashes(policy), policy, seen=query.seen)
+    yield from _plain_hits(snapshot, query.searched_hashes(policy), policy, seen=query.by_policy)
     if policy.rotations and query.smalls:
         yield from _rotated_hits(snapshot, query.smalls, policy)
     if policy.crops is not None and query.smalls:

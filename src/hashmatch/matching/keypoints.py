@@ -145,6 +145,11 @@ class KeypointLayer:
         """Records that cannot be searched: of another key, of too little quality, or without a point."""
         return self.base.n_left_out + (0 if self.recent is None else self.recent.n_left_out)
 
+    def entry_keys(self) -> Ints:
+        """Keys of the entries of all live records, int64; an entry stands once for each of its records."""
+        parts = [part for part in (self.base, self.recent) if part is not None]
+        return np.concatenate([part.entry_keys if part.live is None else part.entry_keys[part.live] for part in parts])
+
     def candidates(self, look: KeypointLook) -> Iterator[tuple[int, int, Candidate]]:
         """Propose live entries of which the query may show a part.
 

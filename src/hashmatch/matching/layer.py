@@ -195,6 +195,13 @@ class Layer:
         """The indexes that together hold all hashes."""
         return (self.base, *self.recent)
 
+    def entry_keys(self) -> Ints:
+        """Keys of the entries of all live hashes, int64; an entry stands once for each of its hashes."""
+        keys = [
+            part.columns.entry_keys if part.gone is None else part.columns.entry_keys[~part.gone] for part in self.parts
+        ]
+        return np.concatenate(keys)
+
     @property
     def is_overgrown(self) -> bool:
         """Whether so much came and went since the large index was built that building it anew pays."""

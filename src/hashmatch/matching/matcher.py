@@ -10,18 +10,19 @@ import os
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from hashmatch.errors import ImageError, PolicyError, ReferenceListError
+from hashmatch.algorithms import Metric, algorithm_named
+from hashmatch.errors import PolicyError, ReferenceListError
 from hashmatch.hashes import Fingerprint, HashValue, ViewHash
 from hashmatch.jail import Isolation, Protection
 from hashmatch.lists import ReferenceList
 from hashmatch.matching.answer import answer
-from hashmatch.matching.query import Query, read_pixels, read_records
+from hashmatch.matching.query import Query, kept_query, open_source, read_pixels, recalled_query
 from hashmatch.matching.report import MatchReport, Outcome
 from hashmatch.matching.snapshot import ListSnapshot, MovedOn
 from hashmatch.matching.tails import check_budget
@@ -298,7 +299,9 @@ class Matcher:
             moved_on, self._moved_on = self._moved_on, False
             return moved_on or any(before is not after for before, after in zip(old, new, strict=True))
 
-    def _answered(self, ask: Callable[[Sequence[ListSnapshot]], MatchReport]) -> MatchReport:
+    def _answered(
+        self, ask: Callable[[Sequence[ListSnapshot]], tuple[MatchReport, Query]]
+    ) -> tuple[MatchReport, Query]:
         """Answer by the versions that are searched now; where one cannot explain what it found, by a later one.
 
         A version that is taken up so is held still until the answer is there, so each list moves on once at most.
@@ -368,7 +371,7 @@ class Matcher:
             raise ReferenceListError("the matcher is closed: open the lists again with Matcher.open")
         return self._snapshots
 
-    def match(self, source: ImageSource) -> MatchReport:
+    def match(self, source: ImageSource, *, return_fingerprint: bool = False) -> MatchReport:
         """Look a picture up.
 
         Parameters
@@ -376,6 +379,10 @@ class Matcher:
         source : bytes, path, binary file, PIL image or array
             The picture; nothing of it is kept. Where lists hold digests a file of any size is read to its end, once:
             bound a stream that may never end.
+        return_fingerprint : bool
+            Whether the report carries what was searched with, as ``report.fingerprint``: `match_fingerprint` gives the
+            same answer for it. It holds the algorithms of these lists alone; ``hashmatch.fingerprint(source,
+            policy=...)`` makes one for any list.
 
         Returns
         -------
@@ -387,49 +394,42 @@ class Matcher:
         -----
         Cost: the decode, one PDQ of all views, and one index search for each algorithm that a list holds.
         """
-        return self._counted(source)
+        report, query = self._counted(source)
+        return replace(report, fingerprint=kept_query(query)) if return_fingerprint else report
 
-    def _counted(self, source: ImageSource, stopped: Callable[[], bool] | None = None) -> MatchReport:
-        report = self._match(source, stopped)
+    def _counted(self, source: ImageSource, stopped: Callable[[], bool] | None = None) -> tuple[MatchReport, Query]:
+        report, query = self._match(source, stopped)
         self._tally.count(report)
-        return report
+        return report, query
 
-    def _match(self, source: ImageSource, stopped: Callable[[], bool] | None) -> MatchReport:
-        from hashmatch.hashers.digest import Digester
-        from hashmatch.picture import format_of, read_whole, refusal_of
-
+    def _match(self, source: ImageSource, stopped: Callable[[], bool] | None) -> tuple[MatchReport, Query]:
         decode = self._policy.decode if self._reader is None else self._reader.decode
-        held = {name for item in self._open_snapshots() for name in item.sizes}
-        digester = Digester(rule.algorithm for rule in self._policy.rules if rule.is_digest and rule.algorithm in held)
-
-        def tap(part: bytes | bytearray | memoryview) -> None:
-            if stopped is not None and stopped():
-                raise CancelledError
-            digester.update(part)
-
-        try:
-            # only for a digest is a file read on that is too large for a picture
-            data, whole = read_whole(source, decode, tap if digester else None)
-        except ImageError as error:
-            return self._searched(Query(failure=error.reason))
-        digests = () if data is None else tuple(ViewHash(value=value) for value in digester.values())
-        if data is not None and not whole:
-            failure = refusal_of(data, decode).reason
-            return self._searched(Query(hashes=digests, failure=failure, format=format_of(data)))
-        return self._answered(lambda snapshots: self._match_in(snapshots, source if data is None else data, digests))
+        opened, digested = open_source(source, _held(self._open_snapshots()), self._policy, decode, stopped)
+        return self._answered(lambda snapshots: self._match_in(snapshots, opened, digested))
 
     def _match_in(
-        self, snapshots: Sequence[ListSnapshot], source: ImageSource, digests: tuple[ViewHash, ...]
-    ) -> MatchReport:
-        held = {name for item in snapshots for name in item.sizes}
-        if isinstance(source, bytes):
+        self, snapshots: Sequence[ListSnapshot], source: ImageSource, digested: Query
+    ) -> tuple[MatchReport, Query]:
+        held, digests = _held(snapshots), digested.hashes
+        if isinstance(source, bytes) and digested.failure is None:
             digests += self._further_digests(source, held - {item.value.algorithm for item in digests})
-        if digests and self._policy.stop_at_digest:
-            report = answer(snapshots, Query(hashes=digests), self._policy)
-            if report.outcome is Outcome.MATCH:
-                return report
-        query = read_pixels(source, digests, held, self._policy, self._reader)
-        return answer(snapshots, query, self._policy)
+        known = self._by_digest(snapshots, digests)
+        if known is not None:
+            return known
+        query = digested
+        if digested.failure is None:
+            query = read_pixels(source, digests, held, self._policy, self._reader)
+        return answer(snapshots, query, self._policy), query
+
+    def _by_digest(
+        self, snapshots: Sequence[ListSnapshot], digests: tuple[ViewHash, ...]
+    ) -> tuple[MatchReport, Query] | None:
+        """Answer by digests alone, where the policy stops at them and one is on a list."""
+        if not digests or not self._policy.stop_at_digest:
+            return None
+        query = Query(hashes=digests, views=frozenset({"digests"}))
+        report = answer(snapshots, query, self._policy)
+        return (report, query) if report.outcome is Outcome.MATCH else None
 
     def _further_digests(self, data: bytes, wanted: set[str]) -> tuple[ViewHash, ...]:
         """Digest a file by what was taken up after it was read."""
@@ -437,9 +437,6 @@ class Matcher:
 
         names = [rule.algorithm for rule in self._policy.rules if rule.is_digest and rule.algorithm in wanted]
         return tuple(ViewHash(value=digest(data, name)) for name in names)
-
-    def _searched(self, query: Query) -> MatchReport:
-        return self._answered(lambda snapshots: answer(snapshots, query, self._policy))
 
     def match_many(self, sources: Iterable[ImageSource], *, workers: int = 1) -> Iterator[MatchReport]:
         """Look many pictures up, in order.
@@ -467,16 +464,16 @@ class Matcher:
             yield self.match(source)
 
     def _match_in_threads(self, sources: Iterable[ImageSource], workers: int) -> Iterator[MatchReport]:
-        pending: deque[Future[MatchReport]] = deque()
+        pending: deque[Future[tuple[MatchReport, Query]]] = deque()
         stopped = threading.Event()
         pool = ThreadPoolExecutor(workers, thread_name_prefix="hashmatch")
         try:
             for source in sources:
                 pending.append(pool.submit(self._counted, source, stopped.is_set))
                 if len(pending) >= _LOOKAHEAD * workers:
-                    yield pending.popleft().result()
+                    yield pending.popleft().result()[0]
             while pending:
-                yield pending.popleft().result()
+                yield pending.popleft().result()[0]
         finally:
             stopped.set()  # a digest of a long file is not waited for
             pool.shutdown(wait=True, cancel_futures=True)
@@ -506,12 +503,16 @@ class Matcher:
         Parameters
         ----------
         fingerprint : Fingerprint
-            Hashes of one picture. Only the views in it are tried: ask for ``turns=True`` when it is made.
+            Hashes of one picture. Made by this matcher's policy (``hashmatch.fingerprint(source, policy=...)``, or
+            `match` with ``return_fingerprint=True``) it gives the report that `match` gives for the picture. What it
+            lacks is named in ``report.views_not_compared``; if a policy made it, as one that crops are searched with
+            and that was written and read since, the outcome is then undecidable where nothing matches. Hashes that no
+            policy made stand for themselves: "no match" is of them, and of no other view.
 
         Raises
         ------
         PolicyError
-            If the policy has no rule for any of its algorithms.
+            If no policy made it, and this policy has no rule for any of its algorithms.
         HashFormatError
             If it holds a keypoint record that is none.
         TypeError
@@ -519,11 +520,22 @@ class Matcher:
         """
         if not isinstance(fingerprint, Fingerprint):
             raise TypeError(f"match_fingerprint takes a Fingerprint, not {type(fingerprint).__name__}")
-        known = tuple(item for item in fingerprint.view_hashes if self._policy.rule_for(item.value.algorithm))
-        records = tuple(item for item in fingerprint.view_hashes if item.value.algorithm == "keypoint")
-        if self._policy.keypoints is None:
-            records = ()
-        if not known and not records:
+        is_known = any(
+            self._policy.rule_for(item.value.algorithm)
+            or (item.value.algorithm == "keypoint" and self._policy.keypoints is not None)
+            for item in fingerprint.view_hashes
+        )
+        if fingerprint.looked is None and not is_known:
             raise PolicyError(f"policy {self._policy.name!r} has no rule for any hash of this fingerprint")
-        query = Query(hashes=known, keypoints=read_records(records, self._policy))
-        return self._searched(query)
+        return self._answered(lambda snapshots: self._recalled_in(snapshots, fingerprint))[0]
+
+    def _recalled_in(self, snapshots: Sequence[ListSnapshot], fingerprint: Fingerprint) -> tuple[MatchReport, Query]:
+        query = recalled_query(fingerprint, _held(snapshots), self._policy)
+        digests = tuple(item for item in query.hashes if algorithm_named(item.value.algorithm).metric is Metric.EXACT)
+        known = self._by_digest(snapshots, digests) if query.by_policy else None
+        return known or (answer(snapshots, query, self._policy), query)
+
+
+def _held(snapshots: Sequence[ListSnapshot]) -> set[str]:
+    """Algorithms that can be searched."""
+    return {name for item in snapshots for name in item.sizes}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from hashmatch.algorithms import ALGORITHMS, Metric
+from hashmatch.hashes import Fingerprint
 from hashmatch.jail import Protection
-from hashmatch.view import View
+from hashmatch.view import FrameCount, View
 
 __all__ = ["ComparedList", "Match", "MatchReport", "Outcome", "Placement"]
 
@@ -18,8 +19,9 @@ class Outcome(Enum):
     """The four answers.
 
     ``MATCH``: at least one entry is near enough by its rule. ``NO_MATCH``: everything the lists allow was compared and
-    nothing was near. ``UNDECIDABLE``: the picture is too plain to hash, or one of the lists holds nothing this policy
-    can compare it with. ``UNREADABLE``: the source could not be decoded.
+    nothing was near. ``UNDECIDABLE``: nothing was near, but the picture is too plain to hash, one of the lists holds
+    nothing this policy can compare it with, frames were not looked at, or a fingerprint lacks views that the policy
+    asks for. ``UNREADABLE``: the source could not be decoded.
     """
 
     MATCH = "match"
@@ -194,6 +196,9 @@ class ComparedList:
         Hashes left out, by algorithm: the policy has no rule for them, they cannot be computed from a picture (such
         as ``photodna``), the picture was too plain for them, or they are keypoint records that have no points or were
         made with another key.
+    entries_not_compared : int
+        Entries whose only hashes of pictures are of algorithms that hashmatch does not compute (``photodna``): an
+        edited copy of these pictures is not found.
     """
 
     name: str
@@ -203,6 +208,7 @@ class ComparedList:
     n_entries: int
     compared: Mapping[str, int]
     not_compared: Mapping[str, int]
+    entries_not_compared: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -214,6 +220,7 @@ class ComparedList:
             "entries": self.n_entries,
             "compared": dict(self.compared),
             "not_compared": dict(self.not_compared),
+            "entries_not_compared": self.entries_not_compared,
         }
 
 
@@ -233,8 +240,8 @@ class MatchReport:
         many copies of one picture not all are counted: for each frame and list at most 32 keypoint records are judged,
         and some thousands of crops.
     reason : str or None
-        For undecidable and unreadable: a stable word such as ``"too-plain"`` or ``"truncated"``. Beside a match it
-        says what kept the picture from being compared in full.
+        For undecidable and unreadable: a stable word such as ``"too-plain"``, ``"frames-unseen"`` or ``"truncated"``.
+        Beside a match it says what kept the picture from being compared in full.
     format : str or None
         Beside a reason: the file format of the picture, if its bytes tell one, read here or not: ``"JXL"``, ``"BMP"``.
     lists : tuple of ComparedList
@@ -250,6 +257,14 @@ class MatchReport:
     protection : Protection or None
         What held the worker process that decoded and hashed the picture; None where it was decoded in this process, or
         not at all.
+    views_compared, views_not_compared : tuple of str
+        What the policy asks for and the lists can answer, names of `hashmatch.view.VIEW_KINDS`: what was compared, and
+        what was not, because a hash or fingerprint was given that lacks it, the picture is too plain for it, the source
+        has no bytes to digest, or frames are unseen.
+    frames : FrameCount or None
+        Frames of the file that were seen and unseen; None where no picture was decoded.
+    fingerprint : Fingerprint or None
+        What the picture was searched with, where `Matcher.match` was asked to return it; not part of `to_dict`.
     """
 
     outcome: Outcome
@@ -263,10 +278,24 @@ class MatchReport:
     decode: str
     protection: Protection | None = None
     format: str | None = None
+    views_compared: tuple[str, ...] = ()
+    views_not_compared: tuple[str, ...] = ()
+    frames: FrameCount | None = None
+    fingerprint: Fingerprint | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def frames_seen(self) -> int | None:
+        """Frames that were looked at; None where no picture was decoded."""
+        return None if self.frames is None else self.frames.seen
+
+    @property
+    def frames_unseen(self) -> int | None:
+        """Frames that were not looked at, or of them at least as many (``frames.at_least``)."""
+        return None if self.frames is None else self.frames.unseen
 
     @property
     def partial(self) -> bool:
-        """Whether the match was found in a part of what the file should hold; ``reason`` says why.
+        """Whether the match was found without looking at all the file should hold; ``reason`` says why.
 
         A match by digest is of the whole file, whatever the reason beside it.
         """
@@ -297,5 +326,8 @@ class MatchReport:
             "software": self.software,
             "decode": self.decode,
             "partial": self.partial,
+            "views_compared": list(self.views_compared),
+            "views_not_compared": list(self.views_not_compared),
+            "frames": None if self.frames is None else self.frames.to_dict(),
             "protection": None if self.protection is None else self.protection.to_dict(),
         }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from hashmatch.algorithms import ALGORITHMS
+from hashmatch.algorithms import ALGORITHMS, Metric
 from hashmatch.errors import ReferenceListError
 from hashmatch.index import Costs
 from hashmatch.index.calibration import saved_costs
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ListSnapshot", "MovedOn"]
 
+_STORED_ONLY: Final = frozenset(name for name, algorithm in ALGORITHMS.items() if not algorithm.version)
 RECORD_ALGORITHMS: Final = {name for name, algorithm in ALGORITHMS.items() if not algorithm.n_bits}
 
 
@@ -86,6 +87,8 @@ class ListSnapshot:
         Where entries are looked up instead, for as long as the version is held still for one answer.
     use : _Use
         Shared by the snapshots of one open file.
+    counted : dict of str to int
+        Counts that cost a look at every row, once they are known.
     """
 
     reference: ReferenceList
@@ -100,6 +103,7 @@ class ListSnapshot:
     costs: Costs
     view: PinnedVersion | None = field(default=None, compare=False, repr=False)
     use: _Use = field(default_factory=_Use, compare=False, repr=False)
+    counted: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, reference: ReferenceList, policy: MatchPolicy, index_folder: Path | None = None) -> ListSnapshot:
@@ -254,6 +258,7 @@ class ListSnapshot:
             keypoints=keypoints,
             unsearched=MappingProxyType(unsearched),
             contents=pinned.contents,
+            counted={},
         )
 
     @property
@@ -370,6 +375,30 @@ class ListSnapshot:
         """Whether it has a hash to compare with one that can be computed from a file."""
         return any(ALGORITHMS[name].version for name in self.sizes)
 
+    @property
+    def is_closed_to_pictures(self) -> bool:
+        """Whether the policy searches hashes of pictures here, and all are of algorithms that are only stored."""
+        pictures = [name for name in self.sizes if ALGORITHMS[name].metric is not Metric.EXACT]
+        return bool(pictures) and all(name in _STORED_ONLY for name in pictures)
+
+    def _n_stored_only(self) -> int:
+        """Count entries whose only hashes of pictures are of algorithms that are only stored; kept once counted."""
+        stored = [name for name in self.layers if name in _STORED_ONLY and len(self.layers[name])]
+        if not stored:
+            return 0
+        if "stored" not in self.counted:
+            of_stored = [self.layers[name].entry_keys() for name in stored]
+            of_others = [
+                layer.entry_keys()
+                for name, layer in self.layers.items()
+                if name not in _STORED_ONLY and ALGORITHMS[name].metric is not Metric.EXACT
+            ]
+            if self.keypoints is not None:
+                of_others.append(self.keypoints.entry_keys())
+            closed = np.unique(np.concatenate(of_stored))
+            self.counted["stored"] = len(np.setdiff1d(closed, np.concatenate(of_others) if of_others else []))
+        return self.counted["stored"]
+
     def compared(self, searched: Set[str]) -> ComparedList:
         """Say what of the list a picture was compared with, by the algorithms that were searched."""
         left_out = {name: n for name, n in self.unsearched.items() if n}
@@ -387,6 +416,7 @@ class ListSnapshot:
             n_entries=self.n_entries,
             compared={name: n for name, n in self.sizes.items() if name in searched},
             not_compared=left_out,
+            entries_not_compared=0 if searched & _STORED_ONLY else self._n_stored_only(),
         )
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from hashmatch.picture.header import check_header, format_of
 from hashmatch.picture.pixels import Raster, planes_of_array, rasters_of
 from hashmatch.picture.policy import KNOWN_FORMATS, USUAL_FORMATS, DecodePolicy, check_size
+from hashmatch.picture.sniff import sniff
 from hashmatch.picture.source import ImageSource, read_source, read_whole, refusal_of
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ __all__ = [
     "Picture",
     "Raster",
     "check_header",
+    "count_source",
     "format_of",
     "iter_rasters",
     "open_picture",
@@ -153,6 +155,33 @@ def iter_rasters(source: ImageSource, policy: DecodePolicy | None = None) -> Ite
         The first raster is decoded when this returns; what cannot be opened is refused here.
     """
     return open_picture(source, policy).rasters()
+
+
+def count_source(source: ImageSource, policy: DecodePolicy) -> tuple[int, bool] | None:
+    """Count the frames of a picture, by its file's structure.
+
+    Parameters
+    ----------
+    source : bytes, PIL image or array
+        The picture.
+    policy : DecodePolicy
+        Bounds the count to one more than ``max_frames``.
+
+    Returns
+    -------
+    (int, bool) or None
+        Frames, and whether that is all, as `hashmatch.picture.frames.held_frames`; None for bytes that are no picture.
+    """
+    from hashmatch.picture.frames import held_frames
+
+    if isinstance(source, bytes):
+        header = sniff(source)
+        return None if header is None else held_frames(header.container, source, policy.max_frames + 1)
+    if isinstance(source, np.ndarray):
+        return 1, True
+    from hashmatch.picture.decode import frames_of_image
+
+    return frames_of_image(cast("Image.Image", source), policy)
 
 
 def _array_rasters(array: npt.NDArray[Any], policy: DecodePolicy) -> Iterator[Raster]:

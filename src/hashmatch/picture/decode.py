@@ -27,7 +27,7 @@ from PIL import Image
 
 from hashmatch.errors import ImageError, ImageTooLargeError, UnreadableImageError
 from hashmatch.picture.foreign import camera_format
-from hashmatch.picture.frames import count_frames, spread_frames
+from hashmatch.picture.frames import count_frames, held_frames, spread_frames
 from hashmatch.picture.header import check_header, not_read, unreadable
 from hashmatch.picture.modes import planes_of_image
 from hashmatch.picture.pixels import Planes, Raster, rasters_of
@@ -37,7 +37,7 @@ from hashmatch.picture.sniff import branded, is_cut_short
 if TYPE_CHECKING:
     from hashmatch.picture.tiff import Stored
 
-__all__ = ["decode_bytes", "decode_image"]
+__all__ = ["decode_bytes", "decode_image", "frames_of_image"]
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -107,10 +107,11 @@ def _decoded(data: bytes, container: str, policy: DecodePolicy) -> Iterator[Rast
             setattr(image, "decodermaxblock", len(data))  # noqa: B010  (else libjpeg stops and goes on every 64 KB)
             if policy.reduced:
                 _reduce(image)
-    direct = container in _INTO_ARRAY and (policy.frames == "first" or container in _ONE_FRAME)
+    single = policy.frames == "first" or _is_still(container, data)
+    direct = container in _INTO_ARRAY and single
     given = False
     try:
-        for raster in _frames(image, container, policy, cut, data, direct=direct):
+        for raster in _frames(image, container, policy, cut, data, single=single, direct=direct):
             yield raster
             given = True
     except UnreadableImageError as failure:
@@ -160,7 +161,9 @@ def decode_image(image: Image.Image, policy: DecodePolicy) -> Iterator[Raster]:
     """
     before = _position(image)
     try:
-        yield from _frames(image, image.format or "", policy, lambda: False, None, direct=False)
+        container = image.format or ""
+        single = policy.frames == "first" or container in _ONE_FRAME
+        yield from _frames(image, container, policy, lambda: False, None, single=single, direct=False)
     finally:
         if _position(image) != before:
             with _hushed(), suppress(Exception):
@@ -174,10 +177,10 @@ def _frames(
     cut: Callable[[], bool],
     data: bytes | None,
     *,
+    single: bool,
     direct: bool,
 ) -> Iterator[Raster]:
     """Walk the frames by seek until the end; the number a file claims to have is never asked for."""
-    single = policy.frames == "first" or container in _ONE_FRAME
     chosen = _chosen(container, policy, data, _position(image), single=single)
     wanted = next(chosen)
     total = 0
@@ -207,6 +210,39 @@ def _chosen(container: str, policy: DecodePolicy, data: bytes | None, first: int
         return count(0)
     found = None if data is None else count_frames(container, data, policy.max_frames)
     return (frame for frame in spread_frames(found, policy.n_spread) if frame < policy.max_frames)
+
+
+def _is_still(container: str, data: bytes) -> bool:
+    """Whether a file holds one frame for certain, so that its codec may write where we want it; not asked of HEIF."""
+    return container in _ONE_FRAME or (container in _INTO_ARRAY and held_frames(container, data, 1) == (1, True))
+
+
+def frames_of_image(image: Image.Image, policy: DecodePolicy) -> tuple[int, bool]:
+    """Count the frames of the file behind a PIL image, as `hashmatch.picture.frames.held_frames` does.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Stays at its frame, and keeps its pixels: what Pillow itself can count without moving is asked for, and of GIF
+        and TIFF the file is read.
+    policy : DecodePolicy
+        Bounds the count to one more than ``max_frames``, and what is read to ``max_bytes``.
+    """
+    container = image.format or ""
+    stream = getattr(image, "fp", None) or getattr(image, "_fp", None)  # Pillow moves it once the first frame is loaded
+    claimed = vars(image).get("n_frames", 1)
+    if container in ("GIF", "TIFF") and stream is not None:
+        with suppress(Exception):  # a closed file belongs to an image of one frame
+            at = stream.tell()
+            try:
+                stream.seek(0)
+                data = stream.read(policy.max_bytes)
+            finally:
+                stream.seek(at)
+            return held_frames(container, data, policy.max_frames + 1)
+    if container in _ONE_FRAME or not isinstance(claimed, int):
+        return 1, True
+    return max(1, claimed), True
 
 
 def _position(image: Image.Image) -> int:

@@ -41,7 +41,8 @@ class DecodePolicy:
         Longest width or height, px. The default is the longest a JPEG can have.
     max_frames : int
         Most frames of one file that are walked. With ``frames="all"`` the frames up to the limit are
-        given, then comes an error, so that nothing hides behind a thousand blank frames unnoticed.
+        given, then comes an error, so that nothing hides behind a thousand blank frames unnoticed. A `Matcher` counts
+        the frames beyond instead (`MatchReport.frames`).
     max_total_pixels : int
         Most pixels of all frames together, px; reaching it ends like ``max_frames``.
     frames : {"first", "spread", "all"}
@@ -50,7 +51,8 @@ class DecodePolicy:
     n_spread : int
         How many frames are decoded with ``frames="spread"``: the first, the last of the first ``max_frames``, and some
         evenly between them, as counted in the file's structure; where only the codec could count (AVIF, HEIF, PIL
-        images) frames 0, 1, 2, 4, 8 and so on.
+        images) frames 0, 1, 2, 4, 8 and so on. With ``"all"``, how many are looked at in the views that cost the most;
+        see `hashmatch.views.plan`.
     salvage : bool
         Whether a file that ends early or is damaged inside its first frame is given as far as it can be decoded, before
         the error: browsers show such pictures. What is missing is one colour. With it a match can be found in part of a

@@ -7,7 +7,7 @@ the codec's own reading is checked against the limits again.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
@@ -19,6 +19,7 @@ __all__ = ["Header", "branded", "gif_extent", "gif_frames", "is_cut_short", "sni
 
 _MAX_STEPS: Final = 4096  # segments, chunks or boxes before the pixels; real files have dozens
 _MAX_SUB_BLOCKS: Final = 65_536  # 16 MiB of GIF extensions or pixels passed over
+_MAX_GIF_STEPS: Final = 2_000_000  # 0.3 s, and 480 MiB where nobody plays tricks
 _JPEG_LS: Final = b"\xf7"
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _AVIF_BRANDS: Final = frozenset({b"avif", b"avis", b"avio", b"MA1A", b"MA1B"})
@@ -202,15 +203,16 @@ def gif_extent(data: bytes, n_frames: int) -> Size | None:
     return (width, height) if found else None
 
 
-def gif_frames(data: bytes, n_frames: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield left, top, width and height of a GIF's frames, until the data or the bound ends."""
+def gif_frames(data: bytes, n_frames: int) -> Generator[tuple[int, int, int, int], None, bool]:
+    """Yield left, top, width and height of a GIF's frames to the end or a bound; return whether it was the end."""
+    most = min(_MAX_SUB_BLOCKS * n_frames, _MAX_GIF_STEPS)
     steps = 0
     at = 13 + _palette_length(data[10])
-    while n_frames and at < len(data) and data[at] != 0x3B and steps < _MAX_SUB_BLOCKS * n_frames:
+    while n_frames and at < len(data) and data[at] != 0x3B and steps < most:
         steps += 1
         if data[at] == 0x2C:
             if at + 10 > len(data):
-                return
+                return True
             yield struct.unpack_from("<HHHH", data, at + 1)
             n_frames -= 1
             at += 11 + _palette_length(data[at + 9])
@@ -219,10 +221,11 @@ def gif_frames(data: bytes, n_frames: int) -> Iterator[tuple[int, int, int, int]
         else:
             at += 1
             continue
-        while n_frames and at < len(data) and data[at] and steps < _MAX_SUB_BLOCKS * n_frames:
+        while n_frames and at < len(data) and data[at] and steps < most:
             at += 1 + data[at]
             steps += 1
         at += 1
+    return n_frames > 0 and steps < most
 
 
 def _palette_length(flags: int) -> int:

@@ -15,9 +15,10 @@ from hashmatch.hashes import ViewHash
 from hashmatch.keypoints.describe import mirrored
 from hashmatch.keypoints.points import CODE_BITS, Keypoints
 from hashmatch.keypoints.record import Record, key_check
-from hashmatch.picture import Raster, iter_rasters
+from hashmatch.picture import Raster, open_picture
 from hashmatch.view import Margins, Shrink, View
 from hashmatch.views.patterned import is_patterned
+from hashmatch.views.plan import FramePlan
 from hashmatch.views.shrinks import ShrinkKind, shrunk_views
 from hashmatch.views.small import Floats, small_luma
 from hashmatch.views.trims import Trim, find_trims
@@ -87,16 +88,22 @@ class Look:
     Parameters
     ----------
     hashes : tuple of ViewHash
-        Hashes of the views, the plainest first.
+        Hashes of the views, the plainest first, without those that an earlier frame has had in the same view.
     smalls : tuple of SmallLook
         What crops and small rotations are searched with.
     keypoints : KeypointLook or None
         What keypoint records are searched with.
+    frame : int
+        Position of the raster's frame in the file.
+    is_full : bool
+        Whether the raster was looked at in every view of the policy; see `hashmatch.views.plan`.
     """
 
     hashes: tuple[ViewHash, ...]
     smalls: tuple[SmallLook, ...] = ()
     keypoints: KeypointLook | None = None
+    frame: int = 0
+    is_full: bool = True
 
 
 def iter_looks(
@@ -109,7 +116,8 @@ def iter_looks(
     source : bytes, path, binary file, PIL image or array
         The query.
     algorithms : tuple of str
-        Names of `hashmatch.hashers.facade.PICTURE_HASHERS`.
+        Names of `hashmatch.hashers.facade.PICTURE_HASHERS`. If there is none, every frame is decoded all the same and
+        hashed as it is, by PDQ: reading and quality are then all that counts.
     policy : MatchPolicy
         Which views are tried.
     keypoints : bool
@@ -126,8 +134,19 @@ def iter_looks(
         If the source cannot be read or is over a limit; raised where the frame stands.
     """
     try:
-        for raster in iter_rasters(source, policy.decode):
-            yield _look(raster, algorithms, policy, keypoints=keypoints)
+        picture = open_picture(source, policy.decode)
+        plan = FramePlan(policy, picture)
+        for raster in picture.rasters():
+            frame, is_full = raster.view.frame, plan.is_full(raster)
+            if algorithms:
+                hashes, smalls = _hashes(raster, algorithms, policy, is_full=is_full)
+            else:
+                hashes, smalls = tuple(_plainly(raster)), ()
+            found = None
+            if keypoints and is_full and policy.keypoints is not None:
+                found = _keypoints(raster, policy.keypoints.key)
+            hashes = plan.new_hashes(hashes, frame)
+            yield Look(hashes=hashes, smalls=smalls, keypoints=found, frame=frame, is_full=is_full)
     except MemoryError:
         failure = ImageTooLargeError(
             "there is not enough memory to hash the picture; a DecodePolicy with a smaller max_pixels refuses it",
@@ -154,7 +173,9 @@ def record_look(data: bytes, key: bytes | None, view: View) -> KeypointLook | No
     return KeypointLook(view=view, points=points, mirrored=mirrored(points), luma=None, field=record.field)
 
 
-def _look(raster: Raster, algorithms: tuple[str, ...], policy: MatchPolicy, *, keypoints: bool) -> Look:
+def _hashes(
+    raster: Raster, algorithms: tuple[str, ...], policy: MatchPolicy, *, is_full: bool
+) -> tuple[tuple[ViewHash, ...], tuple[SmallLook, ...]]:
     trims = find_trims(raster.pixels) if policy.trims else ()
     hashes = _judged(hash_view(raster.pixels, raster.view, algorithms, turns=policy.turns, searching=True))
     starts = [(raster.pixels, raster.view, _pdq_quality(hashes))]
@@ -164,17 +185,20 @@ def _look(raster: Raster, algorithms: tuple[str, ...], policy: MatchPolicy, *, k
         trimmed = _judged(hash_view(pixels, view, algorithms, turns=policy.turns, exact=False))
         starts.append((pixels, view, _pdq_quality(trimmed)))
         hashes += trimmed
-    if policy.shrinks and "pdq" in algorithms:
+    if policy.shrinks and is_full and "pdq" in algorithms:
         for shrunk in shrunk_views(raster.pixels):
             view = replace(raster.view, shrink=_SHRINKS[shrunk.kind])
             hashes += _judged([ViewHash(value=shrunk.value, quality=shrunk.quality, view=view)])
     smalls = tuple(
         SmallLook(view=view, small=small_luma(pixels), size=(pixels.shape[0], pixels.shape[1]), quality=quality)
         for pixels, view, quality in starts[: 1 + _TRIMS_SEARCHED_FOR_CROPS]
-        if "pdq" in algorithms and _is_wanted_small(view, quality, policy)
+        if is_full and "pdq" in algorithms and _is_wanted_small(view, quality, policy)
     )
-    found = _keypoints(raster, policy.keypoints.key) if keypoints and policy.keypoints is not None else None
-    return Look(hashes=tuple(hashes), smalls=smalls, keypoints=found)
+    return tuple(hashes), smalls
+
+
+def _plainly(raster: Raster) -> list[ViewHash]:
+    return _judged(hash_view(raster.pixels, raster.view, ("pdq",), turns=False, searching=True))
 
 
 def _judged(hashes: Iterable[ViewHash]) -> list[ViewHash]:

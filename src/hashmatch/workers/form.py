@@ -4,6 +4,7 @@ Written by the worker, read by the host, which takes every byte for an attacker'
 has the length its picture's policy allows, each float is finite and in range; anything else is a `ValueError`.
 Little-endian.
 
+    frame (uint32), whether it was looked at in full (uint8, 0 or 1);
     number of hashes (uint16), length (uint32), a `Fingerprint` in its own byte form;
     number of small pictures (uint8), each: view, height, width (uint32), quality (uint8), 128 x 128 float32;
     keypoints (uint8, 0 or 1): view, width, height (float64), number of points (uint16), x, y, sigma, angle (float32
@@ -31,6 +32,7 @@ from hashmatch.views.small import SMALL_SIDE
 __all__ = ["LookBounds", "pack_look", "unpack_look"]
 
 _BACKGROUNDS, _TURNS, _SHRINKS = tuple(Background), tuple(Turn), tuple(Shrink)
+_FRAME: Final = struct.Struct("<IB")
 _HASHES: Final = struct.Struct("<HI")
 _VIEW: Final = struct.Struct("<IBBBh8h")
 _POINTS: Final = struct.Struct("<ddH")
@@ -71,7 +73,7 @@ class LookBounds:
     @property
     def most_bytes(self) -> int:
         """Length of the longest look, bytes."""
-        size = _BYTES_OF_HASHES + 64
+        size = _BYTES_OF_HASHES + 64 + _FRAME.size
         size += self.smalls * _MOST_SMALLS * (_VIEW.size + _SIZE.size + 1 + 4 * SMALL_SIDE**2)
         each = 4 * 4 + CODE_BYTES + 4 * CODE_BITS
         return size + self.keypoints * (_VIEW.size + 64 + QUERY_POINTS * each + 4 * self.most_luma)
@@ -91,7 +93,8 @@ def pack_look(look: Look) -> list[bytes]:
         Of a raster; a look from a stored record has no luma and cannot be written.
     """
     hashes = Fingerprint(look.hashes).to_bytes()
-    parts = [_HASHES.pack(len(look.hashes), len(hashes)), hashes, bytes([len(look.smalls)])]
+    head = _FRAME.pack(look.frame, look.is_full) + _HASHES.pack(len(look.hashes), len(hashes))
+    parts = [head, hashes, bytes([len(look.smalls)])]
     for item in look.smalls:
         parts += [_packed_view(item.view), _SIZE.pack(*item.size), bytes([item.quality]), _packed(item.small)]
     found = look.keypoints
@@ -122,6 +125,9 @@ def unpack_look(data: bytes | bytearray, bounds: LookBounds) -> Look:
         If anything is not as it must be.
     """
     rest = _Rest(data)
+    frame, is_full = rest.take(_FRAME)
+    if frame >= bounds.max_frames or is_full > 1:
+        raise ValueError("a frame that was not asked for")
     count, length = rest.take(_HASHES)
     if count > _MOST_HASHES or length > _BYTES_OF_HASHES:
         raise ValueError("too many hashes")
@@ -131,7 +137,7 @@ def unpack_look(data: bytes | bytearray, bounds: LookBounds) -> Look:
     smalls = tuple(_small(rest, bounds) for _ in range(rest.count(_MOST_SMALLS if bounds.smalls else 0)))
     keypoints = _keypoints(rest, bounds) if rest.count(int(bounds.keypoints)) else None
     rest.must_be_empty()
-    return Look(hashes=hashes, smalls=smalls, keypoints=keypoints)
+    return Look(hashes=hashes, smalls=smalls, keypoints=keypoints, frame=frame, is_full=bool(is_full))
 
 
 class _Rest:

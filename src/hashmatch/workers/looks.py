@@ -17,7 +17,7 @@ from hashmatch.picture.isolation import needs_threads, ready_codecs, tiny_files
 from hashmatch.policy import MatchPolicy
 from hashmatch.views.looks import iter_looks
 from hashmatch.workers.form import pack_look
-from hashmatch.workers.policies import only_decoding, policy_from_json
+from hashmatch.workers.policies import policy_from_json
 
 __all__ = ["main", "prepare"]
 
@@ -64,9 +64,7 @@ def prepare(hello: bytes) -> Work:
 
 
 def _looks(data: bytes, algorithms: tuple[str, ...], policy: MatchPolicy, keypoints: bool) -> Iterator[bytes]:
-    if not algorithms:
-        policy = only_decoding(policy)
-    for look in iter_looks(data, algorithms or ("pdq",), policy, keypoints=keypoints):
+    for look in iter_looks(data, algorithms, policy, keypoints=keypoints):
         yield b"".join(pack_look(look))
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from hashmatch.policy import MatchPolicy
 
-__all__ = ["only_decoding", "policy_from_json", "policy_to_json"]
+__all__ = ["policy_from_json", "policy_to_json"]
 
 
 def policy_to_json(policy: MatchPolicy) -> bytes:
@@ -31,8 +31,3 @@ def policy_from_json(data: bytes) -> MatchPolicy:
     if found["key"] is None or policy.keypoints is None:
         return policy
     return replace(policy, keypoints=replace(policy.keypoints, key=bytes.fromhex(found["key"])))
-
-
-def only_decoding(policy: MatchPolicy) -> MatchPolicy:
-    """Take every view but the plain one away: for lists without hashes of pixels, where reading is all that counts."""
-    return replace(policy, turns=False, trims=False, rotations=False, shrinks=False, crops=None)
