@@ -12,6 +12,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -53,18 +54,24 @@ def query_of(number: int) -> Any:
     return edits.jpeg(pixels, 60) if number // len(kinds) % 2 else pixels
 
 
-def measure(path: Path, policy: Any, count: int) -> dict[str, Any]:
-    """Look all queries up by one policy."""
-    outcomes: Counter[str] = Counter()
-    reports: Counter[str] = Counter()
-    reporting = 0
-    with Matcher.open(path, policy=policy) as matcher:
+def measure(path: Path, count: int) -> dict[str, dict[str, Any]]:
+    """Look all queries up by each policy."""
+    outcomes: dict[str, Counter[str]] = {policy.name: Counter() for policy in POLICIES}
+    reports: dict[str, Counter[str]] = {policy.name: Counter() for policy in POLICIES}
+    reporting: Counter[str] = Counter()
+    with ExitStack() as opened:
+        matchers = [opened.enter_context(Matcher.open(path, policy=policy)) for policy in POLICIES]
         for number in range(count):
-            report = matcher.match(query_of(number))
-            outcomes[report.outcome.value] += 1
-            reports.update(match.labels["stated"] for match in report.matches)
-            reporting += bool(report.matches)
-    return {"outcomes": dict(outcomes), "reports": dict(reports), "reporting": reporting}
+            pixels = query_of(number)
+            for matcher in matchers:
+                name, report = matcher.policy.name, matcher.match(pixels)
+                outcomes[name][report.outcome.value] += 1
+                reports[name].update(match.labels["stated"] for match in report.matches)
+                reporting[name] += bool(report.matches)
+    return {
+        name: {"outcomes": dict(found), "reports": dict(reports[name]), "reporting": reporting[name]}
+        for name, found in outcomes.items()
+    }
 
 
 def table(results: dict[str, Any], count: int) -> str:
@@ -93,7 +100,7 @@ def main() -> None:
         path = Path(folder) / "list.hashmatch"
         with ReferenceList.create(path, name="plain") as ref:
             ref.add_many(entries(listed))
-        results = {policy.name: measure(path, policy, count) for policy in POLICIES}
+        results = measure(path, count)
     facts = runner.machine()
     text = (
         "## Plain entries\n\n"
