@@ -1,4 +1,4 @@
-"""The only file that decodes untrusted bytes: Pillow, one plug-in at a time, every failure a typed error.
+"""Decoding of untrusted bytes: Pillow, one plug-in at a time, every failure a typed error; JPEG loads by `jpeg_load`.
 
 The door for isolation: `decode_bytes` is a function of (bytes, policy) and gives plain data, so it can move to a
 worker process as it stands.
@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from itertools import count
 from types import MappingProxyType
@@ -26,9 +27,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from hashmatch.errors import ImageError, ImageTooLargeError, UnreadableImageError
+from hashmatch.picture.clean import clean, mend
 from hashmatch.picture.foreign import camera_format
 from hashmatch.picture.frames import count_frames, held_frames, spread_frames
 from hashmatch.picture.header import check_header, not_read, unreadable
+from hashmatch.picture.jpeg import closed_jpeg
+from hashmatch.picture.jpeg_load import load_jpeg
 from hashmatch.picture.modes import planes_of_image
 from hashmatch.picture.pixels import Planes, Raster, rasters_of
 from hashmatch.picture.policy import DecodePolicy, check_size
@@ -44,7 +48,6 @@ Bytes = npt.NDArray[np.uint8]
 _ONE_FRAME: Final = ("JPEG", "MPO")
 _DAMAGED: Final = ("truncated", "corrupt")
 _REDUCED_SIDE: Final = 512  # px; eight for each of the 64 that PDQ averages
-_JPEG_END: Final = b"\xff\xd9"
 _INTO_ARRAY: Final = ("JPEG", "PNG", "WEBP", "BMP", "AVIF")  # TIFF turns and GIF replaces the memory while loading
 _MEMORY_MODE: Final = {"L": "L", "RGB": "RGBX", "RGBA": "RGBA"}
 _PLUGINS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
@@ -98,6 +101,29 @@ def decode_bytes(data: bytes, policy: DecodePolicy) -> Iterator[Raster]:
 
 
 def _decoded(data: bytes, container: str, policy: DecodePolicy) -> Iterator[Raster]:
+    """Give the frames of a file whose pixels are whole, whatever else is broken; with salvage what there is."""
+    data = clean(container, data)
+    given = False
+    try:
+        for raster in _as_coded(data, container, policy):
+            yield raster
+            given = True
+    except UnreadableImageError as failure:
+        if given or failure.reason not in _DAMAGED:
+            raise
+        for raster in _mended(data, container, policy):
+            yield raster
+            given = True
+        if given:
+            return
+        if policy.salvage:
+            yield from _salvaged(data, container, policy)
+        raise
+
+
+def _as_coded(data: bytes, container: str, policy: DecodePolicy) -> Iterator[Raster]:
+    """Give the frames of a file as its codec takes it."""
+
     def cut() -> bool:
         return is_cut_short(container, data)
 
@@ -105,20 +131,28 @@ def _decoded(data: bytes, container: str, policy: DecodePolicy) -> Iterator[Rast
         image = _opened(container, data)
         if container == "JPEG":
             setattr(image, "decodermaxblock", len(data))  # noqa: B010  (else libjpeg stops and goes on every 64 KB)
+            setattr(image, "load", partial(load_jpeg, image, data))  # noqa: B010  (Pillow's own hears no warning)
             if policy.reduced:
                 _reduce(image)
     single = policy.frames == "first" or _is_still(container, data)
     direct = container in _INTO_ARRAY and single
+    yield from _frames(image, container, policy, cut, data, single=single, direct=direct)
+
+
+def _mended(data: bytes, container: str, policy: DecodePolicy) -> Iterator[Raster]:
+    """Give the frames of a refused file whose pixels are whole; nothing where they are not."""
+    mended = mend(container, data)
+    if mended is None:
+        return
     given = False
     try:
-        for raster in _frames(image, container, policy, cut, data, single=single, direct=direct):
+        check_header(mended, policy)
+        for raster in _as_coded(mended, container, policy):
             yield raster
             given = True
-    except UnreadableImageError as failure:
-        if policy.salvage and not given and failure.reason in _DAMAGED:
-            del image
-            yield from _salvaged(data, container, policy)
-        raise
+    except UnreadableImageError:
+        if given:
+            raise
 
 
 def _salvaged(data: bytes, container: str, policy: DecodePolicy) -> Iterator[Raster]:
@@ -126,7 +160,7 @@ def _salvaged(data: bytes, container: str, policy: DecodePolicy) -> Iterator[Ras
     planes = None
     with _hushed(), suppress(Exception):
         # an end of picture after what there is of a JPEG lets libjpeg fill the rest with one colour, as browsers do
-        image = _opened(container, data + _JPEG_END if container == "JPEG" else data)
+        image = _opened(container, closed_jpeg(data) if container == "JPEG" else data)
         _check_frame(*image.size, 0, 0, policy, every=False)
         stored_as = _stored_as(image)
         with suppress(Exception):

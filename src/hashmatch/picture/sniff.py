@@ -6,6 +6,7 @@ the codec's own reading is checked against the limits again.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -13,13 +14,16 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from hashmatch.picture.boxes import brand_of_av1, has_other_coding, iter_boxes, largest_size
+from hashmatch.picture.clean_png import MAX_CHUNKS
+from hashmatch.picture.jpeg import iter_segments
 from hashmatch.picture.loose import icon_entries, is_icon, is_tga, netpbm_header, tga_size
 
 __all__ = ["Header", "branded", "gif_extent", "gif_frames", "is_cut_short", "sniff"]
 
-_MAX_STEPS: Final = 4096  # segments, chunks or boxes before the pixels; real files have dozens
-_MAX_SUB_BLOCKS: Final = 65_536  # 16 MiB of GIF extensions or pixels passed over
+_MAX_STEPS: Final = 4096  # entries of a TIFF directory; real files have dozens
+_MAX_SUB_BLOCKS: Final = 2**20  # of a GIF; 256 MiB of full ones
 _MAX_GIF_STEPS: Final = 2_000_000  # 0.3 s, and 480 MiB where nobody plays tricks
+_GIF_BLOCK: Final = re.compile(rb"[\x21\x2c\x3b]")
 _JPEG_LS: Final = b"\xf7"
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _AVIF_BRANDS: Final = frozenset({b"avif", b"avis", b"avio", b"MA1A", b"MA1B"})
@@ -134,32 +138,12 @@ _BMP_HEADERS: Final = frozenset(struct.pack("<I", n) for n in (12, 40, 52, 56, 6
 def _jpeg_size(data: bytes) -> Size | None:
     """Size from the last frame header before the first scan; None if no scan follows."""
     size = None
-    at = 2
-    for _ in range(_MAX_STEPS):
-        if data[at] != 0xFF:  # junk between segments, rare but seen; a megabyte of it is no picture
-            at = data.find(b"\xff", at, at + 2**20)
-            if at < 0:
-                return None
-        marker = data[at + 1]
-        if marker == 0xFF:
-            filled = at
-            while data[at + 1] == 0xFF:
-                at += 1
-                if at - filled > 2**16:
-                    return None
-            continue
-        at += 2
-        if marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD9:
-            continue
+    for marker, _, start, _ in iter_segments(data):
         if marker == 0xDA:
             return size
-        (length,) = struct.unpack_from(">H", data, at)
-        if length < 2:
-            return None
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack_from(">HH", data, at + 3)
+            height, width = struct.unpack_from(">HH", data, start + 1)
             size = width, height
-        at += length
     return None
 
 
@@ -169,7 +153,7 @@ def _png_size(data: bytes) -> Size | None:
     if kind != b"IHDR" or length != 13:
         return None
     at = 8
-    for _ in range(_MAX_STEPS):
+    for _ in range(MAX_CHUNKS):
         (length,) = struct.unpack_from(">I", data, at)
         if data[at + 4 : at + 8] in (b"IDAT", b"fdAT", b"IEND"):
             return width, height
@@ -218,8 +202,9 @@ def gif_frames(data: bytes, n_frames: int) -> Generator[tuple[int, int, int, int
             at += 11 + _palette_length(data[at + 9])
         elif data[at] == 0x21:
             at += 2
-        else:
-            at += 1
+        else:  # nothing a block begins with
+            found = _GIF_BLOCK.search(data, at)
+            at = len(data) if found is None else found.start()
             continue
         while n_frames and at < len(data) and data[at] and steps < most:
             at += 1 + data[at]
