@@ -19,7 +19,7 @@ __all__ = ["Boundary", "clean_jpeg", "closed_jpeg", "is_checkable", "iter_segmen
 MAX_SEGMENTS: Final = 2**18  # a fraction of a second; a file with more of them before its pixels is given up
 _MAX_FILL: Final = 2**16  # bytes of 0xFF before a marker
 _MAX_JUNK: Final = 2**20  # bytes of anything between two segments; a megabyte of it is no picture
-_CHECKED: Final = 256  # restart intervals of a scan
+_CHECKED: Final = 128  # restart intervals of a scan
 _MANY: Final = 64  # segments that are kept for Pillow to parse
 _START: Final = b"\xff\xd8"
 _END: Final = b"\xff\xd9"
@@ -200,7 +200,7 @@ def is_checkable(data: bytes) -> bool:
 def scan_boundaries(data: bytes) -> Iterator[Boundary]:
     """Give the ends of entropy-coded bytes in order: restart markers, ends of scans, the end of the picture.
 
-    Of the restart markers of a scan about 256 are given, and the first that is out of order; nothing follows it.
+    Of the restart markers of a scan about 128 are given, and the first that is out of order; nothing follows it.
 
     Parameters
     ----------

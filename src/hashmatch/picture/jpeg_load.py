@@ -78,7 +78,7 @@ def load_jpeg(image: Any, data: bytes) -> Any:
     -----
     Cost: one search for markers and 10 µs a scan beside Pillow's own decode. Not noticed: false bits that leave the
     number of blocks right; up to two blocks at the very end of a scan; damage inside one of very many restart
-    intervals, when the looked-at 256 of them are whole; anything in arithmetic-coded and lossless files.
+    intervals, when the looked-at 128 of them are whole; anything in arithmetic-coded and lossless files.
     """
     if image.tile and is_checkable(data):
         image.load_prepare()
