@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -292,7 +293,11 @@ def test_list_life(tmp_path: Path, folder: Path) -> None:
     found = json.loads(out)
     assert (found["list"], found["entries"], found["version"]) == ("mine", 2, 2)
     assert found["hashes"] == {"pdq": 2, "md5": 1}
-    assert run("list", "verify", path)[0] == 0
+    with ReferenceList.open(path) as ref:
+        assert found["digest"] == ref.digest is not None
+    code, out, _ = run("list", "verify", path)
+    assert code == 0
+    assert re.search(rf"content +{found['digest'][:16]}\s", out)
     assert run("list", "withdraw", path, "e-2")[0] == 1
     assert run("list", "withdraw", path, "e-2", "--source", "iwf")[0] == 0
     assert json.loads(run("list", "info", path, "--json")[1])["entries"] == 1

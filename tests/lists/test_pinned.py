@@ -11,7 +11,7 @@ import pytest
 
 from hashmatch.errors import ReferenceListError
 from hashmatch.hashes import HashValue
-from hashmatch.lists import Content, HashRows, ReferenceList, content_of, snapshot
+from hashmatch.lists import Content, Entry, HashRows, ReferenceList, content_of, snapshot
 from list_makers import made_up, made_up_entries, small_list, tampered
 
 
@@ -127,3 +127,54 @@ def test_the_mark_of_change(ref: ReferenceList, tmp_path: Path) -> None:
         shutil.copyfile(reader.path, tmp_path / "next")
         (tmp_path / "next").rename(reader.path)
         assert reader.change_mark != changed
+
+
+def test_records_withdrawn_meanwhile_are_still_in_the_version(tmp_path: Path) -> None:
+    """A stream of a version that is held still gives every record of it, whatever is withdrawn between two blocks."""
+    path = tmp_path / "records"
+    with ReferenceList.create(path, name="records") as ref:
+        ref.add_many(Entry.of(f"entry-{i}", hashes=[made_up(i, "keypoint")]) for i in range(6))
+        with ReferenceList.open(path) as reader, reader.pinned() as pinned:
+            since = pinned.changes_since(0)
+            assert since is not None
+            blocks = pinned.records("keypoint").blocks(2), since.records["keypoint"].blocks(2)
+            found = [next(each).hash_ids.tolist() for each in blocks]
+            ref.withdraw_many([f"entry-{i}" for i in range(6)])
+            ref.compact()
+            for ids, each in zip(found, blocks, strict=True):
+                ids += [row for block in each for row in block.hash_ids.tolist()]
+            assert found == [[1, 2, 3, 4, 5, 6]] * 2
+            assert pinned.entry(3, since=1) == Entry.of("entry-2", hashes=[made_up(2, "keypoint")])
+            assert pinned.record(3) == made_up(2, "keypoint")
+
+
+def test_an_entry_as_a_version_had_it(ref: ReferenceList) -> None:
+    """A later version says what it still has unchanged, and whether it came from the earlier one at all."""
+    with ref.present() as present:
+        mark = present.mark
+        assert (mark.list_id, mark.version, mark.digest) == (ref.list_id, 1, ref.digest)
+        assert present.came_from(mark)
+    ref.relabel("entry-3", labels={"class": "A1"})
+    ref.add("entry-4", hashes=[made_up(99)])
+    ref.withdraw("entry-5")
+    ref.add("new", hashes=[made_up(98)])
+    keys = {entry.entry_id: entry.key or 0 for entry in ref}
+    with ref.present() as present:
+        assert present.came_from(mark)
+        assert present.entry(keys["entry-2"], since=1) == Entry.of("entry-2", hashes=[made_up(2)])
+        assert present.entry(keys["new"], since=5) is not None
+        assert present.entry(keys["entry-3"], since=1) is None
+        assert present.entry(keys["entry-3"], since=2) is not None
+        assert present.entry(keys["entry-4"], since=2) is None
+        assert present.entry(6, since=4) is None, "withdrawn"
+        later = present.mark
+    ref.compact()
+    with ref.present() as present:
+        assert present.mark == later
+        assert present.came_from(later)
+        assert not present.came_from(mark), "forgotten"
+        assert present.entry(keys["entry-4"], since=2) is None
+    ref.add("newer", hashes=[made_up(97)])
+    with ref.present() as present:
+        assert present.came_from(later)
+    ref.verify()

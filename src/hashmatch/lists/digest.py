@@ -14,6 +14,7 @@ cost", EUROCRYPT 1997 (AdHash).
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import struct
 from collections.abc import Iterable
@@ -67,6 +68,7 @@ def element(
     return int.from_bytes(hashlib.blake2b(b"".join(parts), digest_size=CONTENT_BYTES, person=_ENTRY).digest(), "little")
 
 
+@functools.lru_cache(maxsize=64)
 def digest_of(content: int) -> str:
     """Digest of a sum of elements: 64 hexadecimal digits."""
     data = (content % CONTENT_MODULUS).to_bytes(CONTENT_BYTES, "little")

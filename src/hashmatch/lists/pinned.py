@@ -44,8 +44,6 @@ class PinnedVersion:
         As of the list.
     version, n_entries : int
         As of the list, at this version.
-    contents : mapping of str to Content
-        Number and marks of the rows of each algorithm that has any; read only.
     mark : VersionMark
         What tells this version from any other.
     """
@@ -57,11 +55,15 @@ class PinnedVersion:
         self.name = state.name
         self.version = state.version
         self.n_entries = state.n_entries
-        self.contents = contents_of(state)
         self.mark = state.mark
 
     def __repr__(self) -> str:
         return f"<PinnedVersion {self.version} of {self.name!r}>"
+
+    @property
+    def contents(self) -> Mapping[str, Content]:
+        """Number and marks of the rows of each algorithm that has any; read only."""
+        return contents_of(self._state)
 
     def _reading(self) -> nullcontext[sqlite3.Connection]:
         """Give the connection to a stream: what was withdrawn meanwhile is still there in this version."""
@@ -73,8 +75,10 @@ class PinnedVersion:
         False for another course of the same list, and where it cannot be told: the list was compacted since, or the
         file is of format version 1 or 2 and this is another version.
         """
+        if mark.list_id != self.list_id or mark.version == self.version:
+            return mark == self.mark
         with translated_errors():
-            return mark.list_id == self.list_id and mark_of(self._connection, self._state, mark.version) == mark
+            return mark_of(self._connection, self._state, mark.version) == mark
 
     def entry(self, key: int, *, since: int) -> Entry | None:
         """Find an entry by its number if it is what it was at a version that this one came from.

@@ -232,14 +232,12 @@ def _remembered(connection: sqlite3.Connection, state: State, version: int) -> t
 
 
 def mark_of(connection: sqlite3.Connection, state: State, version: int) -> VersionMark | None:
-    """Tell what the list remembers of one of its versions; None where it does not.
+    """Tell what the list remembers of an earlier version; None where it does not.
 
     Notes
     -----
     Cost: one look-up.
     """
-    if version == state.version:
-        return state.mark
     found = None if state.content is None else _remembered(connection, state, version)
     if found is None:
         return None

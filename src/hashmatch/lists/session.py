@@ -144,11 +144,11 @@ class Session:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Hold the connection within a read transaction, or within the write transaction this thread is in."""
+        """Hold the connection within a read transaction, or within the transaction this thread is in."""
         with self._lock():
             connection = self._open_connection()
             with translated_errors():
-                if self._editor is not None:
+                if connection.in_transaction:
                     yield connection
                 else:
                     with _transaction(connection, "DEFERRED"):
