@@ -21,13 +21,12 @@ PHOTO = picture("photo", 71, size=(240, 320))
 PRESETS = (profiles.FAST, profiles.STANDARD, profiles.THOROUGH)
 
 
-def plain_entries(count: int, seed: int, quality: int | None, *, true: bool = False) -> Iterator[Entry]:
-    """Make entries of patterned, plain and faint pictures, which state a quality, none, or their own."""
+def plain_entries(count: int, seed: int, quality: int | None, *, below: int = 101) -> Iterator[Entry]:
+    """Make entries of patterned, plain and faint pictures whose own quality is below a bound, and state another."""
     for number in range(count):
         found = fingerprint(pattern(PATTERN_KINDS[number % len(PATTERN_KINDS)], seed + number, SIZES[number % 4]))
-        if not true or (found.quality or 0) < 50:
-            stated = found.quality if true else quality
-            yield Entry.of(f"plain-{number}", hashes=found.hashes, quality=stated)
+        if (found.quality or 0) < below:
+            yield Entry.of(f"plain-{seed + number}", hashes=found.hashes, quality=quality)
 
 
 def false_reports(path: Path, policy: MatchPolicy, seed: int, count: int) -> list[str]:
@@ -53,11 +52,11 @@ def test_patterns_report_no_plain_entry(quality: int | None, tmp_path: Path) -> 
 @pytest.mark.long
 @pytest.mark.parametrize("policy", PRESETS, ids=lambda policy: policy.name)
 def test_three_thousand_queries_report_no_plain_entry(policy: MatchPolicy, tmp_path: Path) -> None:
-    """As above by every preset: entries that state their low quality, and all kinds that state none."""
+    """As above by every preset: entries of low quality that state it, that state none, and that falsely state 100."""
     path = tmp_path / "list"
     with ReferenceList.create(path, name="plain") as ref:
-        ref.add_many(plain_entries(800, 60_000, None, true=True))
-        ref.add_many(replace(entry, entry_id=f"bare-{entry.entry_id}") for entry in plain_entries(800, 61_000, None))
+        for number, quality in enumerate((0, None, 100)):
+            ref.add_many(plain_entries(600, 60_000 + 1000 * number, quality, below=50))
     assert false_reports(path, policy, 70_000, 3000) == []
 
 
