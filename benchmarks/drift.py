@@ -4,8 +4,9 @@ Run ``python -m benchmarks drift`` from the project's root. A list owner reads h
 31 is what lists are mostly searched at. Two tables, each in bits of PDQ's 256, over synthetic photographs:
 
 - by kind of file: every file holds one picture; each front end's hash of it against our hash of its plain twin, the PNG
-  of what a viewer shows. What a pdqhash-based client does is ``pdqhash.compute(numpy.asarray(Image.open(file)))``, with
-  grey shown three times and grey with alpha made RGB, as in threatexchange.
+  of what a viewer shows, and their hashes against the nearest of the looks that a search has. What a pdqhash-based
+  client does is ``pdqhash.compute(numpy.asarray(Image.open(file)))``, with grey shown three times and grey with alpha
+  made RGB, as in threatexchange.
 - by size: front ends that shrink first (a squash to 512x512 by nearest neighbour, a Pillow thumbnail that fits into
   512x512) and our reduced decode, against our hash of the file as it is.
 """
@@ -23,11 +24,13 @@ from typing import Any
 
 import numpy as np
 import pdqhash
-from PIL import Image
+from PIL import Image, ImageOps
 
 from benchmarks import runner
 from hashmatch.hashers.facade import hash_image
-from hashmatch.picture import DecodePolicy
+from hashmatch.hashers.pdq import PDQHasher
+from hashmatch.picture import DecodePolicy, iter_rasters
+from hashmatch.picture.icc import SRGB, made_profile
 from hashmatch.synthetic import picture
 
 SEED = 10_700_000
@@ -74,6 +77,20 @@ def _deep(image: Image.Image) -> bytes:
     return _saved(Image.fromarray(grey * 257), "PNG")
 
 
+def _decoded(samples: np.ndarray) -> np.ndarray:
+    """Light of sRGB samples, both 0 to 1."""
+    return np.where(samples <= 0.04045, samples / 12.92, ((samples + 0.055) / 1.055) ** 2.4)
+
+
+INVERTING = made_profile(lambda samples: _decoded(1 - samples), SRGB)
+LINEAR = made_profile(lambda samples: samples, SRGB)
+
+
+def _linear(image: Image.Image) -> Image.Image:
+    """Store light itself."""
+    return Image.fromarray(np.rint(255 * _decoded(np.asarray(image) / 255)).astype(np.uint8))
+
+
 FILES: Mapping[str, Callable[[Image.Image], bytes]] = {
     "PNG": lambda image: _saved(image, "PNG"),
     "PNG, grey": lambda image: _saved(image.convert("L"), "PNG"),
@@ -94,6 +111,8 @@ FILES: Mapping[str, Callable[[Image.Image], bytes]] = {
     "BMP": lambda image: _saved(image, "BMP"),
     "TIFF, LZW": lambda image: _saved(image, "TIFF", compression="tiff_lzw"),
     "TIFF, CMYK": lambda image: _saved(image.convert("CMYK"), "TIFF"),
+    "JPEG, inverting profile": lambda image: _saved(ImageOps.invert(image), "JPEG", quality=90, icc_profile=INVERTING),
+    "PNG, linear light": lambda image: _saved(_linear(image), "PNG", icc_profile=LINEAR),
     "AVIF, quality 70": lambda image: _saved(image, "AVIF", quality=70),
 }
 
@@ -106,6 +125,17 @@ def ours(data: bytes) -> bytes:
 def reduced(data: bytes) -> bytes:
     """Hash with hashmatch, JPEG decoded at a reduced size."""
     return hash_image(data, "pdq", decode=REDUCED).data
+
+
+def looks(data: bytes) -> list[bytes]:
+    """Hash all that a search looks at in a file."""
+    rasters = iter_rasters(data, replace(ALL, as_others=True))
+    return [PDQHasher().hash_pixels(raster.pixels)[0].data for raster in rasters]
+
+
+def converted(data: bytes) -> bytes:
+    """Hash as clients do that have Pillow make RGB of whatever it is."""
+    return _pdqhash(np.asarray(Image.open(io.BytesIO(data)).convert("RGB")))
 
 
 def client(data: bytes) -> bytes:
@@ -144,6 +174,15 @@ def _distance(front: Front, data: bytes, truth: bytes) -> int | str:
     return (int.from_bytes(value) ^ int.from_bytes(truth)).bit_count()
 
 
+def _nearest(looks: list[bytes], listed: Callable[[int], bytes], number: int) -> int | str:
+    """Bits between what a client listed and the nearest of our looks, or the name of what the client threw."""
+    try:
+        value = int.from_bytes(listed(number))
+    except Exception as error:
+        return type(error).__name__
+    return min((value ^ int.from_bytes(look)).bit_count() for look in looks)
+
+
 def _row(found: list[int | str]) -> dict[str, Any]:
     bits = [value for value in found if isinstance(value, int)]
     errors = [value for value in found if isinstance(value, str)]
@@ -168,6 +207,16 @@ def by_file(pictures: int) -> list[dict[str, Any]]:
         for name, front in (("hashmatch", ours), ("pdqhash client", client)):
             found = [_distance(front, data, truth) for data, truth in zip(files, truths, strict=True)]
             rows.append({"kind": kind, "front": name, **_row(found)})
+        seen = [looks(data) for data in files]
+        lists: dict[str, Callable[[int], bytes]] = {
+            "what is shown, from our nearest look": lambda i, truths=truths: truths[i],  # type: ignore[misc]
+            "pdqhash client, from our nearest look": lambda i, files=files: client(files[i]),  # type: ignore[misc]
+            'convert("RGB"), from our nearest look': lambda i, files=files: converted(files[i]),  # type: ignore[misc]
+        }
+        for name, listed in lists.items():
+            rows.append(
+                {"kind": kind, "front": name, **_row([_nearest(look, listed, i) for i, look in enumerate(seen)])}
+            )
     return rows
 
 

@@ -167,6 +167,31 @@ def shrunk(group: str, queries: int, entries: int) -> dict[str, Any]:
     return out
 
 
+def negatives(group: str, queries: int, entries: int) -> dict[str, Any]:
+    """Count pairs near by the negative, upright and in eight turns, and how far its code lies from the true one."""
+    listed = np.stack([code_of(pixels) for pixels, _ in unrelated(group, entries, SEED)])
+    radius = FARTHEST[group]
+    out: dict[str, Any] = {}
+    for pixels, kind in unrelated(group, queries, QUERY_SEED):
+        blank = {name: np.zeros(radius + 1, np.int64) for name in ("upright", "turned")}
+        found = out.setdefault(
+            part_of(group, kind), {"queries": 0, "entries": len(listed), "pairs": blank, "off": [], "edited": []}
+        )
+        found["queries"] += 1
+        turned = [np.frombuffer(value.data, np.uint8) for value, _ in HASHER.hash_turns(pixels).values()]
+        away = np.stack([256 - distance(code, listed) for code in turned])
+        for name, nearest in (("upright", away[0]), ("turned", away.min(axis=0))):
+            found["pairs"][name] += np.bincount(nearest[nearest <= radius], minlength=radius + 1)
+        found["off"].append(int(distance(~turned[0], code_of(255 - pixels))))
+        found["edited"].append(int(distance(turned[0], ~code_of(edits.jpeg(255 - pixels, 60)))))
+    for found in out.values():
+        found["pairs"] = {name: counts.cumsum().tolist() for name, counts in found["pairs"].items()}
+        found["most_off"], found["most_edited"] = max(found.pop("off")), found["edited"]
+        found["edited_within"] = sum(bits <= RADIUS for bits in found.pop("edited"))
+        found["most_edited"] = max(found["most_edited"])
+    return out
+
+
 def part_of(group: str, kind: str) -> str:
     """Kind of pictures as the budget counts it."""
     return "template" if group == "template-heavy" else "low-texture" if kind == "low-texture" else "photo"
@@ -256,6 +281,28 @@ def markdown(results: dict[str, Any]) -> str:
             for views, pairs in found["pairs"].items()
         ]
         parts.append(runner.markdown_table(header, body))
+    if "negatives" in results:
+        at = (31, 37, 43, 46, 49, 52, 55, 58, 61, 64)
+        header = ["negatives: pairs within", "queries", "entries", *(str(radius) for radius in at)]
+        body = [
+            [f"{name}, {views}", f"{found['queries']:,}", f"{found['entries']:,}"]
+            + [f"{pairs[radius]:,}" if radius < len(pairs) else "" for radius in at]
+            for name, found in results["negatives"].items()
+            for views, pairs in found["pairs"].items()
+        ]
+        parts.append(runner.markdown_table(header, body))
+        header = ["the negative of a listed picture", "pictures", "most bits off", "JPEG 60: most", f"within {RADIUS}"]
+        body = [
+            [
+                name,
+                f"{found['queries']:,}",
+                str(found["most_off"]),
+                str(found["most_edited"]),
+                f"{found['edited_within']:,}",
+            ]
+            for name, found in results["negatives"].items()
+        ]
+        parts.append(runner.markdown_table(header, body))
     return "\n\n".join(parts)
 
 
@@ -266,6 +313,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--tails", action="store_true", help="measure tails too")
     parser.add_argument("--shrunk", action="store_true", help="of the tails, measure that of shrunk views alone")
+    parser.add_argument("--negatives", action="store_true", help="of the tails, measure that of negatives alone")
     parser.add_argument("--queries", type=int, default=20_000)
     parser.add_argument("--entries", type=int, default=100_000)
     parser.add_argument("--apart", type=int, default=0, help="photographs, and portraits, counted by themselves")
@@ -287,6 +335,9 @@ def main() -> None:
     if args.tails or args.shrunk or args.quick:
         parts = [shrunk(group, max(2, queries // 4), max(2, entries // 2)) for group in GROUPS]
         results["shrunk"] = {name: found for part in parts for name, found in part.items()}
+    if args.tails or args.negatives or args.quick:
+        parts = [negatives(group, max(2, queries // 4), max(2, entries // 2)) for group in GROUPS]
+        results["negatives"] = {name: found for part in parts for name, found in part.items()}
     kept_apart = 4 if args.quick else args.apart
     if kept_apart:
         results["apart"] = {

@@ -52,6 +52,7 @@ DECODE = st.builds(
     n_spread=COUNTS,
     salvage=st.booleans(),
     reduced=st.booleans(),
+    as_others=st.booleans(),
 )
 CROPS = st.builds(
     CropRule,
@@ -68,6 +69,7 @@ POLICIES = st.builds(
     rotations=st.booleans(),
     rotation_evidence=st.floats(0, 1000) | st.integers(0, 1000),
     shrinks=st.booleans(),
+    negatives=st.booleans(),
     crops=st.none() | CROPS,
     keypoints=st.none() | st.builds(KeypointRule, max_chance=st.floats(-300, -6)),
     stop_at_digest=st.booleans(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from hashmatch.algorithms import ALGORITHMS, Metric, algorithm_named
 from hashmatch.errors import AlgorithmMismatchError, HashFormatError
 from hashmatch.hashes import Fingerprint, HashValue, ViewHash, distance
-from hashmatch.view import Background, Margins, Shrink, Turn, View
+from hashmatch.view import Background, Margins, Rendering, Shrink, Turn, View
 
 HAMMING = sorted(name for name, a in ALGORITHMS.items() if a.metric is Metric.HAMMING)
 
@@ -32,7 +33,7 @@ plain_views = st.builds(
     background=st.sampled_from(Background),
     turn=st.sampled_from(Turn),
 )
-views = plain_views | st.builds(
+framed_views = st.builds(
     View,
     frame=st.integers(0, 2**32 - 1),
     trim=margins,
@@ -40,6 +41,11 @@ views = plain_views | st.builds(
     tilt=st.integers(-4500, 4500).map(lambda hundredths: hundredths / 100),
     cut=margins,
     shrink=st.sampled_from(Shrink),
+)
+views = (
+    plain_views
+    | framed_views
+    | st.builds(replace, framed_views, rendering=st.sampled_from(Rendering), negative=st.booleans())
 )
 view_hashes = st.builds(ViewHash, value=hash_values(), quality=st.none() | st.integers(0, 100), view=views)
 
@@ -221,8 +227,30 @@ def test_plain_fingerprints_keep_the_first_form(items: list[ViewHash]) -> None:
     """What form 1 can say is written in form 1, so that older software reads it, and form 2 of it is refused."""
     form = Fingerprint(tuple(items)).to_bytes()
     assert form[:4] == b"HMF\x01"
-    with pytest.raises(HashFormatError):
-        Fingerprint.from_bytes(b"HMF\x02" + form[4:])
+    for later in (b"HMF\x02", b"HMF\x03", b"HMF\x04"):
+        with pytest.raises(HashFormatError):
+            Fingerprint.from_bytes(later + form[4:])
+
+
+def test_the_lowest_form_that_says_all_is_written() -> None:
+    """A shrunk view needs form 2, colours as shown or a negative form 4; a form 4 that nothing needs is refused."""
+    value = HashValue("md5", bytes(16))
+    for view, form in (
+        (View(shrink=Shrink.SQUASH_512), 2),
+        (View(rendering=Rendering.SHOWN), 4),
+        (View(negative=True), 4),
+    ):
+        found = Fingerprint((ViewHash(value=value), ViewHash(value=value, view=view)))
+        assert found.to_bytes()[:4] == b"HMF" + bytes((form,))
+        assert Fingerprint.from_bytes(found.to_bytes()) == found
+    spoilt = bytearray(found.to_bytes())
+    at = spoilt.rindex(b"\x01" + struct.pack("<H", len(value.to_bytes())))
+    spoilt[at] = 0
+    with pytest.raises(HashFormatError, match="none of its views needs it"):
+        Fingerprint.from_bytes(bytes(spoilt))
+    spoilt[at] = 2
+    with pytest.raises(HashFormatError, match="unknown view"):
+        Fingerprint.from_bytes(bytes(spoilt))
 
 
 def test_keypoint_records_have_any_length_and_no_distance() -> None:
@@ -263,6 +291,8 @@ def test_view_says_itself_in_words() -> None:
         "without a border of 12.5 % top, 12.5 % bottom, mirrored, turned back by -2 degrees, as if cut off by 9 % left"
     )
     assert str(View(shrink=Shrink.THUMBNAIL_512)) == "shrunk to 512"
+    other = View(frame=1, rendering=Rendering.ALPHA_IGNORED, turn=Turn.FLIP, negative=True)
+    assert str(other) == "frame 1, transparency ignored, flipped, negative"
     with pytest.raises(ValueError, match="frame"):
         View(frame=-1)
     with pytest.raises(ValueError, match="tilt"):

@@ -16,7 +16,7 @@ from typing import Final
 
 from hashmatch.algorithms import ALGORITHMS, Algorithm, Metric, algorithm_named, ceil_sqrt
 from hashmatch.errors import AlgorithmMismatchError, HashFormatError
-from hashmatch.view import PLAIN_VIEW, VIEW_KINDS, Background, FrameCount, Margins, Shrink, Turn, View
+from hashmatch.view import PLAIN_VIEW, VIEW_KINDS, Background, FrameCount, Margins, Rendering, Shrink, Turn, View
 
 __all__ = [
     "Fingerprint",
@@ -30,10 +30,13 @@ _VALUE_FORM: Final = 1
 _PLAIN_FORM: Final = b"HMF\x01"
 _VIEW_FORM: Final = b"HMF\x02"
 _LOOKED_FORM: Final = b"HMF\x03"
+_COLOUR_FORM: Final = b"HMF\x04"
+_FORMS: Final = (_PLAIN_FORM, _VIEW_FORM, _LOOKED_FORM, _COLOUR_FORM)
 _NO_QUALITY: Final = 255
 _TILTS: Final = 100
 _PLAIN: Final = struct.Struct("<IBBB")
 _MORE: Final = struct.Struct("<B9h")
+_COLOURS: Final = struct.Struct("<BB")
 _LENGTH: Final = struct.Struct("<H")
 _LOOKED: Final = struct.Struct("<HBIIIBB")
 _FORMAT: Final = re.compile(r"[ -~]{1,64}")
@@ -41,6 +44,7 @@ _REASON: Final = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _TURNS: Final = tuple(Turn)
 _BACKGROUNDS: Final = tuple(Background)
 _SHRINKS: Final = tuple(Shrink)
+_RENDERINGS: Final = tuple(Rendering)
 
 
 @dataclass(frozen=True, slots=True, order=True, repr=False)
@@ -366,17 +370,22 @@ class Fingerprint(_Carrier):
 
     def to_bytes(self) -> bytes:
         """Byte form; see `from_bytes`."""
-        plain = self.looked is None and all(item.view == item.view.plain for item in self.view_hashes)
-        form = _PLAIN_FORM if plain else _VIEW_FORM if self.looked is None else _LOOKED_FORM
+        form = max((_form_of(item.view) for item in self.view_hashes), key=_FORMS.index, default=_PLAIN_FORM)
+        if self.looked is not None and form != _COLOUR_FORM:
+            form = _LOOKED_FORM
         parts = [form, struct.pack("<I", len(self.view_hashes))]
         for item in self.view_hashes:
             view, value = item.view, item.value.to_bytes()
             quality = _NO_QUALITY if item.quality is None else item.quality
             parts.append(_PLAIN.pack(view.frame, _BACKGROUNDS.index(view.background), _TURNS.index(view.turn), quality))
-            if not plain:
+            if form != _PLAIN_FORM:
                 tilt = round(view.tilt * _TILTS)
                 parts.append(_MORE.pack(_SHRINKS.index(view.shrink), tilt, *view.trim.shares, *view.cut.shares))
+            if form == _COLOUR_FORM:
+                parts.append(_COLOURS.pack(_RENDERINGS.index(view.rendering), view.negative))
             parts += [_LENGTH.pack(len(value)), value]
+        if form == _COLOUR_FORM:
+            parts.append(bytes((self.looked is not None,)))
         if self.looked is not None:
             parts.append(self.looked.to_bytes())
         return b"".join(parts)
@@ -388,13 +397,15 @@ class Fingerprint(_Carrier):
         Parameters
         ----------
         data : bytes
-            Magic ``HMF``, form 1 or 2 (a byte), count (uint32), then per view: frame (uint32), background, turn,
-            quality (a byte each; 255 is no quality); in form 2 shrink (a byte), tilt in hundredths of a degree and
-            the shares of trim and cut in thousandths, left, top, right, bottom (nine int16); in both the length
-            (uint16) and the byte form of the hash. Little-endian. Form 2 is written only where a view needs it.
+            Magic ``HMF``, form 1 to 4 (a byte), count (uint32), then per view: frame (uint32), background, turn,
+            quality (a byte each; 255 is no quality); from form 2 on shrink (a byte), tilt in hundredths of a degree
+            and the shares of trim and cut in thousandths, left, top, right, bottom (nine int16); in form 4 rendering
+            and negative (a byte each); in all the length (uint16) and the byte form of the hash. Little-endian. The
+            lowest form that can say everything is written.
             Form 3 is form 2 and how the picture was looked at: kinds of views (uint16, a bit for each of `VIEW_KINDS`),
             whether frames were counted (1) and there may be more (2) (a byte), frames seen, in full and unseen (uint32
-            each), lengths (a byte each) and ASCII of a format's name and of the reason of a failure.
+            each), lengths (a byte each) and ASCII of a format's name and of the reason of a failure. Form 4 has a byte
+            after its views, and the same where that is 1.
 
         Raises
         ------
@@ -404,8 +415,8 @@ class Fingerprint(_Carrier):
         view_hashes = []
         try:
             form = bytes(data[:4])
-            if form not in (_PLAIN_FORM, _VIEW_FORM, _LOOKED_FORM):
-                raise HashFormatError("these bytes are not a fingerprint in byte form 1, 2 or 3")
+            if form not in _FORMS:
+                raise HashFormatError("these bytes are not a fingerprint in byte form 1, 2, 3 or 4")
             (count,) = struct.unpack_from("<I", data, 4)
             at = 8
             for _ in range(count):
@@ -417,6 +428,10 @@ class Fingerprint(_Carrier):
                     at += _MORE.size
                     trim, cut = Margins.of(shares[:4]), Margins.of(shares[4:])
                     view = replace(view, shrink=_SHRINKS[shrink], tilt=tilt / _TILTS, trim=trim, cut=cut)
+                if form == _COLOUR_FORM:
+                    rendering, negative = _COLOURS.unpack_from(data, at)
+                    at += _COLOURS.size
+                    view = replace(view, rendering=_RENDERINGS[rendering], negative=(False, True)[negative])
                 (length,) = _LENGTH.unpack_from(data, at)
                 at += _LENGTH.size
                 value = HashValue.from_bytes(data[at : at + length])
@@ -424,8 +439,11 @@ class Fingerprint(_Carrier):
                     ViewHash(value=value, quality=None if quality == _NO_QUALITY else quality, view=view)
                 )
                 at += length
-            looked = None
-            if form == _LOOKED_FORM:
+            looked, has_looked = None, form == _LOOKED_FORM
+            if form == _COLOUR_FORM:
+                has_looked = (False, True)[data[at]]
+                at += 1
+            if has_looked:
                 looked, at = Looked.from_bytes(data[at:]), len(data)
         except (struct.error, IndexError) as error:
             raise HashFormatError("the fingerprint is cut short or holds an unknown view") from error
@@ -437,5 +455,11 @@ class Fingerprint(_Carrier):
             raise HashFormatError("the fingerprint has bytes left over after its last view")
         found = cls(tuple(view_hashes), looked)
         if found.to_bytes()[:4] != form:
-            raise HashFormatError("the fingerprint is in byte form 2, but none of its views needs it")
+            raise HashFormatError(f"the fingerprint is in byte form {form[3]}, but none of its views needs it")
         return found
+
+
+def _form_of(view: View) -> bytes:
+    if view.negative or view.rendering is not Rendering.AS_STORED:
+        return _COLOUR_FORM
+    return _PLAIN_FORM if view == view.plain else _VIEW_FORM

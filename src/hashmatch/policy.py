@@ -37,9 +37,10 @@ class Rule:
         and one of a list that states less is not compared, because plain pictures resemble each other. Hashes whose
         quality is unknown are searched with, and compared.
     view_threshold : int or None
-        Largest distance of a view that was turned, trimmed or shrunk, where that is less than ``threshold``: every
-        view spends false reports of its own. None asks no more of a view than of the picture as it is.
-        ``docs/budget.md`` says what it saves and loses. Crops and small rotations are decided by evidence instead.
+        Largest distance of a view that was turned, trimmed, shrunk, read in another way or taken as a negative, where
+        that is less than ``threshold``: every view spends false reports of its own. None asks no more of a view than
+        of the picture as it is. ``docs/budget.md`` says what it saves and loses. Crops and small rotations are decided
+        by evidence instead.
 
     Raises
     ------
@@ -227,6 +228,8 @@ class MatchPolicy:
         degrees. ``docs/budget.md`` says what it spends.
     shrinks : bool
         Whether it is also shrunk first as other producers of lists do; PDQ only.
+    negatives : bool
+        Whether the negative of the picture, in each turn that is looked at, is looked up too; PDQ only.
     crops : CropRule or None
         When a PDQ entry counts as the picture that the query was cut from; None looks for no crops.
     keypoints : KeypointRule or None
@@ -254,6 +257,7 @@ class MatchPolicy:
     rotations: bool = False
     rotation_evidence: float = 40.0
     shrinks: bool = False
+    negatives: bool = False
     crops: CropRule | None = None
     keypoints: KeypointRule | None = None
     stop_at_digest: bool = False
@@ -267,7 +271,7 @@ class MatchPolicy:
         rules = tuple(self.rules)
         if not all(isinstance(rule, Rule) for rule in rules):
             raise PolicyError("rules must be a tuple of Rule")
-        for name in ("turns", "trims", "rotations", "shrinks", "stop_at_digest"):
+        for name in ("turns", "trims", "rotations", "shrinks", "negatives", "stop_at_digest"):
             if not isinstance(getattr(self, name), bool):
                 raise PolicyError(f"{name} must be True or False")
         _check_number("rotation_evidence", self.rotation_evidence, 0.0, 1000.0)
@@ -283,8 +287,9 @@ class MatchPolicy:
         object.__setattr__(self, "rules", rules)
         if not rules and self.keypoints is None:
             raise PolicyError("a policy needs at least one rule")
-        if self.rule_for("pdq") is None and (self.rotations or self.shrinks or self.crops):
-            raise PolicyError("rotations, shrinks and crops are of PDQ: the policy needs a rule for it")
+        of_pdq = self.rotations or self.shrinks or self.negatives or self.crops
+        if self.rule_for("pdq") is None and of_pdq:
+            raise PolicyError("rotations, shrinks, negatives and crops are of PDQ: the policy needs a rule for it")
         if len({rule.algorithm for rule in rules}) < len(rules):
             raise PolicyError("a policy takes one rule for each algorithm")
         if isinstance(self.max_matches, bool) or not isinstance(self.max_matches, int) or self.max_matches < 1:

@@ -52,14 +52,17 @@ RULES: Final = (
 )
 """A rule for every algorithm that can be stored."""
 
-FAST: Final = MatchPolicy(name="fast", rules=RULES, turns=False, stop_at_digest=True, decode=DecodePolicy(salvage=True))
+_DECODE: Final = DecodePolicy(salvage=True, as_others=True)
+
+FAST: Final = MatchPolicy(name="fast", rules=RULES, turns=False, stop_at_digest=True, decode=_DECODE)
 """One view of the picture; a known file is reported by its digest alone, without being decoded.
 
-Files that end early are searched as far as they can be decoded: whoever receives one sees it in a browser. Of an
-animation the first frame is looked at: without a match the outcome is undecidable.
+Files that end early are searched as far as they can be decoded: whoever receives one sees it in a browser. Files that
+other clients read otherwise than browsers are also looked at as those do. Of an animation the first frame is looked at:
+without a match the outcome is undecidable.
 """
 
-REDUCED: Final = DecodePolicy(salvage=True, reduced=True)
+REDUCED: Final = DecodePolicy(salvage=True, reduced=True, as_others=True)
 """Decode policy for searching at the least cost, as ``replace(profiles.FAST, decode=profiles.REDUCED)``.
 
 JPEGs whose shorter side is 1,024 px or more are decoded in grey, at a fraction of their size; see
@@ -89,19 +92,20 @@ THOROUGH: Final = replace(
     name="thorough",
     rotations=True,
     shrinks=True,
+    negatives=True,
     crops=CropRule(min_evidence=24.0),
     keypoints=KeypointRule(max_chance=-6.0),
 )
-"""STANDARD, and also: turned back by a few degrees, shrunk as other producers do, as a crop of the picture behind a PDQ
-entry, and by keypoint records where a list has them. Of an animation up to ten frames are looked at in these ways, and
-every frame as STANDARD does.
+"""STANDARD, and also: turned back by a few degrees, shrunk as other producers do, as a negative, as a crop of the
+picture behind a PDQ entry, and by keypoint records where a list has them. Of an animation up to ten frames are looked
+at in these ways, and every frame as STANDARD does.
 
 Measured on synthetic photographs against PDQ lists: 1, 2 and 4 degrees of rotation 100 % of 240 each, with corners
 filled or cut off (``docs/budget.md``); 5, 10 and 20 % cut off one side 99.5, 98.1 and 89.4 %; 2.5, 5 and 10 % off every
 side 99.8, 97.6 and 80.4 %; own shares up to 10 % 95.9 % (``docs/crops.md``). Keypoint records find parts down to a
-tenth (``benchmarks/results/keypoints.md``). Expected false reports against 1,000,000 PDQ hashes: 2.2e-4 for a
+tenth (``benchmarks/results/keypoints.md``). Expected false reports against 1,000,000 PDQ hashes: 2.8e-4 for a
 photograph or portrait, extrapolated, of which crops spend 3.4e-5, rotations 1.9e-5, and the picture as it is, its
-turns, trims and shrinks all else. Cost: ``benchmarks/results/policies.md``.
+turns, trims, shrinks and negatives all else. Cost: ``benchmarks/results/policies.md``.
 """
 
 PRESETS: Final[Mapping[str, MatchPolicy]] = MappingProxyType(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-__all__ = ["PLAIN_VIEW", "VIEW_KINDS", "Background", "FrameCount", "Margins", "Shrink", "Turn", "View"]
+__all__ = ["PLAIN_VIEW", "VIEW_KINDS", "Background", "FrameCount", "Margins", "Rendering", "Shrink", "Turn", "View"]
 
 _MAX_FRAME: Final = 2**32 - 1
 _MAX_TILT: Final = 45.0
@@ -40,6 +40,26 @@ class Background(Enum):
 
     WHITE = "white"
     BLACK = "black"
+
+
+class Rendering(Enum):
+    """How stored samples were read as colours; the position is part of the byte form.
+
+    ``SHOWN`` is what browsers show: colour profile and gamma applied. The others are what other clients that make
+    lists make of some kinds of file; ``docs/pixel-contract.md`` says of which, and names the clients.
+    """
+
+    AS_STORED = "as stored"
+    SHOWN = "colours as shown"
+    ALPHA_IGNORED = "transparency ignored"
+    CLIPPED = "samples above 255 clipped"
+    RAW = "stored numbers taken for colours"
+    INKS_INVERTED = "inks inverted"
+
+    @property
+    def is_as_others(self) -> bool:
+        """Whether this is how other clients read a file, and nobody sees it so."""
+        return self not in (Rendering.AS_STORED, Rendering.SHOWN)
 
 
 class Shrink(Enum):
@@ -110,6 +130,8 @@ class View:
     ----------
     frame : int
         Position of the frame in a multi-frame file, from 0.
+    rendering : Rendering
+        How the stored samples were read as colours.
     background : Background
         What transparency was composited on.
     trim : Margins
@@ -123,15 +145,19 @@ class View:
         a little more away.
     shrink : Shrink
         How it was shrunk before hashing, as other producers of lists do.
+    negative : bool
+        Whether the hash is that of the negative, every sample v of which is 255 - v.
     """
 
     frame: int = 0
+    rendering: Rendering = Rendering.AS_STORED
     background: Background = Background.WHITE
     trim: Margins = NO_MARGINS
     turn: Turn = Turn.NONE
     tilt: float = 0.0
     cut: Margins = NO_MARGINS
     shrink: Shrink = Shrink.NONE
+    negative: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.frame <= _MAX_FRAME:
@@ -150,12 +176,14 @@ class View:
         return {
             "text": str(self),
             "frame": self.frame,
+            "rendering": self.rendering.value,
             "background": self.background.value,
             "trim": self.trim.to_dict(),
             "turn": self.turn.value,
             "tilt": self.tilt,
             "cut": self.cut.to_dict(),
             "shrink": self.shrink.value,
+            "negative": self.negative,
         }
 
     def __str__(self) -> str:
@@ -164,6 +192,8 @@ class View:
     def _parts(self) -> Iterator[str]:
         if self.frame:
             yield f"frame {self.frame}"
+        if self.rendering is not Rendering.AS_STORED:
+            yield self.rendering.value
         if self.background is not Background.WHITE:
             yield f"on {self.background.value}"
         if self.trim:
@@ -176,6 +206,8 @@ class View:
             yield f"as if cut off by {self.cut}"
         if self.shrink is not Shrink.NONE:
             yield self.shrink.value
+        if self.negative:
+            yield "negative"
 
 
 PLAIN_VIEW: Final = View()
@@ -191,6 +223,7 @@ VIEW_KINDS: Final = (
     "crops",
     "keypoints",
     "frames",
+    "negatives",
 )
 """What a policy can ask for, as reports name it; the position is part of the byte form of a `Fingerprint`."""
 

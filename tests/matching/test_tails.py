@@ -91,10 +91,18 @@ def test_poisson_upper(count: int, bound: float) -> None:
 
 def test_every_view_spends() -> None:
     """Each view a policy tries adds its own spending, and the sum is the total."""
-    full = replace(PLAIN, turns=True, trims=True, rotations=True, shrinks=True, keypoints=KeypointRule(max_chance=-9.0))
+    full = replace(
+        PLAIN,
+        turns=True,
+        trims=True,
+        rotations=True,
+        shrinks=True,
+        negatives=True,
+        keypoints=KeypointRule(max_chance=-9.0),
+    )
     for pictures in ("photo", "low-texture", "template"):
         found = budget_of(full, {"pdq": 1_000_000, "keypoint": 1000, "md5": 5}, pictures)  # type: ignore[arg-type]
-        kinds = ["plain", "turns", "trims", "rotations", "shrinks", "keypoints"]
+        kinds = ["plain", "turns", "trims", "rotations", "shrinks", "negatives", "keypoints"]
         assert [item.views for item in found.items] == kinds
         assert found.total.per_picture == pytest.approx(sum(item.reports.per_picture for item in found.items))
         seen = KEYPOINT_PAIRS[pictures]  # type: ignore[index]

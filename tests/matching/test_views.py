@@ -15,7 +15,7 @@ from hashmatch import Matcher, Outcome, ReferenceList, hash_image, profiles
 from hashmatch.errors import PolicyError
 from hashmatch.policy import CropRule, KeypointRule, MatchPolicy, Rule
 from hashmatch.synthetic import edits, picture
-from hashmatch.view import Turn
+from hashmatch.view import Rendering, Turn, View
 
 PHOTOS = [picture("photo", seed, size=(288, 384)) for seed in range(40, 52)]
 
@@ -199,11 +199,12 @@ def test_plain_pictures_match_nothing_in_any_view(tmp_path: Path, shape: str) ->
 def test_rules_of_views_are_checked() -> None:
     """Numbers out of range, rules of another kind and views that need PDQ without it are refused."""
     only_phash = (Rule(algorithm="phash", threshold=4),)
-    for wrong in ({"rotations": True}, {"shrinks": True}, {"crops": CropRule(min_evidence=80)}):
+    for wrong in ({"rotations": True}, {"shrinks": True}, {"negatives": True}, {"crops": CropRule(min_evidence=80)}):
         with pytest.raises(PolicyError, match="PDQ"):
             MatchPolicy(name="x", rules=only_phash, **wrong)  # type: ignore[arg-type]
     for bad in (
         {"trims": 1},
+        {"negatives": 1},
         {"rotation_evidence": -1.0},
         {"crops": 62.0},
         {"keypoints": True},
@@ -249,3 +250,46 @@ def test_more_may_be_asked_of_a_view_than_of_the_picture(photos_list: Path) -> N
         assert matcher.match(mirrored).outcome is Outcome.NO_MATCH
         (turned,) = matcher.match(np.ascontiguousarray(PHOTOS[2][:, ::-1])).matches
     assert (turned.distance, turned.threshold) == (0, 0)
+
+
+@pytest.mark.parametrize("turn", [Turn.NONE, Turn.MIRROR, Turn.ROTATE_90])
+def test_thorough_finds_negatives_and_says_so(photos_list: Path, turn: Turn) -> None:
+    """The negative of every listed picture, saved anew and turned too, is found within the threshold and named."""
+    turned = {
+        Turn.NONE: lambda x: x,
+        Turn.MIRROR: lambda x: x[:, ::-1],
+        Turn.ROTATE_90: np.rot90,
+    }[turn]
+    with (
+        Matcher.open(photos_list, policy=profiles.THOROUGH) as thorough,
+        Matcher.open(photos_list, policy=profiles.STANDARD) as standard,
+    ):
+        for number, photo in enumerate(PHOTOS):
+            query = edits.jpeg(np.ascontiguousarray(turned(255 - photo)), 60)
+            (match,) = thorough.match(query).matches
+            assert (match.entry_id, match.view.negative) == (f"photo-{number}", True)
+            assert match.distance <= match.threshold == 31
+            assert "negative" in str(match.view)
+            assert match.to_dict()["view"]["negative"]
+            assert standard.match(query).outcome is Outcome.NO_MATCH
+
+
+def test_the_hash_of_the_negative_is_the_complement() -> None:
+    """PDQ of ``255 - x`` has every bit of PDQ of x turned over, but for coefficients that tie with the median."""
+    for photo in (*PHOTOS, *(picture("document", seed, size=(288, 384)) for seed in range(6))):
+        code, other = (np.frombuffer(hash_image(pixels).data, np.uint8) for pixels in (photo, 255 - photo))
+        assert int(np.bitwise_count(~code ^ other).sum()) <= 2
+
+
+def test_negatives_of_plain_pictures_match_nothing(tmp_path: Path) -> None:
+    """A query too plain to be searched with has no negative that is, and a mask of views is held to its threshold."""
+    flat = np.full((200, 200, 3), 128, np.uint8)
+    path = tmp_path / "list.hashmatch"
+    with ReferenceList.create(path, name="flat") as ref:
+        ref.add("flat", hashes=[hash_image(flat), hash_image(255 - flat)])
+    with Matcher.open(path, policy=profiles.THOROUGH) as matcher:
+        assert matcher.match(flat).outcome is Outcome.UNDECIDABLE
+    rule = Rule(algorithm="pdq", threshold=31, view_threshold=7)
+    assert rule.threshold_of(View(negative=True)) == 7
+    assert rule.threshold_of(View(rendering=Rendering.SHOWN)) == 7
+    assert rule.threshold_of(View(frame=2)) == 31

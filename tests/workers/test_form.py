@@ -15,7 +15,7 @@ from hashmatch.hashes import HashValue, ViewHash
 from hashmatch.picture.encode import png
 from hashmatch.policy import KeypointRule, MatchPolicy
 from hashmatch.synthetic import picture
-from hashmatch.view import Shrink, Turn, View
+from hashmatch.view import Rendering, Shrink, Turn, View
 from hashmatch.views.looks import KeypointLook, Look, SmallLook, iter_looks
 from hashmatch.workers.form import LookBounds, pack_look, unpack_look
 from hashmatch.workers.policies import policy_from_json, policy_to_json
@@ -27,7 +27,8 @@ def make_look() -> Look:
     """Look at a small picture in every way there is."""
     pixels = np.pad(picture("photo", 5, size=(150, 200)), ((20, 20), (0, 0), (0, 0)))
     (look,) = iter_looks(png(pixels), ("pdq",), profiles.THOROUGH, keypoints=True)
-    shrunk = dataclasses.replace(look.hashes[0], view=View(tilt=-1.25, shrink=Shrink.SQUASH_512))
+    view = View(tilt=-1.25, shrink=Shrink.SQUASH_512, rendering=Rendering.RAW)
+    shrunk = dataclasses.replace(look.hashes[0], view=view)
     return dataclasses.replace(look, hashes=(*look.hashes, shrunk))
 
 
@@ -53,6 +54,7 @@ def test_nothing_is_lost() -> None:
     assert LOOK.keypoints is not None
     assert len(LOOK.keypoints.points) > 20
     assert LOOK.smalls
+    assert any(item.view.negative for item in LOOK.hashes)
     assert any(item.view.trim for item in LOOK.hashes)
     assert any(item.view.tilt and item.view.shrink is not Shrink.NONE for item in LOOK.hashes)
     assert [item.size for item in LOOK.smalls] == [(190, 200), (150, 200)]

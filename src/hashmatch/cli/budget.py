@@ -30,6 +30,7 @@ _WORDS: Final = {
     "trims": "without borders, bars and bands",
     "rotations": "turned back by a few degrees",
     "shrinks": "shrunk as other producers do",
+    "negatives": "its negative, in eight turns",
     "crops": "as if cut from an entry's picture",
     "keypoints": "parts of it in an entry's picture",
 }

@@ -71,6 +71,7 @@ def _meaning(policy: MatchPolicy) -> Iterator[str]:
         "without borders, bars and bands": policy.trims,
         "turned back by a few degrees": policy.rotations,
         "shrunk as other producers do": policy.shrinks,
+        "as negatives": policy.negatives,
         "as if cut from an entry's picture": policy.crops is not None,
         "by keypoint records": policy.keypoints is not None,
     }

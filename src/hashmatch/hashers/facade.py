@@ -120,7 +120,9 @@ def fingerprint(
     -------
     Fingerprint
         Digests first, then for each frame and background each algorithm. Transparent pictures have a second view on
-        black where that differs. The quality of every perceptual hash is PDQ's measure, 0 to 100.
+        black where that differs; pictures of which a colour profile or gamma makes another have one with their colours
+        as they are shown. Views as other clients read a file are there only if ``decode`` asks for them; they are for
+        searches. The quality of every perceptual hash is PDQ's measure, 0 to 100.
 
     Raises
     ------

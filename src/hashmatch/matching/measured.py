@@ -25,7 +25,7 @@ __all__ = [
     "poisson_upper",
 ]
 
-Views = Literal["plain", "turns", "trims"]
+Views = Literal["plain", "turns", "trims", "negatives"]
 
 _FEW: Final = 10
 
@@ -39,8 +39,8 @@ class DistanceTail:
     algorithm : str
         Whose hashes.
     views : str
-        ``"plain"`` (the picture as it is), ``"turns"`` (the seven others) or ``"trims"``; the least distance over all
-        views of the kind counts.
+        ``"plain"`` (the picture as it is), ``"turns"`` (the seven others), ``"trims"`` or ``"negatives"`` (in all
+        eight turns); the least distance over all views of the kind counts.
     pictures : str
         Kind of the queries.
     queries, entries : int
@@ -172,6 +172,14 @@ _PDQ: Final = _tails(
         ("trims", "template", 20_000, 2.698, (0, 0, 0, 0, 0, 0, 3, 17, 62, 215, 769, 2558)),
     ),
 )
+_NEGATIVES: Final = _tails(
+    "pdq",
+    8_000,
+    (31, 34, 38, 42, 46, 50, 54, 58),
+    (("negatives", "template", 3_000, 8.0, (0, 0, 0, 1, 3, 15, 27, 71)),),
+)
+"""Light and dark screens; of 2,732 photographs and portraits 6 pairs lay within 66 bits, where turns have 18."""
+
 _PHASH: Final = _tails(
     "phash",
     20_000,
@@ -334,6 +342,7 @@ _AHASH_256_TEMPLATE: Final = _tails(
 )
 TAILS: Final = (
     *_PDQ,
+    *_NEGATIVES,
     *_PHASH,
     *_DHASH,
     *_WHASH,

@@ -90,7 +90,7 @@ class Query:
         if not any(_is_plain(item.view) for item in hashes):
             without.add("original")
         if not hashes:
-            without |= {"turns", "trims", "shrinks"}
+            without |= {"turns", "trims", "shrinks", "negatives"}
         if not any(not item.view.trim for item in for_rotations):
             without.add("rotations")
         if not for_crops:
@@ -130,7 +130,7 @@ def asked_views(policy: MatchPolicy, held: Set[str]) -> frozenset[str]:
     if any(is_computed(name) for name in ruled):
         asked |= {"original"} | {name for name in ("turns", "trims") if getattr(policy, name)}
     if "pdq" in ruled:
-        asked |= {name for name in ("shrinks", "rotations") if getattr(policy, name)}
+        asked |= {name for name in ("shrinks", "rotations", "negatives") if getattr(policy, name)}
         asked |= {"crops"} if policy.crops is not None else set()
     if "keypoint" in held and policy.keypoints is not None:
         asked.add("keypoints")
@@ -323,7 +323,7 @@ def recalled_query(fingerprint: Fingerprint, held: Set[str], policy: MatchPolicy
     views = frozenset(looked.views)
     algorithms = {item.value.algorithm for item in hashes}
     if any(is_computed(name) and policy.rule_for(name) and name not in algorithms for name in held):
-        views -= {"original", "turns", "trims", "shrinks"}  # made for lists without this algorithm
+        views -= {"original", "turns", "trims", "shrinks", "negatives"}  # made for lists without this algorithm
     whole: dict[str, Any] = {"failure": looked.failure, "format": looked.format, "frames": looked.frames}
     if isinstance(memory, Query):
         whole |= {"smalls": memory.smalls, "protection": memory.protection}

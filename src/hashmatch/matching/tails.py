@@ -1,9 +1,9 @@
 """What a policy spends: false reports expected for one unrelated picture, view by view, and the check of a budget.
 
-Plain hashes, turns, trims and shrinks spend by the tails in `hashmatch.matching.measured`, crops and rotations by those
-in `hashmatch.matching.evidence`, keypoints by the reports counted in the former. Views of one picture are not
-independent, so each kind was measured by itself, as the least distance or most evidence over its views; their sum is an
-upper estimate.
+Plain hashes, turns, trims, shrinks and negatives spend by the tails in `hashmatch.matching.measured`, crops and
+rotations by those in `hashmatch.matching.evidence`, keypoints by the reports counted in the former. Views of one
+picture are not independent, so each kind was measured by itself, as the least distance or most evidence over its views;
+their sum is an upper estimate.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Spending:
     algorithm : str
         Whose hashes are compared.
     views : str
-        ``"plain"``, ``"turns"``, ``"trims"``, ``"rotations"``, ``"shrinks"``, ``"crops"`` or ``"keypoints"``.
+        ``"plain"``, ``"turns"``, ``"trims"``, ``"rotations"``, ``"shrinks"``, ``"negatives"``, ``"crops"`` or
+        ``"keypoints"``.
     reports : FalseReports
         To be expected for one unrelated picture.
     """
@@ -194,6 +195,10 @@ def _spent_by(rule: Rule, policy: MatchPolicy, size: int, pictures: Pictures) ->
         yield spending("rotations", evidence_false_reports(policy.rotation_evidence, size, ROTATION_TAILS[pictures]))
     if policy.shrinks:
         yield spending("shrinks", replace(_times(plain, SHRINKS_ADD[pictures]), is_extrapolated=True))
+    if policy.negatives:
+        # of photographs they come near a third as often as the seven other turns, and are charged as those
+        views: Views = "turns" if tail_of("pdq", "negatives", pictures) is None else "negatives"
+        yield spending("negatives", replace(measured(views), is_extrapolated=True))
 
 
 def _crops(rule: CropRule, size: int, pictures: Pictures, *, trims: bool) -> FalseReports | None:

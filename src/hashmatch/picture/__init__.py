@@ -66,7 +66,7 @@ class Picture:
         self._held: list[tuple[Raster, Iterator[Raster]]] = [(first, rest)]
 
     def rasters(self) -> Iterator[Raster]:
-        """Give the rasters in order: for each frame on white, then on black where that differs.
+        """Give the rasters in order: for each frame on white, on black where that differs, then its other readings.
 
         Yields
         ------
@@ -187,4 +187,4 @@ def count_source(source: ImageSource, policy: DecodePolicy) -> tuple[int, bool] 
 def _array_rasters(array: npt.NDArray[Any], policy: DecodePolicy) -> Iterator[Raster]:
     if array.ndim in (2, 3):
         check_size(array.shape[1], array.shape[0], policy)
-    yield from rasters_of(planes_of_array(array), 0)
+    yield from rasters_of(planes_of_array(array), 0, as_others=policy.as_others)

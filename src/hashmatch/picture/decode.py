@@ -28,6 +28,7 @@ from PIL import Image
 
 from hashmatch.errors import ImageError, ImageTooLargeError, UnreadableImageError
 from hashmatch.picture.clean import clean, mend
+from hashmatch.picture.colour import needs_colour
 from hashmatch.picture.foreign import camera_format
 from hashmatch.picture.frames import count_frames, held_frames, spread_frames
 from hashmatch.picture.header import check_header, not_read, unreadable
@@ -133,7 +134,7 @@ def _as_coded(data: bytes, container: str, policy: DecodePolicy) -> Iterator[Ras
             setattr(image, "decodermaxblock", len(data))  # noqa: B010  (else libjpeg stops and goes on every 64 KB)
             setattr(image, "load", partial(load_jpeg, image, data))  # noqa: B010  (Pillow's own hears no warning)
             if policy.reduced:
-                _reduce(image)
+                _reduce(image, data)
     single = policy.frames == "first" or _is_still(container, data)
     direct = container in _INTO_ARRAY and single
     yield from _frames(image, container, policy, cut, data, single=single, direct=direct)
@@ -167,9 +168,9 @@ def _salvaged(data: bytes, container: str, policy: DecodePolicy) -> Iterator[Ras
             image.load()
         if getattr(image, "_im", None) is not None:
             setattr(image, "tile", [])  # noqa: B010  (loading again would fail again)
-            planes = planes_of_image(image, None, stored_as, _stored(image))
+            planes = planes_of_image(image, None, stored_as, _stored(image), data)
     if planes is not None:
-        yield from rasters_of(planes, 0)
+        yield from rasters_of(planes, 0, as_others=policy.as_others)
 
 
 def decode_image(image: Image.Image, policy: DecodePolicy) -> Iterator[Raster]:
@@ -227,9 +228,9 @@ def _frames(
             total += width * height
             _check_frame(width, height, total, frame, policy, every=not single)
             if frame == wanted:
-                planes = _planes(image, direct=direct)
+                planes = _planes(image, data, direct=direct)
         if planes is not None:
-            yield from rasters_of(planes, frame)
+            yield from rasters_of(planes, frame, as_others=policy.as_others and frame == 0)
             after = next(chosen, None)
             if after is None:
                 return
@@ -391,13 +392,13 @@ def _typed(cut: Callable[[], bool]) -> Iterator[None]:
     raise failure from None
 
 
-def _planes(image: Image.Image, *, direct: bool) -> Planes:
+def _planes(image: Image.Image, data: bytes | None, *, direct: bool) -> Planes:
     """Load a frame and bring it to upright grey or RGB, with alpha if it has any."""
     stored_as = _stored_as(image)
     stored = _stored(image)
     memory = _load_into_array(image) if direct else None
     image.load()
-    return planes_of_image(image, memory, stored_as, stored)
+    return planes_of_image(image, memory, stored_as, stored, data)
 
 
 def _stored(image: Image.Image) -> Stored | None:
@@ -418,13 +419,17 @@ def _stored_as(image: Image.Image) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _reduce(image: Image.Image) -> None:
-    """Have the codec give fewer pixels, the smallest size whose shorter side is 512 px or more, and no colours."""
+def _reduce(image: Image.Image, data: bytes) -> None:
+    """Have the codec give fewer pixels, the smallest size whose shorter side is 512 px or more, and no colours.
+
+    Colours are kept where a profile moves brightness by them.
+    """
     width, height = image.size
     scale = min(width, height) / _REDUCED_SIDE
     if scale >= 2:
         # brightness is all that hashes see, and two thirds of what is left of the work; CMYK stays as it is
-        image.draft("L", (int(width / scale), int(height / scale)))
+        mode = "RGB" if needs_colour(image, data) else "L"
+        image.draft(mode, (int(width / scale), int(height / scale)))
 
 
 def _load_into_array(image: Image.Image) -> Bytes | None:

@@ -21,6 +21,7 @@ from PIL import Image
 
 from hashmatch.errors import ImageError
 from hashmatch.picture import DecodePolicy, iter_rasters
+from hashmatch.picture.icc import SRGB, made_profile
 
 __all__ = ["needs_threads", "ready_codecs", "tiny_files"]
 
@@ -96,6 +97,7 @@ def tiny_files(formats: tuple[str, ...]) -> Iterator[bytes]:
             (colour, {"progressive": True}),
             (colour.convert("L"), {}),
             (colour.convert("CMYK"), {}),
+            (colour, {"icc_profile": made_profile(lambda v: 1 - v, SRGB)}),
         ],
         "PNG": [(colour, turned), (clear, {}), (deep, {}), (indexed, {"transparency": 1}), (colour, more)],
         "GIF": [(indexed, {"interlace": 1}), (colour, more)],

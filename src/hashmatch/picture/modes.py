@@ -5,13 +5,17 @@ Works on images that are already loaded: `hashmatch.picture.decode` loads them. 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from hashmatch.errors import UnreadableImageError
-from hashmatch.picture.pixels import Planes, high_byte, look_up, stretch, upright
+from hashmatch.picture.colour import with_colours_shown
+from hashmatch.picture.pixels import Planes, Reading, high_byte, look_up, stretch, upright
+from hashmatch.view import Rendering
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -24,12 +28,16 @@ Bytes = npt.NDArray[np.uint8]
 
 _ORIENTATION: Final = 0x0112
 _CONVERTED: Final = ("CMYK", "YCbCr", "HSV", "LAB")
-_AS_STORED: Final = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBX", "RGBA", "RGBa", "I", "F")
+_NUMBERS: Final = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBX", "RGBA", "RGBa", "I", "F")
 _GREY_SCALE: Final = {"L;2": 85, "L;4": 17}  # how Pillow spreads the 2 and 4 bits of a PNG, but not of its key
 
 
 def planes_of_image(
-    image: Image.Image, memory: Bytes | None = None, stored_as: str = "", stored: Stored | None = None
+    image: Image.Image,
+    memory: Bytes | None = None,
+    stored_as: str = "",
+    stored: Stored | None = None,
+    data: bytes | None = None,
 ) -> Planes:
     """Bring a loaded image to upright grey or RGB, with alpha if it has any.
 
@@ -43,15 +51,50 @@ def planes_of_image(
         Pillow's raw mode of the file, which tells the depth of a PNG; empty where it is not known.
     stored : Stored, optional
         What the samples of a TIFF are in truth.
+    data : bytes, optional
+        The file, for what it says of its colours.
 
     Raises
     ------
     UnreadableImageError
         With reason ``no-rule`` if the mode is unknown.
     """
+    orientation = _orientation(image)
+    planes = _as_stored(image, memory, stored_as, stored, orientation)
+    planes = replace(planes, others=tuple(_as_others(image, orientation)))
+    return with_colours_shown(planes, image, data, orientation)
+
+
+def _as_others(image: Image.Image, orientation: int) -> Iterator[Reading]:
+    """Say how other clients read the image, where that is not as it is meant; alpha is left to `rasters_of`."""
+    mode = image.mode
+
+    def samples() -> npt.NDArray[Any]:
+        return upright(np.asarray(image), orientation)
+
+    if mode.startswith("I;16") or mode in ("I", "F"):
+        # Pillow's convert("RGB") and convert("L")
+        yield Rendering.CLIPPED, lambda: np.nan_to_num(samples().clip(0, 255)).astype(np.uint8)
+    elif mode == "P":
+        # numpy.asarray of the open file, as threatexchange and users of pdqhash do
+        yield Rendering.RAW, samples
+    elif mode in _CONVERTED:
+        yield Rendering.RAW, lambda: samples()[:, :, :3]
+    if mode == "CMYK":
+        # readers that take Adobe's inverted inks for plain ones, or plain ones for inverted
+        yield Rendering.INKS_INVERTED, lambda: _inverted_inks(samples())
+
+
+def _inverted_inks(inks: Bytes) -> Bytes:
+    return (inks[:, :, :3].astype(np.uint16) * inks[:, :, 3:] // 255).astype(np.uint8)
+
+
+def _as_stored(
+    image: Image.Image, memory: Bytes | None, stored_as: str, stored: Stored | None, orientation: int
+) -> Planes:
     mode = image.mode
     deep = mode.startswith("I;16")
-    if not deep and mode not in _CONVERTED and mode not in _AS_STORED:
+    if not deep and mode not in _CONVERTED and mode not in _NUMBERS:
         raise UnreadableImageError(f"pictures of Pillow's mode {mode!r} have no rule; convert to RGB", reason="no-rule")
     if mode == "1":
         shown = np.frombuffer(image.tobytes("raw", "L"), np.uint8).reshape(image.height, image.width)
@@ -61,7 +104,7 @@ def planes_of_image(
         shown = np.asarray(image) if memory is None else memory
     if stored is not None:
         shown = stored.samples(shown)
-    samples = upright(shown, _orientation(image))
+    samples = upright(shown, orientation)
     if stored is not None and stored.inverted:
         return Planes(255 - (high_byte(samples) if deep else stretch(samples)))
     if samples.dtype == np.int8:

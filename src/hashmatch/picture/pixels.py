@@ -5,20 +5,37 @@ No Pillow here: what a mode or an array means is said in integer formulas that a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Final, cast
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Final, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from hashmatch.errors import UnreadableImageError
-from hashmatch.view import Background, View
+from hashmatch.view import Background, Rendering, View
 
-__all__ = ["Planes", "Raster", "high_byte", "look_up", "planes_of_array", "rasters_of", "stretch", "upright"]
+__all__ = [
+    "Planes",
+    "Raster",
+    "Reading",
+    "differ",
+    "few_points",
+    "high_byte",
+    "look_up",
+    "planes_of_array",
+    "rasters_of",
+    "stretch",
+    "upright",
+]
 
 Bytes = npt.NDArray[np.uint8]
+Reading: TypeAlias = "tuple[Rendering, Callable[[], Bytes | None]]"
+"""Another way to read the samples of a frame, and how its (H, W) or (H, W, 3) colours are come by, if there are any."""
 
+_POINTS: Final = 128  # of a side, by which two readings are compared
+_NEAR: Final = 6  # of 256 signs; readings no farther apart than this find the same entries
 _STRIP: Final = 16_384  # pixels composited at a time, so that the 16-bit products stay in cache
 
 
@@ -29,7 +46,7 @@ class Raster:
     Parameters
     ----------
     view : View
-        Frame and background; the turn is always ``NONE``.
+        Frame, rendering and background; nothing else has been done to it.
     pixels : (H, W, 3) uint8 or float32 array, 0 to 255
         RGB, read-only. Float only where the source was a float array. Rows follow each other downwards, but the array
         need not be contiguous: the step between pixels is 3, or 4 where the decoder's own memory is shown, or one
@@ -52,15 +69,18 @@ class Planes:
         0 is transparent, 255 opaque.
     premultiplied : bool
         Whether ``colour`` is already multiplied by alpha.
+    others : tuple of Reading
+        Other readings, the one that is shown first; they are asked for after the frame itself has been used.
     """
 
     colour: npt.NDArray[Any]
     alpha: Bytes | None = None
     premultiplied: bool = False
+    others: tuple[Reading, ...] = ()
 
 
-def rasters_of(planes: Planes, frame: int) -> Iterator[Raster]:
-    """Put a frame on white, and on black where that differs.
+def rasters_of(planes: Planes, frame: int, *, as_others: bool = False) -> Iterator[Raster]:
+    """Put a frame on white, and on black where that differs; then its other readings where those differ.
 
     Parameters
     ----------
@@ -68,26 +88,113 @@ def rasters_of(planes: Planes, frame: int) -> Iterator[Raster]:
         The frame.
     frame : int
         Its position in the file.
+    as_others : bool
+        Whether the readings of other clients are given too, and not only what is shown.
 
     Yields
     ------
     Raster
         On white: ``(c a + 255 (255 - a) + 127) // 255`` for each sample; then, if any alpha is below 255, on black:
-        ``(c a + 127) // 255``.
+        ``(c a + 127) // 255``. After them come the other readings, on the same backgrounds where they are what is
+        shown, else without alpha; each only where `differ` tells it from all rasters before it.
 
     Notes
     -----
     Cost: nothing for an opaque frame beyond looking at alpha; no copy. Otherwise two products a pixel:
     white is exactly black plus ``255 - a``, as ``255 (255 - a)`` is a multiple of 255.
     """
+    others = tuple(item for item in planes.others if as_others or not item[0].is_as_others)
+    seen: list[Bytes] = []
+    if as_others and planes.alpha is not None and int(planes.alpha.min()) < 255:
+        others = (*others, (Rendering.ALPHA_IGNORED, lambda: _opaque(planes)))
+    for raster in _grounds(planes, View(frame=frame)):
+        if others:
+            seen.append(_signs(few_points(raster.pixels)))
+        yield raster
+    for rendering, read in others:
+        colour = read()
+        if colour is None:
+            continue
+        read_so = Planes(colour) if rendering.is_as_others else replace(planes, colour=colour)
+        for raster in _grounds(read_so, View(frame=frame, rendering=rendering)):
+            signs = _signs(few_points(raster.pixels))
+            if all(_apart(signs, other) > _NEAR for other in seen):
+                seen.append(signs)
+                yield raster
+
+
+def _grounds(planes: Planes, view: View) -> Iterator[Raster]:
     alpha = planes.alpha
     if alpha is None or int(alpha.min()) == 255:
-        yield Raster(View(frame=frame), _as_rgb(planes.colour))
+        yield Raster(view, _as_rgb(planes.colour))
         return
     white, black = _composite(planes.colour, alpha, premultiplied=planes.premultiplied)
-    yield Raster(View(frame=frame), _as_rgb(white))
+    yield Raster(view, _as_rgb(white))
     del white
-    yield Raster(View(frame=frame, background=Background.BLACK), _as_rgb(black))
+    yield Raster(replace(view, background=Background.BLACK), _as_rgb(black))
+
+
+def _opaque(planes: Planes) -> Bytes:
+    """Colours as they are without alpha; those multiplied by it are divided again, and cut off at white."""
+    if planes.alpha is None or not planes.premultiplied:
+        return planes.colour
+    alpha = planes.alpha if planes.colour.ndim == 2 else planes.alpha[:, :, None]
+    return np.where(alpha == 0, planes.colour, np.minimum(255, planes.colour * 255 // np.maximum(alpha, 1).astype(int)))
+
+
+def few_points(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Pick points evenly over a picture, 128 a side or all there are.
+
+    Parameters
+    ----------
+    pixels : (H, W) or (H, W, n) array
+        The picture.
+
+    Returns
+    -------
+    contiguous array
+        Of at most 128 x 128 pixels.
+    """
+    rows, columns = (_middles(side) for side in pixels.shape[:2])
+    return np.ascontiguousarray(pixels[rows[:, None], columns])
+
+
+def _middles(side: int) -> npt.NDArray[np.intp]:
+    n = min(side, _POINTS)
+    return (2 * np.arange(n) + 1) * side // (2 * n)
+
+
+def differ(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
+    """Whether two readings of the same points may lead to hashes that find different entries.
+
+    Parameters
+    ----------
+    one, other : (h, w) or (h, w, 3) uint8 arrays
+        From `few_points`.
+
+    Returns
+    -------
+    bool
+        Whether more than 6 of 256 signs differ. The signs are made as PDQ's bits are: brightness, 16 x 16 cosines,
+        which of them lie above their median; so about as many bits of PDQ differ.
+    """
+    return _apart(_signs(one), _signs(other)) > _NEAR
+
+
+def _signs(points: npt.NDArray[Any]) -> Bytes:
+    luma = points @ np.array((0.299, 0.587, 0.114)) if points.ndim == 3 else points.astype(np.float64)
+    found = _cosines(luma.shape[0]) @ luma @ _cosines(luma.shape[1]).T
+    found = np.round(found, 6)  # a flat picture has none, whatever the processor
+    return np.packbits(found > np.median(found))
+
+
+def _apart(one: Bytes, other: Bytes) -> int:
+    return int(np.bitwise_count(one ^ other).sum())
+
+
+@lru_cache(maxsize=16)
+def _cosines(n: int) -> npt.NDArray[np.float64]:
+    return np.cos(np.pi / n * np.outer(np.arange(1, 17), np.arange(n) + 0.5)) / n
 
 
 def _composite(colour: Bytes, alpha: Bytes, *, premultiplied: bool) -> tuple[Bytes, Bytes]:

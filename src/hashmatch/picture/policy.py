@@ -63,6 +63,11 @@ class DecodePolicy:
         much faster, and the hash lies some bits away from that of the whole picture. For searching, not for making
         lists; sizes and places are then those of the reduced picture, and borders that only colour tells are not seen.
 
+    as_others : bool
+        Whether files with alpha, a palette, inks or more than 8 bits a sample are also read as other clients read them,
+        where that differs: for searching lists that those made, not for making lists; ``docs/pixel-contract.md`` says
+        how. Policies of `hashmatch.profiles` have it.
+
     Raises
     ------
     PolicyError
@@ -84,6 +89,7 @@ class DecodePolicy:
     n_spread: int = 5
     salvage: bool = False
     reduced: bool = False
+    as_others: bool = False
 
     def __post_init__(self) -> None:
         if self.formats != "default":
@@ -94,8 +100,8 @@ class DecodePolicy:
                 raise PolicyError(f"{name} must be an integer of 1 or more")
         if self.frames not in ("first", "spread", "all"):
             raise PolicyError('frames must be "first", "spread" or "all"')
-        if not isinstance(self.salvage, bool) or not isinstance(self.reduced, bool):
-            raise PolicyError("salvage and reduced must be True or False")
+        if not all(isinstance(value, bool) for value in (self.salvage, self.reduced, self.as_others)):
+            raise PolicyError("salvage, reduced and as_others must be True or False")
 
     @property
     def allowed(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from hashmatch.errors import ImageTooLargeError
 from hashmatch.hashers.facade import hash_view
-from hashmatch.hashes import ViewHash
+from hashmatch.hashes import HashValue, ViewHash
 from hashmatch.keypoints.describe import mirrored
 from hashmatch.keypoints.points import CODE_BITS, Keypoints
 from hashmatch.keypoints.record import Record, key_check
@@ -143,7 +143,8 @@ def iter_looks(
             else:
                 hashes, smalls = tuple(_plainly(raster)), ()
             found = None
-            if keypoints and is_full and policy.keypoints is not None:
+            is_seen = not raster.view.rendering.is_as_others
+            if keypoints and is_full and is_seen and policy.keypoints is not None:
                 found = _keypoints(raster, policy.keypoints.key)
             hashes = plan.new_hashes(hashes, frame)
             yield Look(hashes=hashes, smalls=smalls, keypoints=found, frame=frame, is_full=is_full)
@@ -176,6 +177,10 @@ def record_look(data: bytes, key: bytes | None, view: View) -> KeypointLook | No
 def _hashes(
     raster: Raster, algorithms: tuple[str, ...], policy: MatchPolicy, *, is_full: bool
 ) -> tuple[tuple[ViewHash, ...], tuple[SmallLook, ...]]:
+    if raster.view.rendering.is_as_others:
+        # nobody sees the picture so, and nobody edits it so: lists hold it as it is
+        read_so = hash_view(raster.pixels, raster.view, algorithms, turns=policy.turns, searching=True)
+        return tuple(_judged(read_so)), ()
     trims = find_trims(raster.pixels) if policy.trims else ()
     hashes = _judged(hash_view(raster.pixels, raster.view, algorithms, turns=policy.turns, searching=True))
     starts = [(raster.pixels, raster.view, _pdq_quality(hashes))]
@@ -189,6 +194,8 @@ def _hashes(
         for shrunk in shrunk_views(raster.pixels):
             view = replace(raster.view, shrink=_SHRINKS[shrunk.kind])
             hashes += _judged([ViewHash(value=shrunk.value, quality=shrunk.quality, view=view)])
+    if policy.negatives:
+        hashes += [_negative(item) for item in hashes if _is_plain_pdq(item)]
     smalls = tuple(
         SmallLook(view=view, small=small_luma(pixels), size=(pixels.shape[0], pixels.shape[1]), quality=quality)
         for pixels, view, quality in starts[: 1 + _TRIMS_SEARCHED_FOR_CROPS]
@@ -227,6 +234,16 @@ def _is_wanted_small(view: View, quality: int, policy: MatchPolicy) -> bool:
 def _margins(trim: Trim) -> Margins:
     # rounded down, or two sides of a very long picture could add up to the whole
     return Margins.of([int(1000 * share) for share in (trim.left, trim.top, trim.right, trim.bottom)])
+
+
+def _is_plain_pdq(item: ViewHash) -> bool:
+    return item.value.algorithm == "pdq" and not item.view.trim and item.view.shrink is Shrink.NONE
+
+
+def _negative(item: ViewHash) -> ViewHash:
+    """Give PDQ of the negative: every coefficient changes its sign, and so every bit but that of the median itself."""
+    code = bytes(255 - byte for byte in item.value.data)
+    return replace(item, value=HashValue("pdq", code), view=replace(item.view, negative=True))
 
 
 def _pdq_quality(hashes: list[ViewHash]) -> int:

@@ -25,16 +25,16 @@ from hashmatch.hashers.keypoint import QUERY_POINTS
 from hashmatch.hashes import Fingerprint, ViewHash
 from hashmatch.keypoints.describe import mirrored
 from hashmatch.keypoints.points import CODE_BITS, CODE_BYTES, FRAME_SIDE, Keypoints
-from hashmatch.view import Background, Margins, Shrink, Turn, View
+from hashmatch.view import Background, Margins, Rendering, Shrink, Turn, View
 from hashmatch.views.looks import KeypointLook, Look, SmallLook
 from hashmatch.views.small import SMALL_SIDE
 
 __all__ = ["LookBounds", "pack_look", "unpack_look"]
 
-_BACKGROUNDS, _TURNS, _SHRINKS = tuple(Background), tuple(Turn), tuple(Shrink)
+_BACKGROUNDS, _TURNS, _SHRINKS, _RENDERINGS = tuple(Background), tuple(Turn), tuple(Shrink), tuple(Rendering)
 _FRAME: Final = struct.Struct("<IB")
 _HASHES: Final = struct.Struct("<HI")
-_VIEW: Final = struct.Struct("<IBBBh8h")
+_VIEW: Final = struct.Struct("<I5Bh8h")
 _POINTS: Final = struct.Struct("<ddH")
 _LUMA: Final = struct.Struct("<II")
 _SIZE: Final = struct.Struct("<II")
@@ -218,6 +218,8 @@ def _packed_view(view: View) -> bytes:
         _BACKGROUNDS.index(view.background),
         _TURNS.index(view.turn),
         _SHRINKS.index(view.shrink),
+        _RENDERINGS.index(view.rendering),
+        view.negative,
         round(view.tilt * _TILTS),
         *view.trim.shares,
         *view.cut.shares,
@@ -225,15 +227,18 @@ def _packed_view(view: View) -> bytes:
 
 
 def _view(rest: _Rest, bounds: LookBounds) -> View:
-    frame, background, turn, shrink, tilt, *shares = rest.take(_VIEW)
-    if frame >= bounds.max_frames or background >= len(_BACKGROUNDS) or turn >= len(_TURNS) or shrink >= len(_SHRINKS):
+    frame, background, turn, shrink, rendering, negative, tilt, *shares = rest.take(_VIEW)
+    chosen = zip((background, turn, shrink, rendering), (_BACKGROUNDS, _TURNS, _SHRINKS, _RENDERINGS), strict=True)
+    if frame >= bounds.max_frames or negative > 1 or any(place >= len(kinds) for place, kinds in chosen):
         raise ValueError("an unknown view")
     return View(
         frame=frame,
+        rendering=_RENDERINGS[rendering],
         background=_BACKGROUNDS[background],
         trim=Margins.of(shares[:4]),
         turn=_TURNS[turn],
         tilt=tilt / _TILTS,
         cut=Margins.of(shares[4:]),
         shrink=_SHRINKS[shrink],
+        negative=bool(negative),
     )
