@@ -354,6 +354,28 @@ def test_list_import_reports_every_row(tmp_path: Path) -> None:
     assert (last["accepted"], last["duplicates"]) == (0, 3)
 
 
+def test_list_import_reports_every_cell(tmp_path: Path) -> None:
+    """What was left out of a row is shown, counted by column and written; labels are shown without harm."""
+    path, table, refused = tmp_path / "list.hashmatch", tmp_path / "table.csv", tmp_path / "refused.txt"
+    pdq, md5 = made_up(1).hex(), made_up(1, "md5").hex()
+    label = "\u0645\u06cc\u200c\u062e\xa0\x1b[31m\u202e"
+    table.write_text(f"pdq,md5,kind\n{pdq},N/A,{label}\n{made_up(2).hex()},{md5}0,A1\n,{md5},A1\n", encoding="utf-8")
+    ReferenceList.create(path, name="x").close()
+    words = ["list", "import", path, table, "--hash", "pdq=pdq", "--hash", "md5=md5", "--label", "kind=class"]
+    code, out, err = run(*words, "--refused", refused)
+    assert (code, out) == (0, "3 rows: 3 accepted (3 new entries), 0 duplicate, 0 refused, 1 in part; version 1\n")
+    assert "line 3: column md5 was left out: " in err
+    assert "column md5: 1 left out" in err
+    assert refused.read_text(encoding="utf-8").startswith("3\tcolumn md5 was left out: ")
+    code, out, _ = run(*words, "--json")
+    found = [json.loads(line) for line in out.splitlines()]
+    assert found[0]["column"] == "md5"
+    assert (found[1]["flawed"], found[1]["columns"]) == (1, {"md5": {"left out": 1}})
+    code, out, _ = run("match", f"pdq:{pdq}", "--list", path)
+    assert code == 0
+    assert "\u0645\u06cc\u200c\u062e\xa0\\x1b[31m\\u202e" in out
+
+
 def test_list_import_of_plain_text(tmp_path: Path) -> None:
     """A hash a line, bare where the algorithm is given; without it bare hashes are refused, not guessed."""
     path, text = tmp_path / "new.hashmatch", tmp_path / "in.txt"

@@ -115,11 +115,13 @@ def test_keypoint_records_as_hex() -> None:
         ]
     )
     rows = table(data, mapping)
-    assert lines_of(rows) == [2, 3, 4, -5, -6, -7, -8, -9, -10]
+    assert lines_of(rows) == [*range(2, 11)]
     good = [row.entry for row in rows if isinstance(row, Row)]
     assert good[0] == Entry.of("a-1", hashes=[long, made_up(1)])
     assert good[1] == Entry.of("a-2", hashes=[short])
-    assert all("column points: " in row.reason for row in rows if isinstance(row, Refused))
+    assert all(entry == Entry.of("a-4", hashes=[made_up(4)]) for entry in good[3:])
+    flaws = [flaw for row in rows if isinstance(row, Row) for flaw in row.flaws]
+    assert [(flaw.line, flaw.column, flaw.kind) for flaw in flaws] == [(n, "points", "left out") for n in range(5, 11)]
 
 
 def test_records_are_imported_as_other_hashes(ref: ReferenceList) -> None:
@@ -201,9 +203,11 @@ def test_a_table_without_a_header() -> None:
     """Columns are named by their number, and the first line is a row."""
     mapping = ColumnMapping(hashes={"1": "pdq"}, quality="2", header=False)
     rows = table(f"{PDQ[0]},80,a.jpg\n{PDQ[1]},101,b.jpg\n", mapping)
-    assert lines_of(rows) == [1, -2]
+    assert lines_of(rows) == [1, 2]
     assert isinstance(rows[0], Row)
+    assert isinstance(rows[1], Row)
     assert rows[0].entry == Entry.of(default_entry_id(made_up(0)), hashes=[made_up(0)], quality=80)
+    assert rows[1].entry == Entry.of(default_entry_id(made_up(1)), hashes=[made_up(1)])
     assert hashes_of(table(f"{PDQ[0]}\n{PDQ[1]}\n", ColumnMapping(hashes={"1": "pdq"}, header=False))) == [
         made_up(0),
         made_up(1),
@@ -241,7 +245,8 @@ def test_bad_rows_stop_nothing() -> None:
 def test_an_open_quote_spoils_one_line() -> None:
     """Records may span lines within quotes; a quote that is never closed does not swallow what follows."""
     rows = table(f'id,pdq,note\na-1,{PDQ[0]},"two\nlines, ""quoted"""\na-2,{PDQ[1]},"open\n' + f"a-3,{PDQ[2]},x\n" * 40)
-    assert lines_of(rows) == [2, -4, *range(5, 45)]
+    assert lines_of(rows) == [2, *range(4, 45)]
+    assert [row.line for row in rows if isinstance(row, Row) and row.flaws] == [4]
     assert lines_of(table(f'id,pdq\n"a-1,{PDQ[0]}')) == [-2]
 
 
@@ -270,7 +275,7 @@ def test_the_field_limit_of_the_process_stays() -> None:
     before = csv.field_size_limit(100)
     try:
         rows = table(f'id,pdq,note\na-1,{PDQ[0]},"{"x" * 200}"\na-2,{PDQ[1]},""\n')
-        assert lines_of(rows) == [-2, 3]
+        assert lines_of(rows) == [2, 3]
         assert csv.field_size_limit() == 100
     finally:
         csv.field_size_limit(before)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, Final
+from unicodedata import category
 
 import typer
 from rich.console import Console
@@ -73,6 +74,7 @@ ERRORS: Final = _Console(stderr=True)
 """Standard error: messages and progress."""
 
 _LONGEST_POLICY: Final = 2**20  # bytes of a policy file
+_MARKS: Final = "\xad\u061c\u200c\u200d\u200e\u200f"  # soft hyphen, joiners and their like, marks of direction
 _STYLES: Final = {
     Outcome.MATCH: "bold red",
     Outcome.NO_MATCH: "green",
@@ -98,8 +100,19 @@ def emit(record: dict[str, Any]) -> None:
 
 
 def safe(text: str) -> str:
-    """Make a name from outside fit for a terminal: control characters and unpaired surrogates become escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text)
+    """Make text from outside fit for a terminal.
+
+    Control characters, overrides of the direction, line ends, unpaired surrogates and what shows nothing become
+    escapes; spaces of every script and the marks by which scripts join and order their letters stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        c
+        if c.isprintable() or c in _MARKS or category(c) == "Zs"
+        else c.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for c in text
+    )
 
 
 def fail(message: str) -> typer.Exit:

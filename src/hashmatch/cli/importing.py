@@ -9,11 +9,12 @@ from typing import Annotated, Final, TextIO
 
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.text import Text
 
-from hashmatch.cli.console import ERRORS, OUT, Exit, emit, fail, labels_from, warn
+from hashmatch.cli.console import ERRORS, OUT, Exit, emit, fail, labels_from, safe, warn
 from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.lists import LOCAL, ReferenceList
-from hashmatch.lists.formats import ColumnMapping, ImportReport, Refused, import_into, read_table, read_text
+from hashmatch.lists.formats import ColumnMapping, Flaw, ImportReport, Refused, import_into, read_table, read_text
 
 __all__ = ["import_file"]
 
@@ -49,7 +50,8 @@ def import_file(
     delimiter: Annotated[str | None, typer.Option("--delimiter", help="One character. [default: found out]")] = None,
     encoding: Annotated[str | None, typer.Option("--encoding", help="[default: UTF-8, or UTF-16 by its mark]")] = None,
     refused: Annotated[
-        Path | None, typer.Option("--refused", help="Write every refused row's line number and reason to this file.")
+        Path | None,
+        typer.Option("--refused", help="Write the line number and reason of every refused row and cell to this file."),
     ] = None,
     max_refused: Annotated[
         str,
@@ -59,9 +61,9 @@ def import_file(
 ) -> None:
     """Import hashes in one transaction: interrupted or failed, the list stays as it was.
 
-    A bad row is refused with its line number and does not stop the rest; where more rows are refused than --max-refused
-    allows, nothing is imported. Exit code: 0 when the import was made, 1 when the file has no rows, 2 when too many
-    rows or all were refused, or on an error.
+    A bad row is refused with its line number and does not stop the rest, and a bad cell costs itself alone; where more
+    rows, or cells of a column, are refused than --max-refused allows, nothing is imported. Exit code: 0 when the import
+    was made, 1 when the file has no rows, 2 when too many rows or all were refused, or on an error.
     """
     share = _share_from(max_refused)
     shown: list[Refused] = []
@@ -100,6 +102,7 @@ def import_file(
                 ref,
                 rows,
                 on_refused=lambda row: _take_refused(row, shown, sink),
+                on_flaw=None if sink is None else lambda flaw: _write(sink, flaw.line, str(flaw)),
                 progress=lambda done: progress.update(task, completed=done),
                 max_refused=_SHOWN,
                 max_refused_share=share,
@@ -138,7 +141,11 @@ def _take_refused(row: Refused, shown: list[Refused], sink: TextIO | None) -> No
     if len(shown) < _SHOWN:
         shown.append(row)
     if sink is not None:
-        sink.write(f"{row.line}\t{row.reason}\n")
+        _write(sink, row.line, row.reason)
+
+
+def _write(sink: TextIO, line: int, reason: str) -> None:
+    sink.write(f"{line}\t{reason}\n")
 
 
 def _show_refused(rows: Iterable[Refused], *, as_json: bool) -> None:
@@ -146,11 +153,20 @@ def _show_refused(rows: Iterable[Refused], *, as_json: bool) -> None:
         if as_json:
             emit({"line": row.line, "refused": row.reason})
         else:
-            ERRORS.print(f"line {row.line}: {row.reason}", markup=False, highlight=False)
+            ERRORS.print(Text(safe(f"line {row.line}: {row.reason}")), soft_wrap=True)
+
+
+def _show_flaws(flaws: Iterable[Flaw], *, as_json: bool) -> None:
+    for flaw in flaws:
+        if as_json:
+            emit({"line": flaw.line, "column": flaw.column, "kind": flaw.kind, "reason": flaw.reason})
+        else:
+            ERRORS.print(Text(safe(f"line {flaw.line}: {flaw}")), soft_wrap=True)
 
 
 def _show(report: ImportReport, *, as_json: bool) -> None:
     _show_refused(report.refused, as_json=as_json)
+    _show_flaws(report.flaws, as_json=as_json)
     if as_json:
         emit(
             {
@@ -160,6 +176,8 @@ def _show(report: ImportReport, *, as_json: bool) -> None:
                 "duplicates": report.duplicates,
                 "refused": report.refused_count,
                 "refused_share": report.refused_share,
+                "flawed": report.flawed,
+                "columns": {name: dict(kinds) for name, kinds in report.columns.items()},
                 "version": report.version,
             }
         )
@@ -167,8 +185,13 @@ def _show(report: ImportReport, *, as_json: bool) -> None:
     if report.refused_count > len(report.refused):
         more = report.refused_count - len(report.refused)
         ERRORS.print(f"and {more:,} refused rows more; --refused FILE writes them all", highlight=False)
+    for name, kinds in report.columns.items():
+        counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
+        ERRORS.print(Text(safe(f"column {name}: {counts}" if name else f"lines: {counts}")), soft_wrap=True)
     OUT.print(
         f"{report.rows:,} rows: {report.accepted:,} accepted ({report.new_entries:,} new entries), "
-        f"{report.duplicates:,} duplicate, {report.refused_count:,} refused; version {report.version}",
+        f"{report.duplicates:,} duplicate, {report.refused_count:,} refused"
+        + (f", {report.flawed:,} in part" if report.flawed else "")
+        + f"; version {report.version}",
         highlight=False,
     )

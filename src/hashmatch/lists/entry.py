@@ -6,6 +6,7 @@ Floor: lists. Nothing here touches a file. None of these types can hold a pixel,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -33,20 +34,57 @@ MAX_RECORDS: Final = 4_096
 _NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
+NOT_IN_LABELS: Final = re.compile("[\0\ud800-\udfff]")
+"""What the value of a label cannot have in it: what no text column of SQLite holds."""
+_NOT_IN_NAMES: Final = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def is_name(text: str, limit: int) -> bool:
+    """Whether a list may hold the text as an id or a name: of any script, but no control character or line break."""
+    if not 0 < len(text) <= limit or text[0] == " " or text[-1] == " ":
+        return False
+    return text.isprintable() or _NOT_IN_NAMES.search(text) is None
+
+
 def checked_text(text: str, what: str, limit: int) -> str:
-    """Return ``text`` if a list may hold it as ``what``.
+    """Return ``text`` if a list may hold it as ``what``, an id or a name. It is kept as it is: it is a key.
 
     Raises
     ------
     TypeError
         If it is not str.
     ReferenceListError
-        If it is empty, longer than ``limit`` characters, not printable or begins or ends with a space.
+        If it is empty, longer than ``limit`` characters, begins or ends with a space, or has a control character, a
+        line break or an unpaired surrogate in it.
     """
     if not isinstance(text, str):
         raise TypeError(f"{what} must be str, not {type(text).__name__}")
-    if not text or len(text) > limit or not text.isprintable() or text[0] == " " or text[-1] == " ":
-        raise ReferenceListError(f"{what} must be 1 to {limit} printable characters without a space at either end")
+    if not is_name(text, limit):
+        raise ReferenceListError(
+            f"{what} must be 1 to {limit} characters of text without control characters, line breaks or a space at "
+            "either end"
+        )
+    return text
+
+
+def checked_value(text: str) -> str:
+    """Return ``text`` if a list may hold it as the value of a label: any text, lines and tabs included.
+
+    Raises
+    ------
+    TypeError
+        If it is not str.
+    ReferenceListError
+        If it is empty, too long, begins or ends with a space, or has U+0000 or an unpaired surrogate in it.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"the value of a label must be str, not {type(text).__name__}")
+    fits = 0 < len(text) <= MAX_LABEL_VALUE and text[0] != " " and text[-1] != " "
+    if not fits or not (text.isprintable() or NOT_IN_LABELS.search(text) is None):
+        raise ReferenceListError(
+            f"the value of a label must be 1 to {MAX_LABEL_VALUE} characters of text without U+0000, unpaired "
+            "surrogates or a space at either end"
+        )
     return text
 
 
@@ -60,9 +98,7 @@ def checked_labels(labels: Mapping[str, str]) -> Mapping[str, str]:
         raise ReferenceListError(f"a source gives an entry at most {MAX_LABELS} labels")
     return MappingProxyType(
         {
-            checked_text(name, "the name of a label", MAX_LABEL_NAME): checked_text(
-                value, "the value of a label", MAX_LABEL_VALUE
-            )
+            checked_text(name, "the name of a label", MAX_LABEL_NAME): checked_value(value)
             for name, value in labels.items()
         }
     )
@@ -123,11 +159,11 @@ class Listing:
     Parameters
     ----------
     source : str
-        Who lists it, 1 to 64 printable characters.
+        Who lists it, 1 to 64 characters.
     hashes : tuple of ListedHash
         At least one; at most 65,536, of which 4,096 of an algorithm whose hashes vary in length (``keypoint``).
     labels : mapping of str to str
-        The source's own labels, at most 64; names up to 64 and values up to 256 printable characters.
+        The source's own labels, at most 64; names up to 64 and values up to 256 characters.
     """
 
     source: str
@@ -156,7 +192,7 @@ class Entry:
     Parameters
     ----------
     entry_id : str
-        Name of the entry within its list, 1 to 256 printable characters. Never the name of an image file.
+        Name of the entry within its list, 1 to 256 characters. Never the name of an image file.
     listings : tuple of Listing
         At least one, each of another source.
     key : int, optional

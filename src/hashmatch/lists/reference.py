@@ -25,7 +25,16 @@ from hashmatch.hashes import Fingerprint, HashValue
 from hashmatch.lists.audit import verify_all
 from hashmatch.lists.content import Content
 from hashmatch.lists.editor import AddCounts, blocks_of
-from hashmatch.lists.entry import LOCAL, MAX_ENTRY_ID, MAX_LIST_NAME, MAX_SOURCE, Entry, checked_labels, checked_text
+from hashmatch.lists.entry import (
+    LOCAL,
+    MAX_ENTRY_ID,
+    MAX_LIST_NAME,
+    MAX_SOURCE,
+    Entry,
+    checked_labels,
+    checked_text,
+    is_name,
+)
 from hashmatch.lists.pinned import PinnedVersion, contents_of
 from hashmatch.lists.records import State, keys_after, load_records, load_state, store_state, to_entry
 from hashmatch.lists.schema import connect, damaged, translated_errors
@@ -127,7 +136,7 @@ class ReferenceList:
         path : path
             Where no file is yet. The file is readable by its owner only.
         name : str
-            Name of the list, 1 to 256 printable characters; reports of matches show it.
+            Name of the list, 1 to 256 characters, none of them a control character; reports of matches show it.
         timeout : float
             Seconds to wait for others that use the file.
 
@@ -286,7 +295,7 @@ class ReferenceList:
         """
         if not isinstance(entry_id, str):
             raise TypeError(f"the entry id must be str, not {type(entry_id).__name__}")
-        return self._find("entry_id", [entry_id]) if entry_id.isprintable() else None
+        return self._find("entry_id", [entry_id]) if is_name(entry_id, MAX_ENTRY_ID) else None
 
     def entry_by_key(self, key: int) -> Entry | None:
         """Find an entry by its number, as `Snapshot` gives it; None if it was withdrawn since.
@@ -319,7 +328,7 @@ class ReferenceList:
             return read_record(connection, self._session.state(connection), int(hash_id))
 
     def __contains__(self, entry_id: object) -> bool:
-        if not isinstance(entry_id, str) or not entry_id.isprintable():
+        if not isinstance(entry_id, str) or not is_name(entry_id, MAX_ENTRY_ID):
             return False
         with self._session.reading() as connection:
             found = connection.execute("SELECT 1 FROM entry WHERE entry_id = ?", (entry_id,))
@@ -497,15 +506,15 @@ class ReferenceList:
         Parameters
         ----------
         entry_id : str
-            1 to 256 printable characters. Never the name of an image file.
+            1 to 256 characters, none of them a control character. Never the name of an image file.
         hashes : iterable of HashValue
             Of one or several algorithms; at least one here or in ``fingerprint``.
         fingerprint : Fingerprint, optional
             All of its hashes are taken, each with its quality. Its views must be upright.
         source : str
-            Who lists the entry, 1 to 64 printable characters.
+            Who lists the entry, 1 to 64 characters.
         labels : mapping of str to str, optional
-            At most 64; names up to 64 and values up to 256 printable characters.
+            At most 64; names up to 64 and values up to 256 characters.
         quality : int, optional
             Quality of ``hashes``, 0 to 100.
 

@@ -6,46 +6,62 @@ line neither stops the file nor vanishes. No reason shows what the line said.
 
 from __future__ import annotations
 
-import base64
 import codecs
 import contextlib
-import hashlib
 import io
 import os
-import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final
+from types import MappingProxyType
+from typing import BinaryIO, Final, Literal
 
-from hashmatch.algorithms import ALGORITHMS, Metric
 from hashmatch.errors import HashFormatError, ReferenceListError
-from hashmatch.hashes import HashValue
-from hashmatch.lists.admission import check_record
 from hashmatch.lists.editor import AddCounts, blocks_of
 from hashmatch.lists.entry import Entry
 from hashmatch.lists.formats.foreign import HEAD, refuse_foreign
 from hashmatch.lists.reference import ReferenceList
 
 __all__ = [
+    "Flaw",
     "ImportReport",
     "Refused",
     "Row",
     "checked_encoding",
     "decoded_lines",
-    "default_entry_id",
     "import_into",
-    "parse_cell",
 ]
 
 MAX_LINE: Final = 65_536
 _CHUNK: Final = 65_536
 _BATCH: Final = 5_000
-_BASE64_PHOTODNA: Final = re.compile("[A-Za-z0-9+/]{192}")
-_EMPTY_FILE: Final = frozenset(
-    hashlib.new(name, b"", usedforsecurity=False).digest() for name in ("md5", "sha1", "sha256")
-)
 _BOMS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """What was not taken, or not taken as it stood, of a line that is otherwise good.
+
+    Parameters
+    ----------
+    line : int
+        Number of the line, from 1.
+    column : str
+        Name of the column, as the mapping gives it; empty where it is the line as a whole.
+    kind : {"left out", "cut", "cleaned", "misquoted"}
+        Left out: the cell. Cut: a label of too many characters. Cleaned: a label, of what is no text. Misquoted: the
+        line, which was read without regard to its quotes.
+    reason : str
+        Why, without what it said.
+    """
+
+    line: int
+    column: str
+    kind: Literal["left out", "cut", "cleaned", "misquoted"]
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{f'column {self.column}' if self.column else 'the line'} was {self.kind}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +74,13 @@ class Row:
         Number of the line, from 1.
     entry : Entry
         What it says.
+    flaws : tuple of Flaw
+        What of it was not taken as it stood.
     """
 
     line: int
     entry: Entry
+    flaws: tuple[Flaw, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +119,13 @@ class ImportReport:
         The first of them, as many as were asked for.
     version : int
         The list's version afterwards.
+    flawed : int
+        Rows, among the accepted and the duplicates, of which something was not taken as it stood.
+    flaws : tuple of Flaw
+        The first of what was not, as many as were asked for.
+    columns : mapping of str to mapping of str to int
+        How many cells of a column were ``"left out"``, ``"cut"`` or ``"cleaned"``; under ``""`` how many lines were
+        ``"misquoted"``.
 
     A report of an import without any row, or of which every row was refused, says so: an empty delivery, and a
     delivery that was misread, leave the list as it was.
@@ -112,6 +138,9 @@ class ImportReport:
     refused_count: int
     refused: tuple[Refused, ...]
     version: int
+    flawed: int = 0
+    flaws: tuple[Flaw, ...] = ()
+    columns: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
 
     @property
     def refused_share(self) -> float:
@@ -129,6 +158,7 @@ def import_into(
     rows: Iterable[Row | Refused],
     *,
     on_refused: Callable[[Refused], None] | None = None,
+    on_flaw: Callable[[Flaw], None] | None = None,
     progress: Callable[[int], None] | None = None,
     max_refused: int = 1_000,
     max_refused_share: float | None = None,
@@ -143,19 +173,23 @@ def import_into(
         As `read_table` and `read_text` yield them.
     on_refused : callable, optional
         Called with every refused row, in order; the way to keep them all.
+    on_flaw : callable, optional
+        Called with everything that was not taken as it stood, in order.
     progress : callable, optional
         Called with the number of rows so far, every 5,000 rows and at the end.
     max_refused : int
-        How many refused rows the report keeps, 0 or more; it counts them all, and refuses nothing by this number.
+        How many refused rows, and how many flaws, the report keeps, 0 or more; it counts them all, and refuses nothing
+        by this number.
     max_refused_share : float, optional
-        Largest share of the rows that may be refused, 0 to 1. Beyond it nothing is imported: a delivery of which so
-        much is refused was probably misread. Without it any share passes, and the report tells it.
+        Largest share of the rows that may be refused, or have a cell of one column left out, 0 to 1. Beyond it nothing
+        is imported: a delivery of which so much is refused was probably misread. Without it any share passes, and the
+        report tells it.
 
     Raises
     ------
     HashFormatError
-        If a larger share of the rows was refused than ``max_refused_share``, or the reader is given something else than
-        text. The list stays as it was.
+        If a larger share of the rows, or of a column, was refused than ``max_refused_share``, or the reader is given
+        something else than text. The list stays as it was.
     ReferenceListError
         If the list cannot be written, or the reader cannot read. Then, and when the import is interrupted, the list
         stays as it was: an import counts as a whole or not at all.
@@ -169,7 +203,9 @@ def import_into(
     if max_refused_share is not None and not 0 <= max_refused_share <= 1:
         raise ValueError("max_refused_share must be from 0 to 1")
     refused: list[Refused] = []
-    n_rows = n_refused = 0
+    flaws: list[Flaw] = []
+    columns: dict[str, dict[str, int]] = {}
+    n_rows = n_refused = n_flawed = 0
     counts = AddCounts()
     with ref.transaction():
         for batch in blocks_of(rows, _BATCH):
@@ -177,6 +213,14 @@ def import_into(
             for row in batch:
                 if isinstance(row, Row):
                     entries.append(row.entry)
+                    n_flawed += bool(row.flaws)
+                    for flaw in row.flaws:
+                        kinds = columns.setdefault(flaw.column, {})
+                        kinds[flaw.kind] = kinds.get(flaw.kind, 0) + 1
+                        if len(flaws) < max_refused:
+                            flaws.append(flaw)
+                        if on_flaw is not None:
+                            on_flaw(flaw)
                     continue
                 n_refused += 1
                 if len(refused) < max_refused:
@@ -187,10 +231,8 @@ def import_into(
             n_rows += len(batch)
             if progress is not None and len(batch) == _BATCH:
                 progress(n_rows)
-        if max_refused_share is not None and n_refused > max_refused_share * n_rows:
-            raise HashFormatError(
-                f"{n_refused:,} of {n_rows:,} rows were refused, more than the allowed share of {max_refused_share:.4g}"
-            )
+        if max_refused_share is not None:
+            _check_share(n_rows, n_refused, columns, max_refused_share)
     if progress is not None:
         progress(n_rows)
     return ImportReport(
@@ -201,51 +243,24 @@ def import_into(
         refused_count=n_refused,
         refused=tuple(refused),
         version=ref.version,
+        flawed=n_flawed,
+        flaws=tuple(flaws),
+        columns=MappingProxyType({name: MappingProxyType(kinds) for name, kinds in columns.items()}),
     )
 
 
-def default_entry_id(value: HashValue) -> str:
-    """Name an entry after its hash without showing the hash.
-
-    The algorithm and the first 24 hexadecimal digits of the SHA-256 of the hash's byte form: the same hash gets the
-    same name in every import, so importing a file twice changes nothing.
-    """
-    return f"{value.algorithm}-{hashlib.sha256(value.to_bytes()).hexdigest()[:24]}"
-
-
-def parse_cell(text: str, algorithm: str | None) -> HashValue:
-    """Read a hash as delivered lists write it.
-
-    Parameters
-    ----------
-    text : str
-        ``<algorithm>:<hex>``; or bare hex of any case, or for ``photodna`` also 192 characters of base64, where the
-        algorithm is given. It is never guessed: 64 hexadecimal digits may be PDQ or SHA-256.
-    algorithm : str, optional
-        Name the hash must have.
-
-    Raises
-    ------
-    HashFormatError
-        If it is no hash of that algorithm, no well-formed record where it is a ``keypoint``, or one that would match
-        what it should not: the digest of an empty file, or a perceptual hash of only zeros or only ones. The message
-        never shows the text.
-    """
-    text = text.strip()
-    name, colon, _ = text.partition(":")
-    if colon and name.lower() not in ALGORITHMS:
-        raise HashFormatError("what stands before the colon is not a known algorithm")
-    if algorithm == "photodna" and _BASE64_PHOTODNA.fullmatch(text):
-        value = HashValue("photodna", base64.b64decode(text, validate=True))
-    else:
-        value = HashValue.parse(text, algorithm=algorithm)
-    if ALGORITHMS[value.algorithm].metric is Metric.EXACT:
-        if value.data in _EMPTY_FILE:
-            raise HashFormatError(f"this is the {value.algorithm} digest of an empty file")
-    elif value.data.count(value.data[0]) == len(value.data) and value.data[0] in (0, 255):
-        raise HashFormatError(f"a {value.algorithm} hash of one repeated bit comes from no picture worth matching")
-    check_record(value)
-    return value
+def _check_share(n_rows: int, n_refused: int, columns: dict[str, dict[str, int]], share: float) -> None:
+    """Refuse a delivery of which so much was refused that it was probably misread."""
+    if n_refused > share * n_rows:
+        raise HashFormatError(
+            f"{n_refused:,} of {n_rows:,} rows were refused, more than the allowed share of {share:.4g}"
+        )
+    for column, kinds in columns.items():
+        if kinds.get("left out", 0) > share * n_rows:
+            raise HashFormatError(
+                f"column {column} has {kinds['left out']:,} cells in {n_rows:,} rows that cannot be taken, more than "
+                f"the allowed share of {share:.4g}: check the mapping"
+            )
 
 
 def checked_encoding(encoding: str | None) -> str | None:

@@ -1,14 +1,14 @@
 """Tables of hashes: CSV, TSV and the like, with a mapping from columns to what they mean.
 
-Floor: lists. Only the columns that are mapped are read. Records may span lines within quotes, up to 32 lines; a quote
-that is not closed by then spoils its own line only.
+Floor: lists. Only the columns that are mapped are read. Records may span lines within quotes; `quotes` tells
+them from stray quotes.
 """
 
 from __future__ import annotations
 
 import csv
 import os
-from collections import deque
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -16,24 +16,25 @@ from typing import BinaryIO, Final
 
 from hashmatch.algorithms import algorithm_named
 from hashmatch.errors import HashFormatError, ReferenceListError
-from hashmatch.hashes import HashValue
 from hashmatch.lists.entry import LOCAL, MAX_LABEL_NAME, MAX_SOURCE, Entry, ListedHash, Listing, checked_text
-from hashmatch.lists.formats.base import (
-    MAX_LINE,
-    Refused,
-    Row,
-    checked_encoding,
-    decoded_lines,
+from hashmatch.lists.formats.base import MAX_LINE, Flaw, Refused, Row, checked_encoding, decoded_lines
+from hashmatch.lists.formats.cells import (
     default_entry_id,
+    id_from,
+    is_nothing,
+    label_from,
     parse_cell,
+    quality_from,
+    visible,
 )
+from hashmatch.lists.formats.quotes import Cut, Lines, cut
 
 __all__ = ["ColumnMapping", "read_table"]
 
 _DELIMITERS: Final = ",;\t|"
-_MAX_LINES: Final = 32
+_DELIMITER_LINE: Final = re.compile(r'"?sep=([^"])"?[\s,;|]*', re.IGNORECASE)
+_MAX_ABOVE: Final = 100
 _TOO_LONG: Final = f"the line has more than {MAX_LINE} characters"
-_BAD_QUOTES: Final = "a quote is misplaced or not closed, or a field is too long"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +104,7 @@ class ColumnMapping:
 def _folded(column: str) -> str:
     if not isinstance(column, str):
         raise TypeError(f"a column is named by str, not {type(column).__name__}")
-    return column.strip().casefold()
+    return visible(column).casefold()
 
 
 def _is_number(column: str) -> bool:
@@ -161,66 +162,60 @@ def read_table(
     """
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\n\r'):
         raise ValueError("delimiter must be one character and no quote or line end")
-    return _rows(_Lines(decoded_lines(file, checked_encoding(encoding))), mapping, delimiter)
+    return _rows(Lines(decoded_lines(file, checked_encoding(encoding))), mapping, delimiter)
 
 
-class _Lines:
-    """Numbered lines that can be put back."""
+def _rows(lines: Lines, mapping: ColumnMapping, delimiter: str | None) -> Iterator[Row | Refused]:
+    plan, above = _beginning(lines, mapping, delimiter)
+    if plan is None:
+        return
+    for number, text in above:
+        if not text.startswith("#"):  # what is no comment does not vanish
+            yield Refused(number, "the line stands above the line that names the columns")
+        elif not mapping.header:
+            found = plan.row(cut(Lines(iter(())), number, text, plan.delimiter, plan.reads), number)
+            if isinstance(found, Row):
+                yield found
+    while (line := lines.take()) is not None:
+        number, line_text = line
+        if line_text is None:
+            yield Refused(number, _TOO_LONG)
+        elif line_text and not line_text.isspace():
+            yield plan.row(cut(lines, number, line_text, plan.delimiter, plan.reads), number)
 
-    def __init__(self, lines: Iterator[tuple[int, str | None]]) -> None:
-        self._lines = lines
-        self._back: deque[tuple[int, str | None]] = deque()
 
-    def take(self) -> tuple[int, str | None] | None:
-        return self._back.popleft() if self._back else next(self._lines, None)
+def _beginning(
+    lines: Lines, mapping: ColumnMapping, delimiter: str | None
+) -> tuple[_Plan | None, list[tuple[int, str]]]:
+    """Find the columns, in the line that names them or else in the first that is no comment; and the lines above it.
 
-    def put_back(self, lines: list[tuple[int, str | None]]) -> None:
-        self._back.extendleft(reversed(lines))
-
-
-def _rows(lines: _Lines, mapping: ColumnMapping, delimiter: str | None) -> Iterator[Row | Refused]:
-    plan: _Plan | None = None
+    No columns are found in a file of blank lines and comments.
+    """
+    above: list[tuple[int, str]] = []
     while (line := lines.take()) is not None:
         number, text = line
         if text is None:
-            if plan is None:
-                raise ReferenceListError(f"the first line has more than {MAX_LINE} characters: this is not a table")
-            yield Refused(number, _TOO_LONG)
-            continue
-        if not text.strip():
-            continue
-        if plan is None:
-            plan = _Plan.of(mapping, text, delimiter)
-            if mapping.header:
-                continue
-        fields = _fields(lines, text, plan.delimiter)
-        if fields is None:
-            yield Refused(number, _BAD_QUOTES)
-        else:
-            yield plan.row(number, fields)
-
-
-def _fields(lines: _Lines, text: str, delimiter: str) -> list[str] | None:
-    """Cut a record into fields, taking more lines where a quote is open; None if it cannot be cut."""
-    if '"' not in text:
-        return text.split(delimiter)
-    taken: list[tuple[int, str | None]] = []
-
-    def feed() -> Iterator[str]:
-        yield text
-        size = len(text)
-        while len(taken) < _MAX_LINES and (line := lines.take()) is not None:
-            taken.append(line)
-            size += len(line[1] or "")
-            if line[1] is None or size > MAX_LINE:
-                return
-            yield "\n" + line[1]
-
-    try:
-        return next(csv.reader(feed(), delimiter=delimiter, strict=True))
-    except csv.Error:
-        lines.put_back(taken)
-        return None
+            raise ReferenceListError(f"the first line has more than {MAX_LINE} characters: this is not a table")
+        said = _DELIMITER_LINE.fullmatch(text)
+        if said is not None:
+            delimiter = delimiter or said[1]
+        elif mapping.header or not text.startswith("#"):
+            plan = _Plan.of(mapping, text, delimiter) if text.strip() else None
+            if plan is not None:
+                if not mapping.header:
+                    lines.put_back([line])
+                return plan, above
+        if text.strip() and said is None:
+            above.append((number, text))
+            if len(above) > _MAX_ABOVE or not (mapping.header or text.startswith("#")):
+                break
+    if line is None and all(text.startswith("#") for _, text in above):
+        return (None if mapping.header or not above else _Plan.of(mapping, above[0][1], delimiter)), above
+    wanted = ", ".join(repr(column) for column in mapping.columns())
+    raise ReferenceListError(
+        f"no line at the beginning of the table has each of the columns {wanted} once: check the mapping, the "
+        "delimiter and the encoding"
+    )
 
 
 class _Plan:
@@ -231,14 +226,14 @@ class _Plan:
         self._n_fields = len(names)
         at = {name: position for position, name in enumerate(names)}
         self._hashes = [(at[column], column, algorithm) for column, algorithm in mapping.hashes.items()]
-        self._labels = [(at[column], name) for column, name in mapping.labels.items()]
+        self._labels = [(at[column], column, name) for column, name in mapping.labels.items()]
         self._entry_id = None if mapping.entry_id is None else at[_folded(mapping.entry_id)]
-        self._quality = None if mapping.quality is None else at[_folded(mapping.quality)]
+        self._quality = None if mapping.quality is None else (at[_folded(mapping.quality)], _folded(mapping.quality))
         self._source = mapping.source
 
     @classmethod
-    def of(cls, mapping: ColumnMapping, first: str, delimiter: str | None) -> _Plan:
-        """Find the columns, and the delimiter if none is given, from the first line of a table."""
+    def of(cls, mapping: ColumnMapping, first: str, delimiter: str | None) -> _Plan | None:
+        """Find the columns, and the delimiter if none is given, in a line; None if they are not there."""
         best: tuple[int, str, list[str]] | None = None
         for candidate in delimiter or _DELIMITERS:
             try:
@@ -248,54 +243,64 @@ class _Plan:
             names = [_folded(cell) for cell in cells] if mapping.header else [str(i + 1) for i in range(len(cells))]
             if all(names.count(column) == 1 for column in mapping.columns()) and (best is None or len(names) > best[0]):
                 best = (len(names), candidate, names)
-        if best is None:
-            wanted = ", ".join(repr(column) for column in mapping.columns())
-            raise ReferenceListError(
-                f"the first line of the table does not have each of the columns {wanted} once: check the mapping, the "
-                "delimiter and the encoding"
-            )
-        return cls(mapping, best[1], best[2])
+        return None if best is None else cls(mapping, best[1], best[2])
 
-    def row(self, number: int, fields: list[str]) -> Row | Refused:
-        """Read the fields of one record."""
+    def reads(self, record: Cut) -> bool:
+        """Whether a record has all its fields and is a good row."""
+        return len(record.fields) == self._n_fields and isinstance(self.row(record, record.last), Row)
+
+    def row(self, record: Cut, number: int) -> Row | Refused:
+        """Read one record; a cell that cannot be taken costs itself, the entry id and the last hash the row."""
+        found = self._row(record, number)
+        if isinstance(found, Refused) and record.last > number:
+            return Refused(number, f"lines {number} to {record.last} are one record within quotes: {found.reason}")
+        return found
+
+    def _row(self, record: Cut, number: int) -> Row | Refused:
+        fields, misquoted = record.fields, record.misquoted
         if len(fields) != self._n_fields:
-            return Refused(number, f"the record has {len(fields)} fields, and the first line has {self._n_fields}")
+            if any(cell.strip() for cell in fields[self._n_fields :]) or (misquoted and len(fields) < self._n_fields):
+                said = f"the record has {len(fields)} fields, and the first line has {self._n_fields}"
+                return Refused(number, f"{misquoted}; {said}" if misquoted else said)
+            fields = fields + [""] * (self._n_fields - len(fields))
+        flaws = [Flaw(number, "", "misquoted", misquoted)] if misquoted else []
+        quality = None
+        if self._quality is not None:
+            try:
+                quality = quality_from(fields[self._quality[0]])
+            except ReferenceListError as error:
+                flaws.append(Flaw(number, self._quality[1], "left out", str(error)))
+        hashes = []
+        bad = []
+        for at, column, algorithm in self._hashes:
+            cell = fields[at]
+            if cell:
+                try:
+                    hashes.append(ListedHash(parse_cell(cell, algorithm), quality))
+                except HashFormatError as error:
+                    if not is_nothing(cell):
+                        bad.append(Flaw(number, column, "left out", str(error)))
+        if not hashes:
+            reasons = [f"column {flaw.column}: {flaw.reason}" for flaw in bad]
+            return Refused(number, "; ".join(reasons or [misquoted or "the record has no hash"]))
+        flaws += bad
+        labels = {}
+        for at, column, name in self._labels:
+            if fields[at]:
+                value, kind, reason = label_from(fields[at])
+                if misquoted and '"' in fields[at]:
+                    value, kind, reason = None, "left out", "it has a misplaced quote"
+                if value is not None:
+                    labels[name] = value
+                if kind is not None:
+                    flaws.append(Flaw(number, column, kind, reason))
         try:
-            quality = None if self._quality is None else _quality(fields[self._quality])
-            hashes = [
-                ListedHash(_hash(fields[at], column, algorithm), quality)
-                for at, column, algorithm in self._hashes
-                if fields[at].strip()
-            ]
-            if not hashes:
-                return Refused(number, "the record has no hash")
-            labels = {name: _text(fields[at], "a label") for at, name in self._labels if fields[at].strip()}
             if self._entry_id is None:
                 entry_id = default_entry_id(hashes[0].value)
             else:
-                entry_id = _text(fields[self._entry_id], "the entry id")
-            return Row(number, Entry(entry_id, (Listing(self._source, tuple(hashes), labels),)))
-        except (HashFormatError, ReferenceListError) as error:
+                entry_id = id_from(fields[self._entry_id])
+                if misquoted and '"' in entry_id:
+                    return Refused(number, misquoted)
+            return Row(number, Entry(entry_id, (Listing(self._source, tuple(hashes), labels),)), tuple(flaws))
+        except ReferenceListError as error:
             return Refused(number, str(error))
-
-
-def _hash(text: str, column: str, algorithm: str) -> HashValue:
-    try:
-        return parse_cell(text, algorithm)
-    except HashFormatError as error:
-        raise HashFormatError(f"column {column}: {error}") from None
-
-
-def _quality(text: str) -> int | None:
-    text = text.strip()
-    if not text:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 3):
-        raise ReferenceListError("quality must be a whole number from 0 to 100")
-    return int(text)
-
-
-def _text(text: str, what: str) -> str:
-    if "\N{REPLACEMENT CHARACTER}" in text:
-        raise ReferenceListError(f"{what} has bytes that are not of the file's encoding")
-    return text.strip()

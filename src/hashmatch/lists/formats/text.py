@@ -1,30 +1,32 @@
 """Plain text: one hash a line.
 
 Floor: lists. Accepts ``<algorithm>:<hex>``, and bare hex where the algorithm is given; what follows the hash after
-white space, such as the file name that md5sum writes, is not read. Blank lines and those that begin with ``#`` are no
+white space, a comma, semicolon or bar, such as the file name that md5sum writes, is not read. ``MD5 (name) = <hex>``,
+as md5 and openssl write it, names its algorithm. Blank lines and those that begin with ``#``, ``%`` or ``;`` are no
 rows.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
-from hashmatch.algorithms import algorithm_named
+from hashmatch.algorithms import ALGORITHMS, algorithm_named
 from hashmatch.errors import HashFormatError
+from hashmatch.hashes import HashValue
 from hashmatch.lists.entry import LOCAL, MAX_SOURCE, Entry, checked_labels, checked_text
-from hashmatch.lists.formats.base import (
-    MAX_LINE,
-    Refused,
-    Row,
-    checked_encoding,
-    decoded_lines,
-    default_entry_id,
-    parse_cell,
-)
+from hashmatch.lists.formats.base import MAX_LINE, Refused, Row, checked_encoding, decoded_lines
+from hashmatch.lists.formats.cells import default_entry_id, parse_cell, visible
 
 __all__ = ["read_text"]
+
+_COMMENTS: Final = ("#", "%", ";")
+_FIRST: Final = re.compile(r'\s*\\?"?([^\s",;|]+)(?:\s+([^\s",;|]+))?')
+_NAME: Final = re.compile("(?:[A-Za-z][A-Za-z0-9/-]{1,15})?")
+_NAMED: Final = {"sha2-256": "sha256", "sha-256": "sha256", "sha-1": "sha1"}
+"""Names of digests in the output of ``openssl`` and others, beside our own."""
 
 
 def read_text(
@@ -88,12 +90,41 @@ def _rows(
         if text is None:
             yield Refused(number, f"the line has more than {MAX_LINE} characters")
             continue
-        words = text.split(None, 1)
-        if not words or words[0].startswith("#"):
+        if not text.isascii():
+            text = visible(text)
+        if not text or text.isspace() or text.lstrip().startswith(_COMMENTS):
             continue
         try:
-            value = parse_cell(words[0].removeprefix("\\"), algorithm)
+            value = _hash_of(text, algorithm)
         except HashFormatError as error:
             yield Refused(number, str(error))
             continue
         yield Row(number, Entry.of(default_entry_id(value), hashes=[value], source=source, labels=labels))
+
+
+def _hash_of(text: str, algorithm: str | None) -> HashValue:
+    """Read the hash of a line, whatever stands beside it."""
+    head, equals, digits = text.rpartition("=")
+    name, bracket, _ = head.partition("(")
+    if equals and bracket and head.rstrip().endswith(")") and _NAME.fullmatch(name.strip()):
+        return parse_cell(digits, _algorithm_said(name.strip(), algorithm))
+    found = _FIRST.match(text)
+    first, second = ("", None) if found is None else found.groups()
+    if second is not None and _known(first) is not None:
+        return parse_cell(second, _algorithm_said(first, algorithm))
+    return parse_cell(first, algorithm)
+
+
+def _known(name: str) -> str | None:
+    name = name.casefold()
+    name = _NAMED.get(name, name)
+    return name if name in ALGORITHMS else None
+
+
+def _algorithm_said(name: str, algorithm: str | None) -> str | None:
+    said = _known(name) if name else algorithm
+    if name and said is None:
+        raise HashFormatError("what stands before the bracket is not a known algorithm")
+    if algorithm is not None and said != algorithm:
+        raise HashFormatError(f"the line has a {said} hash, not a {algorithm} hash")
+    return said
