@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -247,7 +248,7 @@ def hostile() -> list[bytes]:
     start = lut.index(b"mft1")
     rng = np.random.default_rng(5)
     bad = [INVERTING[:n] for n in (0, 4, 100, 128, 131, 140, 200)]
-    bad += [b"\xff" * 500, INVERTING[:128] + b"\xff\xff\xff\xff" + INVERTING[132:], INVERTING + bytes(5 * 2**20)]
+    bad += [b"\xff" * 500, INVERTING[:128] + b"\xff\xff\xff\xff" + INVERTING[132:], INVERTING + bytes(17 * 2**20)]
     bad += [INVERTING[:12] + kind + INVERTING[16:] for kind in (b"link", b"abst", b"nmcl")]
     bad += [INVERTING[:16] + space + INVERTING[20:] for space in (b"CMYK", b"GRAY", b"6CLR", b"XYZ ")]
     bad += [inks_profile(grid) for grid in (0, 1, 255)]
@@ -286,6 +287,21 @@ def test_a_look_up_table_larger_than_its_profile_is_refused() -> None:
     assert safe is not None
     assert b"D2B0" not in safe
     assert safe[128:136] == b"\0\0\0\1kTRC"
+    tags = {name: b"curv" + bytes(2**20) for name in (b"rTRC", b"gTRC", b"bTRC", b"kTRC")}
+    assert icc.safe_profile(assembled(tags, b"RGB ", b"XYZ ")) is None
+
+
+def test_a_profile_cannot_be_hidden_in_what_is_left_out() -> None:
+    """A PNG's profile counts where Pillow takes none, padded to megabytes, and beside a broken chunk."""
+    text = chunk(b"tEXt", b"a\0b")[:-1] + b"\0"
+    for padding in (0, 2 * 2**20, 14 * 2**20):
+        iccp = chunk(b"iCCP", b"x\0\0" + zlib.compress(INVERTING + bytes(padding)))
+        found = rasters(png_of(PHOTO, 2, text, iccp))
+        assert np.array_equal(found[Rendering.AS_STORED].pixels, PHOTO)
+        assert distance(ours(found[Rendering.SHOWN].pixels), ours(255 - PHOTO)) <= 4
+    broken = iccp[:-1] + bytes((iccp[-1] ^ 1,))
+    assert Rendering.SHOWN not in rasters(png_of(PHOTO, 2, broken))
+    assert Rendering.SHOWN in rasters(png_of(PHOTO, 2, broken, chunk(b"gAMA", struct.pack(">I", 100_000))))
 
 
 def test_reduced_decode_keeps_what_a_profile_needs() -> None:

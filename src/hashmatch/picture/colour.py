@@ -99,16 +99,17 @@ def _managed_of(image: Image.Image, data: bytes | None, *, grey: bool) -> _Manag
     if image.mode in ("LAB", "HSV"):
         return None
     for profile in profiles_of(data, image.info, image.format or "", grey=grey):
-        if space_of(profile) != has:
+        safe = safe_profile(profile) if space_of(profile) == has else None
+        if safe is None:
             continue
         with suppress(ValueError):
-            return _managed(profile)
+            return _managed(safe)
     return None
 
 
 @lru_cache(maxsize=_KEPT)
 def _managed(profile: bytes) -> _Managed | None:
-    """Make a profile ready; None where it matters for no picture.
+    """Make a profile of `safe_profile` ready; None where it matters for no picture.
 
     Raises
     ------
@@ -117,12 +118,9 @@ def _managed(profile: bytes) -> _Managed | None:
     """
     from PIL import ImageCms
 
-    safe = safe_profile(profile)
-    if safe is None:
-        raise ValueError("a profile that cannot be used")
-    space = space_of(safe)
+    space = space_of(profile)
     try:
-        transform = ImageCms.buildTransform(_opened(safe), ImageCms.createProfile("sRGB"), _MODES[space], "RGB")
+        transform = ImageCms.buildTransform(_opened(profile), ImageCms.createProfile("sRGB"), _MODES[space], "RGB")
         if not isinstance(transform, ImageCms.ImageCmsTransform):
             raise ValueError("a profile that cannot be used")
         managed = _Managed(space, transform)

@@ -103,27 +103,27 @@ def decode_bytes(data: bytes, policy: DecodePolicy) -> Iterator[Raster]:
 
 def _decoded(data: bytes, container: str, policy: DecodePolicy) -> Iterator[Raster]:
     """Give the frames of a file whose pixels are whole, whatever else is broken; with salvage what there is."""
-    data = clean(container, data)
+    file, data = data, clean(container, data)
     given = False
     try:
-        for raster in _as_coded(data, container, policy):
+        for raster in _as_coded(data, container, policy, file):
             yield raster
             given = True
     except UnreadableImageError as failure:
         if given or failure.reason not in _DAMAGED:
             raise
-        for raster in _mended(data, container, policy):
+        for raster in _mended(data, container, policy, file):
             yield raster
             given = True
         if given:
             return
         if policy.salvage:
-            yield from _salvaged(data, container, policy)
+            yield from _salvaged(data, container, policy, file)
         raise
 
 
-def _as_coded(data: bytes, container: str, policy: DecodePolicy) -> Iterator[Raster]:
-    """Give the frames of a file as its codec takes it."""
+def _as_coded(data: bytes, container: str, policy: DecodePolicy, file: bytes) -> Iterator[Raster]:
+    """Give the frames of a file as its codec takes it; what its colours mean is read in the file as it came."""
 
     def cut() -> bool:
         return is_cut_short(container, data)
@@ -134,13 +134,13 @@ def _as_coded(data: bytes, container: str, policy: DecodePolicy) -> Iterator[Ras
             setattr(image, "decodermaxblock", len(data))  # noqa: B010  (else libjpeg stops and goes on every 64 KB)
             setattr(image, "load", partial(load_jpeg, image, data))  # noqa: B010  (Pillow's own hears no warning)
             if policy.reduced:
-                _reduce(image, data)
+                _reduce(image, file)
     single = policy.frames == "first" or _is_still(container, data)
     direct = container in _INTO_ARRAY and single
-    yield from _frames(image, container, policy, cut, data, single=single, direct=direct)
+    yield from _frames(image, container, policy, cut, data, single=single, direct=direct, file=file)
 
 
-def _mended(data: bytes, container: str, policy: DecodePolicy) -> Iterator[Raster]:
+def _mended(data: bytes, container: str, policy: DecodePolicy, file: bytes) -> Iterator[Raster]:
     """Give the frames of a refused file whose pixels are whole; nothing where they are not."""
     mended = mend(container, data)
     if mended is None:
@@ -148,7 +148,7 @@ def _mended(data: bytes, container: str, policy: DecodePolicy) -> Iterator[Raste
     given = False
     try:
         check_header(mended, policy)
-        for raster in _as_coded(mended, container, policy):
+        for raster in _as_coded(mended, container, policy, file):
             yield raster
             given = True
     except UnreadableImageError:
@@ -156,7 +156,7 @@ def _mended(data: bytes, container: str, policy: DecodePolicy) -> Iterator[Raste
             raise
 
 
-def _salvaged(data: bytes, container: str, policy: DecodePolicy) -> Iterator[Raster]:
+def _salvaged(data: bytes, container: str, policy: DecodePolicy, file: bytes) -> Iterator[Raster]:
     """Give the first frame of a damaged file as far as it can be decoded; nothing where none of it can."""
     planes = None
     with _hushed(), suppress(Exception):
@@ -168,7 +168,7 @@ def _salvaged(data: bytes, container: str, policy: DecodePolicy) -> Iterator[Ras
             image.load()
         if getattr(image, "_im", None) is not None:
             setattr(image, "tile", [])  # noqa: B010  (loading again would fail again)
-            planes = planes_of_image(image, None, stored_as, _stored(image), data)
+            planes = planes_of_image(image, None, stored_as, _stored(image), file)
     if planes is not None:
         yield from rasters_of(planes, 0, as_others=policy.as_others)
 
@@ -214,6 +214,7 @@ def _frames(
     *,
     single: bool,
     direct: bool,
+    file: bytes | None = None,
 ) -> Iterator[Raster]:
     """Walk the frames by seek until the end; the number a file claims to have is never asked for."""
     chosen = _chosen(container, policy, data, _position(image), single=single)
@@ -228,7 +229,7 @@ def _frames(
             total += width * height
             _check_frame(width, height, total, frame, policy, every=not single)
             if frame == wanted:
-                planes = _planes(image, data, direct=direct)
+                planes = _planes(image, file, direct=direct)
         if planes is not None:
             yield from rasters_of(planes, frame, as_others=policy.as_others and frame == 0)
             after = next(chosen, None)

@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 __all__ = ["SRGB", "made_profile", "profiles_of", "safe_profile", "space_of"]
 
-_MOST_BYTES: Final = 4 * 2**20  # the largest of printers have 3 MB
+_MOST_READ: Final = 2**24  # what the segments of a JPEG can hold
+_MOST_KEPT: Final = 4 * 2**20  # the largest of printers have 3 MB
 _MOST_TAGS: Final = 100
 _MOST_CHUNKS: Final = 4096
 _HEAD: Final = 132
@@ -137,13 +138,13 @@ def _embedded(data: bytes | None, container: str, chunks: Mapping[bytes, bytes])
     if b"iCCP" in chunks:
         _, _, rest = chunks[b"iCCP"].partition(b"\0")
         try:
-            return zlib.decompressobj().decompress(rest[1:], _MOST_BYTES + 1)
+            return zlib.decompressobj().decompress(rest[1:], _MOST_READ + 1)
         except zlib.error:
             return None
     if container == "GIF":
-        at = data.find(b"!\xff\x0bICCRGBG1012", 0, _MOST_BYTES) + 14
+        at = data.find(b"!\xff\x0bICCRGBG1012", 0, _MOST_READ) + 14
         parts: list[bytes] = []
-        while 14 <= at < len(data) and data[at] and len(parts) < _MOST_BYTES // 255:
+        while 14 <= at < len(data) and data[at] and len(parts) < _MOST_READ // 255:
             parts.append(data[at + 1 : at + 1 + data[at]])
             at += 1 + data[at]
         return b"".join(parts) or None
@@ -154,7 +155,7 @@ def _embedded(data: bytes | None, container: str, chunks: Mapping[bytes, bytes])
 
 
 def _png_chunks(data: bytes) -> dict[bytes, bytes]:
-    """First chunk of each kind that says what colours mean; only those before the pixels count."""
+    """First sound chunk of each kind that says what colours mean; only those before the pixels count."""
     found: dict[bytes, bytes] = {}
     at = 8
     for _ in range(_MOST_CHUNKS):
@@ -163,9 +164,11 @@ def _png_chunks(data: bytes) -> dict[bytes, bytes]:
         length, kind = struct.unpack_from(">I4s", data, at)
         if kind in (b"IDAT", b"IEND"):
             break
-        if kind in (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM"):
-            found.setdefault(kind, data[at + 8 : at + 8 + min(length, _MOST_BYTES)])
-        at += 12 + length
+        end = at + 12 + length
+        is_wanted = kind in (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM") and kind not in found and length <= _MOST_READ
+        if is_wanted and zlib.crc32(data[at + 4 : end - 4]) == int.from_bytes(data[end - 4 : end]):
+            found[kind] = data[at + 8 : end - 4]
+        at = end
     return found
 
 
@@ -185,11 +188,11 @@ def safe_profile(profile: bytes) -> bytes | None:
     Returns
     -------
     bytes or None
-        The same with a table of the tags that colours are worked out from and no others; None if it is over 4 MiB, has
-        more than 100 tags, is a device link or of other colours than RGB, grey and CMYK, or if a look-up table is
-        larger than the profile.
+        The same with the tags that colours are worked out from and no others; None if those have over 4 MiB or all of
+        it over 16, if it has more than 100 tags, is a device link or of other colours than RGB, grey and CMYK, or if a
+        look-up table is larger than its tag.
     """
-    if not _HEAD <= len(profile) <= _MOST_BYTES or profile[36:40] != b"acsp":
+    if not _HEAD <= len(profile) <= _MOST_READ or profile[36:40] != b"acsp":
         return None
     (count,) = struct.unpack_from(">I", profile, 128)
     if count > _MOST_TAGS or _HEAD + 12 * count > len(profile):
@@ -203,12 +206,18 @@ def safe_profile(profile: bytes) -> bytes | None:
             kept.setdefault(name, (start, size))
     if any(name in kept and not _fits(profile, *kept[name]) for name in _LOOK_UPS):
         return None
-    head = bytearray(profile[: _HEAD + 12 * count])
-    head[:4] = len(profile).to_bytes(4, "big")
-    head[128:] = struct.pack(">I", len(kept)).ljust(4 + 12 * count, b"\0")
-    for place, (name, (start, size)) in enumerate(kept.items()):
-        struct.pack_into(">4sII", head, _HEAD + 12 * place, name, start, size)
-    return bytes(head) + profile[len(head) :]
+    if sum(size for _, size in kept.values()) > _MOST_KEPT:
+        return None
+    return _assembled(profile[:128], {name: profile[start : start + size] for name, (start, size) in kept.items()})
+
+
+def _assembled(head: bytes, tags: Mapping[bytes, bytes]) -> bytes:
+    """Put tags behind a header of 128 bytes, and say in it how long all is."""
+    table, body, at = struct.pack(">I", len(tags)), b"", _HEAD + 12 * len(tags)
+    for name, content in tags.items():
+        table += struct.pack(">4sII", name, at + len(body), len(content))
+        body += content + bytes(-len(content) % 4)
+    return struct.pack(">I", at + len(body)) + head[4:] + table + body
 
 
 def _fits(profile: bytes, start: int, size: int) -> bool:
@@ -256,15 +265,9 @@ def made_profile(curve: Callable[[Floats], Floats], primaries: Any, *, grey: boo
             return None
         tags |= {name: _xyz(matrix[:, place]) for place, name in enumerate((b"rXYZ", b"gXYZ", b"bXYZ"))}
         tags |= {b"gTRC": tags[b"rTRC"], b"bTRC": tags[b"rTRC"]}
-    table, body, at = struct.pack(">I", len(tags)), b"", _HEAD + 12 * len(tags)
-    for name, content in tags.items():
-        table += struct.pack(">4sII", name, at + len(body), len(content))
-        body += content + bytes(-len(content) % 4)
-    head = struct.pack(
-        ">I4sI4s4s4s12x4s28x12s", at + len(body), b"", 0x02400000, b"mntr", b"GRAY" if grey else b"RGB ", b"XYZ ",
-        b"acsp", _xyz(np.array(_D50))[8:],
-    )  # fmt: skip
-    return head.ljust(128, b"\0") + table + body
+    space = b"GRAY" if grey else b"RGB "
+    head = struct.pack(">8xI4s4s4s12x4s28x12s", 0x02400000, b"mntr", space, b"XYZ ", b"acsp", _xyz(np.array(_D50))[8:])
+    return _assembled(head.ljust(128, b"\0"), tags)
 
 
 def _xyz(values: Floats) -> bytes:
