@@ -28,6 +28,7 @@ HOST = os.getppid()
 LIBRARY = ctypes.CDLL(None, use_errno=True)
 LINE: list[socket.socket] = []
 THREADS: list[bool] = []
+KEPT: list[bytearray] = []
 
 
 def main() -> None:
@@ -251,9 +252,40 @@ def number(_: str) -> Iterator[bytes]:
     yield str(os.getpid()).encode()
 
 
+def pause(argument: str) -> Iterator[bytes]:
+    """Say a part, wait, say the rest."""
+    yield b"before"
+    time.sleep(float(argument))
+    yield b"after"
+
+
+def swell(argument: str) -> Iterator[bytes]:
+    """Take many blocks of a megabyte, and give all back but one in a hundred, kept for the next task."""
+    blocks = [bytearray(2**20) for _ in range(int(argument))]
+    KEPT[:] = blocks[99::100]
+    yield str(len(blocks)).encode()
+
+
 DEEDS: dict[str, Callable[[str], Iterator[bytes]]] = {
     item.__name__: item
-    for item in (echo, grow, hang, spin, ignore_alarm, crash, fatal, leave, raw, dribble, flood, shut, fail, number)
+    for item in (
+        echo,
+        grow,
+        hang,
+        spin,
+        ignore_alarm,
+        crash,
+        fatal,
+        leave,
+        raw,
+        dribble,
+        flood,
+        shut,
+        fail,
+        number,
+        pause,
+        swell,
+    )
 }
 
 

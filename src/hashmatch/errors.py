@@ -12,6 +12,7 @@ The tree (the built-in parents stand in brackets)::
       IndexFormatError (ValueError)             index file of wrong magic, version, length or checksum
       PolicyError (ValueError)                  a policy that contradicts itself or cannot be carried out
       IsolationError (RuntimeError)             no worker process, or one that is too weakly protected; ``reason``
+      BusyError (RuntimeError)                  no answer in the time given, or too many wait; ``reason``
 
 No message ever holds a hash, pixel data or the name of an image file.
 """
@@ -23,6 +24,7 @@ from typing import Any
 
 __all__ = [
     "AlgorithmMismatchError",
+    "BusyError",
     "HashFormatError",
     "HashmatchError",
     "ImageError",
@@ -95,10 +97,29 @@ class IsolationError(HashmatchError, RuntimeError):
     message : str
         What is wrong and what to do.
     reason : str
-        ``"no-worker"`` or ``"protection-too-weak"``.
+        ``"no-worker"``, ``"protection-too-weak"`` or ``"closed"``.
     """
 
     def __init__(self, message: str, *, reason: str = "no-worker") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), reason=self.reason), self.args
+
+
+class BusyError(HashmatchError, RuntimeError):
+    """There is no answer, because there was no time for one: nothing is said of the picture; ask again later.
+
+    Parameters
+    ----------
+    message : str
+        What took too long.
+    reason : str
+        ``"timeout"``: the time that the caller gave is over; ``"queue-full"``: as many pictures wait as may.
+    """
+
+    def __init__(self, message: str, *, reason: str = "timeout") -> None:
         super().__init__(message)
         self.reason = reason
 

@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 
 from hashmatch.jail.confine import confine
 from hashmatch.jail.frames import HELLO, LONGEST_WORD, Kind, read_head, receive, send
+from hashmatch.jail.memory import memory_returner
 from hashmatch.jail.options import MEASURES, Protection
 
 __all__ = ["READY", "Work", "serve"]
@@ -44,6 +45,7 @@ def serve(prepare: Callable[[bytes], Work], *, needs_threads: Callable[[], bool]
     memory, cpu_seconds, seconds = HELLO.unpack_from(hello)
     try:
         work = prepare(bytes(hello[HELLO.size :]))
+        give_memory_back = memory_returner()
         protection = confine(memory=memory, cpu_seconds=cpu_seconds, threads=needs_threads())
     except Exception as error:
         send(line, Kind.FAILED, _word(f"{type(error).__name__}: {error}"))
@@ -63,6 +65,7 @@ def serve(prepare: Callable[[bytes], Work], *, needs_threads: Callable[[], bool]
             reason = getattr(error, "reason", "internal-error")
         del task
         _end_by(0.0)
+        give_memory_back()
         send(line, Kind.END, _word(reason))
 
 
@@ -70,7 +73,9 @@ def _connect() -> socket.socket:
     """Take the line from the host: it is the standard input, or on Windows described there."""
     if sys.platform == "win32":
         return socket.fromshare(sys.stdin.buffer.read())
-    return socket.socket(fileno=0)
+    line = socket.socket(fileno=0)
+    line.setblocking(True)  # the host's end may have been made otherwise, and both share it
+    return line
 
 
 def _next(line: socket.socket, expected: Kind) -> bytearray:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from hashmatch.errors import PolicyError
+from hashmatch.jail.cpus import usable_cpus
 
 __all__ = ["MEASURES", "Isolation", "Protection"]
 
@@ -36,7 +37,8 @@ class Isolation:
     Parameters
     ----------
     workers : int or None
-        Most worker processes, 1 to 256; they are started when they are needed. None is one for each processor.
+        Most worker processes, 1 to 256; they are started when they are needed. None is one for each processor that this
+        process may use, by affinity and by the quotas of its control groups.
     seconds : float
         Longest time for one picture, wall clock, above 0 to 3600 s; then its worker is killed.
     memory : int or None
@@ -49,6 +51,12 @@ class Isolation:
     python : str or None
         The interpreter that runs the workers; None is ``sys.executable``, which is wrong where Python is embedded in
         another program.
+    queue : int or None
+        Most pictures that wait for a worker, 0 or more: with one more `Matcher.match` raises `BusyError` at once. None
+        is no bound. `Matcher.match_many` and scans, which ask no faster than they are answered, wait all the same.
+    environment : mapping or tuple of (str, str)
+        Variables that the interpreter needs to start, such as ``LD_LIBRARY_PATH``; a worker has no others. Python's
+        own (``PYTHON...``) are refused: a worker's interpreter does not look at them.
 
     Raises
     ------
@@ -67,6 +75,8 @@ class Isolation:
     recycle: int = 1_000
     require: tuple[str, ...] = ()
     python: str | None = None
+    queue: int | None = None
+    environment: Mapping[str, str] | tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.workers is not None and not (_is_count(self.workers) and self.workers <= _MAX_WORKERS):
@@ -84,11 +94,14 @@ class Isolation:
         object.__setattr__(self, "require", tuple(name for name in MEASURES if name in self.require))
         if self.python is not None and not (isinstance(self.python, str) and self.python):
             raise PolicyError("python must be the path of an interpreter, or None")
+        if (self.queue is not None and not (self.queue == 0 or _is_count(self.queue))) or isinstance(self.queue, bool):
+            raise PolicyError("queue must be an integer of 0 or more, or None")
+        object.__setattr__(self, "environment", _variables(self.environment))
 
     @property
     def most_workers(self) -> int:
         """Most worker processes, with None worked out."""
-        return min(_MAX_WORKERS, os.cpu_count() or 1) if self.workers is None else self.workers
+        return min(_MAX_WORKERS, usable_cpus()) if self.workers is None else self.workers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,3 +146,15 @@ class Protection:
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _variables(given: object) -> tuple[tuple[str, str], ...]:
+    pairs = tuple(given.items()) if isinstance(given, Mapping) else given
+    if not isinstance(pairs, tuple) or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
+        raise PolicyError("environment must be a mapping of names to values")
+    for name, value in pairs:
+        if not isinstance(name, str) or not isinstance(value, str) or not name or "=" in name or "\0" in name + value:
+            raise PolicyError("environment must hold names and values of variables, both text")
+        if name.startswith("PYTHON"):
+            raise PolicyError(f"environment: a worker's interpreter does not look at {name}")
+    return tuple(sorted(dict(pairs).items()))

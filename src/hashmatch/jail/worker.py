@@ -9,10 +9,10 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from hashmatch.errors import IsolationError, UnreadableImageError
+from hashmatch.errors import BusyError, IsolationError, UnreadableImageError
 from hashmatch.jail.frames import HELLO, LONGEST_WORD, Kind, read_frame, send
 from hashmatch.jail.inside import READY
 from hashmatch.jail.options import MEASURES, Protection
@@ -22,10 +22,18 @@ __all__ = ["Worker", "WorkerPlan"]
 _START_SECONDS: Final = 60.0
 _START_CPU_SECONDS: Final = 60
 _TASKS_CPU_SECONDS: Final = 10  # times the longest task
-_END_SECONDS: Final = 1.0
-_RUN: Final = (
-    "import sys; from importlib import import_module; sys.path[:0] = sys.argv[2:]; import_module(sys.argv[1]).main()"
-)
+_END_SECONDS: Final = 5.0
+_MOMENT: Final = 1.0
+# a worker leaves when its line ends or by SIGKILL: a signal for all processes of a service lets it finish its answers
+_RUN: Final = """\
+import signal, sys
+for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"):
+    if hasattr(signal, name):
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+from importlib import import_module
+sys.path[:0] = sys.argv[2:]
+import_module(sys.argv[1]).main()
+"""
 _ENVIRONMENT: Final = {
     **{f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM")},
     # glibc gives large blocks back to the kernel at once and takes a page fault for each of their pages the next time;
@@ -35,6 +43,19 @@ _ENVIRONMENT: Final = {
     "MALLOC_TOP_PAD_": str(16 * 2**20),
 }
 _OUT_OF_TIME: Final = ("SIGALRM", "SIGXCPU")
+_TO_DO: Final = (
+    "; a worker starts with an empty environment: if this Python needs variables such as LD_LIBRARY_PATH, give an"
+    " Isolation with environment=, and if {program} is no Python, one with python="
+)
+
+
+def _search_paths() -> tuple[str, ...]:
+    """Where this process finds its modules; what is meant from a working folder that is gone is left out."""
+    found = []
+    for path in sys.path:
+        with suppress(OSError, TypeError, ValueError):
+            found.append(os.path.abspath(path))
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +76,10 @@ class WorkerPlan:
         Most bytes of one part of an answer.
     python : str or None
         The interpreter; None is ``sys.executable``.
+    environment : tuple of (str, str)
+        Variables it needs to start.
+    paths : tuple of str
+        Where it finds modules: as this process does now, whatever becomes of its working folder.
     """
 
     module: str
@@ -63,6 +88,13 @@ class WorkerPlan:
     seconds: float
     largest_part: int
     python: str | None = None
+    environment: tuple[tuple[str, str], ...] = ()
+    paths: tuple[str, ...] = field(default_factory=_search_paths)
+
+    def __post_init__(self) -> None:
+        if self.python and os.path.dirname(self.python):
+            with suppress(OSError):  # it is started from another folder
+                object.__setattr__(self, "python", os.path.abspath(self.python))
 
 
 class Worker:
@@ -76,22 +108,41 @@ class Worker:
         What holds it back; None until `wait_until_ready`.
     """
 
-    __slots__ = ("_busy", "_line", "_plan", "_process", "_started", "_until", "protection", "tasks")
+    __slots__ = (
+        "_began",
+        "_busy",
+        "_by_caller",
+        "_line",
+        "_plan",
+        "_process",
+        "_started",
+        "_until",
+        "protection",
+        "tasks",
+    )
 
     def __init__(self, plan: WorkerPlan) -> None:
         self._plan = plan
-        self._until = 0.0
-        self._busy = 0.0
+        self._began = self._until = self._busy = 0.0
+        self._by_caller = False
         self.tasks = 0
         self.protection: Protection | None = None
         self._started = time.monotonic()
-        self._line, theirs = socket.socketpair()
+        try:
+            self._line, theirs = socket.socketpair()
+        except OSError as error:
+            raise _not_started(error.strerror) from None
         try:
             with theirs:
+                for end in (self._line, theirs):  # whatever socket.setdefaulttimeout says
+                    end.setblocking(True)
                 self._process = _start(plan, theirs)
         except BaseException:
             self._line.close()
             raise
+        limits = HELLO.pack(plan.memory, self.cpu_seconds, plan.seconds)
+        with suppress(OSError):  # what became of it is told by `wait_until_ready`
+            send(self._line, Kind.HELLO, limits, plan.hello, until=self._started + _START_SECONDS)
 
     def __repr__(self) -> str:
         return f"<Worker {self._process.pid}, {self.tasks} tasks>"
@@ -107,24 +158,36 @@ class Worker:
         return _START_CPU_SECONDS + int(_TASKS_CPU_SECONDS * self._plan.seconds)
 
     @property
-    def is_worn(self) -> bool:
-        """Whether another task could meet the bound on processor time."""
-        return self._busy > (_TASKS_CPU_SECONDS - 1) * self._plan.seconds
+    def wear(self) -> float:
+        """Share of its processor time that is used up; from 1 on another task could meet the bound."""
+        return self._busy / ((_TASKS_CPU_SECONDS - 1) * self._plan.seconds)
 
-    def wait_until_ready(self) -> Protection:
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process has not ended, as far as the system tells."""
+        return self._process.poll() is None
+
+    def wait_until_ready(self, until: float | None = None) -> Protection:
         """Wait until everything is loaded and locked.
+
+        Parameters
+        ----------
+        until : float, optional
+            Reading of `time.monotonic` until which it is waited at most.
 
         Raises
         ------
         IsolationError
             If the process ended, failed, said something else or took longer than a minute.
+        BusyError
+            If it was waited as long as allowed; it may still become ready.
         """
         if self.protection is not None:
             return self.protection
-        until = self._started + _START_SECONDS
-        limits = HELLO.pack(self._plan.memory, self.cpu_seconds, self._plan.seconds)
+        # it may have been ready, and not been asked, for long
+        by_itself = max(self._started + _START_SECONDS, time.monotonic() + _MOMENT)
+        is_short, until = until is not None and until < by_itself, by_itself if until is None else min(until, by_itself)
         try:
-            send(self._line, Kind.HELLO, limits, self._plan.hello, until=until)
             kind, answer = read_frame(self._line, {Kind.READY: READY.size, Kind.FAILED: LONGEST_WORD}, until)
             if kind is Kind.FAILED:
                 failure = _printable(answer)
@@ -134,25 +197,30 @@ class Worker:
                 self.protection = Protection(measures=names, landlock_abi=version)
                 return self.protection
         except TimeoutError:
+            if is_short:
+                raise BusyError("a worker was not ready in the time given") from None
             failure = f"it was not ready after {_START_SECONDS:g} s"
         except (EOFError, OSError):
-            failure = f"it ended ({self.fate()})"
+            failure = f"it ended ({self.fate()}){_TO_DO.format(program=self._plan.python or sys.executable)}"
         except Exception:
             failure = "it gave no proper answer"
         self.end()
-        raise IsolationError(f"a worker process could not be started: {failure}")
+        raise _not_started(failure)
 
-    def begin(self, *parts: bytes) -> None:
-        """Give it a task; its time runs from now.
+    def begin(self, *parts: bytes, until: float | None = None) -> None:
+        """Give it a task; its time runs from now, and ends at ``until``, a reading of `time.monotonic`, at the latest.
 
         Raises
         ------
-        UnreadableImageError
+        UnreadableImageError, BusyError
             As `receive`.
         """
         self.tasks += 1
-        now = time.monotonic()
-        self._until = now + self._plan.seconds
+        self._began = time.monotonic()
+        self._until = self._began + self._plan.seconds
+        self._by_caller = until is not None and until < self._until
+        if until is not None:
+            self._until = min(until, self._until)
         try:
             send(self._line, Kind.TASK, *parts, until=self._until)
         except TimeoutError:
@@ -173,6 +241,8 @@ class Worker:
         UnreadableImageError
             With reason ``timeout``, ``crashed-`` and the name of a signal in lower case, or ``bad-answer``; the worker
             must then be ended.
+        BusyError
+            If the time that the caller gave is over; the worker must be ended.
         """
         bounds = {Kind.PART: self._plan.largest_part, Kind.END: LONGEST_WORD}
         try:
@@ -184,7 +254,7 @@ class Worker:
         except (EOFError, OSError):
             raise self._gone() from None
         if kind is Kind.END:
-            self._busy += self._plan.seconds - max(0.0, self._until - time.monotonic())
+            self._busy += time.monotonic() - self._began
         return kind is Kind.END, data
 
     def kill(self) -> None:
@@ -195,7 +265,8 @@ class Worker:
     def end(self) -> None:
         """Kill the process and leave nothing of it behind."""
         self.kill()
-        self._process.wait()
+        with suppress(subprocess.TimeoutExpired):  # one that the system cannot end now is cleared away later
+            self._process.wait(_END_SECONDS)
         self._line.close()
 
     def disown(self) -> None:
@@ -209,7 +280,6 @@ class Worker:
             code = self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
             return "silent"
         if code >= 0:
             return f"exit-{code}"
@@ -218,13 +288,15 @@ class Worker:
         except ValueError:
             return f"signal-{-code}"
 
-    def _too_slow(self) -> UnreadableImageError:
+    def _too_slow(self) -> UnreadableImageError | BusyError:
+        if self._by_caller:
+            return BusyError("the picture was not decoded in the time given")
         return UnreadableImageError(
             f"the picture took longer than {self._plan.seconds:g} s; an Isolation with more seconds waits longer",
             reason="timeout",
         )
 
-    def _gone(self) -> UnreadableImageError:
+    def _gone(self) -> UnreadableImageError | BusyError:
         fate = self.fate()
         if fate.upper() in _OUT_OF_TIME:
             return self._too_slow()
@@ -243,9 +315,7 @@ def _start(plan: WorkerPlan, line: socket.socket) -> subprocess.Popen[bytes]:
     python = plan.python or sys.executable
     if not python:
         raise IsolationError("Python does not say where its interpreter is: give an Isolation with python=")
-    # where this process found its modules; a relative path is meant from where it stands
-    paths = [os.path.abspath(path) for path in sys.path]
-    command = [python, "-I", "-B", "-c", _RUN, plan.module, *paths]
+    command = [python, "-I", "-B", "-c", _RUN, plan.module, *plan.paths]
     try:
         if sys.platform == "win32":
             process = subprocess.Popen(  # noqa: S603
@@ -264,12 +334,16 @@ def _start(plan: WorkerPlan, line: socket.socket) -> subprocess.Popen[bytes]:
             stdin=line.fileno(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=_ENVIRONMENT,
+            env={**_ENVIRONMENT, **dict(plan.environment)},
             cwd="/",
             start_new_session=True,  # Ctrl-C is the host's affair
         )
-    except OSError as error:
-        raise IsolationError(f"a worker process could not be started: {error.strerror}") from None
+    except (OSError, ValueError, RuntimeError, subprocess.SubprocessError) as error:
+        raise _not_started(getattr(error, "strerror", None)) from None
+
+
+def _not_started(why: str | None) -> IsolationError:
+    return IsolationError(f"a worker process could not be started: {why or 'the system refused'}")
 
 
 def _printable(words: bytearray) -> str:

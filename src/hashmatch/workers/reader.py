@@ -81,6 +81,7 @@ class IsolatedReader:
             seconds=isolation.seconds,
             largest_part=self._bounds.most_bytes,
             python=isolation.python,
+            environment=tuple(dict(isolation.environment).items()),
         )
         self._pool = Pool(isolation, plan, largest_answer=_LARGEST_ANSWER)
         try:

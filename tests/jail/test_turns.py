@@ -1,0 +1,112 @@
+"""Laws of the queue: who came first is served first, dear tasks hold nobody up, and every wait ends."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from hashmatch.errors import BusyError, IsolationError
+from hashmatch.jail.turns import Turn, Turns
+
+
+def queued(turns: Turns, *, is_dear: bool = False) -> Turn:
+    """Stand in the queue without waiting."""
+    turn = Turn(is_dear=is_dear)
+    with pytest.raises(BusyError):
+        turns.wait_for(turn, until=time.monotonic())
+    return turn
+
+
+def placed(turns: Turns, *, is_dear: bool = False) -> Turn:
+    """Take a place that is free."""
+    turn = Turn(is_dear=is_dear)
+    turns.wait_for(turn, most_waiting=0)
+    return turn
+
+
+def order(turns: Turns, first: Turn, waiting: list[Turn]) -> list[int]:
+    """Give the place on and on: numbers of the turns as they are called."""
+    called = []
+    at_work = first
+    for _ in range(len(waiting)):
+        turns.give_back(at_work)
+        (at_work,) = [turn for turn in waiting if turn.has_place]
+        called.append(waiting.index(at_work))
+    return called
+
+
+def test_first_come_first_served() -> None:
+    """The order of asking is the order of serving."""
+    turns = Turns(1)
+    first = placed(turns)
+    assert order(turns, first, [queued(turns) for _ in range(20)]) == list(range(20))
+
+
+def test_dear_tasks_wait_for_cheap_ones_but_not_for_ever() -> None:
+    """Eight cheap ones pass the first dear one, then it is its turn."""
+    turns = Turns(1)
+    first = placed(turns)
+    waiting = [queued(turns, is_dear=number < 2) for number in range(22)]
+    assert order(turns, first, waiting) == [*range(2, 10), 0, *range(10, 18), 1, *range(18, 22)]
+
+
+@pytest.mark.parametrize(("places", "for_dear"), [(1, 1), (2, 1), (3, 1), (8, 4)])
+def test_dear_tasks_have_at_most_half_of_the_places(places: int, for_dear: int) -> None:
+    """However many there are, the others find a place."""
+    turns = Turns(places)
+    dear = [placed(turns, is_dear=True) for _ in range(for_dear)]
+    late = queued(turns, is_dear=True)
+    cheap = [placed(turns) for _ in range(places - for_dear)]
+    for turn in cheap:
+        turns.give_back(turn)
+    assert not late.has_place or places == for_dear
+    turns.give_back(dear[0])
+    assert late.has_place
+
+
+def test_who_leaves_the_queue_does_not_hold_it_up() -> None:
+    """A turn that was given up is not called, and its place goes to the next."""
+    turns = Turns(1)
+    first = placed(turns)
+    gone, stays = queued(turns), queued(turns)
+    turns.give_back(gone)
+    turns.give_back(first)
+    assert (gone.has_place, stays.has_place) == (False, True)
+    turns.give_back(stays)
+    placed(turns)
+
+
+def test_the_bound_is_on_those_who_wait() -> None:
+    """A place that is free is taken whatever the bound."""
+    turns = Turns(2)
+    placed(turns)
+    placed(turns)
+    with pytest.raises(BusyError) as caught:
+        turns.wait_for(Turn(), most_waiting=0)
+    assert caught.value.reason == "queue-full"
+
+
+def test_closing_wakes_all() -> None:
+    """Those who wait and those who come later are sent away."""
+    turns = Turns(1)
+    placed(turns)
+    found: list[str] = []
+
+    def wait() -> None:
+        try:
+            turns.wait_for(Turn())
+        except IsolationError as error:
+            found.append(error.reason)
+
+    threads = [threading.Thread(target=wait) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    while len(turns._cheap) < 5:
+        time.sleep(0.01)
+    turns.close()
+    for thread in threads:
+        thread.join(60)
+    wait()
+    assert found == ["closed"] * 6
