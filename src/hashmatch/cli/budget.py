@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hashmatch.cli.console import OUT, emit, policy_from
-from hashmatch.lists import ReferenceList
+from hashmatch.cli.sources import open_list
 from hashmatch.matching.budget import FalseReports
 from hashmatch.matching.evidence import Pictures
 from hashmatch.matching.tails import Budget, budget_of
@@ -96,7 +96,7 @@ def sizes_of(paths: list[Path]) -> Counter[str]:
     """Count the hashes of lists, by algorithm."""
     sizes: Counter[str] = Counter()
     for path in paths:
-        with ReferenceList.open(path) as reference:
+        with open_list(path) as reference:
             sizes.update(reference.info().hashes)
     return sizes
 

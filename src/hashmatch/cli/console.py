@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
@@ -13,12 +14,11 @@ from typing import Any, Final
 from unicodedata import category
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.text import Text
 
 from hashmatch import profiles
-from hashmatch.errors import HashFormatError, HashmatchError, PolicyError
-from hashmatch.hashes import HashValue
+from hashmatch.errors import HashmatchError, PolicyError
 from hashmatch.keypoints.record import checked_key
 from hashmatch.matching import MatchReport, Outcome
 from hashmatch.picture.policy import KNOWN_FORMATS, DecodePolicy
@@ -29,10 +29,11 @@ __all__ = [
     "ERRORS",
     "OUT",
     "Exit",
+    "decode_from",
     "emit",
     "exit_for",
     "fail",
-    "hash_from",
+    "in_commands",
     "labels_from",
     "outcome_text",
     "key_from",
@@ -54,7 +55,20 @@ class Exit(IntEnum):
 
 
 class _Console(Console):
-    """A console whose reader may go away: that is an error, and Rich's own exit code would mean "none found"."""
+    """A console for people and programs: nothing is wrapped or cut but on a terminal.
+
+    A reader that goes away is an error; Rich's own exit code would mean "none found".
+    """
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        """Size of the terminal; where there is none, so wide that every line and table fits."""
+        # not is_terminal: that may be forced, for colours in a pipe
+        return super().size if self.file.isatty() else ConsoleDimensions(_WIDEST, 25)
+
+    @size.setter
+    def size(self, new_size: tuple[int, int]) -> None:
+        self._width, self._height = new_size
 
     def on_broken_pipe(self) -> None:
         """End quietly."""
@@ -73,8 +87,19 @@ OUT: Final = _Console()
 ERRORS: Final = _Console(stderr=True)
 """Standard error: messages and progress."""
 
+_WIDEST: Final = 2**20  # columns
 _LONGEST_POLICY: Final = 2**20  # bytes of a policy file
 _MARKS: Final = "\xad\u061c\u200c\u200d\u200e\u200f"  # soft hyphen, joiners and their like, marks of direction
+_IN_COMMANDS: Final = (
+    (r"a DecodePolicy with a (larger|smaller) max_(bytes|pixels)\b", r"a \1 --max-\2, or max_\2 in a policy file,"),
+    (r"a DecodePolicy with a (larger|smaller) (max_\w+)", r"a policy file (--policy FILE.toml) with a \1 \2"),
+    (r"a DecodePolicy with '?(\w+)'? among its formats", r"--formats with \1, or formats in a policy file,"),
+    (r"open it with ReferenceList\.open, or choose", "use it as it is, or choose"),
+    (r"ReferenceList\.create\b", "hashmatch list create"),
+    (r", or raise timeout=", ""),
+)
+"""What messages of the library say, as a pattern, and how the command line says it."""
+
 _STYLES: Final = {
     Outcome.MATCH: "bold red",
     Outcome.NO_MATCH: "green",
@@ -115,32 +140,22 @@ def safe(text: str) -> str:
     )
 
 
+def in_commands(message: str) -> str:
+    """Say a message of the library, which names its classes and parameters, in commands and options."""
+    for pattern, words in _IN_COMMANDS:
+        message = re.sub(pattern, words, message)
+    return message
+
+
 def fail(message: str) -> typer.Exit:
     """Print an error for people and return the exception that ends the command."""
-    ERRORS.print(Text.assemble(("error: ", "bold red"), safe(message)), soft_wrap=True)
+    ERRORS.print(Text.assemble(("error: ", "bold red"), safe(in_commands(message))), soft_wrap=True)
     return typer.Exit(Exit.ERROR)
 
 
 def warn(message: str) -> None:
     """Print a warning for people."""
     ERRORS.print(Text.assemble(("warning: ", "bold yellow"), safe(message)), soft_wrap=True)
-
-
-def hash_from(text: str) -> HashValue | None:
-    """Read a hash where the text is one; None where it names a file, or looks like one that is not there.
-
-    Raises
-    ------
-    typer.Exit
-        If the text has a colon and is neither a file nor a hash.
-    """
-    # not Path.exists: that raises where the name is too long, as a PhotoDNA hash is, or a folder may not be read
-    if ":" not in text or os.path.exists(text):
-        return None
-    try:
-        return HashValue.parse(text)
-    except HashFormatError as error:
-        raise fail(f"neither a file nor a hash: {error}") from error
 
 
 def exit_for(summary: ScanSummary, *, folders: bool = False) -> Exit:
@@ -274,18 +289,30 @@ def policy_from(
     return policy
 
 
+def decode_from(base: DecodePolicy, formats: str | None, **wanted: Any) -> DecodePolicy:
+    """Change a policy of decoding by options; options that are None change nothing.
+
+    Raises
+    ------
+    typer.BadParameter
+        If a value is not acceptable.
+    """
+    given = {name: value for name, value in wanted.items() if value is not None}
+    if formats is not None:
+        names = [name.strip().upper() for name in formats.split(",")]
+        given["formats"] = list(KNOWN_FORMATS) if names == ["ALL"] else names
+    try:
+        return DecodePolicy.from_dict(given, base) if given else base
+    except PolicyError as error:
+        raise typer.BadParameter(safe(str(error))) from error
+
+
 def _decoding(policy: MatchPolicy, options: dict[str, Any], formats: str | None) -> MatchPolicy:
     """Take over what options say of decoding; the policy's name says it too."""
     wanted: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-    if formats is not None:
-        names = [name.strip().upper() for name in formats.split(",")]
-        wanted["formats"] = list(KNOWN_FORMATS) if names == ["ALL"] else names
-    if not wanted:
+    decode = decode_from(policy.decode, formats, **wanted)
+    if decode is policy.decode:
         return policy
-    try:
-        decode = DecodePolicy.from_dict(wanted, policy.decode)
-    except PolicyError as error:
-        raise typer.BadParameter(safe(str(error))) from error
     said = ({"formats": formats.lower().replace(",", "+")} if formats is not None else {}) | {
         name: value for name, value in wanted.items() if name != "formats"
     }

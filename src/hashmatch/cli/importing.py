@@ -12,8 +12,9 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
 from hashmatch.cli.console import ERRORS, OUT, Exit, emit, fail, labels_from, safe, warn
+from hashmatch.cli.sources import STDIN, open_list, standard_input
 from hashmatch.errors import HashFormatError, ReferenceListError
-from hashmatch.lists import LOCAL, ReferenceList
+from hashmatch.lists import LOCAL
 from hashmatch.lists.formats import ColumnMapping, Flaw, ImportReport, Refused, import_into, read_table, read_text
 
 __all__ = ["import_file"]
@@ -24,7 +25,9 @@ _MAX_REFUSED: Final = "50%"
 
 def import_file(
     path: Annotated[Path, typer.Argument(metavar="LIST", help="List file.", show_default=False)],
-    file: Annotated[Path, typer.Argument(help="CSV, TSV or plain text of hashes.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(help="CSV, TSV or plain text of hashes; - for standard input.", show_default=False)
+    ],
     hashes: Annotated[
         list[str] | None,
         typer.Option(
@@ -69,6 +72,7 @@ def import_file(
     shown: list[Refused] = []
     if refused is not None and any(_same_file(refused, other) for other in (path, file)):
         raise fail("--refused names the list or the file to import: name another file; nothing was imported")
+    delivery = standard_input() if str(file) == STDIN else file
     try:
         pairs = labels_from(label or ())
         if hashes:
@@ -80,13 +84,13 @@ def import_file(
                 source=source,
                 header=header,
             )
-            rows = read_table(file, mapping, delimiter=delimiter, encoding=encoding)
+            rows = read_table(delivery, mapping, delimiter=delimiter, encoding=encoding)
         elif entry_id or quality or delimiter or not header:
             raise typer.BadParameter("a table needs --hash COLUMN=ALGORITHM for each column of hashes")
         else:
-            rows = read_text(file, algorithm, source=source, labels=pairs, encoding=encoding)
+            rows = read_text(delivery, algorithm, source=source, labels=pairs, encoding=encoding)
         with ExitStack() as stack:
-            ref = stack.enter_context(ReferenceList.open(path, writable=True))
+            ref = stack.enter_context(open_list(path, writable=True))
             sink = None if refused is None else stack.enter_context(refused.open("w", encoding="utf-8"))
             progress = stack.enter_context(
                 Progress(

@@ -12,7 +12,8 @@ import numpy as np
 import typer
 from rich.text import Text
 
-from hashmatch.cli.console import OUT, emit, fail, hash_from, policy_from, safe
+from hashmatch.cli.console import OUT, emit, fail, policy_from, safe
+from hashmatch.cli.sources import hash_from, open_list
 from hashmatch.errors import IndexFormatError
 from hashmatch.index import Costs, load_index, plan_index
 from hashmatch.index.calibration import COSTS_FILE, calibrate, load_costs, save_costs
@@ -20,13 +21,13 @@ from hashmatch.index.costs import MEASURED
 from hashmatch.index.external import DEFAULT_MEMORY
 from hashmatch.index.planner import sample_of
 from hashmatch.index.verification import verify_index
-from hashmatch.lists import Content, ReferenceList
+from hashmatch.lists import Content
 from hashmatch.matching.files import build_files
 from hashmatch.matching.kept import verify_kept
 
 __all__ = ["index_app"]
 
-index_app = typer.Typer(help="Make index files and look into them.", no_args_is_help=True)
+index_app = typer.Typer(help="Make index files and look into them.", no_args_is_help=True, rich_markup_mode=None)
 
 _File = Annotated[Path, typer.Argument(help="Index file.", show_default=False)]
 _Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
@@ -63,7 +64,7 @@ def build(
     if not folder.is_dir():
         raise fail("the index folder cannot be used: name an existing folder that can be written")
     for path in lists:
-        with ReferenceList.open(path) as reference:
+        with open_list(path) as reference:
             if not reference.contents and not as_json:
                 OUT.print(Text(f"{safe(reference.name)}: no hashes, so no file"), soft_wrap=True)
             for built in build_files(reference, rules, folder.absolute(), memory=memory * _MEGABYTE, again=again):
@@ -161,7 +162,7 @@ def verify(
 
 def _behind(tag: Mapping[str, str], content: Content | None, path: Path) -> str:
     """Say in which way an index file does not hold what a list does now; nothing where it does."""
-    with ReferenceList.open(path, check="none") as reference, reference.pinned() as pinned:
+    with open_list(path, check="none") as reference, reference.pinned() as pinned:
         if content is None or tag.get("list") != pinned.list_id:
             raise fail("the index file is of another list")
         if pinned.contents.get(tag["algorithm"]) == content:

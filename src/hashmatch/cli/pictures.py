@@ -8,15 +8,20 @@ from typing import Annotated
 import typer
 
 from hashmatch.algorithms import algorithm_named
-from hashmatch.cli.console import OUT, Exit, emit, fail, key_from, safe
+from hashmatch.cli.console import OUT, Exit, decode_from, emit, fail, in_commands, key_from, safe
+from hashmatch.cli.options import Formats, MaxBytes, MaxPixels
+from hashmatch.cli.sources import check_once, opened
 from hashmatch.errors import HashFormatError, ImageError
 from hashmatch.hashers.facade import fingerprint
+from hashmatch.picture import DecodePolicy
 
 __all__ = ["hash_pictures"]
 
 
 def hash_pictures(
-    pictures: Annotated[list[Path], typer.Argument(help="Picture files.", show_default=False)],
+    pictures: Annotated[
+        list[str], typer.Argument(help="Picture files, or - for one on standard input.", show_default=False)
+    ],
     algorithm: Annotated[
         list[str] | None,
         typer.Option("--algorithm", "-a", help="Algorithm; may be given several times. [default: pdq]"),
@@ -24,6 +29,9 @@ def hash_pictures(
     key_file: Annotated[
         Path | None, typer.Option("--key-file", help="File with a secret key for keypoint records.")
     ] = None,
+    formats: Formats = None,
+    max_bytes: MaxBytes = None,
+    max_pixels: MaxPixels = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Print the hashes of pictures, with their quality from 0 to 100.
@@ -36,14 +44,17 @@ def hash_pictures(
             algorithm_named(name)
     except HashFormatError as error:
         raise typer.BadParameter(str(error)) from error
+    check_once(pictures)
+    decode = decode_from(DecodePolicy(), formats, max_bytes=max_bytes, max_pixels=max_pixels)
     failed = False
     for path in pictures:
         try:
-            found = fingerprint(path, names, keypoint_key=key)
+            with opened(path) as picture:
+                found = fingerprint(picture, names, decode=decode, keypoint_key=key)
         except ImageError as error:
             failed = True
             if as_json:
-                emit({"path": str(path), "error": str(error), "reason": error.reason})
+                emit({"path": path, "error": in_commands(str(error)), "reason": error.reason})
             else:
                 fail(f"{path}: {error}")
             continue
@@ -51,7 +62,7 @@ def hash_pictures(
             if as_json:
                 emit(
                     {
-                        "path": str(path),
+                        "path": path,
                         "algorithm": item.value.algorithm,
                         "hash": item.value.hex(),
                         "quality": item.quality,
@@ -61,7 +72,7 @@ def hash_pictures(
             else:
                 quality = "-" if item.quality is None else str(item.quality)
                 view = "" if str(item.view) == "original" else f"  ({item.view})"
-                line = f"{item.value}  {quality:>3}  {safe(str(path))}{view}"
+                line = f"{item.value}  {quality:>3}  {safe(path)}{view}"
                 OUT.print(line, markup=False, highlight=False, soft_wrap=True)
     if failed:
         raise typer.Exit(Exit.ERROR)

@@ -16,7 +16,9 @@ from hashmatch.profiles import policy_to_toml
 
 __all__ = ["policy_app"]
 
-policy_app = typer.Typer(help="Print policies as files, and check policy files.", no_args_is_help=True)
+policy_app = typer.Typer(
+    help="Print policies as files, and check policy files.", no_args_is_help=True, rich_markup_mode=None
+)
 
 _Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 

@@ -20,16 +20,18 @@ from hashmatch.cli.console import (
     emit,
     exit_for,
     fail,
-    hash_from,
     outcome_text,
     policy_from,
     safe,
     warn,
 )
 from hashmatch.cli.interrupts import Interrupts
+from hashmatch.cli.options import Formats, MaxBytes, MaxPixels
+from hashmatch.cli.sources import STDIN, check_list, check_once, hash_from, open_list, opened, warn_of_hashlike
+from hashmatch.errors import ReferenceListError
 from hashmatch.jail import MEASURES, Isolation, Protection
 from hashmatch.matching import Matcher, MatchReport, Outcome
-from hashmatch.picture.policy import KNOWN_FORMATS
+from hashmatch.policy import MatchPolicy
 from hashmatch.scan import ScanItem, ScanSummary, WalkCounts, iter_files, scan
 
 __all__ = ["match", "scan_folders"]
@@ -54,15 +56,7 @@ _Folder = Annotated[
 _KeyFile = Annotated[
     Path | None, typer.Option("--key-file", help="File with the secret key that keypoint records were made with.")
 ]
-_Formats = Annotated[
-    str | None,
-    typer.Option(
-        "--formats", help=f"Formats that are decoded, with commas between, or all: {', '.join(KNOWN_FORMATS)}."
-    ),
-]
 _Frames = Annotated[str | None, typer.Option("--frames", help="Frames that are looked at, as frames of a policy file.")]
-_MaxBytes = Annotated[int | None, typer.Option("--max-bytes", min=1, help="Largest picture file, bytes.")]
-_MaxPixels = Annotated[int | None, typer.Option("--max-pixels", min=1, help="Largest frame, pixels.")]
 _Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 _Seconds = Annotated[
     float, typer.Option("--seconds", min=0.1, max=3600, help="Longest time for one picture in a worker process.")
@@ -75,17 +69,21 @@ _Require = Annotated[
 
 def match(
     sources: Annotated[
-        list[str], typer.Argument(help='Picture files, or hashes written "pdq:<64 hex>".', show_default=False)
+        list[str],
+        typer.Argument(
+            help='Picture files, hashes written "pdq:<64 hex>", or - for a picture on standard input.',
+            show_default=False,
+        ),
     ],
     lists: _Lists,
     policy: _Policy = "standard",
     threshold: _Threshold = None,
     index_folder: _Folder = None,
     key_file: _KeyFile = None,
-    formats: _Formats = None,
+    formats: Formats = None,
     frames: _Frames = None,
-    max_bytes: _MaxBytes = None,
-    max_pixels: _MaxPixels = None,
+    max_bytes: MaxBytes = None,
+    max_pixels: MaxPixels = None,
     isolate: Annotated[bool, typer.Option("--isolate", help="Decode in a restricted worker process.")] = False,
     seconds: _Seconds = 30.0,
     require: _Require = None,
@@ -97,6 +95,8 @@ def match(
     undecidable.
     """
     summary = ScanSummary()
+    check_once(sources)
+    values = [hash_from(source) for source in sources]  # a spoilt one stops the command before anything is searched
     isolation = _isolation(isolate, 1, seconds, require)
     rules = policy_from(
         policy,
@@ -107,19 +107,38 @@ def match(
         max_bytes=max_bytes,
         max_pixels=max_pixels,
     )
-    with Matcher.open(*lists, policy=rules, index_folder=index_folder, isolation=isolation) as matcher:
+    with _matcher(lists, rules, index_folder, isolation) as matcher:
         warned = False
-        for source in sources:
-            value = hash_from(source)
+        for source, value in zip(sources, values, strict=True):
             if value is None and not warned:
                 warned = True
                 _warn_of_idle(matcher)
-            report = matcher.match(source) if value is None else matcher.match_hash(value)
+            report = _matched(matcher, source) if value is None else matcher.match_hash(value)
             summary.count(ScanItem(Path(source), report))
             _answer(source, report, as_json=as_json)
             for line in () if as_json else _left_out(report):
                 OUT.print(Text(safe(f"    {line}")), soft_wrap=True)
     raise typer.Exit(exit_for(summary))
+
+
+def _matcher(lists: list[Path], policy: MatchPolicy, index_folder: Path | None, isolation: Isolation | None) -> Matcher:
+    """Open a matcher; an error that is of one list names it."""
+    for path in lists:
+        check_list(path)
+    try:
+        return Matcher.open(*lists, policy=policy, index_folder=index_folder, isolation=isolation)
+    except ReferenceListError:
+        for path in lists:
+            open_list(path).close()
+        raise
+
+
+def _matched(matcher: Matcher, source: str) -> MatchReport:
+    with opened(source) as picture:
+        report = matcher.match(picture)
+    if report.reason == "not-found":
+        warn_of_hashlike(source)
+    return report
 
 
 def _warn_of_idle(matcher: Matcher) -> None:
@@ -138,10 +157,10 @@ def scan_folders(
     threshold: _Threshold = None,
     index_folder: _Folder = None,
     key_file: _KeyFile = None,
-    formats: _Formats = None,
+    formats: Formats = None,
     frames: _Frames = None,
-    max_bytes: _MaxBytes = None,
-    max_pixels: _MaxPixels = None,
+    max_bytes: MaxBytes = None,
+    max_pixels: MaxPixels = None,
     workers: Annotated[
         int, typer.Option("--workers", "-w", min=1, max=256, help="Worker processes; threads without isolation.")
     ] = 1,
@@ -164,6 +183,8 @@ def scan_folders(
     Exit code: 0 a match was found, 1 none, 2 an error, an unreadable picture or a folder that could not be read, 3
     nothing found but a picture was undecidable or there was no file at all, 130 interrupted.
     """
+    if Path(STDIN) in roots and not Path(STDIN).exists():
+        raise fail(f"a scan takes folders and files; for a picture on standard input: hashmatch match {STDIN}")
     walk = WalkCounts()
     summary = ScanSummary(walk=walk)
     interrupted = False
@@ -178,7 +199,7 @@ def scan_folders(
         max_bytes=max_bytes,
         max_pixels=max_pixels,
     )
-    with Matcher.open(*lists, policy=rules, index_folder=index_folder, isolation=isolation) as matcher:
+    with _matcher(lists, rules, index_folder, isolation) as matcher:
         _warn_of_idle(matcher)
         idle = bool(matcher.idle_lists)
         paths = iter_files(roots, on_error=_tell, follow_links=follow_links, counts=walk)
