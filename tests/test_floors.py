@@ -13,6 +13,7 @@ ROOT = Path(hashmatch.__file__).parent
 FLOORS = {
     "_version": -1,
     "errors": 0,
+    "foreign_errors": 0,
     "algorithms": 0.5,
     "forms": 0.5,
     "view": 0.5,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hashmatch.algorithms import Metric, algorithm_named
 from hashmatch.errors import ImageError
+from hashmatch.foreign_errors import is_foreign
 from hashmatch.hashes import Fingerprint, Looked, ViewHash
 from hashmatch.jail import Protection
 from hashmatch.view import FrameCount, Turn, View
@@ -236,9 +237,9 @@ def read_pixels(
         failure = error.reason  # frames before the broken one are searched all the same
     except MemoryError:
         failure = "out-of-memory"
-    except Exception:
-        if not isinstance(source, bytes):
-            raise  # the caller's own object is at fault, and he should know
+    except Exception as error:
+        if not isinstance(source, bytes) or is_foreign(error):
+            raise  # the caller's own object is at fault, or his time limit: he should know
         failure = "internal-error"
     frames = _frames(source, looks, policy)
     if failure in _OVER_LIMIT and looks and frames is not None:

@@ -27,6 +27,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from hashmatch.errors import ImageError, ImageTooLargeError, UnreadableImageError
+from hashmatch.foreign_errors import forgiven, is_foreign
 from hashmatch.picture.clean import clean, mend
 from hashmatch.picture.colour import needs_colour
 from hashmatch.picture.foreign import camera_format
@@ -159,12 +160,12 @@ def _mended(data: bytes, container: str, policy: DecodePolicy, file: bytes) -> I
 def _salvaged(data: bytes, container: str, policy: DecodePolicy, file: bytes) -> Iterator[Raster]:
     """Give the first frame of a damaged file as far as it can be decoded; nothing where none of it can."""
     planes = None
-    with _hushed(), suppress(Exception):
+    with _hushed(), forgiven():
         # an end of picture after what there is of a JPEG lets libjpeg fill the rest with one colour, as browsers do
         image = _opened(container, closed_jpeg(data) if container == "JPEG" else data)
         _check_frame(*image.size, 0, 0, policy, every=False)
         stored_as = _stored_as(image)
-        with suppress(Exception):
+        with forgiven():
             image.load()
         if getattr(image, "_im", None) is not None:
             setattr(image, "tile", [])  # noqa: B010  (loading again would fail again)
@@ -201,7 +202,7 @@ def decode_image(image: Image.Image, policy: DecodePolicy) -> Iterator[Raster]:
         yield from _frames(image, container, policy, lambda: False, None, single=single, direct=False)
     finally:
         if _position(image) != before:
-            with _hushed(), suppress(Exception):
+            with _hushed(), forgiven():
                 image.seek(before)
 
 
@@ -222,7 +223,7 @@ def _frames(
     total = 0
     for frame in count(wanted if single else 0):
         planes = None
-        with _hushed(), _typed(cut):
+        with _hushed(), _typed(cut, type(image).__module__.partition(".")[0]):
             if not single and not _seek(image, frame):
                 return
             width, height = image.size
@@ -268,7 +269,7 @@ def frames_of_image(image: Image.Image, policy: DecodePolicy) -> tuple[int, bool
     stream = getattr(image, "fp", None) or getattr(image, "_fp", None)  # Pillow moves it once the first frame is loaded
     claimed = vars(image).get("n_frames", 1)
     if container in ("GIF", "TIFF") and stream is not None:
-        with suppress(Exception):  # a closed file belongs to an image of one frame
+        with forgiven():  # a closed file belongs to an image of one frame
             at = stream.tell()
             try:
                 stream.seek(0)
@@ -369,8 +370,11 @@ def _hushed() -> Iterator[None]:
 
 
 @contextmanager
-def _typed(cut: Callable[[], bool]) -> Iterator[None]:
-    """Turn whatever a codec throws into one of our errors; the cause is dropped, it can carry a file's name."""
+def _typed(cut: Callable[[], bool], home: str = "PIL") -> Iterator[None]:
+    """Turn whatever a codec throws into one of our errors; the cause is dropped, it can carry a file's name.
+
+    ``home`` is the package of the plug-in, which may be the caller's.
+    """
     try:
         yield
     except (ImageError, ImportError):
@@ -387,6 +391,8 @@ def _typed(cut: Callable[[], bool]) -> Iterator[None]:
             reason="too-many-pixels",
         )
     except Exception as error:
+        if is_foreign(error, home):
+            raise  # a time limit, say, that the caller set
         failure = unreadable("truncated" in str(error).lower() or cut())
     else:
         return

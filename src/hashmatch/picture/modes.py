@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashmatch.errors import UnreadableImageError
+from hashmatch.foreign_errors import is_foreign
 from hashmatch.picture.colour import with_colours_shown
 from hashmatch.picture.pixels import Planes, Reading, high_byte, look_up, stretch, upright
 from hashmatch.view import Rendering
@@ -167,6 +168,8 @@ def _orientation(image: Image.Image) -> int:
     """EXIF orientation, 1 to 8; 1 where there is none or the EXIF block is broken, which must not lose the picture."""
     try:
         value = image.getexif().get(_ORIENTATION, 1)
-    except Exception:
+    except Exception as error:
+        if is_foreign(error):
+            raise
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1

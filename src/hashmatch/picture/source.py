@@ -9,11 +9,13 @@ import os
 import stat
 import sys
 from collections.abc import Callable
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 
 import numpy as np
 
 from hashmatch.errors import ImageError, ImageTooLargeError, UnreadableImageError
+from hashmatch.foreign_errors import is_interruption
 from hashmatch.picture.header import check_header
 from hashmatch.picture.policy import DecodePolicy
 
@@ -59,11 +61,12 @@ def read_source(source: ImageSource, policy: DecodePolicy | None = None) -> byte
     Raises
     ------
     UnreadableImageError
-        With reason ``not-found``, ``is-a-directory``, ``not-a-file``, ``not-permitted`` or ``read-failed``.
+        With reason ``not-found``, ``is-a-directory``, ``not-a-file``, ``not-permitted`` or ``read-failed``: whatever a
+        file object raises while it is read, but for what a signal handler raises there.
     ImageTooLargeError
         With reason ``too-many-bytes``; at most ``max_bytes + 1`` bytes have been read.
     TypeError
-        If the source is something else, or a file opened as text.
+        If the source is something else, a file opened as text, or one that is read with await.
     """
     policy = DecodePolicy() if policy is None else policy
     data, whole = read_whole(source, policy)
@@ -206,11 +209,18 @@ def _read_stream(
 def _part(stream: Any, size: int) -> Bytes:
     try:
         part = stream.read(size)
-    except OSError:
+    except Exception as error:  # an archive, a download, a storage service: each has errors of its own
+        if is_interruption(error):
+            raise
         part = None
     if part is None:
         raise UnreadableImageError("reading from the file failed; try again", reason="read-failed") from None
     if not isinstance(part, bytes | bytearray | memoryview):
+        if isawaitable(part):
+            close = getattr(part, "close", None)
+            if callable(close):
+                close()  # or Python warns that it was never awaited
+            raise TypeError("the file is read with await: await its bytes and give those")
         raise TypeError('the file gives text, not bytes: open it with mode "rb"')
     return part
 
