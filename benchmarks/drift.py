@@ -277,7 +277,7 @@ def main() -> None:
             table(files),
             f"{min(count, 20)} photographs a size, JPEG of quality 85; against our hash of the file as it is.",
             table(shrunk),
-            "Command: `python -m benchmarks drift`.",
+            f"Command: `python -m benchmarks drift --pictures {count}`.",
         )
     )
     print(text)
