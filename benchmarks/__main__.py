@@ -14,6 +14,7 @@ AREAS = {
     "endtoend": "bytes to verdict, one and many threads, and a folder",
     "threads": "8 threads' worth of look-ups and hashes against one thread",
     "life": "an index of one and ten million hashes: made, out of core, opened, shared, changed, watched, compacted",
+    "imports": "delivered lists into a list, beside SQLite's own bulk insert; one hash into a long list",
     "keypoints": "keypoint records: recall, false pairs, time and bytes, beside SIFT, ORB and AKAZE",
     "robustness": "recall and false matches for every edit, by the profiles, plain hashes and imagehash",
     "drift": "how far the hashes of other front ends lie from ours",

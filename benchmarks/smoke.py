@@ -13,6 +13,7 @@ BENCHMARKS = (
     "endtoend",
     "threads",
     "life",
+    "imports",
     "robustness",
     "keypoints",
     "strangers",

@@ -51,3 +51,8 @@ with hashmatch.Matcher.open({str(path)!r}) as matcher:
         raise SystemExit("no match")
 """
     assert not modules_after(code) & IMAGE_CODE
+
+
+def test_the_command_line_starts_without_the_demo() -> None:
+    """SciPy makes the demo's pictures; adding a hash to a list does not wait for it."""
+    assert not modules_after("import hashmatch.cli.app") & {"scipy", "hashmatch.synthetic"}

@@ -107,7 +107,7 @@ def algorithm_named(name: str) -> Algorithm:
     HashFormatError
         If no algorithm has that name; the message lists those that exist.
     """
-    found = ALGORITHMS.get(name.lower()) if isinstance(name, str) else None
+    found = (ALGORITHMS.get(name) or ALGORITHMS.get(name.lower())) if isinstance(name, str) else None
     if found is None:
         # the name is not repeated: a hash in the wrong column would end up in a log
         raise HashFormatError(f"that is not a known algorithm; choose one of: {', '.join(ALGORITHMS)}")

@@ -120,10 +120,14 @@ class HashValue:
                 f"a {found.name} hash has {_lengths(found, 2)} hexadecimal digits, not {len(digits)}"
                 + _other_length_hint(found, 4 * len(digits))
             )
-        bad = next((i for i, c in enumerate(digits) if c not in "0123456789abcdefABCDEF"), None)
-        if bad is not None:
+        try:
+            data = bytes.fromhex(digits)
+        except ValueError:
+            data = b""
+        if 2 * len(data) != len(digits):  # it skips blanks
+            bad = next(i for i, c in enumerate(digits) if c not in "0123456789abcdefABCDEF")
             raise HashFormatError(f"character {bad + 1} of the {found.name} hash is not a hexadecimal digit")
-        return cls(found.name, bytes.fromhex(digits))
+        return cls(found.name, data)
 
     @property
     def n_bits(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import re
@@ -374,6 +375,27 @@ def test_list_import_reports_every_cell(tmp_path: Path) -> None:
     code, out, _ = run("match", f"pdq:{pdq}", "--list", path)
     assert code == 0
     assert "\u0645\u06cc\u200c\u062e\xa0\\x1b[31m\\u202e" in out
+
+
+def test_small_changes_do_not_read_the_whole_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What adds, withdraws, imports and counts does not check every page of a long list; `list verify` does."""
+    path, text = tmp_path / "list.hashmatch", tmp_path / "hashes.txt"
+    text.write_text(f"{made_up(2)}\n")
+    ReferenceList.create(path, name="x").close()
+    checked: list[bool] = []
+    monkeypatch.setattr("hashmatch.lists.session.check_pages", lambda _, *, full: checked.append(full))
+    threshold = gc.get_threshold()
+    for words in (
+        ["add", path, str(made_up(1)), "--id", "a"],
+        ["import", path, text],
+        ["withdraw", path, "a"],
+        ["info", path],
+    ):
+        assert run("list", *words)[0] == 0
+    assert checked == []
+    assert gc.get_threshold() == threshold
+    assert run("list", "verify", path)[0] == 0
+    assert checked
 
 
 def test_list_import_of_plain_text(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def add(
         entries.append(Entry.of(name, fingerprint=item, source=source, labels=labels))
     if not entries:
         raise fail("no picture could be hashed; nothing was added")
-    with open_list(path, writable=True) as ref:
+    with open_list(path, writable=True, check="none") as ref:
         counts = ref.add_many(entries)
         version = ref.version
     if as_json:

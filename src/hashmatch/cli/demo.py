@@ -24,7 +24,6 @@ from hashmatch.lists import Entry, ReferenceList
 from hashmatch.matching import Matcher, MatchReport
 from hashmatch.picture.encode import encode
 from hashmatch.scan import iter_files, scan
-from hashmatch.synthetic import edits, picture
 
 __all__ = ["demo"]
 
@@ -33,17 +32,6 @@ _KINDS: Final = ("photo", "portrait", "comic", "meme")
 _FORMATS: Final = (("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp"))
 
 Edit = Callable[[Any], Any]
-_EDITS: Final[tuple[tuple[str, Edit], ...]] = (
-    ("the same picture", lambda pixels: pixels),
-    ("half size", lambda pixels: edits.resize(pixels, 0.5)),
-    ("JPEG quality 30", lambda pixels: edits.jpeg(pixels, 30)),
-    ("mirrored", edits.mirror),
-    ("turned by 90 degrees", lambda pixels: np.ascontiguousarray(np.rot90(pixels))),
-    ("1 % cut off one side", lambda pixels: edits.crop_sides(pixels, left=0.01)),
-    ("5 % cut off one side", lambda pixels: edits.crop_sides(pixels, left=0.05)),
-    ("in a black border", lambda pixels: edits.border(pixels, 0.15)),
-    ("3/4 of the area cut away", lambda pixels: edits.crop_centre(pixels, 0.75)),
-)
 _UNRELATED: Final = "unrelated pictures"
 _POLICIES: Final = (profiles.STANDARD, profiles.THOROUGH)
 
@@ -65,6 +53,23 @@ class _Row:
         self.distances += [
             match.distance for match in own if match.threshold is not None and match.distance is not None
         ]
+
+
+def _edits() -> tuple[tuple[str, Edit], ...]:
+    """Give what is done to the pictures. SciPy is loaded here: other commands do not wait for it."""
+    from hashmatch.synthetic import edits
+
+    return (
+        ("the same picture", lambda pixels: pixels),
+        ("half size", lambda pixels: edits.resize(pixels, 0.5)),
+        ("JPEG quality 30", lambda pixels: edits.jpeg(pixels, 30)),
+        ("mirrored", edits.mirror),
+        ("turned by 90 degrees", lambda pixels: np.ascontiguousarray(np.rot90(pixels))),
+        ("1 % cut off one side", lambda pixels: edits.crop_sides(pixels, left=0.01)),
+        ("5 % cut off one side", lambda pixels: edits.crop_sides(pixels, left=0.05)),
+        ("in a black border", lambda pixels: edits.border(pixels, 0.15)),
+        ("3/4 of the area cut away", lambda pixels: edits.crop_centre(pixels, 0.75)),
+    )
 
 
 def demo(
@@ -101,6 +106,9 @@ def demo(
 
 def _run(place: Path, n_pictures: int, seed: int) -> tuple[dict[str, _Row], int]:
     """Make everything on disk, scan it, and count by edit."""
+    from hashmatch.synthetic import picture
+
+    made = _edits()
     expected: dict[Path, tuple[str, str | None]] = {}
     list_path = place / "list.hashmatch"
     (place / "originals").mkdir(parents=True)
@@ -113,7 +121,7 @@ def _run(place: Path, n_pictures: int, seed: int) -> tuple[dict[str, _Row], int]
             found = fingerprint(pixels, ("pdq", "keypoint"))
             if found.quality is not None and found.quality >= 50:
                 ref.add_many([Entry.of(f"entry-{number:03}", fingerprint=found, source="demo", labels={"kind": kind})])
-            for place_in_row, (edit, apply) in enumerate(_EDITS):
+            for place_in_row, (edit, apply) in enumerate(made):
                 target = place / "uploads" / f"edit-{place_in_row}"
                 target.mkdir(parents=True, exist_ok=True)
                 path = _write(target / stem, apply(pixels), number + place_in_row)
@@ -124,7 +132,7 @@ def _run(place: Path, n_pictures: int, seed: int) -> tuple[dict[str, _Row], int]
                 other = picture(kind, seed * 100_000 + 50_000 + 2 * number + extra, size=_SIZE)
                 expected[_write(target / f"{stem}-{extra}", other, number)] = (_UNRELATED, None)
         n_entries = len(ref)
-    rows = {edit: _Row() for edit, _ in _EDITS} | {_UNRELATED: _Row()}
+    rows = {edit: _Row() for edit, _ in made} | {_UNRELATED: _Row()}
     for edit, _ in expected.values():
         rows[edit].files += 1
     paths = list(iter_files([place / "uploads"]))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import ExitStack
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Final, TextIO
 
@@ -90,7 +91,8 @@ def import_file(
         else:
             rows = read_text(delivery, algorithm, source=source, labels=pairs, encoding=encoding)
         with ExitStack() as stack:
-            ref = stack.enter_context(open_list(path, writable=True))
+            stack.enter_context(_few_collections())
+            ref = stack.enter_context(open_list(path, writable=True, check="none"))
             sink = None if refused is None else stack.enter_context(refused.open("w", encoding="utf-8"))
             progress = stack.enter_context(
                 Progress(
@@ -120,6 +122,17 @@ def import_file(
         raise typer.Exit(Exit.NONE)
     if report.took_nothing:
         raise fail("every row was refused; nothing was imported")
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Look for unreachable cycles less often: rows make none, and the looking is a sixth of an import."""
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, 50, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _share_from(text: str) -> float:

@@ -54,10 +54,10 @@ def element(
         0 to 2**256 - 1.
     """
     name = entry_id.encode()
-    rows = sorted(
-        (source, number, code, -1 if quality is None else quality) for source, number, code, quality in hashes
-    )
-    said = sorted(labels)
+    rows = [(source, number, code, -1 if quality is None else quality) for source, number, code, quality in hashes]
+    if len(rows) > 1:
+        rows.sort()
+    said = sorted(labels) if labels else ()
     parts = [_HEAD.pack(len(name), len(rows), len(said)), name]
     for source, number, code, quality in rows:
         who = source.encode()

@@ -6,7 +6,7 @@ Floor: lists. Entries are taken in blocks: a block's stored records are read at 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, TypeVar
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists.admission import check_record
 from hashmatch.lists.digest import CONTENT_MODULUS
-from hashmatch.lists.entry import Entry, Listing, check_counts
+from hashmatch.lists.entry import MAX_LABELS, MAX_RECORDS, Entry, Listing, check_counts
 from hashmatch.lists.history import change_seal
 from hashmatch.lists.records import (
     HashKey,
@@ -38,7 +38,7 @@ from hashmatch.lists.tables import ALGORITHM_NUMBERS, RECORD_NUMBERS, format_ver
 
 __all__ = ["AddCounts", "Editor", "blocks_of"]
 
-_BLOCK: Final = 5_000
+_BLOCK: Final = 1_000
 _MAX_SOURCES: Final = 4_096
 
 T = TypeVar("T")
@@ -197,12 +197,13 @@ class Editor:
     def _merge_listing(self, work: _Work, record: Record, listing: Listing) -> bool:
         source = self._source(listing.source)
         number = source.number
-        if not any(key[0] == number for key in record.hashes):
+        hashes = record.hashes
+        if not hashes or not any(key[0] == number for key in hashes):
             source.n_entries += 1
         changed = False
         for item in listing.hashes:
             key = (number, ALGORITHM_NUMBERS[item.value.algorithm], item.value.data)
-            stored = record.hashes.get(key)
+            stored = hashes.get(key)
             if stored is not None:
                 if item.quality is None or item.quality == stored.quality:
                     continue
@@ -211,14 +212,15 @@ class Editor:
             else:
                 check_record(item.value)
                 self._touch(work, record)
-            record.hashes[key] = Stored(self.state.next_hash, item.quality, 0)
-            work.new_rows[self.state.next_hash] = (record, key)
-            self.state.next_hash += 1
+            row = self.state.next_hash
+            hashes[key] = Stored(row, item.quality, 0)
+            work.new_rows[row] = (record, key)
+            self.state.next_hash = row + 1
             changed = True
         if listing.labels:
-            changed |= self._set_labels(work, record, number, dict(listing.labels))
-        if changed:
-            owned = [key for key in record.hashes if key[0] == number]
+            changed |= self._set_labels(work, record, number, listing.labels)
+        if changed and (len(hashes) > MAX_RECORDS or len(record.labels) > MAX_LABELS):
+            owned = [key for key in hashes if key[0] == number]
             n_records = sum(key[1] in RECORD_NUMBERS for key in owned)
             check_counts(len(owned), n_records, sum(owner == number for owner, _ in record.labels))
         return changed
@@ -232,7 +234,7 @@ class Editor:
             self._names[source.number] = name
         return source
 
-    def _set_labels(self, work: _Work, record: Record, source: int, labels: dict[str, str]) -> bool:
+    def _set_labels(self, work: _Work, record: Record, source: int, labels: Mapping[str, str]) -> bool:
         changed = False
         for name, value in labels.items():
             if record.labels.get((source, name)) != value:

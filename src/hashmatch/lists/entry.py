@@ -176,7 +176,8 @@ class Listing:
         for item in hashes:
             if not isinstance(item, ListedHash):
                 raise TypeError(f"a listing holds ListedHash, not {type(item).__name__}")
-        check_counts(len(hashes), sum(is_record(item.value) for item in hashes))
+        if not 0 < len(hashes) <= MAX_RECORDS:
+            check_counts(len(hashes), sum(is_record(item.value) for item in hashes))
         object.__setattr__(self, "hashes", hashes)
         if self.labels is not _NO_LABELS:
             object.__setattr__(self, "labels", checked_labels(self.labels))
@@ -209,7 +210,7 @@ class Entry:
         for item in listings:
             if not isinstance(item, Listing):
                 raise TypeError(f"an entry is made of Listing, not {type(item).__name__}")
-        if not listings or len({item.source for item in listings}) != len(listings):
+        if len(listings) != 1 and (not listings or len({item.source for item in listings}) != len(listings)):
             raise ReferenceListError("an entry needs at least one listing, each of another source")
         object.__setattr__(self, "listings", listings)
 

@@ -298,17 +298,21 @@ def store_state(connection: sqlite3.Connection, state: State) -> None:
     )
 
 
+def _row_number(item: tuple[HashKey, Stored]) -> int:
+    return item[1].row
+
+
 def record_seal(uuid: bytes, record: Record) -> int:
     """Check value over all that is stored of an entry."""
     name = record.entry_id.encode()
-    parts = [_HEAD.pack(record.key, len(name), len(record.hashes), len(record.labels)), name]
-    rows = [
-        (stored.row, source, algorithm, -1 if stored.quality is None else stored.quality, code)
-        for (source, algorithm, code), stored in record.hashes.items()
-    ]
-    for row, source, algorithm, quality, code in rows if len(rows) == 1 else sorted(rows):
-        parts += (_ROW.pack(row, source, algorithm, quality, len(code)), code)
-    for (source, text), value in sorted(record.labels.items()):
+    hashes, labels = record.hashes, record.labels
+    parts = [_HEAD.pack(record.key, len(name), len(hashes), len(labels)), name]
+    for (source, algorithm, code), (row, quality, _) in (
+        hashes.items() if len(hashes) == 1 else sorted(hashes.items(), key=_row_number)
+    ):
+        parts.append(_ROW.pack(row, source, algorithm, -1 if quality is None else quality, len(code)))
+        parts.append(code)
+    for (source, text), value in labels.items() if len(labels) < 2 else sorted(labels.items()):
         label, said = text.encode(), value.encode()
         parts += (_LABEL.pack(source, len(label), len(said)), label, said)
     if record.changed is not None:
@@ -318,10 +322,11 @@ def record_seal(uuid: bytes, record: Record) -> int:
 
 def record_element(record: Record, names: dict[int, str]) -> int:
     """Element of an entry in the content of its list; ``names`` are those of the sources by number."""
-    hashes = [(names[source], number, code, stored.quality) for (source, number, code), stored in record.hashes.items()]
-    return element(
-        record.entry_id, hashes, [(names[source], name, value) for (source, name), value in record.labels.items()]
-    )
+    hashes = [
+        (names[source], number, code, quality) for (source, number, code), (_, quality, _) in record.hashes.items()
+    ]
+    labels = [(names[source], name, value) for (source, name), value in record.labels.items()] if record.labels else ()
+    return element(record.entry_id, hashes, labels)
 
 
 def keys_after(connection: sqlite3.Connection, last: int, most: int) -> list[int]:

@@ -34,7 +34,7 @@ __all__ = [
 
 MAX_LINE: Final = 65_536
 _CHUNK: Final = 65_536
-_BATCH: Final = 5_000
+_BATCH: Final = 1_000
 _BOMS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
@@ -176,7 +176,7 @@ def import_into(
     on_flaw : callable, optional
         Called with everything that was not taken as it stood, in order.
     progress : callable, optional
-        Called with the number of rows so far, every 5,000 rows and at the end.
+        Called with the number of rows so far, every 1,000 rows and at the end.
     max_refused : int
         How many refused rows, and how many flaws, the report keeps, 0 or more; it counts them all, and refuses nothing
         by this number.
@@ -196,7 +196,7 @@ def import_into(
 
     Notes
     -----
-    Cost: 30 to 40 microseconds a row; memory does not grow with the number of rows.
+    Cost: 20 to 45 microseconds a row of one or two hashes; memory does not grow with the number of rows.
     """
     if max_refused < 0:
         raise ValueError("max_refused must be 0 or more")

@@ -16,7 +16,7 @@ from typing import BinaryIO, Final
 from hashmatch.algorithms import ALGORITHMS, algorithm_named
 from hashmatch.errors import HashFormatError
 from hashmatch.hashes import HashValue
-from hashmatch.lists.entry import LOCAL, MAX_SOURCE, Entry, checked_labels, checked_text
+from hashmatch.lists.entry import LOCAL, MAX_SOURCE, Entry, ListedHash, Listing, checked_labels, checked_text
 from hashmatch.lists.formats.base import MAX_LINE, Refused, Row, checked_encoding, decoded_lines
 from hashmatch.lists.formats.cells import default_entry_id, parse_cell, visible
 
@@ -99,15 +99,16 @@ def _rows(
         except HashFormatError as error:
             yield Refused(number, str(error))
             continue
-        yield Row(number, Entry.of(default_entry_id(value), hashes=[value], source=source, labels=labels))
+        yield Row(number, Entry(default_entry_id(value), (Listing(source, (ListedHash(value),), labels),)))
 
 
 def _hash_of(text: str, algorithm: str | None) -> HashValue:
     """Read the hash of a line, whatever stands beside it."""
-    head, equals, digits = text.rpartition("=")
-    name, bracket, _ = head.partition("(")
-    if equals and bracket and head.rstrip().endswith(")") and _NAME.fullmatch(name.strip()):
-        return parse_cell(digits, _algorithm_said(name.strip(), algorithm))
+    if "(" in text:
+        head, _, digits = text.rpartition("=")
+        name = head.partition("(")[0].strip()
+        if head.rstrip().endswith(")") and _NAME.fullmatch(name):
+            return parse_cell(digits, _algorithm_said(name, algorithm))
     found = _FIRST.match(text)
     first, second = ("", None) if found is None else found.groups()
     if second is not None and _known(first) is not None:
