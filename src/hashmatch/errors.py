@@ -70,7 +70,7 @@ class ImageTooLargeError(ImageError, ValueError):
 
 
 class HashFormatError(HashmatchError, ValueError):
-    """Text or bytes are not a hash of the stated algorithm."""
+    """Text or bytes are not a hash of the stated algorithm, or a mapping is no report of a match."""
 
 
 class AlgorithmMismatchError(HashmatchError, ValueError):

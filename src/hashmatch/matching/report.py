@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from hashmatch.algorithms import ALGORITHMS, Metric
 from hashmatch.hashes import Fingerprint
 from hashmatch.jail import Protection
+from hashmatch.matching.restored import restored
 from hashmatch.view import FrameCount, View
 
 __all__ = ["ComparedList", "Match", "MatchReport", "Outcome", "Placement"]
@@ -311,6 +312,34 @@ class MatchReport:
             return None
         return "pip install 'hashmatch[heif]'" if self.format == "HEIF" else "convert it, or look at it by other means"
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> MatchReport:
+        """Read what `to_dict` gives, or what JSON made of it: an equal report, without a ``fingerprint``.
+
+        Parameters
+        ----------
+        data : mapping
+            Keys that older versions did not write may be missing, where the field has a default. What is worked out of
+            other keys (``partial``, ``advice``, ``labels``) is worked out anew. Any other key is refused, since it may
+            say why an answer does not hold: take out what was put beside, as the ``source`` of the command line.
+
+        Raises
+        ------
+        HashFormatError
+            If a key is unknown or missing, or a value is of a wrong type or out of range. The message names the key.
+
+        Examples
+        --------
+        >>> import json
+        >>> report = MatchReport(
+        ...     outcome=Outcome.NO_MATCH, matches=(), n_matches=0, reason=None, lists=(), quality=90, policy="fast",
+        ...     software="hashmatch 0.1.0", decode="2",
+        ... )
+        >>> MatchReport.from_dict(json.loads(json.dumps(report.to_dict()))) == report
+        True
+        """
+        return restored(cls, data, _KEYS)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form; holds no hash, no pixel and no file name."""
         return {
@@ -331,3 +360,10 @@ class MatchReport:
             "frames": None if self.frames is None else self.frames.to_dict(),
             "protection": None if self.protection is None else self.protection.to_dict(),
         }
+
+
+_KEYS: Final = {
+    Match: {"list": "list_name"},
+    ComparedList: {"list": "name", "list_version": "version", "list_digest": "digest", "entries": "n_entries"},
+}
+"""Keys of the JSON-ready form that are not called as their field."""
