@@ -87,7 +87,8 @@ def _tables() -> list[bytes]:
 _PIECES: Final = (
     *(bytes([letter]) for letter in b'\n\r,;"\t|#:\\\0\x1c\xff '),
     *(b"\r\n", b'""', b"pdq:", b"md5", b"100", b"-1"),
-    *(b"\xff\xfe", b"\xef\xbb\xbf", b"\xe2\x80\xa8", b"\xc2\x85", b"\xf0\x9f\x98\x80"),
+    *(b"sep=;\n", b"MD5 (a) = ", b"N/A", b"NULL", b"87.0", b"0x", b'"\n'),
+    *(b"\xff\xfe", b"\xe2\x80\x8b", b"\xef\xbb\xbf", b"\xe2\x80\xa8", b"\xc2\x85", b"\xf0\x9f\x98\x80"),
 )
 
 
@@ -147,6 +148,8 @@ def case_runner(options: argparse.Namespace) -> Case:  # noqa: ARG001
                 check_message(ReferenceListError(item.reason))
             else:
                 rows.append(item)
+                for flaw in item.flaws:
+                    check_message(ReferenceListError(str(flaw)))
                 for listing in item.entry.listings:
                     for listed in listing.hashes:
                         if HashValue.parse(str(listed.value)) != listed.value:
@@ -177,6 +180,8 @@ def _import(items: list[Row | Refused]) -> None:
             second = import_into(ref, items)
             if first.rows != len(items) or first.rows != first.accepted + first.duplicates + first.refused_count:
                 raise Wrong("the counts of the import do not add up")
+            if (first.flawed, first.columns) != (second.flawed, second.columns):
+                raise Wrong("the same rows had other flaws a second time")
             if second.accepted or second.version != first.version:
                 raise Wrong("the second import changed the list")
         with ReferenceList.open(Path(folder) / "list", check="full") as ref:

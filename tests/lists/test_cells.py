@@ -324,6 +324,7 @@ def test_comments_of_plain_text() -> None:
         ("SEP=;\r\n# made up\n\n#;;\nid;md5;\n", []),
         ("\ufeffsep=;\n\u200bid ; MD5\xa0\n", []),
         ('"id";"Md5"\n', []),
+        ('id;"\xa0MD5 ";"notes,\nif any"\n', []),
         ("Hashes of 2026;;\n\nid;md5\n", [1]),
         ("#md5\nid;md5\n", []),
     ],
@@ -344,6 +345,15 @@ def test_comments_above_rows_without_a_header() -> None:
     assert table("# only a comment\n", ONE) == []
     with pytest.raises(ReferenceListError):
         table("# a\n" * 200 + f"md5\n{MD5[1]}", ONE)
+
+
+def test_a_name_of_several_lines() -> None:
+    """Spreadsheets have line ends within the names of columns; white space between words is as good as any other."""
+    mapping = ColumnMapping(hashes={"md5 of  it": "md5"}, entry_id="id (ours)")
+    rows = table(f'"Id\n(ours)",MD5\xa0of it,"notes\n\n"\n1,{MD5[1]},\n2,{MD5[2]},"x\ny"\n', mapping)
+    assert [entry.entry_id for entry in entries(rows)] == ["1", "2"]
+    with pytest.raises(ReferenceListError):
+        table(f'"id,md5\n1,{MD5[1]}\n' * 20, ONE)
 
 
 def test_ragged_rows() -> None:

@@ -34,6 +34,7 @@ __all__ = ["ColumnMapping", "read_table"]
 _DELIMITERS: Final = ",;\t|"
 _DELIMITER_LINE: Final = re.compile(r'"?sep=([^"])"?[\s,;|]*', re.IGNORECASE)
 _MAX_ABOVE: Final = 100
+_MAX_NAME_LINES: Final = 8
 _TOO_LONG: Final = f"the line has more than {MAX_LINE} characters"
 
 
@@ -41,7 +42,8 @@ _TOO_LONG: Final = f"the line has more than {MAX_LINE} characters"
 class ColumnMapping:
     """What the columns of a table mean. Columns that are not named here are not read.
 
-    Columns are named as in the header, of any case; in a table without a header by their number from 1: ``"1"``.
+    Columns are named as in the header, of any case and with any white space between words; in a table without a header
+    by their number from 1: ``"1"``.
 
     Parameters
     ----------
@@ -104,7 +106,7 @@ class ColumnMapping:
 def _folded(column: str) -> str:
     if not isinstance(column, str):
         raise TypeError(f"a column is named by str, not {type(column).__name__}")
-    return visible(column).casefold()
+    return " ".join(visible(column).split()).casefold()
 
 
 def _is_number(column: str) -> bool:
@@ -201,6 +203,8 @@ def _beginning(
             delimiter = delimiter or said[1]
         elif mapping.header or not text.startswith("#"):
             plan = _Plan.of(mapping, text, delimiter) if text.strip() else None
+            if plan is None and mapping.header and text.count('"') % 2:
+                plan = _Plan.of_lines(mapping, text, lines, delimiter)
             if plan is not None:
                 if not mapping.header:
                     lines.put_back([line])
@@ -244,6 +248,19 @@ class _Plan:
             if all(names.count(column) == 1 for column in mapping.columns()) and (best is None or len(names) > best[0]):
                 best = (len(names), candidate, names)
         return None if best is None else cls(mapping, best[1], best[2])
+
+    @classmethod
+    def of_lines(cls, mapping: ColumnMapping, first: str, lines: Lines, delimiter: str | None) -> _Plan | None:
+        """Find the columns in a header of which a name has line ends in it, and take its lines."""
+        taken: list[tuple[int, str | None]] = []
+        while len(taken) < _MAX_NAME_LINES and (line := lines.take()) is not None:
+            taken.append(line)
+            first = f"{first}\n{line[1]}"
+            plan = None if line[1] is None or len(first) > MAX_LINE else cls.of(mapping, first, delimiter)
+            if plan is not None:
+                return plan
+        lines.put_back(taken)
+        return None
 
     def reads(self, record: Cut) -> bool:
         """Whether a record has all its fields and is a good row."""
