@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 
@@ -17,6 +20,17 @@ from hashmatch.keypoints.record import Record
 from hashmatch.lists import Entry, ReferenceList
 from hashmatch.lists.records import State, store_state
 from hashmatch.lists.tables import create_tables
+
+_WRITE_AND_DIE = """
+import os, sys
+sys.path.insert(0, sys.argv[3])
+from hashmatch.lists import ReferenceList
+from list_makers import made_up_entries
+
+ref = ReferenceList.open(sys.argv[1], writable=True)
+ref.add_many(made_up_entries(int(sys.argv[2]), 100))
+os._exit(0)
+"""
 
 
 def made_up(number: int, algorithm: str = "pdq") -> HashValue:
@@ -111,3 +125,23 @@ def tampered(path: Path, copy: Path, *statements: str) -> Path:
 def side_files(path: Path) -> list[str]:
     """Names of what SQLite keeps beside a list."""
     return sorted(item.name for item in path.parent.iterdir() if item.name.startswith(path.name) and item != path)
+
+
+def written_and_killed(path: Path, count: int = 3) -> None:
+    """Let a process add entries to a list and end without closing it."""
+    command = [sys.executable, "-c", _WRITE_AND_DIE, str(path), str(count), str(Path(__file__).parent)]
+    subprocess.run(command, check=True)
+    assert os.stat(f"{path}-wal").st_size > 0
+
+
+def made_list(path: Path, count: int = 5) -> Path:
+    """Make a list of some entries."""
+    with ReferenceList.create(path, name=path.stem) as ref:
+        ref.add_many(made_up_entries(count))
+    return path
+
+
+def ids_of(path: Path) -> list[str]:
+    """Read all ids, after the full check."""
+    with ReferenceList.open(path, check="full") as ref:
+        return sorted(entry.entry_id for entry in ref)

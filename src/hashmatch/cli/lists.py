@@ -12,6 +12,7 @@ from hashmatch.cli.adding import add
 from hashmatch.cli.console import OUT, Exit, emit, fail, safe
 from hashmatch.cli.importing import import_file
 from hashmatch.cli.options import Json, ListFile, Source
+from hashmatch.cli.replacing import recover_file, replace_file
 from hashmatch.cli.sources import open_list
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists import LOCAL, ListInfo, ReferenceList
@@ -114,3 +115,5 @@ def _show(found: ListInfo, *, as_json: bool) -> None:
 
 list_app.command("add")(add)
 list_app.command("import")(import_file)
+list_app.command("replace")(replace_file)
+list_app.command("recover")(recover_file)

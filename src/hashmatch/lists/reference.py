@@ -23,6 +23,7 @@ from hashmatch.algorithms import algorithm_named
 from hashmatch.errors import ReferenceListError
 from hashmatch.hashes import Fingerprint, HashValue
 from hashmatch.lists.audit import verify_all
+from hashmatch.lists.beside import real_path, stands
 from hashmatch.lists.content import Content
 from hashmatch.lists.editor import AddCounts, blocks_of
 from hashmatch.lists.entry import (
@@ -37,7 +38,8 @@ from hashmatch.lists.entry import (
 )
 from hashmatch.lists.pinned import PinnedVersion, contents_of
 from hashmatch.lists.records import State, keys_after, load_records, load_state, store_state, to_entry
-from hashmatch.lists.schema import connect, damaged, translated_errors
+from hashmatch.lists.replacing import recover_list, replace_list
+from hashmatch.lists.schema import connect, damaged, translated_errors, use_no_journal
 from hashmatch.lists.session import Session
 from hashmatch.lists.snapshot import Changes, Snapshot, read_changes, read_snapshot
 from hashmatch.lists.streams import read_record
@@ -157,9 +159,17 @@ class ReferenceList:
             raise ReferenceListError(
                 "the list file cannot be made: check that its folder exists and is writable"
             ) from None
+        if stands(real_path(target)):
+            with contextlib.suppress(OSError):
+                os.unlink(target)
+            raise ReferenceListError(
+                "files of an earlier list stand beside this path (-wal, -shm or -journal): move them away, "
+                "with that list if what they hold is wanted, or choose another path"
+            )
         state = State(uuid.uuid4().bytes, name, 0, 0, 1, 1, 0, 0, content=0)
         try:
             with translated_errors(), contextlib.closing(connect(target, writable=True, timeout=timeout)) as connection:
+                use_no_journal(connection)
                 connection.execute("BEGIN EXCLUSIVE")
                 create_tables(connection)
                 store_state(connection, state)
@@ -202,6 +212,88 @@ class ReferenceList:
         if check not in ("none", "pages", "full"):
             raise ValueError('check must be "none", "pages" or "full"')
         return cls(Session(Path(path), writable=writable, check=check, timeout=timeout))
+
+    @classmethod
+    def replace(
+        cls,
+        path: str | os.PathLike[str],
+        new_path: str | os.PathLike[str],
+        *,
+        force: bool = False,
+        timeout: float = _TIMEOUT,
+    ) -> ListInfo:
+        """Put a copy of a later version of a list in its place, whoever reads or writes it meanwhile.
+
+        Parameters
+        ----------
+        path : path
+            Of the list that is replaced. Its permissions stay.
+        new_path : path
+            Of the list that is copied there; it stays as it is.
+        force : bool
+            Replace the list also by another one, by an earlier version, or by a copy that was changed apart; and where
+            the old list cannot be opened.
+        timeout : float
+            Seconds to wait for a writer's transaction, or for readers.
+
+        Returns
+        -------
+        ListInfo
+            Of the list that is at the path now.
+
+        Raises
+        ------
+        ReferenceListError
+            If the new file is no sound list or not a later version of the old one, the old one cannot be opened or is
+            busy, or the folder cannot be written. The old list is as it was then.
+
+        Notes
+        -----
+        The copy is made beside the list and verified in full before it is put there, so the folder needs room for it.
+        The renaming decides: a process that is killed, or a power cut, leaves the old list with its log or the new one
+        without. Who has the old file open goes on reading it and finds `replaced` set; a writer raises at its next
+        transaction. Matchers take the new file up at their next reload. A killed process may leave a file named
+        ``.NAME.….new``, to be deleted.
+        """
+        replace_list(Path(path), Path(new_path), force=force, timeout=timeout)
+        with cls.open(path, check="none", timeout=timeout) as now:
+            return now.info()
+
+    @classmethod
+    def recover(cls, path: str | os.PathLike[str], *, keep_log: bool, timeout: float = _TIMEOUT) -> ListInfo:
+        """Make a list usable again beside which files stand that do not belong to it.
+
+        `open` refuses such a list: SQLite would replay them. Where nothing stands, nothing is done.
+
+        Parameters
+        ----------
+        path : path
+            Of the list.
+        keep_log : bool
+            False takes the list as the file alone has it, and removes what stands beside it. True brings in what the
+            log holds: for a list and the log of its killed writer that were copied or restored together.
+        timeout : float
+            Seconds to wait for others that use the file.
+
+        Returns
+        -------
+        ListInfo
+            Of the list that is at the path now.
+
+        Raises
+        ------
+        ReferenceListError
+            If what would be left is no sound list, or the log is another list's or older than the file. Everything is
+            as it was then.
+
+        Notes
+        -----
+        The outcome is made beside the list, verified in full and put there as `replace` does. No process should be
+        writing to the list meanwhile: what it writes is lost, and its next transaction says so.
+        """
+        recover_list(Path(path), keep_log=keep_log, timeout=timeout)
+        with cls.open(path, check="none", timeout=timeout) as now:
+            return now.info()
 
     def close(self) -> None:
         """Close the file; a second call does nothing. A writer puts everything into the one file first."""

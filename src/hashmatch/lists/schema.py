@@ -18,22 +18,33 @@ from pathlib import Path
 from typing import Final
 
 from hashmatch.errors import ReferenceListError
+from hashmatch.lists.beside import FOREIGN_LOG, has_log
 from hashmatch.lists.tables import APPLICATION_ID, FORMAT_VERSION, FORMAT_VERSIONS, expected_schema, format_version
 
 __all__ = [
+    "FileReplacedError",
     "check_file",
     "check_length",
     "check_pages",
     "check_structure",
     "connect",
+    "connect_alone",
     "damaged",
     "leave_wal",
+    "refuse_foreign_log",
     "translated_errors",
+    "use_no_journal",
     "use_wal",
 ]
 
 _SQLITE_FLOOR: Final = (3, 31, 0)
 _LONGEST_VALUE: Final = 65_536
+_SCHEMA_STEPS: Final = 2_000  # of SQLite's machine for reading a schema; ours takes under 400
+
+_FOREIGN: Final = (
+    "the list file has tables, views, triggers or indexes that no hashmatch made: it is damaged or was "
+    "changed by another program; replace it by a sound copy"
+)
 
 _DAMAGED: Final = (
     "the list file is damaged: replace it by a sound copy, or build it again from its sources "
@@ -54,6 +65,10 @@ _MEANINGS: Final = {
     sqlite3.SQLITE_MISMATCH: _DAMAGED,
     sqlite3.SQLITE_CONSTRAINT: _DAMAGED,
 }
+
+
+class FileReplacedError(Exception):
+    """Another file came to the path while it was being opened: to be tried again, or said."""
 
 
 def damaged() -> ReferenceListError:
@@ -112,7 +127,7 @@ def check_file(path: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def connect(path: Path, *, writable: bool, timeout: float) -> sqlite3.Connection:
+def connect(path: Path, *, writable: bool, timeout: float, inode: tuple[int, int] | None = None) -> sqlite3.Connection:
     """Open a connection with every safety setting on.
 
     Parameters
@@ -123,9 +138,14 @@ def connect(path: Path, *, writable: bool, timeout: float) -> sqlite3.Connection
         False opens the file read-only, in the operating system too.
     timeout : float
         Seconds to wait for a lock.
+    inode : (int, int), optional
+        Of `check_file`; another file is closed again before SQLite looks at it or at what stands beside it.
 
     Notes
     -----
+    What stands beside the file must have been checked (`beside`). No rollback journal is ever written there: a
+    transaction outside of the log changes the first sector of the file alone (see `use_wal`), or makes a new file.
+
     A list that was left in write-ahead mode (its last writer closed while others were reading) and then put on
     read-only media has no room for SQLite's shared memory file; it is opened as immutable if no log is beside it.
     """
@@ -133,24 +153,26 @@ def connect(path: Path, *, writable: bool, timeout: float) -> sqlite3.Connection
         raise ReferenceListError(f"lists need SQLite 3.31 or newer; this Python has {sqlite3.sqlite_version}")
     uri = path.absolute().as_uri() + ("?mode=rw" if writable else "?mode=ro")
     try:
-        return _connect(uri, writable, timeout)
+        return _connect(uri, writable, timeout, path, inode)
     except sqlite3.OperationalError as error:
         no_room = _code(error) in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
-        if writable or not no_room or os.access(path.parent, os.W_OK) or _has_log(path):
+        if writable or not no_room or os.access(path.parent, os.W_OK) or has_log(path):
             raise
-    return _connect(uri + "&immutable=1", writable, timeout)
+    return _connect(uri + "&immutable=1", writable, timeout, path, inode)
 
 
-def _has_log(path: Path) -> bool:
-    try:
-        return os.stat(f"{path}-wal").st_size > 0
-    except OSError:
-        return False
+def connect_alone(path: Path) -> sqlite3.Connection:
+    """Open the file as it is without what stands beside it: no log is read, no lock taken, nothing changed."""
+    return _connect(path.absolute().as_uri() + "?mode=ro&immutable=1", False, 0.0, path, None)
 
 
-def _connect(uri: str, writable: bool, timeout: float) -> sqlite3.Connection:
+def _connect(uri: str, writable: bool, timeout: float, path: Path, inode: tuple[int, int] | None) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
     try:
+        if inode is not None and check_file(path) != inode:
+            raise FileReplacedError
+        # the first statement reads the schema, however long it is: forged ones cost minutes
+        connection.set_progress_handler(lambda: 1, _SCHEMA_STEPS)
         if sys.version_info >= (3, 12):
             connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
             connection.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_TRIGGER, False)
@@ -170,10 +192,42 @@ def _connect(uri: str, writable: bool, timeout: float) -> sqlite3.Connection:
         ):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("SELECT count(*) FROM sqlite_master")
-    except BaseException:
+        connection.set_progress_handler(None, 0)
+    except BaseException as error:
         connection.close()
+        if isinstance(error, sqlite3.OperationalError) and _code(error) == sqlite3.SQLITE_INTERRUPT:
+            raise ReferenceListError(_FOREIGN) from None
         raise
     return connection
+
+
+def refuse_foreign_log(path: Path, connection: sqlite3.Connection) -> None:
+    """Check that what the log makes of the list is a later state of what the file alone holds.
+
+    Parameters
+    ----------
+    path : Path
+        Of the list.
+    connection : Connection
+        Read-only, which never brings a log into the file, and before its first look at the list's rows.
+
+    Raises
+    ------
+    ReferenceListError
+        If it is another list, or an earlier version.
+
+    Notes
+    -----
+    A second look, at what the log holds: `beside` knows the log by its file number, under which another may have been
+    copied. A file whose writer was killed while it brought the log in may not be readable alone; that is passed by.
+    """
+    query = "SELECT uuid, version FROM state"
+    alone = None
+    with contextlib.suppress(sqlite3.Error, ReferenceListError), contextlib.closing(connect_alone(path)) as file:
+        alone = file.execute(query).fetchone()
+    found = connection.execute(query).fetchone()
+    if alone is not None and (found is None or found[0] != alone[0] or found[1] < alone[1]):
+        raise ReferenceListError(FOREIGN_LOG)
 
 
 def check_structure(connection: sqlite3.Connection) -> None:
@@ -203,10 +257,7 @@ def check_structure(connection: sqlite3.Connection) -> None:
         )
     found = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchmany(100)
     if sorted(map(repr, found)) != expected_schema(version):
-        raise ReferenceListError(
-            "the list file has tables, views, triggers or indexes that no hashmatch made: it is damaged or was "
-            "changed by another program; replace it by a sound copy"
-        )
+        raise ReferenceListError(_FOREIGN)
 
 
 def check_length(connection: sqlite3.Connection, path: Path) -> None:
@@ -242,10 +293,14 @@ def check_pages(connection: sqlite3.Connection, *, full: bool) -> None:
 
 
 def use_wal(connection: sqlite3.Connection, timeout: float) -> None:
-    """Switch to a write-ahead log, so that readers go on while this connection writes."""
+    """Switch to a write-ahead log, so that readers go on while this connection writes.
+
+    Without a rollback journal: the switch changes some bytes of the first 100 of the file, which a disk writes as one.
+    """
     give_up = time.monotonic() + timeout
     while True:
         try:
+            use_no_journal(connection)
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         except sqlite3.OperationalError as error:
             if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up:
@@ -259,12 +314,25 @@ def use_wal(connection: sqlite3.Connection, timeout: float) -> None:
         return
 
 
-def leave_wal(connection: sqlite3.Connection) -> None:
-    """Bring everything into the one file and take the log away, as far as others still reading allow."""
+def use_no_journal(connection: sqlite3.Connection) -> None:
+    """Keep what SQLite needs to undo a transaction outside of the log in memory, not in a file beside the list."""
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] == "delete":
+        connection.execute("PRAGMA journal_mode = MEMORY")
+
+
+def leave_wal(connection: sqlite3.Connection) -> bool:
+    """Bring everything into the one file and take the log away, as far as others still reading allow.
+
+    Returns
+    -------
+    bool
+        Whether the log is gone.
+    """
     connection.execute("PRAGMA busy_timeout = 100")
     try:
-        connection.execute("PRAGMA journal_mode = DELETE")
+        return bool(connection.execute("PRAGMA journal_mode = MEMORY").fetchone()[0] != "wal")
     except sqlite3.OperationalError:
         # Someone else is connected: the log stays, emptied as far as their reading allows.
         with contextlib.suppress(sqlite3.OperationalError):
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return False

@@ -10,25 +10,32 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists.audit import verify_all
+from hashmatch.lists.beside import check_beside, claim, has_log, put_in_place, real_path, release
 from hashmatch.lists.editor import Editor
 from hashmatch.lists.records import State, load_state
 from hashmatch.lists.schema import (
+    FileReplacedError,
     check_file,
     check_length,
     check_pages,
     check_structure,
     connect,
     leave_wal,
+    refuse_foreign_log,
     translated_errors,
     use_wal,
 )
 
 __all__ = ["Session"]
+
+_ATTEMPTS: Final = 5
+_REPLACED: Final = "the list file was replaced by another since it was opened: open it again"
 
 
 class Session:
@@ -50,20 +57,50 @@ class Session:
         self.path = path
         self.writable = writable
         self._timeout = timeout
-        self._inode = check_file(path)
+        self._real = real_path(path)
+        self._connection: sqlite3.Connection | None = None
+        # Freed after the connection, so that SQLite never removes the log of one that was not closed.
+        self._anchor: sqlite3.Connection | None = None
         self._locks: dict[int, threading.RLock] = {}
         self._editor: Editor | None = None
         self._pid = os.getpid()
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._open(check)
+            except FileReplacedError:
+                if attempt == _ATTEMPTS - 1:
+                    raise ReferenceListError(
+                        "the list file was replaced while it was being opened: try again"
+                    ) from None
+            else:
+                break
+
+    def _open(self, check: str) -> None:
+        self._inode = check_file(self._real)
+        check_beside(self._real, self._inode[1], self._timeout)
         with translated_errors(), contextlib.ExitStack() as undo:
-            connection = connect(path, writable=writable, timeout=timeout)
+            connection = connect(self._real, writable=False, timeout=self._timeout, inode=self._inode)
             undo.callback(connection.close)
-            if check_file(path) != self._inode:
-                raise ReferenceListError("the list file was replaced while it was being opened: try again")
+            if has_log(self._real):
+                refuse_foreign_log(self._real, connection)
             with _transaction(connection, "DEFERRED"):
                 check_structure(connection)
-                check_length(connection, path)
-            if writable:
-                use_wal(connection, timeout)
+                check_length(connection, self._real)
+            self._wal = _is_wal(connection)
+            if self._wal:
+                # Only a list that was copied while in use has no tie yet; who may not write there makes no log either.
+                with contextlib.suppress(OSError):
+                    claim(self._real, self._inode[1], log=True)
+            if self.writable:
+                undo.pop_all()
+                self._anchor = connection
+                undo.callback(self._shut, None)
+                connection = connect(self._real, writable=True, timeout=self._timeout, inode=self._inode)
+                undo.pop_all()
+                undo.callback(self._shut, connection)
+                self._start_log(connection)
+            if check_file(self._real) != self._inode:
+                raise FileReplacedError
             with _transaction(connection, "DEFERRED"):
                 self._seen = load_state(connection)
                 self._seen_seal = self._seen.seal()
@@ -72,7 +109,21 @@ class Session:
                 elif check == "pages":
                     check_pages(connection, full=False)
             undo.pop_all()
-        self._connection: sqlite3.Connection | None = connection
+        self._connection = connection
+
+    def _start_log(self, connection: sqlite3.Connection) -> None:
+        """Switch to a log that is tied to the list before anything is written to it."""
+        try:
+            claim(self._real, self._inode[1], log=False)
+            use_wal(connection, self._timeout)
+            for reader in (connection, self._anchor):
+                if reader is not None:
+                    reader.execute("SELECT count(*) FROM state").fetchone()
+            claim(self._real, self._inode[1], log=True)
+        except OSError:
+            raise ReferenceListError(
+                "nothing can be written beside the list: check the permissions of its folder and the space on its disk"
+            ) from None
 
     @property
     def closed(self) -> bool:
@@ -103,12 +154,73 @@ class Session:
             connection, self._connection = self._connection, None
             if connection is None or (self.writable and self._pid != os.getpid()):
                 return
-            with translated_errors(), contextlib.closing(connection):
+            with translated_errors():
                 if self._editor is not None:
                     self._editor = None
                     connection.execute("ROLLBACK")
-                if self.writable:
-                    leave_wal(connection)
+                self._shut(connection)
+
+    def _shut(self, connection: sqlite3.Connection | None) -> None:
+        """Close what is open; a writer leaves one file."""
+        anchor, self._anchor = self._anchor, None
+        with contextlib.ExitStack() as last:
+            if anchor is not None:
+                last.callback(anchor.close)
+            if connection is None:
+                return
+            last.callback(connection.close)
+            # SQLite removes a log by its name: where another list stands there now, the anchor keeps it from that
+            if self.writable and not self.replaced:
+                if anchor is not None:
+                    anchor.close()
+                self._tidy(connection)
+
+    def _tidy(self, connection: sqlite3.Connection) -> None:
+        """Leave one file, as far as others who use it allow."""
+        if leave_wal(connection):
+            with contextlib.suppress(sqlite3.OperationalError):
+                connection.execute("BEGIN EXCLUSIVE")
+                try:
+                    if not _is_wal(connection):
+                        release(self._real)
+                finally:
+                    connection.execute("ROLLBACK")
+
+    def give_way(self, part: Path, check: Callable[[State], None]) -> None:
+        """Let a finished file in the same folder take this one's place, and close.
+
+        Parameters
+        ----------
+        part : Path
+            The file, flushed.
+        check : callable
+            Called with the counters while no other can write; raises if the file must not take the place.
+
+        Raises
+        ------
+        ReferenceListError
+            What ``check`` raises, or if others use the list for longer than the timeout.
+        OSError
+            If the folder cannot be written.
+        """
+        with self.writing_alone() as connection:
+            anchor, self._anchor = self._anchor, None
+            if anchor is not None:
+                anchor.close()
+            # with nobody else in the log it goes first: who reads the old file on then looks for none beside the new
+            leave_wal(connection)
+            connection.execute(f"PRAGMA busy_timeout = {int(1000 * self._timeout)}")
+            connection.execute("BEGIN EXCLUSIVE")
+            try:
+                check(load_state(connection))
+                if self.replaced:
+                    raise ReferenceListError(_REPLACED)
+                with put_in_place(self._real, part, self._inode[1]):
+                    self._connection = None
+                    connection.close()
+            finally:
+                if self._connection is not None:
+                    connection.execute("ROLLBACK")
 
     def _lock(self) -> threading.RLock:
         """Return the lock of this process: one that was held by another thread at a fork stays locked in the child."""
@@ -127,10 +239,14 @@ class Session:
         return self._connection
 
     def _another_connection(self) -> sqlite3.Connection:
-        if check_file(self.path) != self._inode:
-            raise ReferenceListError("the list file was replaced by another since it was opened: open it again")
-        with translated_errors():
-            return connect(self.path, writable=False, timeout=self._timeout)
+        if self.replaced:
+            raise ReferenceListError(_REPLACED)
+        check_beside(self._real, self._inode[1], self._timeout)
+        try:
+            with translated_errors():
+                return connect(self._real, writable=False, timeout=self._timeout, inode=self._inode)
+        except FileReplacedError:
+            raise ReferenceListError(_REPLACED) from None
 
     def state(self, connection: sqlite3.Connection) -> State:
         """Read the counters; those of the running write transaction if this thread is in one."""
@@ -138,9 +254,22 @@ class Session:
             return self._editor.state
         row = connection.execute("SELECT version, seal FROM state").fetchone()
         if row != (self._seen.version, self._seen_seal):
-            self._seen = load_state(connection)
-            self._seen_seal = self._seen.seal()
+            self._check_log(connection)
+            seen = load_state(connection)
+            self._seen, self._seen_seal = seen, seen.seal()
         return self._seen
+
+    def _check_log(self, connection: sqlite3.Connection) -> None:
+        """Refuse a log that SQLite has begun to read since, unless it is that of this file.
+
+        A file that another has taken the place of is read on as it was; by its name SQLite would find the other's log.
+        """
+        if self._wal or not _is_wal(connection):
+            return
+        if self.replaced:
+            raise ReferenceListError(_REPLACED)
+        check_beside(self._real, self._inode[1], self._timeout)
+        self._wal = True
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -152,6 +281,9 @@ class Session:
                     yield connection
                 else:
                     with _transaction(connection, "DEFERRED"):
+                        if self.replaced:
+                            connection.execute("SELECT count(*) FROM source").fetchone()
+                            self._check_log(connection)
                         yield connection
 
     @contextlib.contextmanager
@@ -205,6 +337,8 @@ class Session:
                     editor.finish()
                     connection.execute("COMMIT")
                 self._seen, self._seen_seal = editor.state, editor.state.seal()
+                if self.replaced:
+                    raise ReferenceListError(_REPLACED)
             except BaseException:
                 if not self.closed and connection.in_transaction:
                     with translated_errors():
@@ -237,7 +371,13 @@ class Session:
         connection = self._open_connection()
         if not self.writable:
             raise ReferenceListError("the list is open for reading only: use ReferenceList.open(path, writable=True)")
+        if self._editor is None and self.replaced:
+            raise ReferenceListError(_REPLACED)
         return connection
+
+
+def _is_wal(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal")
 
 
 @contextlib.contextmanager

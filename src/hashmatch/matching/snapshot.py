@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Set
-from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -160,19 +160,30 @@ class ListSnapshot:
         if self.reference.replaced:
             return self._reopened(policy)
         newer = self._newer_files()
-        with self.reference.present() as now:
-            same = now.mark == self.mark and now.contents == self.contents
-        if same and not newer:
-            return self
-        with self.reference.pinned() as pinned:
-            return self._brought_to(pinned, policy, newer)
+        try:
+            with self.reference.present() as now:
+                same = now.mark == self.mark and now.contents == self.contents
+            if same and not newer:
+                return self
+            with self.reference.pinned() as pinned:
+                return self._brought_to(pinned, policy, newer)
+        except ReferenceListError:
+            if not self.reference.replaced:
+                raise
+            return self._reopened(policy)
 
     def held(self, policy: MatchPolicy, held: ExitStack) -> ListSnapshot:
         """Return the list's present version, which is held still until the stack is closed.
 
         Whatever that finds can be explained, whoever writes meanwhile. The errors are those of `refreshed`.
         """
-        if self.reference.replaced:
+        try:
+            pinned = None if self.reference.replaced else held.enter_context(self.reference.pinned())
+        except ReferenceListError:
+            if not self.reference.replaced:
+                raise
+            pinned = None
+        if pinned is None:
             reference = self._opened_anew()
             try:
                 pinned = held.enter_context(reference.pinned())
@@ -181,7 +192,6 @@ class ListSnapshot:
                 reference.close()
                 raise
         else:
-            pinned = held.enter_context(self.reference.pinned())
             after = self if pinned.mark == self.mark else self._brought_to(pinned, policy, set())
         return replace(after, view=pinned)
 
@@ -344,7 +354,18 @@ class ListSnapshot:
         return values
 
     def _present(self) -> AbstractContextManager[PinnedVersion]:
-        return self.reference.present() if self.view is None else nullcontext(self.view)
+        return self._looked_into() if self.view is None else nullcontext(self.view)
+
+    @contextmanager
+    def _looked_into(self) -> Iterator[PinnedVersion]:
+        """Hold the open file's present version; where another took its place, it may be readable no longer."""
+        try:
+            with self.reference.present() as view:
+                yield view
+        except ReferenceListError:
+            if self.reference.replaced:
+                raise MovedOn(self) from None
+            raise
 
     def _check_course(self, view: PinnedVersion) -> None:
         if not view.came_from(self.mark):
