@@ -214,19 +214,21 @@ def refuse_foreign_log(path: Path, connection: sqlite3.Connection) -> None:
     Raises
     ------
     ReferenceListError
-        If it is another list, or an earlier version.
+        If it is another list, an earlier version, or another course of the same version.
 
     Notes
     -----
     A second look, at what the log holds: `beside` knows the log by its file number, under which another may have been
     copied. A file whose writer was killed while it brought the log in may not be readable alone; that is passed by.
     """
-    query = "SELECT uuid, version FROM state"
+    query = "SELECT uuid, version, seal FROM state"
     alone = None
     with contextlib.suppress(sqlite3.Error, ReferenceListError), contextlib.closing(connect_alone(path)) as file:
         alone = file.execute(query).fetchone()
     found = connection.execute(query).fetchone()
-    if alone is not None and (found is None or found[0] != alone[0] or found[1] < alone[1]):
+    if alone is None or found == alone:
+        return
+    if found is None or found[0] != alone[0] or found[1] <= alone[1]:
         raise ReferenceListError(FOREIGN_LOG)
 
 
