@@ -84,6 +84,16 @@ def test_quotes_within_quotes_that_were_not_doubled() -> None:
     assert isinstance(row, Refused)
 
 
+def test_quotes_escaped_by_a_backslash() -> None:
+    """Databases write them; a folder's name that ends with a backslash is none."""
+    note = 'a \\"b\\", c'
+    rows = table(f'id,pdq,note\na-1,{PDQ[1]},"{note}"\na-2,{PDQ[2]},"C:\\pictures\\"\n"a-3", "{PDQ[3]}", "x"\n')
+    assert ids(rows) == ["a-1", "a-2", "a-3"]
+    labels = [row.entry.labels["local"]["note"] for row in rows if isinstance(row, Row)]
+    assert labels == ['a "b", c', "C:\\pictures\\", "x"]
+    assert not any(row.flaws for row in rows if isinstance(row, Row))
+
+
 @given(st.lists(st.sampled_from(['"', ",", "x", "\n", f"a-1,{PDQ[1]},n", f'"a-2","{PDQ[2]}","n"']), max_size=40))
 def test_every_good_line_without_quotes_gets_in(parts: list[str]) -> None:
     """Whatever quotes stand around it, a line that is a good row by itself is not lost to one that is not."""

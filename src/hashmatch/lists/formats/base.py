@@ -196,7 +196,7 @@ def import_into(
 
     Notes
     -----
-    Cost: 20 to 45 microseconds a row of one or two hashes; memory does not grow with the number of rows.
+    Cost: 20 to 42 microseconds a row of one or two hashes; memory does not grow with the number of rows.
     """
     if max_refused < 0:
         raise ValueError("max_refused must be 0 or more")

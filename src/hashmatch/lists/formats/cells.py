@@ -68,7 +68,7 @@ def parse_cell(text: str, algorithm: str | None) -> HashValue:
     text : str
         ``<algorithm>:<hex>``; or bare hex of any case, or for ``photodna`` also 192 characters of base64, where the
         algorithm is given. It is never guessed: 64 hexadecimal digits may be PDQ or SHA-256. White space around,
-        invisible characters, ``0x`` and the quotes by which spreadsheets keep text as text do not count.
+        invisible characters, ``0x``, ``hash=`` and the quotes by which spreadsheets keep text as text do not count.
     algorithm : str, optional
         Name the hash must have, in lower case.
 
@@ -103,6 +103,8 @@ def _parsed(text: str, algorithm: str | None) -> HashValue:
     wrapped = _WRAPPED.fullmatch(text)
     if wrapped is not None:
         text = visible(next(part for part in wrapped.groups() if part is not None))
+    if text[:5].lower() == "hash=":
+        text = text[5:]
     name, colon, digits = text.partition(":")
     if colon and name.lower() not in ALGORITHMS:
         raise HashFormatError("what stands before the colon is not a known algorithm")

@@ -33,6 +33,7 @@ __all__ = ["ColumnMapping", "read_table"]
 
 _DELIMITERS: Final = ",;\t|"
 _DELIMITER_LINE: Final = re.compile(r'"?sep=([^"])"?[\s,;|]*', re.IGNORECASE)
+_COMMENTS: Final = ("#", "%")
 _MAX_ABOVE: Final = 100
 _MAX_NAME_LINES: Final = 8
 _TOO_LONG: Final = f"the line has more than {MAX_LINE} characters"
@@ -106,7 +107,7 @@ class ColumnMapping:
 def _folded(column: str) -> str:
     if not isinstance(column, str):
         raise TypeError(f"a column is named by str, not {type(column).__name__}")
-    return " ".join(visible(column).split()).casefold()
+    return " ".join(visible(column).strip("'").split()).casefold()
 
 
 def _is_number(column: str) -> bool:
@@ -172,7 +173,7 @@ def _rows(lines: Lines, mapping: ColumnMapping, delimiter: str | None) -> Iterat
     if plan is None:
         return
     for number, text in above:
-        if not text.startswith("#"):  # what is no comment does not vanish
+        if not text.startswith(_COMMENTS):  # what is no comment does not vanish
             yield Refused(number, "the line stands above the line that names the columns")
         elif not mapping.header:
             found = plan.row(cut(Lines(iter(())), number, text, plan.delimiter, plan.reads), number)
@@ -201,7 +202,7 @@ def _beginning(
         said = _DELIMITER_LINE.fullmatch(text)
         if said is not None:
             delimiter = delimiter or said[1]
-        elif mapping.header or not text.startswith("#"):
+        elif mapping.header or not text.startswith(_COMMENTS):
             plan = _Plan.of(mapping, text, delimiter) if text.strip() else None
             if plan is None and mapping.header and text.count('"') % 2:
                 plan = _Plan.of_lines(mapping, text, lines, delimiter)
@@ -211,9 +212,9 @@ def _beginning(
                 return plan, above
         if text.strip() and said is None:
             above.append((number, text))
-            if len(above) > _MAX_ABOVE or not (mapping.header or text.startswith("#")):
+            if len(above) > _MAX_ABOVE or not (mapping.header or text.startswith(_COMMENTS)):
                 break
-    if line is None and all(text.startswith("#") for _, text in above):
+    if line is None and all(text.startswith(_COMMENTS) for _, text in above):
         return (None if mapping.header or not above else _Plan.of(mapping, above[0][1], delimiter)), above
     wanted = ", ".join(repr(column) for column in mapping.columns())
     raise ReferenceListError(
@@ -241,7 +242,7 @@ class _Plan:
         best: tuple[int, str, list[str]] | None = None
         for candidate in delimiter or _DELIMITERS:
             try:
-                cells = next(csv.reader([first], delimiter=candidate, strict=True))
+                cells = next(csv.reader([first], delimiter=candidate, skipinitialspace=True, strict=True))
             except csv.Error:
                 continue
             names = [_folded(cell) for cell in cells] if mapping.header else [str(i + 1) for i in range(len(cells))]

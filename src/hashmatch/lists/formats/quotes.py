@@ -72,9 +72,15 @@ def cut(lines: Lines, number: int, text: str, delimiter: str, reads: Callable[[C
             yield "\n" + line[1]
 
     try:
-        whole = Cut(next(csv.reader(feed(), delimiter=delimiter, strict=True)), taken[-1][0] if taken else number)
+        whole = Cut(
+            next(csv.reader(feed(), delimiter=delimiter, skipinitialspace=True, strict=True)),
+            taken[-1][0] if taken else number,
+        )
     except csv.Error:
         lines.put_back(taken)
+        escaped = _escaped(number, text, delimiter)
+        if escaped is not None and reads(escaped):
+            return escaped
         return _without_quotes(number, text, delimiter, _BAD_QUOTES)
     if not taken:
         return whole
@@ -88,6 +94,18 @@ def cut(lines: Lines, number: int, text: str, delimiter: str, reads: Callable[[C
         lines.put_back(taken)
         return first
     return whole
+
+
+def _escaped(number: int, text: str, delimiter: str) -> Cut | None:
+    """Cut a line whose quotes are escaped by a backslash, as databases write them; None if they are not."""
+    if '\\"' not in text or delimiter == "\\":
+        return None
+    try:
+        return Cut(
+            next(csv.reader([text], delimiter=delimiter, escapechar="\\", doublequote=False, strict=True)), number
+        )
+    except csv.Error:
+        return None
 
 
 def _without_quotes(number: int, text: str, delimiter: str, reason: str) -> Cut:
