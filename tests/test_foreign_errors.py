@@ -29,7 +29,7 @@ from picture_makers import noise, save
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no timers by signals")
 
 
-class SoftTimeLimitExceeded(Exception):  # noqa: N818
+class SoftTimeLimitExceeded(Exception):
     """As Celery names it."""
 
 
@@ -69,6 +69,7 @@ def handled(handler: Callable[..., None]) -> Iterator[None]:
 
 @pytest.fixture
 def matcher(tmp_path: Path) -> Iterator[Matcher]:
+    """Search a small list."""
     path = tmp_path / "list.hashmatch"
     with ReferenceList.create(path, name="demo") as ref:
         ref.add("entry-1", hashes=[HashValue.parse("pdq:" + "0f" * 32)])
@@ -120,6 +121,11 @@ def test_a_time_limit_comes_out_of_match(
     assert matcher.match(data).outcome is Outcome.NO_MATCH
 
 
+def _match_for_ever(matcher: Matcher, data: bytes) -> None:
+    while True:
+        assert matcher.match(data).reason is None
+
+
 def test_a_time_limit_by_a_timer(matcher: Matcher) -> None:
     """Wherever it falls within many pictures, it comes out, and threads answer afterwards."""
     data = save(noise(96, 128, 3), "JPEG")
@@ -128,8 +134,7 @@ def test_a_time_limit_by_a_timer(matcher: Matcher) -> None:
         for moment in (0.004, 0.011, 0.023, 0.031):
             signal.setitimer(signal.ITIMER_REAL, moment)
             with pytest.raises(SoftTimeLimitExceeded):
-                while True:
-                    assert matcher.match(data).reason is None
+                _match_for_ever(matcher, data)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -227,8 +232,7 @@ def test_another_threads_exception_comes_out(matcher: Matcher) -> None:
 
     def work() -> None:
         try:
-            while True:
-                assert matcher.match(data).reason is None
+            _match_for_ever(matcher, data)
         except SoftTimeLimitExceeded as error:
             raised.append(error)
 

@@ -95,7 +95,8 @@ def save_costs(folder: str | os.PathLike[str], costs: Costs) -> Path:
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     text = json.dumps({"format": _FORMAT, "kernels": _kernels(), "costs": asdict(costs)}, indent=1) + "\n"
     try:
-        with open(beside, "w", encoding="utf-8") as stream:
+        # as all in the folder its owner's alone, whatever the umask: what it says decides how lists are searched
+        with open(beside, "x", encoding="utf-8", opener=_as_own) as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
@@ -105,6 +106,10 @@ def save_costs(folder: str | os.PathLike[str], costs: Costs) -> Path:
             os.unlink(beside)
         raise
     return path
+
+
+def _as_own(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def load_costs(folder: str | os.PathLike[str]) -> Costs:

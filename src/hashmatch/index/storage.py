@@ -40,7 +40,7 @@ import secrets
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Literal, TypeAlias
@@ -105,7 +105,7 @@ class IndexFile:
     n: int
     next_position: int
     tag: Mapping[str, str]
-    sections: Mapping[str, NDArray[Any]]
+    sections: Mapping[str, NDArray[Any]] = field(repr=False)  # codes are sensitive
 
 
 @dataclass(frozen=True, slots=True)

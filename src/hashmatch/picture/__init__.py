@@ -111,7 +111,7 @@ def open_picture(source: ImageSource, policy: DecodePolicy | None = None) -> Pic
         With reason ``empty``, ``not-an-image``, ``format-not-read``, ``format-not-allowed``, ``truncated``, ``corrupt``
         or one of those of `read_source`.
     ImageTooLargeError
-        With reason ``too-many-bytes``, ``too-many-pixels``, ``too-long-side`` or ``out-of-memory``.
+        With reason ``too-many-bytes``, ``too-many-pixels``, ``too-long-side``, ``too-many-scans`` or ``out-of-memory``.
     TypeError, ValueError
         If the source is nothing of the above, or an array with other samples than 0 to 255.
 

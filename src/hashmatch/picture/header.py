@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from hashmatch.errors import UnreadableImageError
+from typing import Final
+
+from hashmatch.errors import ImageTooLargeError, UnreadableImageError
 from hashmatch.picture.foreign import camera_format, foreign_format
+from hashmatch.picture.jpeg import count_scans
 from hashmatch.picture.policy import DecodePolicy, check_size
 from hashmatch.picture.sniff import gif_extent, is_cut_short, sniff
 
-__all__ = ["check_header", "format_of", "not_read", "unreadable"]
+__all__ = ["MAX_SCANNED_PIXELS", "check_header", "format_of", "not_read", "unreadable"]
+
+MAX_SCANNED_PIXELS: Final = 2_000_000_000
+"""Scans of a JPEG times its pixels, at least a million of them, that are decoded: some two seconds of computing."""
+
+_SCANS_ALLOWED: Final = 20  # whatever the size; encoders of progressive files make about ten
+_LEAST_OF_A_SCAN: Final = 2**20  # px; a scan of a small picture has its costs too
 
 
 def format_of(data: bytes) -> str | None:
@@ -52,7 +61,7 @@ def check_header(data: bytes, policy: DecodePolicy) -> str:
         ``corrupt``. A camera's raw picture is ``format-not-read``; with ``salvage`` the thumbnail that it begins with
         is decoded first.
     ImageTooLargeError
-        With reason ``too-many-pixels`` or ``too-long-side``.
+        With reason ``too-many-pixels``, ``too-long-side`` or ``too-many-scans``.
     """
     if not data:
         raise UnreadableImageError(
@@ -81,7 +90,19 @@ def check_header(data: bytes, policy: DecodePolicy) -> str:
     if header.container == "GIF" and policy.frames != "first":
         size = gif_extent(data, policy.max_frames + 1) or size
     check_size(*size, policy)
+    if header.container == "JPEG":
+        _check_scans(data, *size)
     return header.container
+
+
+def _check_scans(data: bytes, width: int, height: int) -> None:
+    """Refuse a JPEG whose scans the codec would go over for minutes: each costs the whole picture, and has few bytes."""
+    scans = count_scans(data)
+    if scans > _SCANS_ALLOWED and scans * max(width * height, _LEAST_OF_A_SCAN) > MAX_SCANNED_PIXELS:
+        raise ImageTooLargeError(
+            f"the picture is sent in {scans:,} scans of {width:,} x {height:,} px, which no program for photographs makes",
+            reason="too-many-scans",
+        )
 
 
 def not_read(name: str) -> UnreadableImageError:

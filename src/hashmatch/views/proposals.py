@@ -7,7 +7,7 @@ one that fits well (`hashmatch.views.rivals`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -44,7 +44,7 @@ class Proposals:
     positions: npt.NDArray[np.int64]
     views: npt.NDArray[np.int64]
     scores: Floats
-    bits: npt.NDArray[np.bool_]
+    bits: npt.NDArray[np.bool_] = field(repr=False)
 
     @classmethod
     def none(cls) -> Proposals:

@@ -35,6 +35,7 @@ REASONS: Final = frozenset(
         "too-many-bytes",
         "too-many-frames",
         "too-many-pixels",
+        "too-many-scans",
         "too-many-total-pixels",
         "truncated",
     }
