@@ -14,7 +14,7 @@ if sys.platform == "win32":
     compile_args, link_args = ["/O2", "/fp:precise"], []
 else:
     # no fused multiply-add: a kernel's floats must be those of its NumPy twin on every processor
-    compile_args, link_args = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-Wno-unreachable-code"], []
+    compile_args, link_args = ["-O3", "-g0", "-ffp-contract=off", "-fno-math-errno", "-Wno-unreachable-code"], []
 
 sanitizers = os.environ.get("HASHMATCH_SANITIZE")  # for example "address,undefined": see tests/sanitize.sh
 if sanitizers:

@@ -87,7 +87,9 @@ def test_match_explains_for_people_and_machines(folder: Path) -> None:
 def test_match_takes_hashes(folder: Path) -> None:
     """A hash in text form is matched without a picture; a spoilt one is an error with a reason."""
     assert run("match", hash_image(PHOTO), "-l", folder / "list.hashmatch")[0] == 0
-    assert run("match", "pdq:" + "0f" * 32, "-l", folder / "list.hashmatch")[0] == 1
+    for shape in ((), ("--json",)):
+        code, out, err = run("match", "pdq:" + "0f" * 32, "-l", folder / "list.hashmatch", *shape)
+        assert (code, "0f0f" in out + err, "pdq:... (argument 1)" in out) == (1, False, True)
     code, _, err = run("match", "pdq:12", "-l", folder / "list.hashmatch")
     assert code == 2
     assert "64 hexadecimal digits, not 2" in err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,17 @@ def test_costs_are_kept(tmp_path: Path) -> None:
     path = calibration.save_costs(tmp_path, costs)
     assert [item.name for item in tmp_path.iterdir()] == [path.name]
     assert calibration.load_costs(tmp_path) == calibration.saved_costs(tmp_path) == costs
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights of POSIX")
+def test_costs_are_their_owners_alone(tmp_path: Path) -> None:
+    """Whatever the umask, as all that lies in an index folder."""
+    before = os.umask(0)
+    try:
+        path = calibration.save_costs(tmp_path, MEASURED)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def good() -> dict[str, Any]:

@@ -187,6 +187,13 @@ def test_options_survive_the_file(tmp_path: Path) -> None:
     assert BKTree.load(tmp_path / "tree")._leaf_size == 3
 
 
+def test_no_code_is_shown(saved: tuple[type[Any], Path]) -> None:
+    """What an index file holds is as sensitive as the list."""
+    shown = repr(storage.read_index_file(saved[1]))
+    assert "array" not in shown
+    assert "IndexFile" in shown
+
+
 def test_tags_are_text(tmp_path: Path) -> None:
     """A tag holds strings only and is bounded."""
     index = linear(some_codes())

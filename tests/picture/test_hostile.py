@@ -19,6 +19,8 @@ from PIL import GifImagePlugin, Image, ImageFile
 
 from hashmatch.errors import ImageError, ImageTooLargeError, UnreadableImageError
 from hashmatch.picture import DecodePolicy, decode, iter_rasters, open_picture
+from hashmatch.picture.header import check_header
+from hashmatch.picture.jpeg import count_scans
 from picture_makers import ALL_FORMATS, animation, chunk, noise, png_of, save, small_files, smooth
 
 FILES = small_files()
@@ -26,7 +28,7 @@ FORMATS = tuple(name for name in ALL_FORMATS if name != "HEIF")
 SMALL = DecodePolicy(formats=FORMATS, frames="all", max_pixels=20_000, max_frames=6, max_total_pixels=100_000)
 REASONS = {
     "fine", "empty", "not-an-image", "format-not-allowed", "format-not-read", "truncated", "corrupt", "no-rule",
-    "too-many-pixels", "too-long-side", "too-many-frames", "too-many-total-pixels", "out-of-memory",
+    "too-many-pixels", "too-long-side", "too-many-frames", "too-many-total-pixels", "too-many-scans", "out-of-memory",
 }  # fmt: skip
 
 
@@ -303,3 +305,62 @@ def test_only_the_plugin_of_the_format_is_imported() -> None:
     code = f"from hashmatch.picture import open_picture\nopen_picture({png_of(noise(2, 2, 3), 2)!r})"
     plugins = {name for name in modules_after(code) if name.endswith("ImagePlugin")}
     assert plugins == {"PIL.PngImagePlugin"}
+
+
+def many_scans(size: tuple[int, int], n_more: int, *, progressive: bool = True, junk: bytes = b"") -> bytes:
+    """Make a JPEG whose last scan is sent again and again."""
+    data = save(np.full((*size, 3), (90, 80, 70), np.uint8), "JPEG", progressive=progressive)
+    last = data.rindex(b"\xff\xda")
+    if junk:
+        data = data[:2] + b"\xff\xfe" + (len(junk) + 2).to_bytes(2) + junk + data[2:]
+        last += len(junk) + 4
+    return data[:-2] + data[last:-2] * n_more + data[-2:]
+
+
+def test_scans_are_counted_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few bytes a scan, and each costs the whole picture: refused before a codec runs, in this process too."""
+
+    def never(*_given: object) -> None:
+        raise AssertionError("a codec ran")
+
+    data = many_scans((1200, 1000), 3000)
+    assert len(data) < 80_000
+    monkeypatch.setattr(decode, "_opened", never)
+    with pytest.raises(ImageTooLargeError) as caught:
+        open_picture(data)
+    assert caught.value.reason == "too-many-scans"
+    small = many_scans((16, 16), 3000)
+    with pytest.raises(ImageTooLargeError) as caught:
+        open_picture(small)
+    assert caught.value.reason == "too-many-scans"
+    inside_exif = many_scans((1200, 1000), 3000)
+    with pytest.raises(ImageTooLargeError):
+        open_picture(inside_exif[:2] + b"\xff" * 9 + inside_exif[2:])
+
+
+def test_scans_of_real_files_are_decoded() -> None:
+    """Progressive files, also with many a scan, with bytes of one in a comment, and with large pictures of ten."""
+    plain = many_scans((40, 30), 0, progressive=False)
+    assert count_scans(plain) == 1
+    progressive = many_scans((40, 30), 0)
+    assert count_scans(progressive) == progressive.count(b"\xff\xda") > 5
+    for data in (progressive, many_scans((40, 30), 200), many_scans((40, 30), 0, junk=b"\xff\xda" * 3000)):
+        assert outcome(data) == "fine"
+    commented = many_scans((40, 30), 3, junk=b"\xff\xda" * 3000)
+    assert count_scans(commented) == count_scans(progressive) + 3
+    # a second picture behind the first is none of its scans
+    assert count_scans(commented + progressive * 30) == count_scans(commented)
+    header = many_scans((40, 30), 3)
+    at = header.index(b"\xff\xc2") + 5
+    largest = header[:at] + (9000).to_bytes(2) + (9000).to_bytes(2) + header[at + 4 :]
+    assert check_header(largest, DecodePolicy()) == "JPEG"
+
+
+@settings(max_examples=40, deadline=None)
+@given(at=st.integers(2, 900), byte=st.integers(0, 255))
+def test_counting_scans_takes_any_bytes(at: int, byte: int) -> None:
+    """Damage never makes the count fail."""
+    damaged = bytearray(many_scans((24, 24), 300))
+    damaged[at % len(damaged)] = byte
+    assert count_scans(bytes(damaged)) >= 1
+    assert count_scans(bytes(damaged[: at % len(damaged)])) >= 1

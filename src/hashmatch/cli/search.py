@@ -109,13 +109,15 @@ def match(
     )
     with _matcher(lists, rules, index_folder, isolation) as matcher:
         warned = False
-        for source, value in zip(sources, values, strict=True):
+        for number, (source, value) in enumerate(zip(sources, values, strict=True), 1):
             if value is None and not warned:
                 warned = True
                 _warn_of_idle(matcher)
             report = _matched(matcher, source) if value is None else matcher.match_hash(value)
-            summary.count(ScanItem(Path(source), report))
-            _answer(source, report, as_json=as_json)
+            # a hash may be a listed one, and what is shown ends up in logs
+            shown = source if value is None else f"{value.algorithm}:... (argument {number})"
+            summary.count(ScanItem(Path(shown), report))
+            _answer(shown, report, as_json=as_json)
             for line in () if as_json else _left_out(report):
                 OUT.print(Text(safe(f"    {line}")), soft_wrap=True)
     raise typer.Exit(exit_for(summary))

@@ -96,11 +96,11 @@ def check_header(data: bytes, policy: DecodePolicy) -> str:
 
 
 def _check_scans(data: bytes, width: int, height: int) -> None:
-    """Refuse a JPEG whose scans the codec would go over for minutes: each costs the whole picture, and has few bytes."""
+    """Refuse a JPEG with scans that take the codec minutes: each costs the whole picture, in ten bytes."""
     scans = count_scans(data)
     if scans > _SCANS_ALLOWED and scans * max(width * height, _LEAST_OF_A_SCAN) > MAX_SCANNED_PIXELS:
         raise ImageTooLargeError(
-            f"the picture is sent in {scans:,} scans of {width:,} x {height:,} px, which no program for photographs makes",
+            f"the picture has {scans:,} scans of {width:,} x {height:,} px, which no program for photographs makes",
             reason="too-many-scans",
         )
 

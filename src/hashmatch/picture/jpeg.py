@@ -20,7 +20,7 @@ MAX_SEGMENTS: Final = 2**18  # a fraction of a second; a file with more of them 
 _MAX_FILL: Final = 2**16  # bytes of 0xFF before a marker
 _MAX_JUNK: Final = 2**20  # bytes of anything between two segments; a megabyte of it is no picture
 _CHECKED: Final = 128  # restart intervals of a scan
-_ROUGH: Final = 256  # scans; up to there it does not matter whether each is one
+_ROUGH: Final = 20  # scans; up to there it does not matter whether each is one
 _MANY: Final = 64  # segments that are kept for Pillow to parse
 _START: Final = b"\xff\xd8"
 _END: Final = b"\xff\xd9"
@@ -206,8 +206,8 @@ def count_scans(data: bytes) -> int:
 
     Notes
     -----
-    Cost: the headers of a plain file; else a search for markers, 0.5 ms for each MB. A start of scan that stands inside
-    a segment's content counts only up to 256 of them.
+    Cost: the headers of a plain file; else a search for markers, 0.5 ms for each MB. Up to 20 it can count one that is inside
+    a segment or of a picture behind the first.
     """
     components, progressive = 0, False
     try:
