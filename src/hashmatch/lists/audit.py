@@ -9,8 +9,9 @@ import sqlite3
 from typing import Final
 
 from hashmatch.lists.digest import digest_of
+from hashmatch.lists.entry import MAX_LIST_NAME, MAX_SOURCE, is_name
 from hashmatch.lists.history import check_history
-from hashmatch.lists.records import State, check_digests, keys_after, load_records, record_element
+from hashmatch.lists.records import State, check_digests, keys_after, load_records, record_element, to_entry
 from hashmatch.lists.schema import check_pages, damaged
 from hashmatch.lists.seals import signed
 from hashmatch.lists.snapshot import read_hashes
@@ -39,11 +40,14 @@ def verify_all(connection: sqlite3.Connection, state: State) -> None:
     if state.content is not None:
         check_digests(connection, state)
     names = state.names()
+    if not is_name(state.name, MAX_LIST_NAME) or not all(is_name(name, MAX_SOURCE) for name in names.values()):
+        raise damaged()  # no list takes such a name; the file was written by another program
     listed = dict.fromkeys(names, 0)
     content = n_changed = n_entries = n_hashes = n_labels = seal_sum = last = last_row = 0
     while keys := keys_after(connection, last, _KEYS_A_STEP):
         last = keys[-1]
         for record in load_records(connection, state, "key", keys):
+            to_entry(record, names)  # as a match makes it: what no list takes, or no report shows, is found here
             owners = {key[0] for key in record.hashes}
             if not owners <= listed.keys() or not owners >= {owner for owner, _ in record.labels}:
                 raise damaged()

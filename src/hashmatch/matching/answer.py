@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from hashmatch._version import __version__
-from hashmatch.matching.hits import find_hits
+from hashmatch.errors import ReferenceListError
+from hashmatch.matching.hits import find_hits, named
 from hashmatch.matching.query import asked_views
 from hashmatch.matching.report import ComparedList, MatchReport, Outcome
 from hashmatch.view import VIEW_KINDS
 
 if TYPE_CHECKING:
+    from hashmatch.matching.hits import Hit
     from hashmatch.matching.query import Query
+    from hashmatch.matching.report import Match
     from hashmatch.matching.snapshot import ListSnapshot
     from hashmatch.policy import MatchPolicy
 
@@ -40,16 +44,20 @@ def answer(snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPolicy)
     ------
     MovedOn
         If something was found that a list no longer holds as the snapshot did: ask a later one.
+    ReferenceListError
+        If a list is damaged where it was searched, or where it says what a found entry is, and nothing else matched;
+        it names the list. Beside a match it is the reason ``list-damaged``.
     """
-    found = find_hits(snapshots, query, policy)
+    found, failures = find_hits(snapshots, query, policy)
     hits = [hit for hit in found if not hit.tells_little]
-    # explaining reads the list, so it stops at the bound however many near duplicates a list holds
-    matches = [hit.explained() for hit in hits[: policy.max_matches]]
+    matches = _explained(hits, policy.max_matches, failures)
+    if failures and not matches:
+        raise failures[0]
     searched = query.searched(policy)
     lists = tuple(item.compared(searched) for item in snapshots)
     asked = asked_views(policy, {name for item in snapshots for name in item.sizes})
     compared = query.compared_views(policy)
-    reason = query.failure or _gap(snapshots, query, searched, lists, asked)
+    reason = query.failure or ("list-damaged" if failures else _gap(snapshots, query, searched, lists, asked))
     if reason is None and not matches and len(hits) < len(found):
         reason = "too-plain"  # near an entry whose hash says too little to tell
     outcome = Outcome.NO_MATCH
@@ -76,6 +84,26 @@ def answer(snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPolicy)
         views_not_compared=tuple(kind for kind in VIEW_KINDS if kind in asked - compared),
         frames=query.frames,
     )
+
+
+def _explained(hits: list[Hit], most: int, failures: list[ReferenceListError]) -> list[Match]:
+    """Explain the best hits; an entry that cannot be read costs no other list its matches.
+
+    Explaining reads the list, so it stops at the bound however many near duplicates, or bad entries, a list holds.
+    """
+    matches: list[Match] = []
+    bad = Counter[int]()
+    for hit in hits:
+        if len(matches) == most:
+            break
+        if bad[id(hit.snapshot)] == most:
+            continue
+        try:
+            matches.append(hit.explained())
+        except ReferenceListError as error:
+            bad[id(hit.snapshot)] += 1
+            failures.append(named(hit.snapshot, error))
+    return matches
 
 
 def _gap(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from hashmatch.errors import ReferenceListError
 from hashmatch.hashes import HashValue, ViewHash, distance
 from hashmatch.keypoints.geometry import Pairs
 from hashmatch.keypoints.record import Record
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from hashmatch.views.crops import Found
     from hashmatch.views.looks import KeypointLook, SmallLook
 
-__all__ = ["Hit", "find_hits"]
+__all__ = ["Hit", "find_hits", "named"]
 
 Order = tuple[int, float, int]
 
@@ -206,16 +207,30 @@ def _match(hit: Hit, entry: Entry) -> partial[Match]:
     )
 
 
-def find_hits(snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPolicy) -> list[Hit]:
-    """Search all lists: the best hit for each list, entry and algorithm, in the order of the report."""
+def find_hits(
+    snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPolicy
+) -> tuple[list[Hit], list[ReferenceListError]]:
+    """Search all lists: the best hit for each list, entry and algorithm, in the order of the report.
+
+    The second of the two is what went wrong in a list that could not be searched to its end.
+    """
     best: dict[tuple[int, str, int], Hit] = {}
+    failures: list[ReferenceListError] = []
     for number, snapshot in enumerate(snapshots):
-        # views come plainest first, so that the plainest wins a tie
-        for hit in _hits_in(snapshot, query, policy):
-            slot = number, hit.algorithm, hit.key
-            if slot not in best or hit.order < best[slot].order:
-                best[slot] = hit
-    return [best[slot] for slot in sorted(best, key=lambda slot: (best[slot].order, slot[0], slot[2]))]
+        try:
+            # views come plainest first, so that the plainest wins a tie
+            for hit in _hits_in(snapshot, query, policy):
+                slot = number, hit.algorithm, hit.key
+                if slot not in best or hit.order < best[slot].order:
+                    best[slot] = hit
+        except ReferenceListError as error:
+            failures.append(named(snapshot, error))
+    return [best[slot] for slot in sorted(best, key=lambda slot: (best[slot].order, slot[0], slot[2]))], failures
+
+
+def named(snapshot: ListSnapshot, error: ReferenceListError) -> ReferenceListError:
+    """Make the error that names the list it is about."""
+    return ReferenceListError(f"the list {snapshot.name!r}: {error}")
 
 
 def _hits_in(snapshot: ListSnapshot, query: Query, policy: MatchPolicy) -> Iterator[Hit]:

@@ -242,7 +242,8 @@ class MatchReport:
         and some thousands of crops.
     reason : str or None
         For undecidable and unreadable: a stable word such as ``"too-plain"``, ``"frames-unseen"`` or ``"truncated"``.
-        Beside a match it says what kept the picture from being compared in full.
+        Beside a match it says what kept the picture from being compared in full; ``"list-damaged"`` that a list could
+        not be read where something was found.
     format : str or None
         Beside a reason: the file format of the picture, if its bytes tell one, read here or not: ``"JXL"``, ``"BMP"``.
     lists : tuple of ComparedList
