@@ -104,8 +104,9 @@ class ReferenceList:
     thread is inside `transaction`, the others wait for it.
 
     Processes: any number may read beside one writer. Writers take turns by transaction, each waiting up to
-    ``timeout`` seconds. A list opened for reading may be used in a forked child, if no thread was
-    using a list at the fork (SQLite's own locks stay held in the child); one opened for writing may not.
+    ``timeout`` seconds. A list opened for reading may be used in a forked child; one opened for
+    writing may not. A fork waits up to ten seconds until no thread is within a call of SQLite; where one still is, the
+    child says so at every use of a list.
 
     Durability: a method that returned is on disk (``synchronous = FULL``); a killed writer loses the transaction it
     was in and nothing else. While a writer is open SQLite keeps ``-wal`` and ``-shm`` files beside the list; when it

@@ -19,6 +19,7 @@ from typing import Final
 
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists.beside import FOREIGN_LOG, has_log
+from hashmatch.lists.forks import Connection
 from hashmatch.lists.tables import APPLICATION_ID, FORMAT_VERSION, FORMAT_VERSIONS, expected_schema, format_version
 
 __all__ = [
@@ -167,7 +168,10 @@ def connect_alone(path: Path) -> sqlite3.Connection:
 
 
 def _connect(uri: str, writable: bool, timeout: float, path: Path, inode: tuple[int, int] | None) -> sqlite3.Connection:
-    connection = sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
+    connection: Connection = sqlite3.connect(
+        uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False, factory=Connection
+    )
+    connection.is_writable = writable
     try:
         if inode is not None and check_file(path) != inode:
             raise FileReplacedError

@@ -16,6 +16,8 @@ import contextlib
 import sqlite3
 from typing import Final
 
+from hashmatch.lists.forks import Connection
+
 __all__ = [
     "ALGORITHM_NAMES",
     "ALGORITHM_NUMBERS",
@@ -204,6 +206,6 @@ def format_version(connection: sqlite3.Connection) -> int:
 
 def expected_schema(version: int) -> list[str]:
     """Rows of ``sqlite_master`` of a format version, in a form and order that compares."""
-    with contextlib.closing(sqlite3.connect(":memory:")) as model:
+    with contextlib.closing(sqlite3.connect(":memory:", factory=Connection)) as model:
         create_tables(model, version)
         return sorted(map(repr, model.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -40,14 +41,24 @@ if TYPE_CHECKING:
 __all__ = ["Matcher"]
 
 _LOOKAHEAD: Final = 4
+_MATCHERS: Final[weakref.WeakSet[Matcher]] = weakref.WeakSet()
+
+
+def _renew_all() -> None:
+    for matcher in list(_MATCHERS):
+        matcher._renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_all)
 
 
 class Matcher:
     """Answer for pictures, from several lists, by one policy.
 
     Make one with `open`, keep it, and share it between threads: searching changes nothing in it. It takes over the
-    lists it is given and closes them. A process that forks does so before its threads begin to search, or opens
-    a matcher in each child: a lock that a thread held at the fork stays locked in the child.
+    lists it is given and closes them. It may be opened before a process forks: a child has the indexes at no cost,
+    opens the lists anew, reloads, and watches from its first use on if the parent did; see ``docs/services.md``.
 
     Examples
     --------
@@ -95,6 +106,13 @@ class Matcher:
         self._keeper = Keeper(self._change_mark, self.reload, self._compact)
         if reload_every is not None:
             self._keeper.watch(reload_every)
+        _MATCHERS.add(self)
+
+    def _renew(self) -> None:
+        """Take fresh locks, in a forked child: those that another thread held at the fork stay locked for ever."""
+        self._reloading = threading.Lock()
+        self._tally.renew()
+        self._keeper.renew()
 
     @classmethod
     def open(
@@ -224,6 +242,8 @@ class Matcher:
     @property
     def upkeep(self) -> Upkeep:
         """What was done in the background to keep the matcher up to date, and what went wrong there."""
+        if self._keeper.is_asleep:
+            self._keeper.wake()
         return self._keeper.upkeep
 
     def __repr__(self) -> str:
@@ -351,8 +371,8 @@ class Matcher:
         Notes
         -----
         One thread, which searches do not wait for. A reload that fails is tried again at the next look; until one
-        succeeds `upkeep` has the error, and the matcher answers from what it had. Like every thread it is not there in
-        a forked child.
+        succeeds `upkeep` has the error, and the matcher answers from what it had. In a forked child another thread
+        begins when the matcher is first used there.
         """
         self._open_snapshots()
         return self._keeper.watch(interval)
@@ -369,6 +389,8 @@ class Matcher:
     def _open_snapshots(self) -> tuple[ListSnapshot, ...]:
         if self._closed:
             raise ReferenceListError("the matcher is closed: open the lists again with Matcher.open")
+        if self._keeper.is_asleep:
+            self._keeper.wake()
         return self._snapshots
 
     def match(self, source: ImageSource, *, return_fingerprint: bool = False) -> MatchReport:

@@ -24,6 +24,10 @@ class Tally:
         self._outcomes: Counter[Outcome] = Counter()
         self._reasons: Counter[str] = Counter()
 
+    def renew(self) -> None:
+        """Take a fresh lock, in a forked child."""
+        self._change = threading.Lock()
+
     def count(self, report: MatchReport) -> None:
         """Add one report."""
         with self._change:

@@ -26,7 +26,7 @@ class Upkeep:
     Parameters
     ----------
     watching : bool
-        Whether a `Watch` runs.
+        Whether a `Watch` runs. In a forked child it begins again when the matcher is used first.
     looks : int
         Times it looked whether something had changed.
     reloads : int
@@ -87,6 +87,15 @@ class Watch:
         self.stop()
 
 
+@dataclass(slots=True, eq=False)
+class _Watching:
+    """A watch, and the thread that runs it now: in a forked child another."""
+
+    interval: float
+    thread: threading.Thread
+    stop: threading.Event
+
+
 class Keeper:
     """The background work of one matcher.
 
@@ -106,14 +115,32 @@ class Keeper:
         self._mark, self._reload, self._compact = mark, reload, compact
         self._lock = threading.Lock()
         self._upkeep = Upkeep()
-        self._watching: tuple[threading.Thread, threading.Event] | None = None
+        self._watching: _Watching | None = None
         self._compacting: threading.Thread | None = None
         self._closed = threading.Event()
+        self.is_asleep = False
 
     @property
     def upkeep(self) -> Upkeep:
         """What was done so far."""
-        return self._upkeep
+        watching = self._watching
+        return replace(self._upkeep, watching=watching is not None and watching.thread.is_alive())
+
+    def renew(self) -> None:
+        """Take fresh locks, in a forked child, which has none of the threads; a watch is asleep until `wake`."""
+        self._lock = threading.Lock()
+        self._compacting = None
+        is_closed, self._closed = self._closed.is_set(), threading.Event()
+        if is_closed:
+            self._closed.set()
+        self.is_asleep = self._watching is not None and not is_closed
+
+    def wake(self) -> None:
+        """Begin the watch again that the parent process had."""
+        with self._lock:
+            watching, is_asleep, self.is_asleep = self._watching, self.is_asleep, False
+            if watching is not None and is_asleep:
+                self._begin(watching)
 
     def watch(self, interval: float) -> Watch:
         """Begin to watch.
@@ -124,15 +151,18 @@ class Keeper:
             If the interval is not 0.001 s or more, or a watch runs already.
         """
         check_interval(interval)
-        stop = threading.Event()
         with self._lock:
             if self._watching is not None:
                 raise ValueError("the matcher is watching its lists already")
-            thread = threading.Thread(target=self._run, args=(interval, stop), name="hashmatch-watch", daemon=True)
-            self._watching = thread, stop
-            self._upkeep = replace(self._upkeep, watching=True)
-        thread.start()
-        return Watch(lambda: self._end(thread, stop))
+            watching = self._watching = _Watching(interval, threading.current_thread(), threading.Event())
+            self._begin(watching)
+        return Watch(lambda: self._end(watching))
+
+    def _begin(self, watching: _Watching) -> None:
+        watching.stop = threading.Event()
+        options = (watching.interval, watching.stop)
+        watching.thread = threading.Thread(target=self._run, args=options, name="hashmatch-watch", daemon=True)
+        watching.thread.start()
 
     def compact_soon(self) -> None:
         """Make the index files that are due in a thread of its own, unless one is at it."""
@@ -155,16 +185,18 @@ class Keeper:
         self._closed.set()
         watching = self._watching
         if watching is not None:
-            self._end(*watching)
+            self._end(watching)
 
-    def _end(self, thread: threading.Thread, stop: threading.Event) -> None:
-        stop.set()
+    def _end(self, watching: _Watching) -> None:
+        with self._lock:
+            watching.stop.set()
+            self.is_asleep = False
+            thread = watching.thread
         if thread is not threading.current_thread():
             thread.join()
         with self._lock:
-            if self._watching is not None and self._watching[0] is thread:
+            if self._watching is watching:
                 self._watching = None
-                self._upkeep = replace(self._upkeep, watching=False)
 
     def _run(self, interval: float, stop: threading.Event) -> None:
         last: object = None
