@@ -37,8 +37,8 @@ import_module(sys.argv[1]).main()
 _ENVIRONMENT: Final = {
     **{f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM")},
     # glibc gives large blocks back to the kernel at once and takes a page fault for each of their pages the next time;
-    # a worker does the same work over and over
-    "MALLOC_MMAP_MAX_": "0",
+    # a worker does the same work over and over; blocks that only pictures of ten million pixels take do go back at once
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
     "MALLOC_TRIM_THRESHOLD_": str(128 * 2**20),
     "MALLOC_TOP_PAD_": str(16 * 2**20),
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from hashmatch._version import __version__
 from hashmatch.errors import ReferenceListError
+from hashmatch.matching.deadline import NO_DEADLINE, Deadline
 from hashmatch.matching.hits import find_hits, named
 from hashmatch.matching.query import asked_views
 from hashmatch.matching.report import ComparedList, MatchReport, Outcome
@@ -28,7 +29,9 @@ _NOT_OF_EVERY_SOURCE: Final = frozenset(
 )  # arrays have no bytes; frames have a reason of their own
 
 
-def answer(snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPolicy) -> MatchReport:
+def answer(
+    snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPolicy, deadline: Deadline = NO_DEADLINE
+) -> MatchReport:
     """Search all lists and report.
 
     Parameters
@@ -39,18 +42,22 @@ def answer(snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPolicy)
         What is searched with, and why the picture could not be read to its end where it could not.
     policy : MatchPolicy
         What counts as a match.
+    deadline : Deadline
+        When to give up.
 
     Raises
     ------
+    BusyError
+        If the time is over.
     MovedOn
         If something was found that a list no longer holds as the snapshot did: ask a later one.
     ReferenceListError
         If a list is damaged where it was searched, or where it says what a found entry is, and nothing else matched;
         it names the list. Beside a match it is the reason ``list-damaged``.
     """
-    found, failures = find_hits(snapshots, query, policy)
+    found, failures = find_hits(snapshots, query, policy, deadline)
     hits = [hit for hit in found if not hit.tells_little]
-    matches = _explained(hits, policy.max_matches, failures)
+    matches = _explained(hits, policy.max_matches, failures, deadline)
     if failures and not matches:
         raise failures[0]
     searched = query.searched(policy)
@@ -86,7 +93,7 @@ def answer(snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPolicy)
     )
 
 
-def _explained(hits: list[Hit], most: int, failures: list[ReferenceListError]) -> list[Match]:
+def _explained(hits: list[Hit], most: int, failures: list[ReferenceListError], deadline: Deadline) -> list[Match]:
     """Explain the best hits; an entry that cannot be read costs no other list its matches.
 
     Explaining reads the list, so it stops at the bound however many near duplicates, or bad entries, a list holds.
@@ -94,6 +101,7 @@ def _explained(hits: list[Hit], most: int, failures: list[ReferenceListError]) -
     matches: list[Match] = []
     bad = Counter[int]()
     for hit in hits:
+        deadline.check()
         if len(matches) == most:
             break
         if bad[id(hit.snapshot)] == most:

@@ -15,6 +15,7 @@ from hashmatch.errors import ReferenceListError
 from hashmatch.hashes import HashValue, ViewHash, distance
 from hashmatch.keypoints.geometry import Pairs
 from hashmatch.keypoints.record import Record
+from hashmatch.matching.deadline import NO_DEADLINE, Deadline
 from hashmatch.matching.report import Match, Placement
 from hashmatch.policy import CropRule, KeypointRule, MatchPolicy, Rule
 from hashmatch.view import Margins, View
@@ -208,7 +209,7 @@ def _match(hit: Hit, entry: Entry) -> partial[Match]:
 
 
 def find_hits(
-    snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPolicy
+    snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPolicy, deadline: Deadline = NO_DEADLINE
 ) -> tuple[list[Hit], list[ReferenceListError]]:
     """Search all lists: the best hit for each list, entry and algorithm, in the order of the report.
 
@@ -219,7 +220,8 @@ def find_hits(
     for number, snapshot in enumerate(snapshots):
         try:
             # views come plainest first, so that the plainest wins a tie
-            for hit in _hits_in(snapshot, query, policy):
+            for hit in _hits_in(snapshot, query, policy, deadline):
+                deadline.check()
                 slot = number, hit.algorithm, hit.key
                 if slot not in best or hit.order < best[slot].order:
                     best[slot] = hit
@@ -233,14 +235,20 @@ def named(snapshot: ListSnapshot, error: ReferenceListError) -> ReferenceListErr
     return ReferenceListError(f"the list {snapshot.name!r}: {error}")
 
 
-def _hits_in(snapshot: ListSnapshot, query: Query, policy: MatchPolicy) -> Iterator[Hit]:
+def _hits_in(snapshot: ListSnapshot, query: Query, policy: MatchPolicy, deadline: Deadline) -> Iterator[Hit]:
+    deadline.check()
     yield from _plain_hits(snapshot, query.searched_hashes(policy), policy, seen=query.by_policy)
     if policy.rotations and query.smalls:
-        yield from _rotated_hits(snapshot, query.smalls, policy)
+        for small in query.smalls:
+            deadline.check()
+            yield from _rotated_hits(snapshot, (small,), policy)
     if policy.crops is not None and query.smalls:
-        yield from _crop_hits(snapshot, query.smalls, policy.crops)
+        for small in query.smalls:
+            deadline.check()
+            yield from _crop_hits(snapshot, (small,), policy.crops)
     if policy.keypoints is not None and snapshot.keypoints is not None:
         for look in query.keypoints:
+            deadline.check()
             yield from _keypoint_hits(snapshot, snapshot.keypoints, look, policy.keypoints)
 
 

@@ -17,12 +17,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+import numpy as np
+
 from hashmatch.algorithms import Metric, algorithm_named
 from hashmatch.errors import PolicyError, ReferenceListError
 from hashmatch.hashes import Fingerprint, HashValue, ViewHash
 from hashmatch.jail import Isolation, Protection
 from hashmatch.lists import ReferenceList
 from hashmatch.matching.answer import answer
+from hashmatch.matching.deadline import NO_DEADLINE, Deadline
 from hashmatch.matching.query import Query, kept_query, open_source, read_pixels, recalled_query
 from hashmatch.matching.report import MatchReport, Outcome
 from hashmatch.matching.snapshot import ListSnapshot, MovedOn
@@ -215,6 +218,24 @@ class Matcher:
             if self._reader is None:
                 self._reader = IsolatedReader(self._policy, isolation)
 
+    def warm(self) -> None:
+        """Get everything ready that the first picture would wait for: the image code, and all worker processes.
+
+        Raises
+        ------
+        IsolationError
+            If a worker process cannot be started.
+        ReferenceListError
+            If the matcher is closed.
+
+        Notes
+        -----
+        Cost: a second for each worker that a processor is not free for.
+        """
+        self._match(np.zeros((64, 64), np.uint8), NO_DEADLINE, NO_DEADLINE.check)
+        if self._reader is not None:
+            self._reader.warm()
+
     @property
     def idle_lists(self) -> tuple[str, ...]:
         """Names of the lists of which no hash is compared with a picture, so that none is ever "no match" here.
@@ -393,7 +414,9 @@ class Matcher:
             self._keeper.wake()
         return self._snapshots
 
-    def match(self, source: ImageSource, *, return_fingerprint: bool = False) -> MatchReport:
+    def match(
+        self, source: ImageSource, *, return_fingerprint: bool = False, timeout: float | None = None
+    ) -> MatchReport:
         """Look a picture up.
 
         Parameters
@@ -405,6 +428,10 @@ class Matcher:
             Whether the report carries what was searched with, as ``report.fingerprint``: `match_fingerprint` gives the
             same answer for it. It holds the algorithms of these lists alone; ``hashmatch.fingerprint(source,
             policy=...)`` makes one for any list.
+        timeout : float, optional
+            Most seconds to the answer, above 0: waiting for a worker process, decoding and searching together. Without
+            isolation a decoder is not interrupted, so that it can take longer by one frame; nor is a ``read`` of the
+            source's own.
 
         Returns
         -------
@@ -412,25 +439,33 @@ class Matcher:
             A source that cannot be decoded is the outcome unreadable, not an error. A file over ``max_bytes`` is
             matched by its digests alone, in bounded memory.
 
+        Raises
+        ------
+        BusyError
+            If there is no answer in the time given (a worker that was at the picture is replaced), or as many pictures
+            wait for a worker as `Isolation` allows; nothing is said of the picture.
+
         Notes
         -----
         Cost: the decode, one PDQ of all views, and one index search for each algorithm that a list holds.
         """
-        report, query = self._counted(source)
+        report, query = self._counted(source, Deadline(timeout, wait=False))
         return replace(report, fingerprint=kept_query(query)) if return_fingerprint else report
 
-    def _counted(self, source: ImageSource, stopped: Callable[[], bool] | None = None) -> tuple[MatchReport, Query]:
-        report, query = self._match(source, stopped)
+    def _counted(
+        self, source: ImageSource, deadline: Deadline, stopped: Callable[[], bool] | None = None
+    ) -> tuple[MatchReport, Query]:
+        report, query = self._match(source, deadline, deadline.check if stopped is None else stopped)
         self._tally.count(report)
         return report, query
 
-    def _match(self, source: ImageSource, stopped: Callable[[], bool] | None) -> tuple[MatchReport, Query]:
+    def _match(self, source: ImageSource, deadline: Deadline, stopped: Callable[[], bool]) -> tuple[MatchReport, Query]:
         decode = self._policy.decode if self._reader is None else self._reader.decode
         opened, digested = open_source(source, _held(self._open_snapshots()), self._policy, decode, stopped)
-        return self._answered(lambda snapshots: self._match_in(snapshots, opened, digested))
+        return self._answered(lambda snapshots: self._match_in(snapshots, opened, digested, deadline))
 
     def _match_in(
-        self, snapshots: Sequence[ListSnapshot], source: ImageSource, digested: Query
+        self, snapshots: Sequence[ListSnapshot], source: ImageSource, digested: Query, deadline: Deadline
     ) -> tuple[MatchReport, Query]:
         held, digests = _held(snapshots), digested.hashes
         if isinstance(source, bytes) and digested.failure is None:
@@ -440,8 +475,8 @@ class Matcher:
             return known
         query = digested
         if digested.failure is None:
-            query = read_pixels(source, digests, held, self._policy, self._reader)
-        return answer(snapshots, query, self._policy), query
+            query = read_pixels(source, digests, held, self._policy, self._reader, deadline)
+        return answer(snapshots, query, self._policy, deadline), query
 
     def _by_digest(
         self, snapshots: Sequence[ListSnapshot], digests: tuple[ViewHash, ...]
@@ -483,7 +518,7 @@ class Matcher:
 
     def _match_in_turn(self, sources: Iterable[ImageSource]) -> Iterator[MatchReport]:
         for source in sources:
-            yield self.match(source)
+            yield self._counted(source, NO_DEADLINE)[0]
 
     def _match_in_threads(self, sources: Iterable[ImageSource], workers: int) -> Iterator[MatchReport]:
         pending: deque[Future[tuple[MatchReport, Query]]] = deque()
@@ -491,7 +526,7 @@ class Matcher:
         pool = ThreadPoolExecutor(workers, thread_name_prefix="hashmatch")
         try:
             for source in sources:
-                pending.append(pool.submit(self._counted, source, stopped.is_set))
+                pending.append(pool.submit(self._counted, source, NO_DEADLINE, stopped.is_set))
                 if len(pending) >= _LOOKAHEAD * workers:
                     yield pending.popleft().result()[0]
             while pending:

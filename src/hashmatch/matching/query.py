@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from hashmatch.algorithms import Metric, algorithm_named
-from hashmatch.errors import ImageError
+from hashmatch.errors import BusyError, ImageError
 from hashmatch.foreign_errors import is_foreign
 from hashmatch.hashes import Fingerprint, Looked, ViewHash
 from hashmatch.jail import Protection
+from hashmatch.matching.deadline import NO_DEADLINE, Deadline
 from hashmatch.view import FrameCount, Turn, View
 
 if TYPE_CHECKING:
@@ -207,6 +208,7 @@ def read_pixels(
     held: set[str],
     policy: MatchPolicy,
     reader: IsolatedReader | None = None,
+    deadline: Deadline = NO_DEADLINE,
 ) -> Query:
     """Look at a picture in every way that the policy asks for and the lists can answer.
 
@@ -223,6 +225,13 @@ def read_pixels(
     reader : IsolatedReader, optional
         Looks at file bytes in another process. PIL images and arrays are looked at here in any case: they were opened
         by the caller.
+    deadline : Deadline
+        When to give up: in a worker at once, in this process after the frame at hand.
+
+    Raises
+    ------
+    BusyError
+        If the time is over, or too many pictures wait for a worker.
     """
     from hashmatch.hashers.facade import PICTURE_HASHERS
 
@@ -231,8 +240,11 @@ def read_pixels(
     looks, failure = [], None
     isolated = reader if isinstance(source, bytes) else None
     try:
-        for look in _looks(source, names, policy, "keypoint" in held, isolated):
-            looks.append(look)  # noqa: PERF402 - what came before an error must stay
+        for look in _looks(source, names, policy, "keypoint" in held, isolated, deadline):
+            looks.append(look)  # what came before an error must stay
+            deadline.check()
+    except BusyError:
+        raise
     except ImageError as error:
         failure = error.reason  # frames before the broken one are searched all the same
     except MemoryError:
@@ -268,13 +280,18 @@ def _format_of(source: ImageSource) -> str | None:
 
 
 def _looks(
-    source: ImageSource, names: tuple[str, ...], policy: MatchPolicy, keypoints: bool, reader: IsolatedReader | None
+    source: ImageSource,
+    names: tuple[str, ...],
+    policy: MatchPolicy,
+    keypoints: bool,
+    reader: IsolatedReader | None,
+    deadline: Deadline,
 ) -> Iterator[Look]:
     if reader is not None and isinstance(source, bytes):
         from hashmatch.picture import check_header
 
         check_header(source, reader.decode)  # what the first bytes give away needs no worker
-        return reader.iter_looks(source, names, keypoints=keypoints)
+        return reader.iter_looks(source, names, keypoints=keypoints, until=deadline.until, wait=deadline.wait)
     from hashmatch.views.looks import iter_looks
 
     return iter_looks(source, names, policy, keypoints=keypoints)

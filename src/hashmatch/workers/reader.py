@@ -12,7 +12,10 @@ from hashmatch.errors import ImageTooLargeError, UnreadableImageError
 from hashmatch.jail import Isolation, Protection
 from hashmatch.jail.pool import Pool
 from hashmatch.jail.worker import WorkerPlan, bad_answer
+from hashmatch.picture import count_source
+from hashmatch.picture.jpeg import count_scans
 from hashmatch.picture.policy import DecodePolicy
+from hashmatch.picture.sniff import sniff
 from hashmatch.policy import MatchPolicy, Rule
 from hashmatch.views.looks import Look
 from hashmatch.workers.form import LookBounds, unpack_look
@@ -47,6 +50,7 @@ _PER_PIXEL: Final = 28
 _BESIDES: Final = 2**30
 _LARGEST_ANSWER: Final = 512 * 2**20
 _QUESTION: Final = struct.Struct("<H")
+_DEAR: Final = 200_000_000  # pixels that are gone over: a second or two
 
 
 class IsolatedReader:
@@ -112,7 +116,25 @@ class IsolatedReader:
         """End the workers; pictures they are at are answered as unreadable."""
         self._pool.close()
 
-    def iter_looks(self, data: bytes, algorithms: tuple[str, ...], *, keypoints: bool) -> Iterator[Look]:
+    def warm(self) -> None:
+        """Start all workers and wait until they are ready.
+
+        Raises
+        ------
+        IsolationError
+            If one cannot be started.
+        """
+        self._pool.warm()
+
+    def iter_looks(
+        self,
+        data: bytes,
+        algorithms: tuple[str, ...],
+        *,
+        keypoints: bool,
+        until: float | None = None,
+        wait: bool = True,
+    ) -> Iterator[Look]:
         """Look at a picture, as `hashmatch.views.looks.iter_looks` does, elsewhere.
 
         Parameters
@@ -123,6 +145,10 @@ class IsolatedReader:
             Names of `hashmatch.hashers.facade.PICTURE_HASHERS`; if there is none the picture is decoded all the same.
         keypoints : bool
             Whether keypoint records are searched.
+        until : float, optional
+            Reading of `time.monotonic` by which it must be done.
+        wait : bool
+            Whether to wait for a worker however many do so already; else the isolation's ``queue`` holds.
 
         Yields
         ------
@@ -133,7 +159,9 @@ class IsolatedReader:
         ------
         ImageError
             If the picture cannot be read, with a reason of `REASONS`, or the worker was lost over it: ``timeout``,
-            ``crashed-...``, ``bad-answer``, ``no-worker``, ``protection-too-weak``.
+            ``crashed-...``, ``bad-answer``, ``no-worker``, ``protection-too-weak``, ``closed``.
+        BusyError
+            If the time is over, or too many wait.
 
         Notes
         -----
@@ -149,7 +177,14 @@ class IsolatedReader:
             max_side=self._bounds.max_side,
         )
         question = json.dumps({"algorithms": algorithms, "keypoints": keypoints}).encode()
-        answer = self._pool.run(_QUESTION.pack(len(question)) + question, data, words=REASONS)
+        answer = self._pool.run(
+            _QUESTION.pack(len(question)) + question,
+            data,
+            words=REASONS,
+            until=until,
+            wait=wait,
+            is_dear=is_dear(data, self.decode),
+        )
         try:
             reason = yield from _looks(answer, bounds)
         finally:
@@ -173,6 +208,26 @@ def _looks(answer: Generator[bytearray, None, str], bounds: LookBounds) -> Gener
             answer.throw(bad_answer())
         else:
             yield look
+
+
+def is_dear(data: bytes, decode: DecodePolicy) -> bool:
+    """Whether a picture takes seconds rather than tenths of one, by its header: pixels, frames and scans.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    decode : DecodePolicy
+        Which frames are decoded.
+    """
+    header = sniff(data)
+    if header is None or header.size is None:
+        return False
+    pixels = header.size[0] * header.size[1]
+    if header.container == "JPEG":
+        return pixels * max(1, count_scans(data)) > _DEAR
+    frames = None if decode.frames == "first" else count_source(data, decode)
+    return pixels * (1 if frames is None else min(frames[0], decode.max_frames)) > _DEAR
 
 
 def memory_for(policy: MatchPolicy) -> int:
