@@ -1,6 +1,7 @@
 """Hash-only lists: `ReferenceList` and what it holds. Importing it loads no image code."""
 
 from hashmatch.lists.content import Content, content_of
+from hashmatch.lists.differences import Difference, differences
 from hashmatch.lists.digest import content_digest
 from hashmatch.lists.editor import AddCounts
 from hashmatch.lists.entry import LOCAL, Entry, ListedHash, Listing
@@ -15,6 +16,7 @@ __all__ = [
     "AddCounts",
     "Changes",
     "Content",
+    "Difference",
     "Entry",
     "HashRows",
     "ListInfo",
@@ -28,4 +30,5 @@ __all__ = [
     "VersionMark",
     "content_digest",
     "content_of",
+    "differences",
 ]

@@ -43,7 +43,7 @@ from hashmatch.lists.schema import connect, damaged, translated_errors, use_no_j
 from hashmatch.lists.session import Session
 from hashmatch.lists.snapshot import Changes, Snapshot, read_changes, read_snapshot
 from hashmatch.lists.streams import read_record
-from hashmatch.lists.tables import ALGORITHM_NAMES, create_tables
+from hashmatch.lists.tables import ALGORITHM_NAMES, ALGORITHM_NUMBERS, RECORD_NUMBERS, create_tables, table_of
 
 __all__ = ["ListInfo", "ReferenceList"]
 
@@ -93,9 +93,9 @@ class ListInfo:
 class ReferenceList:
     """A hash-only list: entries with hashes, labels and sources, in one file.
 
-    Make one with `create` or `open`. Reading: ``len``, ``in``, ``iter``, `get`, `entry_by_key`, `info`, `verify`.
-    Writing: `add`, `add_many`, `relabel`, `withdraw`, `withdraw_many`, `transaction`, `compact`. For indexes:
-    `snapshot`, `changes_since`, `pinned`, `present`, `change_mark`.
+    Make one with `create` or `open`. Reading: ``len``, ``in``, ``iter``, `get`, `get_many`, `find`,
+    `entry_by_key`, `info`, `verify`. Writing: `add`, `add_many`, `relabel`, `withdraw`, `withdraw_many`, `transaction`,
+    `compact`. For indexes: `snapshot`, `changes_since`, `pinned`, `present`, `change_mark`.
 
     Notes
     -----
@@ -389,6 +389,79 @@ class ReferenceList:
         if not isinstance(entry_id, str):
             raise TypeError(f"the entry id must be str, not {type(entry_id).__name__}")
         return self._find("entry_id", [entry_id]) if is_name(entry_id, MAX_ENTRY_ID) else None
+
+    def get_many(self, entry_ids: Iterable[str]) -> dict[str, Entry]:
+        """Find entries by their ids, each once, in no order; ids that the list does not have are left out.
+
+        Parameters
+        ----------
+        entry_ids : iterable of str
+            All held at once; some thousands at a time read most quickly.
+
+        Raises
+        ------
+        ReferenceListError
+            If what is stored of one is damaged.
+
+        Notes
+        -----
+        Cost: about 20 microseconds an entry of one hash.
+        """
+        if isinstance(entry_ids, str):
+            raise TypeError("entry_ids must be an iterable of str, not one str")
+        wanted = [name for name in dict.fromkeys(entry_ids) if is_name(name, MAX_ENTRY_ID)]
+        with self._session.reading() as connection:
+            state = self._session.state(connection)
+            names = state.names()
+            found = (to_entry(record, names) for record in load_records(connection, state, "entry_id", wanted))
+            return {entry.entry_id: entry for entry in found}
+
+    def find(self, value: HashValue) -> tuple[Entry, ...]:
+        """Find the entries that hold exactly this hash, in the order in which they were added.
+
+        Parameters
+        ----------
+        value : HashValue
+            Nearness is what `Matcher.match_hash` looks for.
+
+        Returns
+        -------
+        tuple of Entry
+            Empty only after the check value of every row of that algorithm was found right: a row that decayed is an
+            error, not an entry that is not there.
+
+        Raises
+        ------
+        ReferenceListError
+            If what is read is damaged.
+
+        Notes
+        -----
+        Cost: one pass over the hashes, which have no index in the file: for a million rows about 0.2 seconds where
+        there is one, and about 2 seconds more where there is none; calls from other threads wait meanwhile. Many
+        look-ups are what `Matcher` is for.
+        """
+        if not isinstance(value, HashValue):
+            raise TypeError(f"a HashValue is looked up, not {type(value).__name__}")
+        number = ALGORITHM_NUMBERS[value.algorithm]
+        with self._session.reading() as connection:
+            state = self._session.state(connection)
+            if number not in state.tallies or not state.tallies[number].n_hashes:
+                return ()
+            keyed = connection.execute(
+                f"SELECT DISTINCT entry FROM {table_of(number)} WHERE algorithm = ? AND code = ?",  # noqa: S608
+                (number, value.data),
+            )
+            keys = sorted(key for (key,) in keyed)
+            names = state.names()
+            found = tuple(to_entry(record, names) for record in load_records(connection, state, "key", keys))
+            if len(found) != len(keys) or not all(value in entry.hashes for entry in found):
+                raise damaged()
+            if not found:
+                rows = PinnedVersion(connection, state)
+                for _ in rows.records(value.algorithm) if number in RECORD_NUMBERS else rows.blocks(value.algorithm):
+                    pass
+        return found
 
     def entry_by_key(self, key: int) -> Entry | None:
         """Find an entry by its number, as `Snapshot` gives it; None if it was withdrawn since.
