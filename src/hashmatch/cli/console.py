@@ -40,6 +40,7 @@ __all__ = [
     "policy_from",
     "policy_named",
     "safe",
+    "stopped_reading",
     "warn",
 ]
 
@@ -108,6 +109,12 @@ _STYLES: Final = {
 }
 
 
+def stopped_reading() -> typer.Exit:
+    """End quietly, with the error code, after whoever read the output has gone away."""
+    _drop_output()
+    return typer.Exit(Exit.ERROR)
+
+
 def emit(record: dict[str, Any]) -> None:
     """Write one JSON line to standard output.
 
@@ -120,8 +127,7 @@ def emit(record: dict[str, Any]) -> None:
         OUT.file.write(json.dumps(record, ensure_ascii=True, separators=(",", ":")) + "\n")
         OUT.file.flush()
     except BrokenPipeError:
-        _drop_output()
-        raise typer.Exit(Exit.ERROR) from None
+        raise stopped_reading() from None
 
 
 def safe(text: str) -> str:

@@ -68,6 +68,8 @@ def import_file(
     A bad row is refused with its line number and does not stop the rest, and a bad cell costs itself alone; where more
     rows, or cells of a column, are refused than --max-refused allows, nothing is imported. Exit code: 0 when the import
     was made, 1 when the file has no rows, 2 when too many rows or all were refused, or on an error.
+
+    Example: hashmatch list import mine.hashmatch delivery.csv --hash pdq_hash=pdq --id case --source ncmec
     """
     share = _share_from(max_refused)
     shown: list[Refused] = []

@@ -1,4 +1,4 @@
-"""``hashmatch list``: make, fill, import, check and describe hash-only lists."""
+"""``hashmatch list``: make, fill, import, look into, compare, check and describe hash-only lists."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ from rich.table import Table
 from rich.text import Text
 
 from hashmatch.cli.adding import add
-from hashmatch.cli.console import OUT, Exit, emit, fail, safe
+from hashmatch.cli.console import OUT, emit, fail, safe
+from hashmatch.cli.entries import find, relabel, show, withdraw
 from hashmatch.cli.importing import import_file
-from hashmatch.cli.options import Json, ListFile, Source
+from hashmatch.cli.options import Json, ListFile
 from hashmatch.cli.replacing import recover_file, replace_file
 from hashmatch.cli.sources import open_list
+from hashmatch.cli.whole import compact, diff, export
 from hashmatch.errors import ReferenceListError
-from hashmatch.lists import LOCAL, ListInfo, ReferenceList
+from hashmatch.lists import ListInfo, ReferenceList
 
 __all__ = ["list_app"]
 
 list_app = typer.Typer(
-    help="Make, fill, import, check and describe hash-only lists.", no_args_is_help=True, rich_markup_mode=None
+    help="Make, fill, import, look into, compare, check and describe hash-only lists.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 
@@ -47,33 +51,26 @@ def create(
             OUT.print(Text(safe(f"made list {ref.name!r}")), soft_wrap=True)
 
 
-@list_app.command("withdraw")
-def withdraw(
-    path: ListFile,
-    entry_ids: Annotated[list[str], typer.Argument(metavar="ENTRY...", help="Entry ids.", show_default=False)],
-    source: Source = LOCAL,
-) -> None:
-    """Take back what a source says of entries; an entry goes when its last source does.
-
-    Exit code: 0 when the source listed every one of them, 1 when not.
-    """
-    with open_list(path, writable=True, check="none") as ref:
-        n_gone = ref.withdraw_many(entry_ids, source=source)
-        OUT.print(f"{n_gone} withdrawn; version {ref.version}", highlight=False)
-    if n_gone < len(set(entry_ids)):
-        raise typer.Exit(Exit.NONE)
-
-
 @list_app.command("info")
 def info(path: ListFile, as_json: Json = False) -> None:
-    """Show a list's name, version and counts."""
+    """Show a list's name, version and counts.
+
+    Exit code: 0, or 2 an error.
+
+    Example: hashmatch list info mine.hashmatch
+    """
     with open_list(path, check="none") as ref:
         _show(ref.info(), as_json=as_json)
 
 
 @list_app.command("verify")
 def verify(path: ListFile, as_json: Json = False) -> None:
-    """Check every page, row and check value of a list. Exit code: 0 when all is sound, 2 when not."""
+    """Check every page, row and check value of a list.
+
+    Exit code: 0 when all is sound, 2 when not.
+
+    Example: hashmatch list verify mine.hashmatch
+    """
     with open_list(path) as ref:
         found = ref.verify()
     _show(found, as_json=as_json)
@@ -117,3 +114,10 @@ list_app.command("add")(add)
 list_app.command("import")(import_file)
 list_app.command("replace")(replace_file)
 list_app.command("recover")(recover_file)
+list_app.command("show")(show)
+list_app.command("find")(find)
+list_app.command("relabel")(relabel)
+list_app.command("withdraw")(withdraw)
+list_app.command("export")(export)
+list_app.command("diff")(diff)
+list_app.command("compact")(compact)

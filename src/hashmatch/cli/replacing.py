@@ -28,6 +28,8 @@ def replace_file(
     """Put a copy of a later version of a list in its place, in one step; NEW is verified first and stays as it is.
 
     Matchers that run take it up. Exit code: 0, or 2 when the old list was left there.
+
+    Example: hashmatch list replace mine.hashmatch delivered.hashmatch
     """
     _show("replaced", ReferenceList.replace(path, new, force=force), as_json=as_json)
 
@@ -47,6 +49,8 @@ def recover_file(
     """Make a list usable again beside which files stand that do not belong to it.
 
     The outcome is verified before it is put there. Exit code: 0, or 2 when everything was left as it was.
+
+    Example: hashmatch list recover mine.hashmatch --without-log
     """
     _show("recovered", ReferenceList.recover(path, keep_log=with_log), as_json=as_json)
 
