@@ -97,8 +97,8 @@ def report(result: dict[str, Any]) -> str:
     parts = [
         "# What an animation costs",
         f"`{json.dumps(result['machine'])}`",
-        f"Processor seconds to look up a file of {result['frames']} frames of {WIDTH} x {HEIGHT} px in {result['entries']:,} PDQ"
-        f" hashes, decode included; median of {result['repeats']}. Seed {SEED}."
+        f"Processor seconds to look up a file of {result['frames']} frames of {WIDTH} x {HEIGHT} px in"
+        f" {result['entries']:,} PDQ hashes, decode included; median of {result['repeats']}. Seed {SEED}."
         " Command: `python -m benchmarks frames`.",
         markdown_table(["seconds", *FORMATS, "frames seen"], table),
     ]

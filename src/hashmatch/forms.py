@@ -6,7 +6,7 @@ Driven by the types of the fields, so that a field that is added is written and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass, replace
+from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -28,7 +28,7 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
     if is_dataclass(value):
-        return {item.name: to_plain(getattr(value, item.name)) for item in fields(value) if item.name not in _SECRETS}
+        return {item.name: to_plain(getattr(value, item.name)) for item in _shown(value)}
     return [to_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
@@ -54,7 +54,7 @@ def from_plain(kind: type[Kind], data: Any, what: str, base: Kind | None = None)
     """
     if not isinstance(data, Mapping):
         raise PolicyError(f"{what} must be a table, not {_said(data)}")
-    known = [item for item in fields(kind) if item.name not in _SECRETS]  # type: ignore[arg-type]
+    known = _shown(kind)
     names = [item.name for item in known]
     for key in data:
         if key in _SECRETS:
@@ -73,6 +73,10 @@ def from_plain(kind: type[Kind], data: Any, what: str, base: Kind | None = None)
         return kind(**values) if base is None else replace(base, **values)  # type: ignore[type-var]
     except HashmatchError as error:
         raise PolicyError(f"{what}: {error}") from None
+
+
+def _shown(kind: Any) -> list[Field[Any]]:
+    return [item for item in fields(kind) if item.init and item.name not in _SECRETS]
 
 
 def _read(hint: Any, value: Any, what: str, base: Any) -> Any:

@@ -264,6 +264,7 @@ class MatchPolicy:
     max_matches: int = 100
     max_false_reports: float | None = None
     decode: DecodePolicy = field(default_factory=DecodePolicy)
+    _by_algorithm: dict[str, Rule] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name or not self.name.isprintable():
@@ -285,6 +286,7 @@ class MatchPolicy:
             raise PolicyError("decode must be a DecodePolicy")
         rules = tuple(sorted(rules, key=lambda rule: not rule.is_digest))
         object.__setattr__(self, "rules", rules)
+        object.__setattr__(self, "_by_algorithm", {rule.algorithm: rule for rule in rules})
         if not rules and self.keypoints is None:
             raise PolicyError("a policy needs at least one rule")
         of_pdq = self.rotations or self.shrinks or self.negatives or self.crops
@@ -297,7 +299,7 @@ class MatchPolicy:
 
     def rule_for(self, algorithm: str) -> Rule | None:
         """Rule of an algorithm, or None where the policy does not search it."""
-        return next((rule for rule in self.rules if rule.algorithm == algorithm), None)
+        return self._by_algorithm.get(algorithm)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form of every field but the secret key; ``rules`` is a table by algorithm, in their order."""

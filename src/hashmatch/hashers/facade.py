@@ -242,7 +242,12 @@ def hash_view(
             continue
         hashed = by_pdq if name == "pdq" else hashed_by(PICTURE_HASHERS[name])
         for turn, (value, _) in hashed.items():
-            yield ViewHash(value=value, quality=by_pdq[turn][1], view=replace(view, turn=turn))
+            yield ViewHash(value=value, quality=by_pdq[turn][1], view=_turned(view, turn))
+
+
+@lru_cache(maxsize=256)
+def _turned(view: View, turn: Turn) -> View:
+    return replace(view, turn=turn)
 
 
 def _keypoint_record(pixels: Any, key: bytes | None) -> HashValue:

@@ -63,7 +63,7 @@ def answer(
     searched = query.searched(policy)
     lists = tuple(item.compared(searched) for item in snapshots)
     asked = asked_views(policy, {name for item in snapshots for name in item.sizes})
-    compared = query.compared_views(policy)
+    compared = query.compared_views(policy, searched)
     reason = query.failure or ("list-damaged" if failures else _gap(snapshots, query, searched, lists, asked))
     if reason is None and not matches and len(hits) < len(found):
         reason = "too-plain"  # near an entry whose hash says too little to tell

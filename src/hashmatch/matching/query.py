@@ -82,9 +82,10 @@ class Query:
         """Hashes that are good enough to be searched with."""
         return tuple(item for item in self.hashes if _good_enough(item, policy))
 
-    def compared_views(self, policy: MatchPolicy) -> frozenset[str]:
+    def compared_views(self, policy: MatchPolicy, searched: Set[str]) -> frozenset[str]:
         """Give the views that were done and of which something was good enough to be searched with."""
-        hashes = [item for item in self.searched_hashes(policy) if is_computed(item.value.algorithm)]
+        computed = {name for name in searched if is_computed(name)}
+        hashes = [item for item in self.hashes if item.value.algorithm in computed and _good_enough(item, policy)]
         rule = policy.rule_for("pdq")
         for_rotations = [item for item in self.smalls if rule is not None and item.quality >= rule.min_quality]
         for_crops = [item for item in self.smalls if policy.crops and item.quality >= policy.crops.min_quality]
@@ -97,7 +98,7 @@ class Query:
             without.add("rotations")
         if not for_crops:
             without.add("crops")
-        if "keypoint" not in self.searched(policy):
+        if "keypoint" not in searched:
             without.add("keypoints")
         return self.views - without
 

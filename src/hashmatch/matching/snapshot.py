@@ -89,6 +89,8 @@ class ListSnapshot:
         Shared by the snapshots of one open file.
     counted : dict of str to int
         Counts that cost a look at every row, once they are known.
+    sizes : mapping of str to int
+        Hashes that can be searched, by algorithm; worked out from the layers.
     """
 
     reference: ReferenceList
@@ -104,6 +106,13 @@ class ListSnapshot:
     view: PinnedVersion | None = field(default=None, compare=False, repr=False)
     use: _Use = field(default_factory=_Use, compare=False, repr=False)
     counted: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
+    sizes: Mapping[str, int] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        found = {name: len(layer) - layer.n_plain for name, layer in self.layers.items()}
+        if self.keypoints is not None:
+            found["keypoint"] = len(self.keypoints)
+        object.__setattr__(self, "sizes", MappingProxyType({name: n for name, n in found.items() if n}))
 
     @classmethod
     def of(cls, reference: ReferenceList, policy: MatchPolicy, index_folder: Path | None = None) -> ListSnapshot:
@@ -381,15 +390,6 @@ class ListSnapshot:
             "a hash that was found is not in the list, though none was withdrawn: the list or its index file is "
             "damaged (hashmatch list verify and hashmatch index verify show which)"
         )
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """Hashes that can be searched, by algorithm."""
-        found = {name: len(layer) - layer.n_plain for name, layer in self.layers.items()}
-        sizes = {name: n for name, n in found.items() if n}
-        if self.keypoints is not None and len(self.keypoints):
-            sizes["keypoint"] = len(self.keypoints)
-        return sizes
 
     @property
     def computable(self) -> bool:

@@ -206,8 +206,8 @@ def count_scans(data: bytes) -> int:
 
     Notes
     -----
-    Cost: the headers of a plain file; else a search for markers, 0.5 ms for each MB. Up to 20 it can count one that is inside
-    a segment or of a picture behind the first.
+    Cost: the headers of a plain file; else a search for markers, 0.5 ms for each MB. Up to 20 it can count one that is
+    inside a segment or of a picture behind the first.
     """
     components, progressive = 0, False
     try:
