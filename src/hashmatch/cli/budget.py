@@ -54,6 +54,10 @@ def budget(
     """Say how many false reports to expect from unrelated pictures: for one picture and for a day.
 
     Figures rest on synthetic pictures, photographs apart from others; docs/budget.md says how they were measured.
+
+    Exit code: 0, or 2 an error.
+
+    Example: hashmatch budget mine.hashmatch --policy thorough --volume 100000
     """
     chosen = policy_from(policy, threshold or ())
     sizes = sizes_of(lists) if lists else Counter({"pdq": entries})

@@ -83,6 +83,10 @@ def demo(
     """Make pictures, list their hashes, edit the pictures, and find them again.
 
     Nothing is downloaded and no real list is used: every picture is synthetic.
+
+    Exit code: 0, or 2 an error.
+
+    Example: hashmatch demo --pictures 4 --folder demo
     """
     if folder is not None and folder.exists() and any(folder.iterdir()):
         raise fail(f"{folder} is not empty: name a new folder")

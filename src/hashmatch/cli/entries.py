@@ -180,7 +180,7 @@ def relabel(
     """
     if bool(label) == clear:
         raise typer.BadParameter("give the labels as --label NAME=VALUE, or --clear to take all away")
-    with open_list(path, writable=True) as ref:
+    with open_list(path, writable=True, check="none") as ref:
         changed = ref.relabel(entry_id, source=source, labels=labels_from(label or ()))
         version = ref.version
     if as_json:
@@ -208,7 +208,7 @@ def withdraw(
     """
     if not entry_ids and ids is None:
         raise typer.BadParameter("name entries, or a file of their ids with --ids")
-    with open_list(path, writable=True) as ref:
+    with open_list(path, writable=True, check="none") as ref:
         wanted = dict.fromkeys([*(entry_ids or ()), *(() if ids is None else _ids_from(ids))])
         n_gone = ref.withdraw_many(wanted, source=source)
         version = ref.version

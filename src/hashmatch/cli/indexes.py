@@ -59,6 +59,8 @@ def build(
     """Make the index files of lists, each beside the old one, while matchers go on answering from that.
 
     Exit code: 0, or 2 an error.
+
+    Example: hashmatch index build mine.hashmatch --folder indexes
     """
     rules = policy_from(policy, threshold or ())
     if not folder.is_dir():
@@ -103,6 +105,8 @@ def measure(
     """Measure what the steps of a search cost on this machine, for the planner; best while nothing else runs.
 
     Exit code: 0, or 2 an error.
+
+    Example: hashmatch index calibrate --folder indexes
     """
     costs = calibrate(scale=scale)
     path = save_costs(folder, costs)
@@ -127,6 +131,8 @@ def verify(
     """Check every checksum, table and row of an index file, and compare its answers with brute force.
 
     Exit code: 0 sound, 2 damaged, or an answer differs, or it is of another list than the one given.
+
+    Example: hashmatch index verify indexes/FILE --list mine.hashmatch
     """
     index = load_index(file)
     content = verify_kept(file)
@@ -186,6 +192,8 @@ def explain(
     """Say what an index holds, which kind the planner would take for a radius and why, and what a search costs.
 
     Exit code: 0, or 2 an error.
+
+    Example: hashmatch index explain indexes/FILE --radius 31
     """
     costs, source = _costs_for(file.absolute().parent if folder is None else folder)
     index = load_index(file, verify="header", costs=costs)

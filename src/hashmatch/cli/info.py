@@ -29,6 +29,10 @@ def info(
     """Show versions, codecs, kernels, and the protection that a worker process reaches on this machine.
 
     Starts one worker process to find out.
+
+    Exit code: 0, or 2 an error.
+
+    Example: hashmatch info --json
     """
     found = gathered()
     if as_json:

@@ -37,6 +37,8 @@ def hash_pictures(
     """Print the hashes of pictures, with their quality from 0 to 100.
 
     Exit code: 0 when every picture was hashed, 2 when one could not be.
+
+    Example: hashmatch hash photo.jpg --algorithm pdq --algorithm sha256
     """
     names, key = algorithm or ["pdq"], key_from(key_file)
     try:

@@ -31,6 +31,8 @@ def show(
     """Print every field of a policy as TOML: keep it in a file, change it, and give it as --policy FILE.toml.
 
     Exit code: 0, or 2 an error.
+
+    Example: hashmatch policy show standard > mine.toml
     """
     policy = policy_named(name)
     if as_json:
@@ -51,6 +53,8 @@ def check(
     """Check a policy file and say what it means.
 
     Exit code: 0, or 2 an error, which names the key and what is allowed.
+
+    Example: hashmatch policy check mine.toml --list mine.hashmatch
     """
     policy = policy_named(file)
     sizes = sizes_of(lists) if lists else None

@@ -93,6 +93,8 @@ def match(
 
     Exit code: 0 a match was found, 1 none, 2 an error or an unreadable picture, 3 nothing found but a picture was
     undecidable.
+
+    Example: hashmatch match photo.jpg --list mine.hashmatch
     """
     summary = ScanSummary()
     check_once(sources)
@@ -184,6 +186,8 @@ def scan_folders(
 
     Exit code: 0 a match was found, 1 none, 2 an error, an unreadable picture or a folder that could not be read, 3
     nothing found but a picture was undecidable or there was no file at all, 130 interrupted.
+
+    Example: hashmatch scan uploads --list mine.hashmatch --workers 2 --json
     """
     if Path(STDIN) in roots and not Path(STDIN).exists():
         raise fail(f"a scan takes folders and files; for a picture on standard input: hashmatch match {STDIN}")
