@@ -11,6 +11,7 @@ from rich.text import Text
 
 from hashmatch._version import __version__
 from hashmatch.cli.console import OUT, emit
+from hashmatch.cli.interpreter import loader_variables
 from hashmatch.errors import IsolationError
 from hashmatch.jail import Isolation
 from hashmatch.kernels import compiled
@@ -47,7 +48,7 @@ def gathered() -> dict[str, Any]:
     from hashmatch.workers.reader import IsolatedReader
 
     try:
-        reader = IsolatedReader(STANDARD, Isolation(workers=1))
+        reader = IsolatedReader(STANDARD, Isolation(workers=1, environment=loader_variables()))
     except IsolationError as error:
         protection: dict[str, Any] = {"error": str(error)}
     else:

@@ -25,6 +25,7 @@ from hashmatch.cli.console import (
     safe,
     warn,
 )
+from hashmatch.cli.interpreter import loader_variables
 from hashmatch.cli.interrupts import Interrupts
 from hashmatch.cli.options import Formats, MaxBytes, MaxPixels
 from hashmatch.cli.sources import STDIN, check_list, check_once, hash_from, open_list, opened, warn_of_hashlike
@@ -326,7 +327,9 @@ def _isolation(isolate: bool, workers: int, seconds: float, require: list[str] |
     """Take the options of isolation together."""
     if require and not isolate:
         raise typer.BadParameter("--require is about worker processes, and there are none", param_hint="--require")
-    return Isolation(workers=workers, seconds=seconds, require=tuple(require or ())) if isolate else None
+    if not isolate:
+        return None
+    return Isolation(workers=workers, seconds=seconds, require=tuple(require or ()), environment=loader_variables())
 
 
 def _show_summary(summary: ScanSummary, walk: WalkCounts, protection: Protection | None) -> None:
