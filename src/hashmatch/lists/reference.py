@@ -437,8 +437,8 @@ class ReferenceList:
 
         Notes
         -----
-        Cost: one pass over the hashes, which have no index in the file: for a million rows about 0.2 seconds where
-        there is one, and about 2 seconds more where there is none; calls from other threads wait meanwhile. Many
+        Cost: one pass over the hashes, which have no index in the file: for a million rows about 0.1 seconds where
+        there is one, and about 1.5 seconds where there is none; calls from other threads wait meanwhile. Many
         look-ups are what `Matcher` is for.
         """
         if not isinstance(value, HashValue):
