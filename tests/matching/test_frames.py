@@ -101,6 +101,46 @@ def test_a_budget_that_ends_counts_the_rest(listed: Path, limit: dict[str, Any])
     assert (found.outcome, found.reason, found.partial) == (Outcome.MATCH, "frames-unseen", True)
 
 
+def icon(*pictures: np.ndarray) -> bytes:
+    """Put pictures into an icon, as PNG."""
+    files = [written("PNG", pixels) for pixels in pictures]
+    places = [6 + 16 * len(files) + sum(map(len, files[:number])) for number in range(len(files))]
+    rows = [struct.pack("<4B2H2I", 0, 0, 0, 0, 1, 32, len(f), at) for f, at in zip(files, places, strict=True)]
+    return struct.pack("<3H", 0, 1, len(files)) + b"".join(rows) + b"".join(files)
+
+
+def stills(*pictures: np.ndarray, primary: int = 0) -> bytes:
+    """Put still pictures into a HEIF file."""
+    heif = pytest.importorskip("pillow_heif")
+    first, *rest = pictures
+    file = heif.from_pillow(Image.fromarray(first))
+    for pixels in rest:
+        file.add_from_pillow(Image.fromarray(pixels))
+    stream = io.BytesIO()
+    file.save(stream, quality=90, primary_index=primary)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("make", [icon, stills])
+def test_pictures_beside_the_first_are_frames(listed: Path, make: Any) -> None:
+    """Those of an icon and the stills of a HEIF file: seen, or counted as unseen, under every choice of frames."""
+    spread = replace(STANDARD, decode=replace(EVERY_FORMAT, frames="spread", n_spread=3))
+    hidden = make(*DECOYS[:3], LISTED, DECOYS[3])
+    assert answer(listed, make(DECOYS[0]), FAST) == ("no match", None, 1, 0)
+    assert answer(listed, hidden, FAST) == ("undecidable", "frames-unseen", 1, 4)
+    assert answer(listed, hidden, spread) == ("undecidable", "frames-unseen", 3, 2)
+    assert answer(listed, hidden, STANDARD) == ("match", None, 5, 0)
+
+
+def test_the_first_picture_of_a_heif_file_can_be_any(listed: Path) -> None:
+    """FAST looks at the one that viewers show, in a worker process too."""
+    data = stills(DECOYS[0], LISTED, primary=1)
+    with Matcher.open(listed, policy=FAST) as here, Matcher.open(listed, policy=FAST, isolation=Isolation()) as there:
+        expected = here.match(data)
+        assert (expected.outcome, expected.frames_seen, expected.frames_unseen) == (Outcome.MATCH, 1, 1)
+        assert replace(there.match(data), protection=None) == expected
+
+
 def test_a_claimed_number_hides_nothing(listed: Path) -> None:
     """An APNG that claims two of its seven frames shows two to the codec; the others count as unseen."""
     data = bytearray(written("PNG", *DECOYS, LISTED))

@@ -10,10 +10,12 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["brand_of_av1", "count_samples", "has_other_coding", "iter_boxes", "largest_size"]
+__all__ = ["brand_of_av1", "count_samples", "count_stills", "has_other_coding", "iter_boxes", "largest_size"]
 
 _MAX_BOXES: Final = 4096  # of one level; real files have dozens
 _DERIVED: Final = (b"grid", b"iovl")
+_STILLS: Final = frozenset({b"hvc1", b"av01", b"iden", *_DERIVED})
+_BESIDE: Final = (b"thmb", b"auxl")  # what an item says that is only a thumbnail, depth or alpha of another
 _TRACKS: Final = 16
 _CODINGS: Final = re.compile(rb"av01|hvc1|hev1|avc1|avc3|j2k1|vvc1|vvi1|evc1|unci")
 _DESCRIPTION: Final = 2**20
@@ -120,6 +122,27 @@ def count_samples(data: bytes) -> int | None:
     return max(counts, default=None)
 
 
+def count_stills(data: bytes) -> int:
+    """Count the still pictures that stand for themselves: no hidden ones, thumbnails, depth maps or alpha planes.
+
+    Parameters
+    ----------
+    data : bytes
+        A HEIF file.
+
+    Raises
+    ------
+    struct.error, IndexError
+        If a box ends before what it must hold.
+    """
+    for kind, start, end in iter_boxes(data, 0, len(data)):
+        if kind == b"meta":
+            beside = set(_items_beside(data, start + 4, end))
+            shown = {number for number, kind in _items(data, start + 4, end, hidden=False) if kind in _STILLS}
+            return len(shown - beside)
+    return 0
+
+
 def brand_of_av1(data: bytes) -> bytes | None:
     """Say which brand the file would have as an AVIF file.
 
@@ -180,13 +203,21 @@ def _derived_sizes(data: bytes, at: int, end: int) -> Iterator[Size]:
                 yield struct.unpack_from(">II" if flags & 1 else ">HH", data, start + 10)
 
 
-def _items(data: bytes, at: int, end: int) -> Iterator[tuple[int, bytes]]:
-    """Give number and kind of each item."""
+def _items_beside(data: bytes, at: int, end: int) -> Iterator[int]:
+    """Give the numbers of items that are there for another."""
+    for start, stop in _children(data, at, end, b"iref"):
+        for kind, first, _ in iter_boxes(data, start + 4, stop):
+            if kind in _BESIDE:
+                yield struct.unpack_from(">I" if data[start] else ">H", data, first)[0]
+
+
+def _items(data: bytes, at: int, end: int, *, hidden: bool = True) -> Iterator[tuple[int, bytes]]:
+    """Give number and kind of each item, of hidden ones too if they are wanted."""
     for start, stop in _children(data, at, end, b"iinf"):
         first = start + (6 if data[start] == 0 else 8)
         for entry, _ in _children(data, first, stop, b"infe"):
             version = data[entry]
-            if version in (2, 3):
+            if version in (2, 3) and (hidden or not data[entry + 3] & 1):
                 yield struct.unpack_from(">H2x4s" if version == 2 else ">I2x4s", data, entry + 4)
 
 

@@ -3,8 +3,8 @@
 What a file claims (the number in APNG's acTL) is not believed: frames are counted where they stand. Every walk is
 bounded by the number of frames asked for and by a number of steps.
 
-Frames are what viewers show one after the other or page by page. Further pictures of a JPEG (MPO), thumbnails, and
-further still pictures of a HEIF file are none: viewers show one.
+Frames are what the file's codec gives as such: what viewers show one after the other or page by page, the pictures of
+an icon and the still pictures of a HEIF file. Further pictures of a JPEG (MPO) and thumbnails are none.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from hashmatch.picture.boxes import count_samples
+from hashmatch.picture.boxes import count_samples, count_stills
+from hashmatch.picture.loose import icon_entries
 from hashmatch.picture.sniff import gif_frames
 
 __all__ = ["count_frames", "held_frames", "spread_frames"]
@@ -75,7 +76,7 @@ def held_frames(container: str, data: bytes, most: int) -> tuple[int, bool]:
     else microseconds a frame, and half a second at most.
     """
     if container in _BOXED:
-        found = _samples(data) if b"moov" in data else 1
+        found = _in_boxes(container, data)
         return min(found, most), found <= most
     walk, mark = _WALKS.get(container), _MARKS.get(container)
     if walk is None or (mark is not None and mark not in data):
@@ -84,9 +85,10 @@ def held_frames(container: str, data: bytes, most: int) -> tuple[int, bool]:
     return max(1, found), whole
 
 
-def _samples(data: bytes) -> int:
+def _in_boxes(container: str, data: bytes) -> int:
     try:
-        return count_samples(data) or 1
+        found = count_samples(data) if b"moov" in data else None
+        return found or (count_stills(data) if container == "HEIF" else 0) or 1
     except (struct.error, IndexError):
         return 1
 
@@ -184,6 +186,13 @@ def _tiff(data: bytes, most: int) -> Generator[object, None, bool]:
     return True
 
 
+def _icon(data: bytes, _most: int) -> Generator[object, None, bool]:
+    yield from icon_entries(data)
+    return True
+
+
 _BOXED: Final = ("AVIF", "HEIF")
 _MARKS: Final[Mapping[str, bytes]] = MappingProxyType({"PNG": b"fcTL", "WEBP": b"ANMF"})
-_WALKS: Final[Mapping[str, _Walk]] = MappingProxyType({"GIF": _gif, "PNG": _png, "WEBP": _webp, "TIFF": _tiff})
+_WALKS: Final[Mapping[str, _Walk]] = MappingProxyType(
+    {"GIF": _gif, "PNG": _png, "WEBP": _webp, "TIFF": _tiff, "ICO": _icon}
+)

@@ -76,7 +76,7 @@ class IsolatedReader:
             algorithms=(),
             smalls=policy.crops is not None or policy.rotations,
             keypoints=policy.keypoints is not None,
-            max_frames=1 if policy.decode.frames == "first" else policy.decode.max_frames,
+            max_frames=policy.decode.max_frames,  # also for one frame: the first that a HEIF file shows can be any
             max_side=policy.decode.max_side,
         )
         plan = WorkerPlan(
