@@ -34,6 +34,7 @@ __all__ = [
     "PolicyError",
     "ReferenceListError",
     "UnreadableImageError",
+    "WeakIsolationWarning",
 ]
 
 
@@ -125,3 +126,7 @@ class BusyError(HashmatchError, RuntimeError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(type(self), reason=self.reason), self.args
+
+
+class WeakIsolationWarning(RuntimeWarning):
+    """Worker processes are used whose reach over this process nothing bounds."""

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from hashmatch.errors import IsolationError, PolicyError
-from hashmatch.jail import MEASURES, Isolation, Protection
+from hashmatch.jail import LEVELS, MEASURES, Isolation, Protection
 from hashmatch.jail.calls import ARCHITECTURES, NUMBERS, machine
 from hashmatch.jail.pool import Pool
 from hashmatch.jail.seccomp import ALLOWED, FATAL, FOR_THREADS, make_filter
@@ -367,8 +367,8 @@ def test_the_filter_says_what_is_written(architecture: str, threads: bool) -> No
     assert len(by_number) == len(numbers)
     for number in range(600):
         name = by_number.get(number)
-        verdict = evaluate(code, ARCHITECTURES[architecture], number, (4711, 0, 3, 0, 0, 0))
-        passes = name in ALLOWED or name in ("sendto", "mmap", "mprotect", "tgkill")
+        verdict = evaluate(code, ARCHITECTURES[architecture], number, _passing(name))
+        passes = name in ALLOWED or name in ("sendto", "recvfrom", "futex", "mmap", "mprotect", "tgkill")
         passes |= threads and name in FOR_THREADS
         unknown = 0x00050026 if threads and name == "clone3" else refused
         assert verdict == (allowed if passes else fatal if name in FATAL else unknown), name
@@ -382,12 +382,23 @@ def test_the_filter_says_what_is_written(architecture: str, threads: bool) -> No
         ("clone", (17, 0, 0, 0, 0, 0)),
         ("clone", (0x3D0F00 | 0x10000000, 0, 0, 0, 0, 0)),
         ("clone", (0x3D0F00 & ~0x10000, 0, 0, 0, 0, 0)),
-        ("sendto", (0, 0, 0, 0, 1, 0)),
-        ("sendto", (0, 0, 0, 0, 2**40, 0)),
+        *((name, (0, 0, 9, flag, 0, 0)) for name in ("sendto", "recvfrom") for flag in (1, 2, 0x2000, 0x4000000)),
+        *((name, (0, 0, 9, 0, 1, 0)) for name in ("sendto", "recvfrom")),
+        *((name, (0, 0, 9, 0, 2**40, 0)) for name in ("sendto", "recvfrom")),
+        *((name, (3, 0, 9, 0, 0, 0)) for name in ("sendto", "recvfrom")),
+        *(("futex", (0, operation, 0, 0, 0, 0)) for operation in (2, 4, 5, 6, 7, 8, 11, 12, 13, 128 + 6, 512, 2**31)),
     ):
         assert evaluate(code, ARCHITECTURES[architecture], numbers[name], arguments) == refused
+    for operation in (0, 1, 3, 9, 10, 128, 129, 128 + 9, 256 + 128 + 9):
+        arguments = (0, operation, 0, 0, 0, 0)
+        assert evaluate(code, ARCHITECTURES[architecture], numbers["futex"], arguments) == allowed
     assert evaluate(code, 0x40000003, 3, (0,) * 6) == fatal
     assert evaluate(code, ARCHITECTURES[architecture], 0x40000000 + numbers["futex"], (0,) * 6) == fatal
+
+
+def _passing(name: str | None) -> tuple[int, ...]:
+    """Give arguments with which a call that looks at them passes."""
+    return (0, 0, 3, 0, 0, 0) if name in ("sendto", "recvfrom") else (4711, 0, 3, 0, 0, 0)
 
 
 def evaluate(code: bytes, architecture: int, number: int, arguments: tuple[int, ...]) -> int:
@@ -424,6 +435,7 @@ def evaluate(code: bytes, architecture: int, number: int, arguments: tuple[int, 
         {"recycle": 0},
         {"require": "seccomp"},
         {"require": ("walls",)},
+        {"require": ("strong", "walls")},
         {"python": ""},
         {"queue": -1},
         {"queue": True},
@@ -456,3 +468,47 @@ def test_signals_are_still_the_hosts(pool: Pool) -> None:
     """The host's own handlers and masks are untouched by having workers."""
     answer(pool, "number")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_levels() -> None:
+    """A level is its measures, beside others too, and what holds has a level."""
+    for level, measures in LEVELS.items():
+        assert Isolation(require=level).required == Isolation(require=(level,)).required == measures  # type: ignore[arg-type]
+        assert Protection(measures=measures).level == level
+        assert Protection(measures=measures[1:]).level in {"none", "weak"}
+    assert Isolation(require=("weak", "seccomp")).required == (*LEVELS["weak"], "seccomp")
+    assert Protection().level == "none"
+    assert not Protection(measures=LEVELS["weak"]).keeps_host_memory
+    assert all(Protection(measures=(name,)).keeps_host_memory for name in ("seccomp", "landlock"))
+
+
+@LINUX
+@pytest.mark.parametrize("task", ["spin", "hang"])
+def test_a_worker_at_a_task_dies_with_its_host(task: str) -> None:
+    """The kernel ends it, where it computes without end too; it is not left to its own clock."""
+    code = f"""
+import sys
+sys.path[:0] = {sys.path!r}
+from jail_makers import make_pool
+pool = make_pool(seconds=600.0)
+pool.start()
+from pathlib import Path
+import os
+children = Path(f"/proc/self/task/{{os.getpid()}}/children").read_text()
+print(children, flush=True)
+for part in pool.run(b"{task}", words=frozenset()):
+    pass
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as host:
+        assert host.stdout is not None
+        children = [int(number) for number in host.stdout.readline().split()]
+        time.sleep(0.5)
+        assert children
+        assert not has_ended(children[0])
+        host.kill()
+    assert has_gone(children[0])
+
+
+def has_ended(process: int) -> bool:
+    """Whether a process has ended by now."""
+    return not os.path.exists(f"/proc/{process}")

@@ -14,6 +14,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -21,13 +22,15 @@ from PIL import Image
 
 import picture_makers
 from hashmatch import Matcher, MatchReport, Outcome, ReferenceList, fingerprint, hash_image, profiles
-from hashmatch.errors import IsolationError
-from hashmatch.jail import MEASURES, Isolation
+from hashmatch.errors import IsolationError, WeakIsolationWarning
+from hashmatch.jail import LEVELS, MEASURES, Isolation, Protection
 from hashmatch.jail.calls import machine
 from hashmatch.picture import KNOWN_FORMATS, DecodePolicy
 from hashmatch.picture.encode import encode, jpeg
 from hashmatch.policy import MatchPolicy, Rule
 from hashmatch.synthetic import picture
+from hashmatch.views.looks import Look, SmallLook
+from hashmatch.workers import reader
 from hashmatch.workers.reader import protection
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and limits are of POSIX")
@@ -264,9 +267,53 @@ with Matcher.open({str(list_path)!r}, isolation=Isolation(workers=1)) as matcher
 def test_protection_can_be_asked_for() -> None:
     """A worker is started, asked, and gone again."""
     found = protection()
-    assert set(found.to_dict()) == {"measures", "missing", "landlock_abi"}
+    assert set(found.to_dict()) == {"level", "measures", "missing", "landlock_abi"}
     if machine() is not None:
         assert "seccomp" in found.measures
+
+
+def test_a_host_within_reach_is_told_of() -> None:
+    """Where neither Landlock nor seccomp holds, loudly; else not at all."""
+    with pytest.warns(WeakIsolationWarning, match="memory"):
+        reader._warn_of(Protection(measures=LEVELS["weak"]))
+    reader._warn_of(Protection(measures=("seccomp",)))
+
+
+def test_an_answer_is_bounded_by_what_was_asked(list_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks beyond those of a picture's frames lose their worker; honest ones of every kind of file pass."""
+    found: list[int] = []
+    honest = reader.LookCounter.take
+
+    def counted(self: reader.LookCounter, look: Look) -> None:
+        found.append(look.frame)
+        honest(self, look)
+
+    monkeypatch.setattr(reader.LookCounter, "take", counted)
+    data = jpeg(PHOTO)
+    with Matcher.open(list_path, policy=profiles.THOROUGH, isolation=Isolation(workers=1)) as matcher:
+        assert matcher.match(data).outcome is Outcome.MATCH
+        assert found == [0]
+        monkeypatch.setattr(reader, "_OF_FRAME_0", 0)
+        monkeypatch.setattr(reader, "_OF_A_FRAME", 0)
+        assert matcher.match(data).reason == "bad-answer"
+
+
+def test_looks_are_counted() -> None:
+    """By the frames that the header has and that the policy looks at in full."""
+    plain, dear = Look(hashes=()), Look(hashes=(), smalls=(cast("SmallLook", None),))
+    still = picture_makers.save(np.zeros((9, 9), np.uint8), "PNG")
+    moving, _ = picture_makers.animation("GIF", 3)
+    for data, policy, looks, most_dear in (
+        (still, profiles.THOROUGH, 16, 8),
+        (moving, profiles.FAST, 16, 8),
+        (moving, profiles.THOROUGH, 24, 16),
+    ):
+        for look, most in ((plain, looks), (dear, most_dear)):
+            counter = reader.LookCounter(data, policy)
+            for _ in range(most):
+                counter.take(look)
+            with pytest.raises(ValueError, match="more looks"):
+                counter.take(look)
 
 
 def test_the_secret_key_and_policy_reach_the_worker(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def gathered() -> dict[str, Any]:
     except IsolationError as error:
         protection: dict[str, Any] = {"error": str(error)}
     else:
-        protection = reader.protection.to_dict()
+        protection = reader.protection.to_dict() | {"host_memory": reader.protection.keeps_host_memory}
         reader.close()
     policy = DecodePolicy()
     return {
@@ -88,6 +88,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
         held, missing = "none", protection["error"]
     else:
         held, missing = ", ".join(protection["measures"]) or "none", ", ".join(protection["missing"])
+        held = f"{protection['level']}: {held}"
     return [
         f"hashmatch {found['hashmatch']}, Python {found['python']}, {found['system']}",
         f"packages: {packages}",
@@ -96,4 +97,11 @@ def _lines(found: dict[str, Any]) -> list[str]:
         f"pixel contract {decode['contract']}; formats allowed by default: {', '.join(decode['formats'])}"
         f"; in a worker process also: {', '.join(sorted({*decode['in_worker']} - {*decode['formats']}))}",
         f"protection of a worker process: {held}" + (f"; not: {missing}" if missing else ""),
+        *_warnings(protection),
     ]
+
+
+def _warnings(protection: dict[str, Any]) -> list[str]:
+    if protection.get("host_memory", True):
+        return []
+    return ["WARNING: a worker process that a picture has taken over can read the memory of its host here"]

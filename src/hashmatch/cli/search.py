@@ -64,7 +64,10 @@ _Seconds = Annotated[
 ]
 _Require = Annotated[
     list[str] | None,
-    typer.Option("--require", help=f"Protection that must hold: {', '.join(MEASURES)}; may be given several times."),
+    typer.Option(
+        "--require",
+        help=f"Protection that must hold: strong (all), weak or {', '.join(MEASURES)}; may be given several times.",
+    ),
 ]
 
 

@@ -3,6 +3,6 @@
 `Isolation` says how strict it is, `Protection` what was reached. See ``docs/isolation.md``.
 """
 
-from hashmatch.jail.options import MEASURES, Isolation, Protection
+from hashmatch.jail.options import LEVELS, MEASURES, Isolation, Protection
 
-__all__ = ["MEASURES", "Isolation", "Protection"]
+__all__ = ["LEVELS", "MEASURES", "Isolation", "Protection"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import sys
 import time
 from contextlib import suppress
@@ -20,8 +21,9 @@ from hashmatch.jail.seccomp import install_filter
 if sys.platform != "win32":
     import resource
 
-__all__ = ["confine"]
+__all__ = ["confine", "die_with"]
 
+_SET_PARENT_DEATH_SIGNAL: Final = 1
 _SET_DUMPABLE, _DROP_FROM_BOUNDING_SET, _SET_NO_NEW_PRIVS, _GET_NO_NEW_PRIVS, _AMBIENT = 4, 24, 38, 39, 47
 _CLEAR_ALL: Final = 4
 _PATIENCE: Final = 50
@@ -68,6 +70,18 @@ def confine(*, memory: int, cpu_seconds: int, threads: bool = False) -> Protecti
         _no_processes()
     held += ["processes"] * _cannot_fork()
     return Protection(measures=tuple(held), landlock_abi=landlock)
+
+
+def die_with(host: int) -> None:
+    """Ask the kernel to end this process when the thread that started it ends; at once if its process is gone already.
+
+    Elsewhere than on Linux nothing is done: a worker then notices between two tasks, or at the end of its time.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):
+            prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+        if os.getppid() != host:
+            sys.exit(0)
 
 
 def _die_first() -> None:

@@ -11,8 +11,9 @@ from typing import Final
 __all__ = ["HELLO", "LONGEST_WORD", "Kind", "read_frame", "read_head", "receive", "send"]
 
 _HEAD: Final = struct.Struct("<BQ")
-HELLO: Final = struct.Struct("<QId")
-"""Before what the work itself needs to know: memory (bytes), processor time (s), longest time for one task (s)."""
+HELLO: Final = struct.Struct("<QIdI")
+"""Before what the work itself needs to know: memory (bytes), processor time (s), longest time for one task (s), and the
+number of the host's process where the worker is to die with it at once, else 0."""
 
 LONGEST_WORD: Final = 300
 """Bytes of the words that end a task or a start."""

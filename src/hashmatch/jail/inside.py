@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
-from hashmatch.jail.confine import confine
+from hashmatch.jail.confine import confine, die_with
 from hashmatch.jail.frames import HELLO, LONGEST_WORD, Kind, read_head, receive, send
 from hashmatch.jail.memory import memory_returner
 from hashmatch.jail.options import MEASURES, Protection
@@ -42,7 +42,9 @@ def serve(prepare: Callable[[bytes], Work], *, needs_threads: Callable[[], bool]
     """
     line = _connect()
     hello = _next(line, Kind.HELLO)
-    memory, cpu_seconds, seconds = HELLO.unpack_from(hello)
+    memory, cpu_seconds, seconds, host = HELLO.unpack_from(hello)
+    if host:
+        die_with(host)
     try:
         work = prepare(bytes(hello[HELLO.size :]))
         give_memory_back = memory_returner()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, Literal
 
 from hashmatch.errors import PolicyError
 from hashmatch.jail.cpus import usable_cpus
 
-__all__ = ["MEASURES", "Isolation", "Protection"]
+__all__ = ["LEVELS", "MEASURES", "Isolation", "Protection"]
 
 MEASURES: Final = (
     "memory",
@@ -24,6 +25,11 @@ MEASURES: Final = (
     "seccomp",
 )
 """Names of the measures; ``docs/isolation.md`` says what each refuses and how it is checked."""
+
+LEVELS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({"weak": MEASURES[:7], "strong": MEASURES})
+"""Names for many measures: ``"weak"`` bounds what a worker can use up, ``"strong"`` is all there is."""
+
+_KEEP_HOST: Final = frozenset({"landlock", "seccomp"})
 
 _MAX_WORKERS: Final = 256
 _MAX_SECONDS: Final = 3600.0
@@ -46,8 +52,9 @@ class Isolation:
         largest picture allowed takes.
     recycle : int
         Pictures after which a worker is replaced by a fresh one, 1 or more.
-    require : tuple of str
-        Names of `MEASURES` that must hold. Where one does not, no picture is decoded.
+    require : "strong", "weak" or tuple of str
+        Names of `MEASURES`, or of `LEVELS`, that must hold. Where one does not, no picture is decoded. A service asks
+        for ``"strong"``: with less a worker that was taken over may read the memory of its host.
     python : str or None
         The interpreter that runs the workers; None is ``sys.executable``, which is wrong where Python is embedded in
         another program.
@@ -73,7 +80,7 @@ class Isolation:
     seconds: float = 30.0
     memory: int | None = None
     recycle: int = 1_000
-    require: tuple[str, ...] = ()
+    require: Literal["strong", "weak"] | tuple[str, ...] = ()
     python: str | None = None
     queue: int | None = None
     environment: Mapping[str, str] | tuple[tuple[str, str], ...] = ()
@@ -89,14 +96,21 @@ class Isolation:
             raise PolicyError(f"memory must be {_MIN_MEMORY:,} bytes or more, or None")
         if not _is_count(self.recycle):
             raise PolicyError("recycle must be an integer of 1 or more")
-        if isinstance(self.require, str) or not set(self.require) <= set(MEASURES):
-            raise PolicyError(f"require is a tuple of names of measures: {', '.join(MEASURES)}")
-        object.__setattr__(self, "require", tuple(name for name in MEASURES if name in self.require))
+        asked = self.required
+        if not set(asked) <= set(MEASURES) or (isinstance(self.require, str) and self.require not in LEVELS):
+            raise PolicyError(f'require is "strong", "weak" or a tuple of names of measures: {", ".join(MEASURES)}')
+        object.__setattr__(self, "require", tuple(name for name in MEASURES if name in asked))
         if self.python is not None and not (isinstance(self.python, str) and self.python):
             raise PolicyError("python must be the path of an interpreter, or None")
         if (self.queue is not None and not (self.queue == 0 or _is_count(self.queue))) or isinstance(self.queue, bool):
             raise PolicyError("queue must be an integer of 0 or more, or None")
         object.__setattr__(self, "environment", _variables(self.environment))
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Measures that must hold, levels resolved."""
+        names = (self.require,) if isinstance(self.require, str) else self.require
+        return tuple(name for item in names for name in LEVELS.get(item, (item,)))
 
     @property
     def most_workers(self) -> int:
@@ -133,9 +147,24 @@ class Protection:
         """Which of these measures do not hold."""
         return tuple(name for name in required if name not in self.measures)
 
+    @property
+    def level(self) -> str:
+        """``"strong"``, ``"weak"`` or ``"none"``: the highest of `LEVELS` whose measures all hold."""
+        return next((name for name in ("strong", "weak") if not self.missing(LEVELS[name])), "none")
+
+    @property
+    def keeps_host_memory(self) -> bool:
+        """Whether a worker that was taken over cannot read or change the memory of other processes of its user."""
+        return not _KEEP_HOST.isdisjoint(self.measures)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-        return {"measures": list(self.measures), "missing": list(self.missing()), "landlock_abi": self.landlock_abi}
+        return {
+            "level": self.level,
+            "measures": list(self.measures),
+            "missing": list(self.missing()),
+            "landlock_abi": self.landlock_abi,
+        }
 
     def __str__(self) -> str:
         """Say it in words."""

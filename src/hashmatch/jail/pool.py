@@ -262,7 +262,7 @@ class Pool:
         if worker is None:
             raise closed()
         protection = worker.wait_until_ready(until)
-        missing = protection.missing(self._isolation.require)
+        missing = protection.missing(self._isolation.required)
         if missing:
             raise IsolationError(
                 f"required, but not to be had on this machine: {', '.join(missing)}", reason="protection-too-weak"

@@ -12,15 +12,15 @@ import errno
 import mmap
 import os
 import struct
-from typing import Final
+from typing import Final, TypeAlias
 
 from hashmatch.jail.calls import ARCHITECTURES, NUMBERS, machine, syscall
+
+Instruction: TypeAlias = tuple[int, int, int, int]
 
 __all__ = ["ALLOWED", "FATAL", "FOR_THREADS", "install_filter", "make_filter"]
 
 ALLOWED: Final = (
-    "recvfrom",
-    "futex",
     "munmap",
     "mremap",
     "brk",
@@ -47,7 +47,7 @@ ALLOWED: Final = (
     "exit",
     "exit_group",
 )
-"""Allowed whatever their arguments; sendto, mmap, mprotect and tgkill are allowed with some."""
+"""Allowed whatever their arguments; recvfrom, sendto, futex, mmap, mprotect and tgkill are allowed with some."""
 
 FATAL: Final = (
     "execve",
@@ -83,6 +83,8 @@ _NO_SUCH_CALL: Final = 0x00050000 | errno.ENOSYS
 _THREAD: Final = 0x3D0F00  # the flags of pthread_create in glibc; musl adds CLONE_DETACHED, long without meaning
 _DETACHED: Final = 0x400000
 _X32: Final = 0x40000000
+_FUTEX: Final = (0, 1, 3, 9, 10)  # wait, wake, requeue (musl), and the two with bits: none that inherits priorities
+_FUTEX_FLAGS: Final = 128 | 256  # of one process; real time
 _SET_FILTER: Final = 1
 _ALL_THREADS: Final = 1
 
@@ -126,21 +128,40 @@ def make_filter(architecture: str, process: int, *, threads: bool = False) -> by
     if threads:
         code += _if_called(numbers["clone"], [*_low(0), (_AND, 0, 0, 0xFFFFFFFF - _DETACHED), (_EQUAL, 0, 1, _THREAD)])
         code += [(_EQUAL, 0, 1, numbers["clone3"]), (_RETURN, 0, 0, _NO_SUCH_CALL)]
-    # along the one line that is open, not to an address
-    code += _if_called(numbers["sendto"], [*_low(4), (_EQUAL, 0, 3, 0), *_high(4), (_EQUAL, 0, 1, 0)])
+    # along the one line that is open, without flags (out of band, without a copy, of errors), not to an address
+    line = [(_low(0), 0), (_low(3), 0), (_low(4), 0), (_high(4), 0)]
+    for name in ("sendto", "recvfrom"):
+        code += _if_called(numbers[name], _all_equal(line))
+    code += _if_called(numbers["futex"], [*_low(1), (_AND, 0, 0, 0xFFFFFFFF - _FUTEX_FLAGS), *_one_of(_FUTEX)])
     code.append((_RETURN, 0, 0, _REFUSE))
     return b"".join(struct.pack("<HBBI", *instruction) for instruction in code)
 
 
-def _low(argument: int) -> list[tuple[int, int, int, int]]:
+def _all_equal(values: list[tuple[list[Instruction], int]]) -> list[Instruction]:
+    """Test that each of some arguments is a number; the first that is not goes to the refusal."""
+    left = len(values)
+    tests: list[Instruction] = []
+    for load, number in values:
+        left -= 1
+        tests += [*load, (_EQUAL, 0, 1 + 2 * left, number)]
+    return tests
+
+
+def _one_of(numbers: tuple[int, ...]) -> list[Instruction]:
+    """Test that what is loaded is one of some numbers."""
+    last = len(numbers) - 1
+    return [(_EQUAL, last - i, int(i == last), number) for i, number in enumerate(numbers)]
+
+
+def _low(argument: int) -> list[Instruction]:
     return [(_LOAD, 0, 0, _ARGUMENTS_AT + 8 * argument)]
 
 
-def _high(argument: int) -> list[tuple[int, int, int, int]]:
+def _high(argument: int) -> list[Instruction]:
     return [(_LOAD, 0, 0, _ARGUMENTS_AT + 8 * argument + 4)]
 
 
-def _if_called(number: int, tests: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
+def _if_called(number: int, tests: list[Instruction]) -> list[Instruction]:
     """Allow a call that passes the tests, refuse it otherwise; a failed test jumps over the next instruction."""
     body = [*tests, (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _REFUSE)]
     return [(_EQUAL, 0, len(body), number), *body]

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -140,7 +141,9 @@ class Worker:
         except BaseException:
             self._line.close()
             raise
-        limits = HELLO.pack(plan.memory, self.cpu_seconds, plan.seconds)
+        # the kernel tells a child of the end of the thread that started it, so this is for the one that ends last
+        host = os.getpid() if threading.current_thread() is threading.main_thread() else 0
+        limits = HELLO.pack(plan.memory, self.cpu_seconds, plan.seconds, host)
         with suppress(OSError):  # what became of it is told by `wait_until_ready`
             send(self._line, Kind.HELLO, limits, plan.hello, until=self._started + _START_SECONDS)
 

@@ -39,9 +39,9 @@ _POINTS: Final = struct.Struct("<ddH")
 _LUMA: Final = struct.Struct("<II")
 _SIZE: Final = struct.Struct("<II")
 _TILTS: Final = 100
-_MOST_HASHES: Final = 4096
+_MOST_HASHES: Final = 64  # of each algorithm: eight turns of the picture, its negative and four trims, and shrinks
 _BYTES_OF_HASHES: Final = 2**20
-_MOST_SMALLS: Final = 8
+_MOST_SMALLS: Final = 2  # of the whole picture and of its likeliest trim
 _LEVELS: Final = (-1.0, 256.0)  # sums of weights overshoot 0 and 255 a little
 _LARGEST: Final = 1e6  # places, scales and margins; real ones stay far below
 
@@ -129,7 +129,7 @@ def unpack_look(data: bytes | bytearray, bounds: LookBounds) -> Look:
     if frame >= bounds.max_frames or is_full > 1:
         raise ValueError("a frame that was not asked for")
     count, length = rest.take(_HASHES)
-    if count > _MOST_HASHES or length > _BYTES_OF_HASHES:
+    if count > _MOST_HASHES * len(bounds.algorithms) or length > _BYTES_OF_HASHES:
         raise ValueError("too many hashes")
     hashes = Fingerprint.from_bytes(rest.bytes(length)).view_hashes
     if len(hashes) != count or not all(_is_asked(item, bounds) for item in hashes):

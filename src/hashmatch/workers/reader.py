@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import struct
+import warnings
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from typing import Final
 
-from hashmatch.errors import ImageTooLargeError, UnreadableImageError
+from hashmatch.errors import ImageTooLargeError, UnreadableImageError, WeakIsolationWarning
 from hashmatch.jail import Isolation, Protection
 from hashmatch.jail.pool import Pool
 from hashmatch.jail.worker import WorkerPlan, bad_answer
@@ -51,6 +52,8 @@ _BESIDES: Final = 2**30
 _LARGEST_ANSWER: Final = 512 * 2**20
 _QUESTION: Final = struct.Struct("<H")
 _DEAR: Final = 200_000_000  # pixels that are gone over: a second or two
+_OF_FRAME_0: Final = 16  # rasters: on white and black, colours as shown, and as other clients read it
+_OF_A_FRAME: Final = 4
 
 
 class IsolatedReader:
@@ -91,6 +94,7 @@ class IsolatedReader:
         self._pool = Pool(isolation, plan, largest_answer=_LARGEST_ANSWER)
         try:
             self._pool.start()
+            _warn_of(self.protection)
         except BaseException:
             self._pool.close()
             raise
@@ -186,7 +190,7 @@ class IsolatedReader:
             is_dear=is_dear(data, self.decode),
         )
         try:
-            reason = yield from _looks(answer, bounds)
+            reason = yield from _looks(answer, bounds, LookCounter(data, self._policy))
         finally:
             answer.close()
         if reason:
@@ -196,7 +200,48 @@ class IsolatedReader:
             raise kind(f"the picture cannot be read: {reason}", reason=reason)
 
 
-def _looks(answer: Generator[bytearray, None, str], bounds: LookBounds) -> Generator[Look, None, str]:
+class LookCounter:
+    """Counts the looks of an answer: an honest one has few for each frame, and a forged one must not cost the search.
+
+    Parameters
+    ----------
+    data : bytes
+        The file, whose structure says how many frames it has.
+    policy : MatchPolicy
+        How many of them are looked at, and how many in full.
+    """
+
+    def __init__(self, data: bytes, policy: MatchPolicy) -> None:
+        decode = policy.decode
+        held = count_source(data, decode)
+        frames = decode.max_frames if held is None or not held[1] else max(1, held[0])
+        full = 1
+        if decode.frames == "first":
+            frames = 1
+        elif decode.frames == "spread":
+            frames = full = min(frames, decode.n_spread)
+        else:
+            full = min(frames, 2 * decode.n_spread)
+        self._looks = _OF_FRAME_0 + _OF_A_FRAME * (frames - 1)
+        self._dear = _OF_A_FRAME * (full + 1)
+
+    def take(self, look: Look) -> None:
+        """Count a look.
+
+        Raises
+        ------
+        ValueError
+            If it is one too many.
+        """
+        self._looks -= 1
+        self._dear -= bool(look.smalls) or look.keypoints is not None
+        if self._looks < 0 or self._dear < 0:
+            raise ValueError("more looks than the picture has frames and views")
+
+
+def _looks(
+    answer: Generator[bytearray, None, str], bounds: LookBounds, counter: LookCounter
+) -> Generator[Look, None, str]:
     while True:
         try:
             part = next(answer)
@@ -204,6 +249,7 @@ def _looks(answer: Generator[bytearray, None, str], bounds: LookBounds) -> Gener
             return str(end.value)
         try:
             look = unpack_look(part, bounds)
+            counter.take(look)
         except (ValueError, OverflowError):
             answer.throw(bad_answer())
         else:
@@ -228,6 +274,17 @@ def is_dear(data: bytes, decode: DecodePolicy) -> bool:
         return pixels * max(1, count_scans(data)) > _DEAR
     frames = None if decode.frames == "first" else count_source(data, decode)
     return pixels * (1 if frames is None else min(frames[0], decode.max_frames)) > _DEAR
+
+
+def _warn_of(protection: Protection) -> None:
+    """Say once in a process that its own memory is not out of a worker's reach."""
+    if not protection.keeps_host_memory:
+        warnings.warn(
+            "neither Landlock nor seccomp holds on this machine: a worker process that a picture has taken over can"
+            ' read and change the memory of this one; Isolation(require="strong") refuses to work so',
+            WeakIsolationWarning,
+            stacklevel=2,
+        )
 
 
 def memory_for(policy: MatchPolicy) -> int:
