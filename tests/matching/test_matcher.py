@@ -11,6 +11,8 @@ import tempfile
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -22,7 +24,10 @@ from hashmatch import Matcher, Outcome, ReferenceList, fingerprint, hash_image, 
 from hashmatch.errors import PolicyError, ReferenceListError
 from hashmatch.hashes import Fingerprint, HashValue, ViewHash, distance
 from hashmatch.jail import Isolation
+from hashmatch.lists import Entry
 from hashmatch.matching import layer
+from hashmatch.matching.hits import _plain_hits
+from hashmatch.matching.snapshot import ListSnapshot
 from hashmatch.picture.encode import encode
 from hashmatch.policy import MatchPolicy, Rule
 from hashmatch.synthetic import picture
@@ -767,3 +772,23 @@ def test_another_process_may_overwrite_the_index_file(tmp_path: Path) -> None:
             found = [[m.entry_id for m in matcher.match_hash(pdq(n)).matches] for n in (*range(20), 77)]
         assert found == [[], *([f"e{n}"] for n in range(1, 20)), ["new"]]
         assert file.read_bytes() != spoil
+
+
+def test_equal_turns_find_once(tmp_path: Path) -> None:
+    """A symmetric picture has one hash in several turns: searched with once, by the plainest, and answered the same."""
+    value = HashValue("pdq", np.random.default_rng(2).integers(0, 256, 32, dtype=np.uint8).tobytes())
+    near = HashValue("pdq", bytes([value.data[0] ^ 1]) + value.data[1:])
+    with ReferenceList.create(tmp_path / "list", name="x") as ref:
+        ref.add_many(Entry.of(f"e{i}", hashes=[value, near], quality=100) for i in range(50))
+    turns = tuple(ViewHash(value=value, quality=100, view=View(turn=turn)) for turn in Turn)
+    other = ViewHash(value=near, quality=100, view=View(turn=Turn.ROTATE_180))
+    with Matcher.open(tmp_path / "list") as matcher:
+        held = matcher._snapshots[0].layers["pdq"]
+        asked: list[int] = []
+        counted = SimpleNamespace(search=lambda codes, *rest: asked.append(len(codes)) or held.search(codes, *rest))
+        snapshot = SimpleNamespace(layers={"pdq": counted})
+        found = list(_plain_hits(cast("ListSnapshot", snapshot), (*turns, other), matcher.policy, seen=True))
+        report = matcher.match_fingerprint(Fingerprint((*turns, other)))
+    assert asked == [2]
+    assert len(found) == report.n_matches == 50
+    assert {(item.distance, item.view) for item in report.matches} == {(0, View())}

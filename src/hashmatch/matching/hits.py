@@ -257,19 +257,37 @@ def _plain_hits(
 ) -> Iterator[PlainHit]:
     for place, rule in enumerate(policy.rules):
         layer = snapshot.layers.get(rule.algorithm)
-        queries = [item for item in hashes if item.value.algorithm == rule.algorithm]
+        queries = _distinct(rule, [item for item in hashes if item.value.algorithm == rule.algorithm])
         if layer is None or not queries:
             continue
         codes = np.frombuffer(b"".join(item.value.data for item in queries), np.uint8).reshape(len(queries), -1)
         # a hash that is given is looked up for what it is; a picture is only near what its hash can tell from others
         tell = _of_few_signs if seen and rule.algorithm == "pdq" and rule.min_quality else None
-        for row, key, found, told in sorted(layer.search(codes, rule.threshold, tell)):
-            item = queries[row]
-            hit = PlainHit(
-                snapshot=snapshot, rule=rule, place=place, key=key, query=item, distance=found, tells_little=told
+        thresholds = [rule.threshold_of(item.view) for item in queries]
+        best: dict[int, tuple[bool, int, int]] = {}
+        for row, key, found, told in layer.search(codes, rule.threshold, tell):
+            if found <= thresholds[row]:
+                known = best.get(key)
+                if known is None or (told, found, row) < known:
+                    best[key] = told, found, row
+        for key, (told, found, row) in best.items():
+            yield PlainHit(
+                snapshot=snapshot,
+                rule=rule,
+                place=place,
+                key=key,
+                query=queries[row],
+                distance=found,
+                tells_little=told,
             )
-            if found <= hit.threshold:
-                yield hit
+
+
+def _distinct(rule: Rule, queries: list[ViewHash]) -> list[ViewHash]:
+    """Leave out hashes that a plainer view has too, as of a symmetric picture's turns: they would find the same."""
+    first: dict[tuple[bytes, int], ViewHash] = {}
+    for item in queries:
+        first.setdefault((item.value.data, rule.threshold_of(item.view)), item)
+    return list(first.values())
 
 
 def _of_few_signs(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
