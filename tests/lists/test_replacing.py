@@ -17,7 +17,7 @@ import pytest
 
 from hashmatch import Matcher, Outcome, profiles
 from hashmatch.errors import ReferenceListError
-from hashmatch.lists import ReferenceList, beside
+from hashmatch.lists import ReferenceList, beside, replacing
 from list_makers import ids_of, made_list, made_up, made_up_entries, side_files, written_and_killed
 
 OLD, NEW = 5, 9
@@ -192,18 +192,23 @@ def test_a_matcher_that_runs_says_so_or_takes_it_up(tmp_path: Path) -> None:
 
 
 class Watched:
-    """Stands in for the module ``os`` in `hashmatch.lists.beside`: fails, or ends the process, at the n-th call."""
+    """Stands in for the module ``os`` in what replaces lists: fails, or ends the process, at the n-th call."""
 
     def __init__(self, at: int, end: Any) -> None:
         self.left, self._end = at, end
+        self.done: list[tuple[str, int]] = []
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(os, name)
-        if name not in ("open", "write", "fsync", "replace", "unlink", "fchmod"):
+        if name not in ("open", "write", "fsync", "replace", "unlink", "fchmod", "chmod", "chown"):
             return found
 
         def call(*given: Any, **options: Any) -> Any:
             self.left -= 1
+            if name == "fsync":
+                self.done.append(("fsync", os.fstat(given[0]).st_ino))
+            if name == "replace":
+                self.done.append(("rename", os.stat(given[0]).st_ino))
             if self.left == 0:
                 self._end()
             return found(*given, **options)
@@ -230,6 +235,7 @@ def test_failing_at_the_nth_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             watched = Watched(at, _fail)
             with monkeypatch.context() as patch:
                 patch.setattr(beside, "os", watched)
+                patch.setattr(replacing, "os", watched)
                 with contextlib.suppress(ReferenceListError):
                     ReferenceList.replace(path, new)
             with ReferenceList.open(path, writable=True, check="full") as ref:
@@ -256,7 +262,8 @@ def test_killed_at_the_nth_call(tmp_path: Path, log: bool) -> None:
             written_and_killed(path, 2)
         child = os.fork()
         if child == 0:
-            beside.os = Watched(at, lambda: os.kill(os.getpid(), signal.SIGKILL))  # type: ignore[attr-defined]
+            watched = Watched(at, lambda: os.kill(os.getpid(), signal.SIGKILL))
+            beside.os = replacing.os = watched  # type: ignore[attr-defined]
             with contextlib.suppress(ReferenceListError):
                 ReferenceList.replace(path, new, force=True)
             os._exit(0)
@@ -270,6 +277,55 @@ def test_killed_at_the_nth_call(tmp_path: Path, log: bool) -> None:
             break
     assert seen == {OLD + 2 * log, NEW}
     assert 5 < at < 99
+
+
+def test_what_is_flushed_before_what(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the renaming that decides, the new file and the tie are on the disk; the folder is after it."""
+    path = made_list(tmp_path / "list.hashmatch", OLD)
+    new = later(path)
+    watched = Watched(10_000, _fail)
+    with monkeypatch.context() as patch:
+        patch.setattr(beside, "os", watched)
+        patch.setattr(replacing, "os", watched)
+        ReferenceList.replace(path, new)
+    number, folder = path.stat().st_ino, tmp_path.stat().st_ino
+    decided = watched.done.index(("rename", number))
+    assert ("fsync", number) in watched.done[:decided]
+    (kind, tie), synced = watched.done[decided - 2 : decided]
+    assert kind == "rename"
+    assert synced == ("fsync", folder)
+    assert ("fsync", tie) in watched.done[:decided]
+    assert watched.done[decided + 1] == ("fsync", folder)
+
+
+@POSIX
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_recovery_killed_at_the_nth_call(tmp_path: Path) -> None:
+    """Killed before any call, a list with a log from elsewhere is refused as before, or has all the log held."""
+    seen = set()
+    pair = made_list(tmp_path / "list.hashmatch", OLD)
+    written_and_killed(pair, 2)
+    for at in range(1, 100):
+        path = tmp_path / str(at) / "list.hashmatch"
+        path.parent.mkdir()
+        for ending in ("", "-wal"):
+            shutil.copyfile(f"{pair}{ending}", f"{path}{ending}")
+        child = os.fork()
+        if child == 0:
+            watched = Watched(at, lambda: os.kill(os.getpid(), signal.SIGKILL))
+            beside.os = replacing.os = watched  # type: ignore[attr-defined]
+            ReferenceList.recover(path, keep_log=True)
+            os._exit(0)
+        killed = os.waitpid(child, 0)[1] != 0
+        try:
+            with ReferenceList.open(path, writable=True, check="full", timeout=0.1) as ref:
+                seen.add(len(ref))
+        except ReferenceListError:
+            seen.add(0)
+            assert ReferenceList.recover(path, keep_log=True).entries == OLD + 2
+        if not killed:
+            break
+    assert seen == {0, OLD + 2}
 
 
 READ = """

@@ -93,9 +93,10 @@ class ListInfo:
 class ReferenceList:
     """A hash-only list: entries with hashes, labels and sources, in one file.
 
-    Make one with `create` or `open`. Reading: ``len``, ``in``, ``iter``, `get`, `get_many`, `find`,
-    `entry_by_key`, `info`, `verify`. Writing: `add`, `add_many`, `relabel`, `withdraw`, `withdraw_many`, `transaction`,
-    `compact`. For indexes: `snapshot`, `changes_since`, `pinned`, `present`, `change_mark`.
+    Make one with `create` or `open`; put another in its place with `replace`. Reading: ``len``, ``in``, ``iter``,
+    `get`, `get_many`, `find`, `entry_by_key`, `info`, `verify`. Writing: `add`, `add_many`, `relabel`, `withdraw`,
+    `withdraw_many`, `transaction`, `compact`. For indexes: `snapshot`, `changes_since`, `pinned`, `present`,
+    `change_mark`.
 
     Notes
     -----
@@ -109,9 +110,9 @@ class ReferenceList:
     child says so at every use of a list.
 
     Durability: a method that returned is on disk (``synchronous = FULL``); a killed writer loses the transaction it
-    was in and nothing else. While a writer is open SQLite keeps ``-wal`` and ``-shm`` files beside the list; when it
-    closes everything is in the one file again. If others were reading then, an empty log may stay until the next
-    writer closes.
+    was in and nothing else. While a writer is open there are ``-wal``, ``-shm`` and ``-tie`` files beside the list;
+    when it closes everything is in the one file again. If others were reading then, an empty log may stay until the
+    next writer closes. What stands there and is not the list's own is refused; see `recover`.
 
     Examples
     --------

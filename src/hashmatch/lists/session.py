@@ -313,7 +313,10 @@ class Session:
         with self._lock():
             connection = self._open_connection()
             with translated_errors():
-                return int(connection.execute("PRAGMA data_version").fetchone()[0])
+                number = int(connection.execute("PRAGMA data_version").fetchone()[0])
+                if not self.replaced:
+                    self._check_log(connection)
+                return number
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Editor]:
