@@ -236,6 +236,8 @@ class Session:
             self._connection.close()
             self._connection = self._another_connection()
             self._pid = os.getpid()
+            with translated_errors():
+                self._wal = _is_wal(self._connection)
         return self._connection
 
     def _another_connection(self) -> sqlite3.Connection:
