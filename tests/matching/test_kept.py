@@ -90,8 +90,10 @@ def test_opening_reads_no_rows(tmp_path: Path, folder: Path, monkeypatch: pytest
     path = make(tmp_path / "list", 3000)
     Matcher.open(path, index_folder=folder).close()
     asked = []
-    real = kept.read_index_file
-    monkeypatch.setattr(kept, "read_index_file", lambda at, *, verify: asked.append(verify) or real(at, verify=verify))
+    real = kept.read_index_stream
+    monkeypatch.setattr(
+        kept, "read_index_stream", lambda at, *, verify: asked.append(verify) or real(at, verify=verify)
+    )
     monkeypatch.setattr(kept, "build_kept", None)
     monkeypatch.setattr("hashmatch.lists.snapshot.read_row_blocks", None)
     with Matcher.open(path, index_folder=folder) as matcher:

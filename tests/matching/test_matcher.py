@@ -639,7 +639,7 @@ def test_index_folder_is_used_checked_and_kept_up_to_date(tmp_path: Path) -> Non
 
     assert found(1) == ["a"]
     files = sorted(folder.glob("[!.]*"))
-    assert [file.name.split(".")[1:] for file in files] == [["md5", "index"], ["pdq", "index"]]
+    assert [file.name.split(".")[1:] for file in files] == [["r0", "md5", "index"], ["r31", "pdq", "index"]]
     assert all(file.stat().st_mode & 0o077 == 0 for file in folder.iterdir()), "hashes are for their owner only"
     before = files[1].stat().st_mtime_ns, files[1].read_bytes()
     assert found(2) == ["b"]

@@ -37,6 +37,7 @@ import hashlib
 import json
 import os
 import secrets
+import stat
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -59,6 +60,8 @@ __all__ = [
     "Section",
     "Verify",
     "read_index_file",
+    "read_index_stream",
+    "verify_index_stream",
     "write_index_file",
 ]
 
@@ -177,6 +180,9 @@ class IndexWriter:
         self._table: list[bytes] = []
         self._offset = self._header_length
         self._undo = ExitStack()
+        self._mode = 0o600
+        with suppress(OSError):
+            self._mode = _mode_in(self._path.parent)
 
     def __enter__(self) -> IndexWriter:
         with ExitStack() as undo:
@@ -184,6 +190,8 @@ class IndexWriter:
             flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
             undo.callback(self._remove)
             self._stream: BinaryIO = undo.enter_context(os.fdopen(os.open(self._beside, flags, 0o600), "wb"))
+            if self._mode != 0o600:
+                os.chmod(self._beside, self._mode)
             self._stream.write(bytes(self._header_length))
             self._undo = undo.pop_all()
         return self
@@ -283,6 +291,12 @@ class IndexWriter:
                 os.close(directory)
 
 
+def _mode_in(folder: FilePath) -> int:
+    """Its owner's alone; readable to the group of a folder that has the setgid bit and no right for others."""
+    mode = os.stat(folder).st_mode
+    return 0o640 if os.name == "posix" and mode & stat.S_ISGID and not mode & stat.S_IRWXO else 0o600
+
+
 def write_index_file(path: Path, file: IndexFile, more: Sequence[Section] = ()) -> None:
     """Write an index file beside ``path``, flush it to disk and rename it into place.
 
@@ -341,14 +355,33 @@ def read_index_file(path: Path, *, verify: Verify = "full") -> IndexFile:
     if verify not in ("full", "header"):
         raise ValueError('verify must be "full" or "header"')
     with open(path, "rb") as stream:
-        length = os.fstat(stream.fileno()).st_size
-        header = _read_header(stream, length)
-        *_, n, next_position, n_bytes, count, _, tag_length, _, kind, metric = _HEAD.unpack_from(header)
-        sections = list(_read_table(header, count, length))
-        tag = _read_tag(header, _HEAD.size + _SECTION.size * count, tag_length)
-        if not 1 <= n_bytes <= MAX_BYTES or n > next_position or next_position >= 2**63:
-            raise IndexFormatError("the index file has an impossible header" + _REBUILD)
-        mapped = np.memmap(stream, dtype=np.uint8, mode="r").view(np.ndarray)
+        return read_index_stream(stream, verify=verify)
+
+
+def verify_index_stream(stream: BinaryIO) -> None:
+    """Compare all of an index file with its checksums, by reading and not by the map; errors as `read_index_file`."""
+    length = os.fstat(stream.fileno()).st_size
+    header = _read_header(stream, length)
+    count = _HEAD.unpack_from(header)[7]
+    for section in _read_table(header, count, length):
+        digest, left = hashlib.sha256(), _padded(section.length)
+        while left and (data := stream.read(min(left, 1 << 20))):
+            digest.update(data)
+            left -= len(data)
+        if left or digest.digest() != section.digest:
+            raise IndexFormatError(f"section {section.name!r} of the index file is damaged" + _REBUILD)
+
+
+def read_index_stream(stream: BinaryIO, *, verify: Verify) -> IndexFile:
+    """Map an index file that is open, as `read_index_file`; the caller closes it."""
+    length = os.fstat(stream.fileno()).st_size
+    header = _read_header(stream, length)
+    *_, n, next_position, n_bytes, count, _, tag_length, _, kind, metric = _HEAD.unpack_from(header)
+    sections = list(_read_table(header, count, length))
+    tag = _read_tag(header, _HEAD.size + _SECTION.size * count, tag_length)
+    if not 1 <= n_bytes <= MAX_BYTES or n > next_position or next_position >= 2**63:
+        raise IndexFormatError("the index file has an impossible header" + _REBUILD)
+    mapped = np.memmap(stream, dtype=np.uint8, mode="r").view(np.ndarray)
     arrays = {}
     for section in sections:
         end = section.offset + section.length

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from hashmatch.index.external import DEFAULT_MEMORY
 from hashmatch.lists import Content
 from hashmatch.matching.kept import KeptIndex, build_kept, crops_of, lock_of, open_crops, open_kept, write_crops
 from hashmatch.matching.layer import Layer
+from hashmatch.matching.trust import HeldFile, check_folder
 
 if TYPE_CHECKING:
     from hashmatch.index import Costs
@@ -43,6 +45,13 @@ def translated_folder_errors() -> Iterator[None]:
     """Turn an error of the system into one that names the index folder; it is the only thing used here that way."""
     try:
         yield
+    except PermissionError as error:
+        user = f" (uid {os.geteuid()})" if hasattr(os, "geteuid") else ""
+        raise ReferenceListError(
+            f"the index folder cannot be used: {error.strerror or 'not permitted'} for this user{user}; let the user"
+            " whose files these are share them with its group (folder 2750), or make them there with"
+            " hashmatch index build, see docs/services.md"
+        ) from error
     except OSError as error:
         raise ReferenceListError(
             f"the index folder cannot be used: {error.strerror or 'input/output error'};"
@@ -50,9 +59,22 @@ def translated_folder_errors() -> Iterator[None]:
         ) from error
 
 
-def index_file(folder: Path | None, list_id: str, name: str) -> Path | None:
-    """Path of the index file of one algorithm of a list; None without a folder."""
-    return None if folder is None else folder / f"{list_id}.{name}.index"
+def index_file(folder: Path | None, list_id: str, name: str, policy: MatchPolicy) -> Path | None:
+    """Path of the index file of one algorithm of a list for a policy; None without a folder.
+
+    What a file depends on stands in its name, so that policies do not replace each other's: the radius, or the key and
+    the least quality of records.
+    """
+    if folder is None:
+        return None
+    rule = policy.rule_for(name)
+    made_for = "" if rule is None else f"r{rule.threshold}."
+    if name == "keypoint" and policy.keypoints is not None:
+        from hashmatch.keypoints.record import key_check  # only such a policy loads the code for it
+
+        key = policy.keypoints.key
+        made_for = f"{'open' if key is None else key_check(key).hex()}-q{policy.keypoints.min_quality}."
+    return folder / f"{list_id}.{made_for}{name}.index"
 
 
 def layer_of(pinned: PinnedVersion, name: str, policy: MatchPolicy, costs: Costs, folder: Path | None) -> Layer:
@@ -65,7 +87,7 @@ def layer_of(pinned: PinnedVersion, name: str, policy: MatchPolicy, costs: Costs
     OSError
         If the file cannot be made.
     """
-    file = index_file(folder, pinned.list_id, name)
+    file = index_file(folder, pinned.list_id, name, policy)
     if file is None:
         rule = policy.rule_for(name)
         radius = 0 if rule is None else rule.threshold
@@ -159,8 +181,9 @@ def build_files(
     """
     costs = saved_costs(folder)
     with translated_folder_errors(), reference.pinned() as pinned:
+        check_folder(folder, reference.path)
         for name, content in pinned.contents.items():
-            file, rule = index_file(folder, pinned.list_id, name), policy.rule_for(name)
+            file, rule = index_file(folder, pinned.list_id, name, policy), policy.rule_for(name)
             if file is None or rule is None:
                 continue
             began = time.perf_counter()
@@ -231,7 +254,7 @@ def taken_up(
     OSError
         If the file cannot be read.
     """
-    file, rule = index_file(folder, pinned.list_id, name), policy.rule_for(name)
+    file, rule = index_file(folder, pinned.list_id, name, policy), policy.rule_for(name)
     if file is None or rule is None:
         return None
     algorithm, content = ALGORITHMS[name], pinned.contents.get(name, Content(0, 0))
@@ -240,16 +263,17 @@ def taken_up(
         changes = None if kept.content == content else pinned.changes_since(kept.version)
         if changes is None and kept.content != content:
             return None
-        guided = _opened_crops(file, kept, make=make_crops) if has_crops(name, policy) else None
+        guided, more = _opened_crops(file, kept, make=make_crops) if has_crops(name, policy) else (None, None)
     except (FileNotFoundError, IndexFormatError):
         return None
     layer = Layer.mapped(algorithm, kept, rule.threshold, costs, pinned.list_id, guided, rule.min_quality)
+    layer = replace(layer, held=(kept.held,) if more is None else (kept.held, more))
     if changes is None:
         return layer
     return layer.updated(changes.added.get(name), changes.withdrawn.get(name, np.empty(0, np.int64)), content)
 
 
-def _opened_crops(file: Path, kept: KeptIndex, *, make: bool) -> GuidedIndex:
+def _opened_crops(file: Path, kept: KeptIndex, *, make: bool) -> tuple[GuidedIndex, HeldFile]:
     try:
         return open_crops(crops_of(file, kept.content), kept)
     except (FileNotFoundError, IndexFormatError):

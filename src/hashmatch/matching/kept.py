@@ -32,10 +32,11 @@ from hashmatch.index import MultiIndex, build_index, plan_index
 from hashmatch.index.external import DEFAULT_MEMORY
 from hashmatch.index.loading import index_from
 from hashmatch.index.planner import sample_of
-from hashmatch.index.storage import IndexFile, Section, read_index_file
+from hashmatch.index.storage import IndexFile, Section, read_index_file, read_index_stream
 from hashmatch.index.verification import AnyIndex
 from hashmatch.lists import Content, HashRows, content_of
 from hashmatch.matching.locks import file_lock
+from hashmatch.matching.trust import HeldFile, open_trusted
 
 if TYPE_CHECKING:
     from hashmatch.index import Costs
@@ -139,6 +140,10 @@ class KeptIndex:
         Of its rows.
     identity : Identity
         Of the file.
+    held : HeldFile
+        The file, to see whether it is still what was checked.
+    path : Path
+        Of the file.
     """
 
     index: AnyIndex
@@ -146,12 +151,14 @@ class KeptIndex:
     version: int
     content: Content
     identity: Identity
+    held: HeldFile
+    path: Path
 
 
 def identity_of(path: Path) -> Identity | None:
     """Identify the file at a path; None where there is none."""
     try:
-        status = os.stat(path)
+        status = os.lstat(path)
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
@@ -198,7 +205,7 @@ def open_kept(path: Path, list_id: str, algorithm: Algorithm, radius: int, costs
     -----
     Cost: a millisecond where the file was checked before; else it is read once.
     """
-    identity, known, file = read_noted(path)
+    identity, known, file, held = read_noted(path)
     wanted = {"list": list_id, "algorithm": algorithm.name, "radius": str(radius)}
     for name, value in wanted.items():
         if file.tag.get(name) != value:
@@ -209,19 +216,21 @@ def open_kept(path: Path, list_id: str, algorithm: Algorithm, radius: int, costs
     columns, version, content = _read_columns(file)
     if not known:
         note(path, identity)
-    return KeptIndex(index, columns, version, content, identity)
+    return KeptIndex(index, columns, version, content, identity, held, path)
 
 
-def read_noted(path: Path) -> tuple[Identity, bool, IndexFile]:
-    """Map a file, checking all of it unless that was noted; its identity, and whether it was."""
+def read_noted(path: Path) -> tuple[Identity, bool, IndexFile, HeldFile]:
+    """Map a file, checking all of it unless that was noted; its identity, whether it was, and the open file."""
     while True:
         identity = identity_of(path)
         if identity is None:
             raise FileNotFoundError("there is no index file")
         known = _noted(path) == list(identity)
-        file = read_index_file(path, verify="header" if known else "full")
+        with open_trusted(path) as stream:
+            held = HeldFile(stream)  # before it is checked: what changes later is seen
+            file = read_index_stream(stream, verify="header" if known else "full")
         if identity_of(path) == identity:  # else another took its place meanwhile
-            return identity, known, file
+            return identity, known, file, held
 
 
 def _read_columns(file: IndexFile) -> tuple[Columns, int, Content]:
@@ -378,7 +387,7 @@ def _blocks(array: NDArray[Any], stopped: Callable[[], bool] = lambda: False) ->
         yield array[first : first + _BLOCK]
 
 
-def open_crops(path: Path, kept: KeptIndex) -> GuidedIndex:
+def open_crops(path: Path, kept: KeptIndex) -> tuple[GuidedIndex, HeldFile]:
     """Map the file by which the hashes of an index file are searched for crops.
 
     Raises
@@ -388,13 +397,13 @@ def open_crops(path: Path, kept: KeptIndex) -> GuidedIndex:
     """
     from hashmatch.views.crops import restored_guided
 
-    identity, known, file = read_noted(path)
+    identity, known, file, held = read_noted(path)
     if file.tag.get("content") != str(kept.content):
         raise IndexFormatError(f"the file for crops is of other rows{_REBUILD}")
     found = restored_guided(file, kept.index.all_codes())
     if not known:
         note(path, identity)
-    return found
+    return found, held
 
 
 def write_crops(path: Path, kept: KeptIndex) -> None:
@@ -477,10 +486,10 @@ def note_of(path: Path) -> Path:
 def _noted(path: Path) -> object:
     """Read the identity of the file whose checksums fitted last; None where there is no such note."""
     try:
-        with open(note_of(path), "rb") as stream:
+        with open_trusted(note_of(path)) as stream:
             data = stream.read(_MOST_NOTE)
         found = json.loads(data)
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError, RecursionError, IndexFormatError):
         return None
     return found.get("checked") if isinstance(found, dict) else None
 

@@ -16,6 +16,7 @@ from hashmatch.index import KeypointIndex, pack_geometry
 from hashmatch.keypoints.points import CODE_BYTES, Keypoints
 from hashmatch.keypoints.record import Record, key_check
 from hashmatch.matching.kept import lock_of, note, read_noted
+from hashmatch.matching.trust import HeldFile
 
 if TYPE_CHECKING:
     from hashmatch.index import Candidate
@@ -65,6 +66,7 @@ class _Part:
     entry_keys: Ints
     gathered: _Gathered | None = None
     live: NDArray[np.bool_] | None = None
+    held: HeldFile | None = None
     n_searched: int = field(init=False)
     n_left_out: int = field(init=False)
 
@@ -170,6 +172,8 @@ class KeypointLayer:
         for part in (self.base, self.recent):
             if part is None or not part.index.n_points:
                 continue
+            if part.held is not None:
+                part.held.check()
             found = part.index.search(
                 points.codes,
                 points.margins,
@@ -177,6 +181,8 @@ class KeypointLayer:
                 mirrored_codes=mirrored.codes,
                 live=part.live,
             )
+            if part.held is not None:
+                part.held.check()
             for item in found:
                 yield int(part.hash_ids[item.entry]), int(part.entry_keys[item.entry]), item
 
@@ -283,7 +289,7 @@ def _kept(file: Path, rule: KeypointRule, records: RecordStream) -> _Part:
 def _fitting(file: Path, tag: dict[str, str], records: RecordStream) -> _Part | None:
     """Load the index from its file; None where it is missing, damaged or of other records."""
     with suppress(FileNotFoundError, IndexFormatError):
-        identity, known, data = read_noted(file)
+        identity, known, data, held = read_noted(file)
         index = KeypointIndex._from_file(data)
         if not known:
             note(file, identity)
@@ -291,5 +297,5 @@ def _fitting(file: Path, tag: dict[str, str], records: RecordStream) -> _Part | 
             hash_ids, entry_keys = records.rows()
             # rows withdrawn while this was read: what remains no longer says which entry is which
             if len(hash_ids) == len(index):
-                return _Part(index, hash_ids, entry_keys)
+                return _Part(index, hash_ids, entry_keys, held=held)
     return None

@@ -21,6 +21,7 @@ from hashmatch.index import Costs, LinearIndex, build_index
 from hashmatch.index.verification import AnyIndex
 from hashmatch.lists import Content, HashRows, content_of
 from hashmatch.matching.kept import Columns, KeptIndex
+from hashmatch.matching.trust import HeldFile
 
 if TYPE_CHECKING:
     from hashmatch.index.guided import GuidedIndex
@@ -114,6 +115,8 @@ class Layer:
         The file that ``base`` is.
     min_quality : int
         Least quality that a hash may state to be searched, 0 to 100; those that state none are.
+    held : tuple of HeldFile
+        The mapped files, to see whether they are still what was checked.
     """
 
     algorithm: Algorithm
@@ -125,6 +128,7 @@ class Layer:
     content: Content
     kept: KeptIndex | None = None
     min_quality: int = 0
+    held: tuple[HeldFile, ...] = ()
 
     @classmethod
     def build(
@@ -232,6 +236,7 @@ class Layer:
             once for each of its hashes.
         """
         found: list[tuple[int, int, int, bool]] = []
+        self._check_files()
         for part in self.parts:
             if not len(part.columns):
                 continue
@@ -247,7 +252,18 @@ class Layer:
                 told = tell(part.index.codes_at(distinct))[which]
             keys = part.columns.entry_keys[positions]
             found += zip(rows.tolist(), keys.tolist(), distances.tolist(), told.tolist(), strict=True)
+        self._check_files()
         return found
+
+    def _check_files(self) -> None:
+        """Raise IndexFormatError where a mapped file is no longer what was checked."""
+        for held in self.held:
+            held.check()
+
+    @property
+    def is_spoilt(self) -> bool:
+        """Whether a mapped file is no longer what was checked."""
+        return any(held.is_spoilt for held in self.held)
 
     def search_guided(self, search: GuidedSearch[Placed], min_quality: int = 0) -> list[tuple[Placed, int, bytes]]:
         """Find live hashes by evidence.
@@ -266,6 +282,7 @@ class Layer:
             What was found, key of the entry, and the entry's hash. Empty where the layer was built without crops.
         """
         found: list[tuple[Placed, int, bytes]] = []
+        self._check_files()
         for part in self.parts:
             if part.guided is None:
                 continue
@@ -275,6 +292,7 @@ class Layer:
             for item in search(part.guided, hidden):
                 (code,) = part.index.codes_at([item.position])
                 found.append((item, int(part.columns.entry_keys[item.position]), code.tobytes()))
+        self._check_files()
         return found
 
     def updated(self, added: HashRows | None, withdrawn: Ints, content: Content) -> Layer | None:

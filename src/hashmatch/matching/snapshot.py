@@ -22,6 +22,7 @@ from hashmatch.matching.files import index_file, layer_of, make_file, taken_up, 
 from hashmatch.matching.kept import identity_of, lock_of
 from hashmatch.matching.layer import Layer
 from hashmatch.matching.report import ComparedList
+from hashmatch.matching.trust import check_folder
 from hashmatch.policy import KeypointRule, MatchPolicy
 
 if TYPE_CHECKING:
@@ -134,12 +135,14 @@ class ListSnapshot:
         layers, unsearched = {}, {}
         keypoints = None
         with translated_folder_errors():
+            if index_folder is not None:
+                check_folder(index_folder, reference.path)
             for name, content in pinned.contents.items():
                 if name in RECORD_ALGORITHMS:
                     if policy.keypoints is None:
                         unsearched[name] = content.n_rows
                     else:
-                        file = index_file(index_folder, pinned.list_id, name)
+                        file = index_file(index_folder, pinned.list_id, name, policy)
                         keypoints = _build_keypoints(policy.keypoints, pinned.records(name), file)
                 elif policy.rule_for(name) is None:
                     unsearched[name] = content.n_rows
@@ -217,8 +220,7 @@ class ListSnapshot:
         """Give the algorithms whose index file is another than the one in use."""
         newer = set()
         for name, layer in self.layers.items():
-            file = index_file(self.index_folder, self.list_id, name)
-            if file is not None and layer.kept is not None and identity_of(file) not in (None, layer.kept.identity):
+            if layer.kept is not None and identity_of(layer.kept.path) not in (None, layer.kept.identity):
                 newer.add(name)
         return newer
 
@@ -263,6 +265,8 @@ class ListSnapshot:
             if name in newer:
                 with suppress(OSError):  # the old one is still mapped
                     layer = taken_up(pinned, name, policy, self.costs, self.index_folder)
+            if layer is None and layers[name].is_spoilt:
+                return None
             if layer is None:
                 layer = layers[name].updated(changes.added.get(name), changes.withdrawn.get(name, nothing), content)
             if layer is None or (layer.is_overgrown and self.index_folder is None):
@@ -283,8 +287,8 @@ class ListSnapshot:
     @property
     def change_mark(self) -> object:
         """Differs from an earlier one when the list or an index file in use may have changed; cheap."""
-        files = [index_file(self.index_folder, self.list_id, name) for name in self.layers]
-        return self.reference.change_mark, [None if file is None else identity_of(file) for file in files]
+        kept = [layer.kept for layer in self.layers.values() if layer.kept is not None]
+        return self.reference.change_mark, [identity_of(item.path) for item in kept]
 
     def due(self) -> tuple[str, ...]:
         """Give the algorithms whose index file is so far behind that it is time for another.
@@ -305,7 +309,7 @@ class ListSnapshot:
         """
         made = 0
         for name in self.due():
-            file = index_file(self.index_folder, self.list_id, name)
+            file = index_file(self.index_folder, self.list_id, name, policy)
             if file is None:
                 continue
             with lock_of(file, wait=False) as held:
@@ -319,6 +323,9 @@ class ListSnapshot:
                         taken = taken_up(pinned, name, policy, self.costs, self.index_folder, make_crops=True)
                         if taken is not None and not taken.is_overgrown:
                             continue
+                        layer = self.layers[name]
+                        if taken is None and not (layer.is_overgrown or layer.is_spoilt):
+                            continue  # it is of another course of this list: two that replace each other's never end
                     make_file(file, pinned, name, policy, self.costs, stopped=stopped)
                     made += 1
         return made

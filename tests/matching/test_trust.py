@@ -1,0 +1,217 @@
+"""What of an index folder is believed, and that nothing waits for ever."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hashmatch import Matcher, Outcome, ReferenceList, profiles
+from hashmatch.errors import HashmatchError, IndexFormatError, ReferenceListError
+from hashmatch.matching import locks, trust
+from list_makers import made_up, made_up_entries
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="users and rights as POSIX has them")
+as_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs two users")
+
+OTHER, GROUP = 54321, 54322
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Make an index folder."""
+    (tmp_path / "indexes").mkdir(mode=0o700)
+    return tmp_path / "indexes"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Make a list of 3,000 entries."""
+    with ReferenceList.create(tmp_path / "list", name="kept") as ref:
+        ref.add_many(made_up_entries(3000))
+    return tmp_path / "list"
+
+
+def file_of(folder: Path) -> Path:
+    """Index file of PDQ."""
+    (file,) = folder.glob("*.pdq.index")
+    return file
+
+
+def matches(matcher: Matcher, number: int) -> bool:
+    """Whether a hash matches."""
+    return matcher.match_hash(made_up(number)).outcome is Outcome.MATCH
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "writable", "folder"])
+def test_only_regular_files_that_others_cannot_write(path: Path, folder: Path, tmp_path: Path, kind: str) -> None:
+    """A link, a FIFO and a file that others may write are not opened; another file takes their place."""
+    Matcher.open(path, index_folder=folder).close()
+    file = file_of(folder)
+    if kind == "writable":
+        file.chmod(0o666)
+    else:
+        file.rename(tmp_path / "moved")
+    if kind == "link":
+        file.symlink_to(tmp_path / "moved")
+    elif kind == "fifo":
+        os.mkfifo(file)
+    elif kind == "folder":
+        file.mkdir()
+        with pytest.raises(ReferenceListError):
+            Matcher.open(path, index_folder=folder)
+        return
+    with Matcher.open(path, index_folder=folder) as matcher:
+        assert matches(matcher, 5)
+    assert trust.why_not_trusted(file.lstat(), folder) is None
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "held"])
+def test_a_lock_that_is_none_is_an_error(
+    path: Path, folder: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dangling link makes no file elsewhere; a FIFO and a holder that never goes on are not waited for."""
+    monkeypatch.setattr(locks, "_PATIENCE", 0.1)
+    Matcher.open(path, index_folder=folder).close()
+    lock = next(folder.glob(".*.lock"))
+    file_of(folder).unlink()
+    held = locks.file_lock(lock, wait=False)
+    if kind == "held":
+        assert held.__enter__()
+    else:
+        lock.unlink()
+        if kind == "link":
+            lock.symlink_to(tmp_path / "elsewhere")
+        else:
+            os.mkfifo(lock)
+    with pytest.raises(ReferenceListError, match="index folder"):
+        Matcher.open(path, index_folder=folder)
+    assert not (tmp_path / "elsewhere").exists()
+    if kind == "held":
+        held.__exit__(None, None, None)
+        Matcher.open(path, index_folder=folder).close()
+
+
+def test_a_folder_that_others_may_write_is_refused(path: Path, folder: Path) -> None:
+    """Whoever may write there decides what matches."""
+    for mode in (0o770, 0o707, 0o1777):
+        folder.chmod(mode)
+        with pytest.raises(ReferenceListError, match="chmod go-w"):
+            Matcher.open(path, index_folder=folder)
+    folder.chmod(0o755)
+    Matcher.open(path, index_folder=folder).close()
+
+
+@pytest.mark.parametrize("change", ["cut", "overwritten", "grown"])
+def test_a_file_changed_in_place_raises_and_is_made_anew(path: Path, folder: Path, change: str) -> None:
+    """A search by a map that is no longer what was checked raises, never "no match"; a reload mends it."""
+    with Matcher.open(path, index_folder=folder) as matcher:
+        file = file_of(folder)
+        file.chmod(0o600)
+        if change == "cut":
+            os.truncate(file, file.stat().st_size // 2)
+        else:
+            with open(file, "r+b") as stream:
+                stream.seek(4096, os.SEEK_END if change == "grown" else os.SEEK_SET)
+                stream.write(bytes(8192))
+        with pytest.raises(IndexFormatError, match="changed in place"):
+            matches(matcher, 5)
+        matcher.reload()
+        assert matches(matcher, 5)
+        os.utime(file_of(folder))
+        assert matches(matcher, 5), "a file that was only touched serves on"
+
+
+def test_thresholds_do_not_replace_each_others_files(path: Path, folder: Path) -> None:
+    """Policies with other radii have files of their own, and neither is made again."""
+    fast = profiles.FAST
+    rules = [replace(rule, threshold=20) if rule.algorithm == "pdq" else rule for rule in fast.rules]
+    wider = replace(fast, rules=tuple(rules))
+    stamps = []
+    for _ in range(2):
+        for policy in (fast, wider):
+            Matcher.open(path, index_folder=folder, policy=policy).close()
+        stamps.append(sorted((file.name, file.stat().st_mtime_ns) for file in folder.glob("*.index")))
+    assert len(stamps[0]) == 2
+    assert stamps[0] == stamps[1]
+
+
+def test_two_courses_of_a_list_do_not_make_files_without_end(path: Path, folder: Path, tmp_path: Path) -> None:
+    """Running matchers of two copies that went on differently leave each other's file alone."""
+    shutil.copyfile(path, tmp_path / "copy")
+    for at, number in ((path, 5000), (tmp_path / "copy", 6000)):
+        with ReferenceList.open(at, writable=True) as ref:
+            ref.add_many(made_up_entries(1, first=number))
+    with Matcher.open(path, index_folder=folder) as one, Matcher.open(tmp_path / "copy", index_folder=folder) as two:
+        made = file_of(folder).stat().st_mtime_ns
+        for _ in range(5):
+            for matcher, own, others in ((one, 5000, 6000), (two, 6000, 5000)):
+                matcher.reload()
+                assert matcher._keeper.wait(30)
+                assert (matches(matcher, own), matches(matcher, others)) == (True, False)
+        assert file_of(folder).stat().st_mtime_ns == made
+
+
+def as_user(does: object, user: int, group: int) -> int:
+    """Do something in a child of another user; its exit code."""
+    process = os.fork()
+    if not process:
+        code = 1
+        try:
+            os.setgroups([])
+            os.setgid(group)
+            os.setuid(user)
+            does()  # type: ignore[operator]
+            code = 0
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+@as_root
+def test_an_importer_and_a_server_of_two_users() -> None:
+    """The importer's files serve the group of a folder 2750; a user who may not read them is told, with what to do."""
+    with tempfile.TemporaryDirectory() as name:  # the folders that pytest makes are closed to other users
+        path, folder = Path(name, "list"), Path(name, "indexes")
+        folder.mkdir()
+        with ReferenceList.create(path, name="shared") as ref:
+            ref.add_many(made_up_entries(3000))
+        for at in (Path(name), folder, path):
+            os.chown(at, OTHER, GROUP)
+        Path(name).chmod(0o750)
+        path.chmod(0o640)
+        folder.chmod(0o2750)
+        _share(path, folder)
+
+
+def _share(path: Path, folder: Path) -> None:
+    def importer() -> None:
+        Matcher.open(path, index_folder=folder).close()
+
+    def server() -> None:
+        with Matcher.open(path, index_folder=folder) as matcher:
+            assert matches(matcher, 5)
+
+    def refused() -> None:
+        with pytest.raises(ReferenceListError, match="uid 54323"):
+            Matcher.open(path, index_folder=folder)
+
+    assert as_user(importer, OTHER, GROUP) == 0
+    assert file_of(folder).stat().st_mode & 0o777 == 0o640
+    assert as_user(server, OTHER + 3, GROUP) == 0
+    file_of(folder).chmod(0o600)
+    assert as_user(refused, 54323, GROUP) == 0
+    os.chown(file_of(folder), 54323, GROUP)
+    with pytest.raises(IndexFormatError, match="another user"):
+        trust.open_trusted(file_of(folder))
+    os.chown(folder, 54323, GROUP)
+    with pytest.raises(HashmatchError, match="belongs to another user"):
+        Matcher.open(path, index_folder=folder)
