@@ -141,6 +141,33 @@ def test_the_first_picture_of_a_heif_file_can_be_any(listed: Path) -> None:
         assert replace(there.match(data), protection=None) == expected
 
 
+def _broken_streams() -> list[bytes]:
+    """Seven frames of which one fdAT has a false check value, none, a false number, or bytes behind its stream."""
+    data = written("PNG", *DECOYS[:5], LISTED, DECOYS[5])
+    at = [i for i in range(len(data)) if data.startswith(b"fdAT", i)][4]
+    (length,) = struct.unpack_from(">I", data, at - 4)
+    content = data[at + 4 : at + 4 + length]
+    bad = [content[:-4] + b"abcd", content[:-4], b"\0\0\0\x63" + content[4:], content + bytes(90)]
+    bad.append(content[:4] + bytes((0x08, 0x1D)) + content[6:-4] + b"abcd")
+    return [data[: at - 4] + chunk(b"fdAT", new) + data[at + 8 + length :] for new in bad]
+
+
+@pytest.mark.parametrize("data", _broken_streams())
+def test_a_false_check_value_costs_no_later_frame(listed: Path, data: bytes) -> None:
+    """Where the pixels of a frame are whole they count, and so do the frames behind it."""
+    assert answer(listed, data, STANDARD) == ("match", None, 7, 0)
+
+
+def test_a_later_frame_that_is_cut_is_not_made_up(listed: Path) -> None:
+    """What is missing stays missing, and is told."""
+    data = written("PNG", DECOYS[0], LISTED)
+    at = data.index(b"fdAT")
+    (length,) = struct.unpack_from(">I", data, at - 4)
+    cut = data[: at - 4] + chunk(b"fdAT", data[at + 4 : at + 4 + length // 2]) + data[at + 8 + length :]
+    outcome, _, seen, unseen = answer(listed, cut, STANDARD)
+    assert (outcome, seen, unseen) == ("unreadable", 1, 1)
+
+
 def test_a_claimed_number_hides_nothing(listed: Path) -> None:
     """An APNG that claims two of its seven frames shows two to the codec; the others count as unseen."""
     data = bytearray(written("PNG", *DECOYS, LISTED))

@@ -6,6 +6,7 @@ import io
 import math
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,12 @@ from hashmatch import (
     ReferenceList,
     distance,
     fingerprint,
+    hash_image,
     profiles,
 )
 from hashmatch.hashers.pdq import PDQHasher
 from hashmatch.jail import Isolation
-from hashmatch.picture import DecodePolicy, Raster, colour, icc, iter_rasters
+from hashmatch.picture import KNOWN_FORMATS, DecodePolicy, Raster, colour, icc, iter_rasters
 from hashmatch.synthetic import picture
 from hashmatch.view import Background, Rendering, View
 from picture_makers import chunk, png_of, save
@@ -463,3 +465,20 @@ def test_flat_pictures_have_no_second_look() -> None:
     """A picture of one colour has no signs to differ by, whatever its profile says."""
     assert len(rasters(save(np.full((50, 60, 3), 77, np.uint8), "PNG", icc_profile=INVERTING))) == 1
     assert math.isclose(float(colour._luma(np.full((1, 1, 3), 200, np.uint8))[0, 0]), 200)
+
+
+@pytest.mark.parametrize("alpha", [40, 128])
+@pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF"])
+def test_an_even_alpha_hides_nothing_from_lists_of_clients_that_leave_it_out(
+    alpha: int, format: str, tmp_path: Path
+) -> None:
+    """On any ground the picture is faint, too plain; its colours without alpha have the same signs, and count."""
+    pixels = picture("photo", 3, size=(120, 160))
+    faint = np.dstack([pixels // 3 + 60, np.full(pixels.shape[:2], alpha, np.uint8)])
+    data = save(faint, format, **({"lossless": True, "exact": True} if format == "WEBP" else {}))
+    path = tmp_path / "list.hashmatch"
+    with ReferenceList.create(path, name="demo") as ref:
+        ref.add("photo", hashes=[hash_image(faint[:, :, :3])])
+    policy = replace(profiles.FAST, decode=replace(profiles.FAST.decode, formats=KNOWN_FORMATS))
+    with Matcher.open(path, policy=policy) as matcher:
+        assert matcher.match(data).outcome is Outcome.MATCH

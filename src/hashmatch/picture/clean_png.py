@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from itertools import groupby
 from typing import Final
 
 __all__ = ["clean_png", "mend_png"]
@@ -22,6 +23,7 @@ _ORIENTED: Final = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0", b"exif\0
 _CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _ADAM7: Final = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _PIECE: Final = 2**16
+_MAX_MENDED: Final = 2**30  # bytes of the rows of an animation's later frames; some seconds
 
 Chunk = tuple[bytes, int, int]  # kind, where the chunk begins and where it ends
 
@@ -186,7 +188,7 @@ def _is_animation(data: bytes, chunks: list[Chunk]) -> bool:
 
 
 def mend_png(data: bytes) -> bytes | None:
-    """Write the pixels' compressed stream anew, where they are all there and the stream is broken around them.
+    """Write the pixels' compressed streams anew, where they are all there and the stream is broken around them.
 
     Parameters
     ----------
@@ -196,20 +198,59 @@ def mend_png(data: bytes) -> bytes | None:
     Returns
     -------
     bytes or None
-        A file whose stream has a header and a check value that fit, and no more rows than the picture; None where
-        pixels are missing or cannot be inflated, or the header is not that of a stream.
+        A file whose streams, also those of an animation's later frames, have a header and a check value that fit, and
+        no more rows than the picture; None where pixels of the first picture are missing or cannot be inflated, or its
+        header is not that of a stream. A later frame that cannot be mended stays as it is.
 
     Notes
     -----
-    Cost: inflating and deflating again at the lowest level, piece by piece; the stream in memory twice.
+    Cost: inflating and deflating again at the lowest level, piece by piece, for 1 GiB of later frames at most; the
+    streams in memory twice.
     """
     chunks, rest = _chunks(data)
-    bodies = [chunk for chunk in chunks if chunk[0] == b"IDAT"]
-    stream = b"".join(data[at + 8 : end - 4] for _, at, end in bodies)
-    if chunks[:1] != [(b"IHDR", _START, _START + 25)] or len(stream) < 3 or stream[0] & 15 != 8:
+    if chunks[:1] != [(b"IHDR", _START, _START + 25)]:
         return None
-    left = _raw_length(data)
-    if left is None:
+    out, number, budget = [data[:_START]], 0, _MAX_MENDED
+    size = _size_at(data, _START + 8)
+    body = b"".join(data[at + 8 : end - 4] for kind, at, end in chunks if kind == b"IDAT")
+    still = _packed_anew(body, _raw_length(data, *size))
+    for kind, run in groupby(chunks, key=lambda chunk: chunk[0]):
+        group = list(run)
+        if kind == b"IDAT":
+            if still is None:
+                return None
+            out += [_chunk(kind, still)] if still else []
+            still = b""
+        elif kind == b"fdAT":
+            stream = b"".join(data[at + 12 : end - 4] for _, at, end in group)
+            length = _raw_length(data, *size)
+            fits = length is not None and length <= budget
+            budget -= length if fits and length is not None else 0
+            packed = _packed_anew(stream, length) if fits else None
+            out.append(_chunk(kind, struct.pack(">I", number) + (stream if packed is None else packed)))
+            number += 1
+        elif kind == b"fcTL":
+            for _, at, end in group:
+                size = _size_at(data, at + 12) if end - at == 38 else (0, 0)
+                out.append(_chunk(kind, struct.pack(">I", number) + data[at + 12 : end - 4]))
+                number += 1
+        else:
+            out += [data[at:end] for _, at, end in group]
+    return b"".join([*out, data[rest:]])
+
+
+def _size_at(data: bytes, at: int) -> tuple[int, int]:
+    width, height = struct.unpack_from(">II", data, at)
+    return width, height
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def _packed_anew(stream: bytes, left: int | None) -> bytes | None:
+    """Inflate and deflate a stream; None where fewer bytes than ``left`` are in it, or it is none."""
+    if left is None or len(stream) < 3 or stream[0] & 15 != 8:
         return None
     inflater, deflater = zlib.decompressobj(-15), zlib.compressobj(1)
     packed: list[bytes] = []
@@ -224,23 +265,12 @@ def mend_png(data: bytes) -> bytes | None:
             packed.append(deflater.compress(rows))
     except zlib.error:
         return None
-    if left > 0:
-        return None
-    body = b"IDAT" + b"".join(packed) + deflater.flush()
-    first = bodies[0][1]
-    return b"".join(
-        [
-            data[:first],
-            struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body)),
-            *(data[at:end] for kind, at, end in chunks if at > first and kind != b"IDAT"),
-            data[rest:],
-        ]
-    )
+    return None if left > 0 else b"".join(packed) + deflater.flush()
 
 
-def _raw_length(data: bytes) -> int | None:
-    """Bytes of the filtered rows; None for a header that cannot be."""
-    width, height, depth, colour, _, _, interlaced = struct.unpack_from(">II5B", data, _START + 8)
+def _raw_length(data: bytes, width: int, height: int) -> int | None:
+    """Bytes of the filtered rows of a frame; None for a header that cannot be."""
+    depth, colour, _, _, interlaced = struct.unpack_from(">5B", data, _START + 16)
     if colour not in _CHANNELS:
         return None
     bits = depth * _CHANNELS[colour]

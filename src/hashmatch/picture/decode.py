@@ -105,20 +105,22 @@ def decode_bytes(data: bytes, policy: DecodePolicy) -> Iterator[Raster]:
 def _decoded(data: bytes, container: str, policy: DecodePolicy) -> Iterator[Raster]:
     """Give the frames of a file whose pixels are whole, whatever else is broken; with salvage what there is."""
     file, data = data, clean(container, data)
-    given = False
+    last = -1
     try:
         for raster in _as_coded(data, container, policy, file):
             yield raster
-            given = True
+            last = raster.view.frame
     except UnreadableImageError as failure:
-        if given or failure.reason not in _DAMAGED:
+        if failure.reason not in _DAMAGED:
             raise
+        given, more = last >= 0, False
         for raster in _mended(data, container, policy, file):
-            yield raster
-            given = True
-        if given:
+            if raster.view.frame > last:
+                yield raster
+                more = True
+        if more:
             return
-        if policy.salvage:
+        if policy.salvage and not given:
             yield from _salvaged(data, container, policy, file)
         raise
 

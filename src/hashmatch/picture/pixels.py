@@ -35,7 +35,10 @@ Reading: TypeAlias = "tuple[Rendering, Callable[[], Bytes | None]]"
 """Another way to read the samples of a frame, and how its (H, W) or (H, W, 3) colours are come by, if there are any."""
 
 _POINTS: Final = 128  # of a side, by which two readings are compared
+_LUMA: Final = np.array((0.299, 0.587, 0.114))
 _NEAR: Final = 6  # of 256 signs; readings no farther apart than this find the same entries
+_PLAIN: Final = 100  # PDQ's quality of nearly all photographs; below it, so many more tell more
+_PLAINER: Final = 10
 _STRIP: Final = 16_384  # pixels composited at a time, so that the 16-bit products stay in cache
 
 
@@ -96,7 +99,8 @@ def rasters_of(planes: Planes, frame: int, *, as_others: bool = False) -> Iterat
     Raster
         On white: ``(c a + 255 (255 - a) + 127) // 255`` for each sample; then, if any alpha is below 255, on black:
         ``(c a + 127) // 255``. After them come the other readings, on the same backgrounds where they are what is
-        shown, else without alpha; each only where `differ` tells it from all rasters before it.
+        shown, else without alpha; each only where `differ` tells it from all rasters before it, or where those like it
+        are much fainter, as under an even alpha: what is too plain finds nothing.
 
     Notes
     -----
@@ -104,12 +108,12 @@ def rasters_of(planes: Planes, frame: int, *, as_others: bool = False) -> Iterat
     white is exactly black plus ``255 - a``, as ``255 (255 - a)`` is a multiple of 255.
     """
     others = tuple(item for item in planes.others if as_others or not item[0].is_as_others)
-    seen: list[Bytes] = []
+    seen: list[tuple[Bytes, int]] = []
     if as_others and planes.alpha is not None and int(planes.alpha.min()) < 255:
         others = (*others, (Rendering.ALPHA_IGNORED, lambda: _opaque(planes)))
     for raster in _grounds(planes, View(frame=frame)):
         if others:
-            seen.append(_signs(few_points(raster.pixels)))
+            seen.append(_told(raster))
         yield raster
     for rendering, read in others:
         colour = read()
@@ -117,10 +121,19 @@ def rasters_of(planes: Planes, frame: int, *, as_others: bool = False) -> Iterat
             continue
         read_so = Planes(colour) if rendering.is_as_others else replace(planes, colour=colour)
         for raster in _grounds(read_so, View(frame=frame, rendering=rendering)):
-            signs = _signs(few_points(raster.pixels))
-            if all(_apart(signs, other) > _NEAR for other in seen):
-                seen.append(signs)
+            signs, strength = _told(raster)
+            least = strength - _PLAINER if rendering.is_as_others else -1
+            if all(_apart(signs, other) > _NEAR or its <= least for other, its in seen):
+                seen.append((signs, strength))
                 yield raster
+
+
+def _told(raster: Raster) -> tuple[Bytes, int]:
+    """Give the signs of a raster, and about the quality that PDQ will have."""
+    points = few_points(raster.pixels)
+    luma = points @ _LUMA
+    steps = (np.abs(np.diff(luma[::2, ::2], axis=axis)) * (100 / 255) for axis in (0, 1))
+    return _signs(points), min(_PLAIN, int(sum(step.astype(int).sum() for step in steps)) // 90)
 
 
 def _grounds(planes: Planes, view: View) -> Iterator[Raster]:
@@ -182,7 +195,7 @@ def differ(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
 
 
 def _signs(points: npt.NDArray[Any]) -> Bytes:
-    luma = points @ np.array((0.299, 0.587, 0.114)) if points.ndim == 3 else points.astype(np.float64)
+    luma = points @ _LUMA if points.ndim == 3 else points.astype(np.float64)
     found = _cosines(luma.shape[0]) @ luma @ _cosines(luma.shape[1]).T
     found = np.round(found, 6)  # a flat picture has none, whatever the processor
     return np.packbits(found > np.median(found))
