@@ -22,6 +22,7 @@ import pytest
 from hashmatch import HashValue, Matcher, ReferenceList, profiles
 from hashmatch.errors import UnreadableImageError
 from hashmatch.foreign_errors import forgiven, is_foreign, is_interruption
+from hashmatch.jail import Isolation
 from hashmatch.matching import Outcome
 from hashmatch.picture import decode, open_picture, read_source
 from picture_makers import noise, save
@@ -252,3 +253,23 @@ def test_decoding_lets_it_through() -> None:
     with handled(limit), pytest.raises(SoftTimeLimitExceeded), forgiven(), decode._typed(lambda: False):
         signal.raise_signal(signal.SIGUSR1)
     assert open_picture(save(noise(96, 128, 3), "PNG")).format == "PNG"
+
+
+def test_a_time_limit_with_isolation(tmp_path: Path) -> None:
+    """Also while a fresh worker is waited for; then the matcher answers as before."""
+    data = save(noise(300, 400, 3), "PNG")
+    with ReferenceList.create(tmp_path / "list", name="demo") as ref:
+        ref.add("entry-1", hashes=[HashValue.parse("pdq:" + "0f" * 32)])
+    for handler, kind in HANDLERS[:2]:
+        before = signal.signal(signal.SIGALRM, handler)
+        try:
+            with Matcher.open(tmp_path / "list", isolation=Isolation(workers=1)) as matcher:
+                for moment in (0.005, 0.03, 0.1, 0.2, 0.3):
+                    signal.setitimer(signal.ITIMER_REAL, moment)
+                    with pytest.raises(kind):
+                        _match_for_ever(matcher, data)
+                with ThreadPoolExecutor(2) as pool:
+                    assert {item.reason for item in pool.map(matcher.match, [data] * 4)} == {None}
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Final
 
-__all__ = ["forgiven", "is_foreign", "is_interruption"]
+__all__ = ["forgiven", "is_foreign", "is_interruption", "let_through"]
 
 _CODECS: Final = frozenset({"hashmatch", "PIL", "pillow_heif", "numpy", "scipy", "imagehash"})
 _MOST_CAUSES: Final = 8
@@ -71,6 +71,12 @@ def forgiven() -> Iterator[None]:
     except Exception as error:
         if is_foreign(error):
             raise
+
+
+def let_through(error: BaseException) -> None:
+    """Raise the exception again where it `is_foreign`: for handlers that take every other for a fault of their own."""
+    if is_foreign(error):
+        raise error
 
 
 def _passes_a_handler(trace: TracebackType | None) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from hashmatch.errors import BusyError, IsolationError, UnreadableImageError
+from hashmatch.foreign_errors import let_through
 from hashmatch.jail.frames import HELLO, LONGEST_WORD, Kind, read_frame, send
 from hashmatch.jail.inside import READY
 from hashmatch.jail.options import MEASURES, Protection
@@ -199,13 +200,16 @@ class Worker:
                 names = tuple(name for place, name in enumerate(MEASURES) if bits >> place & 1)
                 self.protection = Protection(measures=names, landlock_abi=version)
                 return self.protection
-        except TimeoutError:
+        except TimeoutError as error:
+            let_through(error)
             if is_short:
                 raise BusyError("a worker was not ready in the time given") from None
             failure = f"it was not ready after {_START_SECONDS:g} s"
-        except (EOFError, OSError):
+        except (EOFError, OSError) as error:
+            let_through(error)
             failure = f"it ended ({self.fate()}){_TO_DO.format(program=self._plan.python or sys.executable)}"
-        except Exception:
+        except Exception as error:
+            let_through(error)
             failure = "it gave no proper answer"
         self.end()
         raise _not_started(failure)
@@ -226,9 +230,11 @@ class Worker:
             self._until = min(until, self._until)
         try:
             send(self._line, Kind.TASK, *parts, until=self._until)
-        except TimeoutError:
+        except TimeoutError as error:
+            let_through(error)
             raise self._too_slow() from None
-        except OSError:
+        except OSError as error:
+            let_through(error)
             raise self._gone() from None
 
     def receive(self) -> tuple[bool, bytearray]:
@@ -250,11 +256,14 @@ class Worker:
         bounds = {Kind.PART: self._plan.largest_part, Kind.END: LONGEST_WORD}
         try:
             kind, data = read_frame(self._line, bounds, self._until)
-        except TimeoutError:
+        except TimeoutError as error:
+            let_through(error)
             raise self._too_slow() from None
-        except ValueError:
+        except ValueError as error:
+            let_through(error)
             raise bad_answer() from None
-        except (EOFError, OSError):
+        except (EOFError, OSError) as error:
+            let_through(error)
             raise self._gone() from None
         if kind is Kind.END:
             self._busy += time.monotonic() - self._began
