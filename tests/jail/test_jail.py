@@ -470,6 +470,12 @@ def test_signals_are_still_the_hosts(pool: Pool) -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_a_plan_does_not_show_what_workers_are_told() -> None:
+    """A keypoint key can be in it."""
+    plan = WorkerPlan(module="jail_inmates", hello=b"secret", memory=2**30, seconds=1.0, largest_part=16)
+    assert "secret" not in repr(plan)
+
+
 def test_levels() -> None:
     """A level is its measures, beside others too, and what holds has a level."""
     for level, measures in LEVELS.items():

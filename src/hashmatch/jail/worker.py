@@ -85,7 +85,7 @@ class WorkerPlan:
     """
 
     module: str
-    hello: bytes
+    hello: bytes = field(repr=False)  # a keypoint key can be in it
     memory: int
     seconds: float
     largest_part: int
