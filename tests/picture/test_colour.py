@@ -482,3 +482,19 @@ def test_an_even_alpha_hides_nothing_from_lists_of_clients_that_leave_it_out(
     policy = replace(profiles.FAST, decode=replace(profiles.FAST.decode, formats=KNOWN_FORMATS))
     with Matcher.open(path, policy=policy) as matcher:
         assert matcher.match(data).outcome is Outcome.MATCH
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
+def test_a_profile_that_spreads_a_few_levels_hides_nothing(format: str, tmp_path: Path) -> None:
+    """As stored the picture is too plain to be compared, with the same signs; what is shown counts."""
+    pixels = picture("photo", 3, size=(120, 160))
+    low, high = 100, 116
+    stored = np.rint(low + pixels * ((high - low) / 255)).astype(np.uint8)
+    profile = icc.made_profile(lambda v: np.clip((v * 255 - low) / (high - low), 0, 1) ** 2.2, icc.SRGB)
+    options = {"JPEG": {"quality": 98, "subsampling": 0}, "WEBP": {"lossless": True}}.get(format, {})
+    path = tmp_path / "list.hashmatch"
+    with ReferenceList.create(path, name="demo") as ref:
+        ref.add("photo", hashes=[hash_image(pixels)])
+    with Matcher.open(path, policy=profiles.FAST) as matcher:
+        report = matcher.match(save(stored, format, icc_profile=profile, **options))
+    assert (report.outcome, report.matches[0].view.rendering) == (Outcome.MATCH, Rendering.SHOWN)

@@ -174,7 +174,9 @@ class Matcher:
                 check: Literal["none", "pages"] = "pages" if index_folder is None else "none"
                 lists.append(undo.enter_context(ReferenceList.open(Path(path).absolute(), check=check)))
                 if len({reference.list_id for reference in lists}) < len(lists):
-                    raise ReferenceListError(f"the list {lists[-1].name!r} is given twice")
+                    raise ReferenceListError(
+                        f"the list {lists[-1].name!r} is given twice, perhaps in two copies: give one of them here"
+                    )
             folder = None if index_folder is None else Path(index_folder).absolute()
             matcher = cls(lists, policy, index_folder=folder, isolation=isolation, reload_every=reload_every)
             undo.pop_all()

@@ -37,8 +37,7 @@ Reading: TypeAlias = "tuple[Rendering, Callable[[], Bytes | None]]"
 _POINTS: Final = 128  # of a side, by which two readings are compared
 _LUMA: Final = np.array((0.299, 0.587, 0.114))
 _NEAR: Final = 6  # of 256 signs; readings no farther apart than this find the same entries
-_PLAIN: Final = 100  # PDQ's quality of nearly all photographs; below it, so many more tell more
-_PLAINER: Final = 10
+_PLAINER: Final = 10  # of PDQ's quality, 0 to 100; a reading of which another has so much less can be too plain there
 _STRIP: Final = 16_384  # pixels composited at a time, so that the 16-bit products stay in cache
 
 
@@ -113,7 +112,7 @@ def rasters_of(planes: Planes, frame: int, *, as_others: bool = False) -> Iterat
         others = (*others, (Rendering.ALPHA_IGNORED, lambda: _opaque(planes)))
     for raster in _grounds(planes, View(frame=frame)):
         if others:
-            seen.append(_told(raster))
+            seen.append(_told(few_points(raster.pixels)))
         yield raster
     for rendering, read in others:
         colour = read()
@@ -121,19 +120,10 @@ def rasters_of(planes: Planes, frame: int, *, as_others: bool = False) -> Iterat
             continue
         read_so = Planes(colour) if rendering.is_as_others else replace(planes, colour=colour)
         for raster in _grounds(read_so, View(frame=frame, rendering=rendering)):
-            signs, strength = _told(raster)
-            least = strength - _PLAINER if rendering.is_as_others else -1
-            if all(_apart(signs, other) > _NEAR or its <= least for other, its in seen):
-                seen.append((signs, strength))
+            told = _told(few_points(raster.pixels))
+            if all(_tells_more(told, other) for other in seen):
+                seen.append(told)
                 yield raster
-
-
-def _told(raster: Raster) -> tuple[Bytes, int]:
-    """Give the signs of a raster, and about the quality that PDQ will have."""
-    points = few_points(raster.pixels)
-    luma = points @ _LUMA
-    steps = (np.abs(np.diff(luma[::2, ::2], axis=axis)) * (100 / 255) for axis in (0, 1))
-    return _signs(points), min(_PLAIN, int(sum(step.astype(int).sum() for step in steps)) // 90)
 
 
 def _grounds(planes: Planes, view: View) -> Iterator[Raster]:
@@ -188,10 +178,22 @@ def differ(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
     Returns
     -------
     bool
-        Whether more than 6 of 256 signs differ. The signs are made as PDQ's bits are: brightness, 16 x 16 cosines,
-        which of them lie above their median; so about as many bits of PDQ differ.
+        Whether more than 6 of 256 signs differ, or the other would have a quality of PDQ higher by 10 or more. The
+        signs are made as PDQ's bits are: brightness, 16 x 16 cosines, which of them lie above their median; so about as
+        many bits of PDQ differ.
     """
-    return _apart(_signs(one), _signs(other)) > _NEAR
+    return _tells_more(_told(other), _told(one))
+
+
+def _tells_more(new: tuple[Bytes, int], known: tuple[Bytes, int]) -> bool:
+    return _apart(new[0], known[0]) > _NEAR or new[1] >= known[1] + _PLAINER
+
+
+def _told(points: npt.NDArray[Any]) -> tuple[Bytes, int]:
+    """Give the signs of a picture, and about the quality that PDQ will give it."""
+    luma = points @ _LUMA if points.ndim == 3 else points.astype(np.float64)
+    steps = (np.abs(np.diff(luma[::2, ::2], axis=axis)) * (100 / 255) for axis in (0, 1))
+    return _signs(points), min(100, sum(int(step.astype(int).sum()) for step in steps) // 90)
 
 
 def _signs(points: npt.NDArray[Any]) -> Bytes:
