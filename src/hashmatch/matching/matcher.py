@@ -283,7 +283,10 @@ class Matcher:
         self.close()
 
     def close(self) -> None:
-        """Close the lists and end a watch; answers after that raise `ReferenceListError`."""
+        """Close the lists and end a watch; answers after that raise `ReferenceListError`.
+
+        Index files are unmapped and closed at once, or when the last search that runs in them has ended.
+        """
         self._keeper.close()
         with self._reloading:
             self._closed = True
@@ -291,6 +294,7 @@ class Matcher:
                 self._reader.close()
             for item in self._snapshots:
                 item.reference.close()
+            self._snapshots = tuple(item.emptied() for item in self._snapshots)
 
     def reload(self) -> bool:
         """Take up what has changed in the lists.

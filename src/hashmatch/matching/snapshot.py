@@ -235,6 +235,12 @@ class ListSnapshot:
             reference.close()
             raise
 
+    def emptied(self) -> ListSnapshot:
+        """Give what is known of the list without its indexes, so that their files are unmapped."""
+        left = replace(self, layers=MappingProxyType({}), keypoints=None)
+        object.__setattr__(left, "sizes", self.sizes)
+        return left
+
     def close_after_use(self) -> None:
         """Close the list once no snapshot of it is left, so that searches that run in it end well."""
         weakref.finalize(self.use, self.reference.close).atexit = False

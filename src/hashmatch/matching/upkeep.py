@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -208,7 +209,7 @@ class Keeper:
                     reloaded = self._reload()
                     last = mark  # of before the reload: what changed during it is seen at the next look
             except Exception as error:
-                failure = error
+                failure = _without_frames(error)
             if failure is not None and str(failure) != str(self._upkeep.error):
                 _LOGGER.warning("a change of a list cannot be taken up: %s", failure)
             with self._lock:
@@ -230,9 +231,18 @@ class Keeper:
         except InterruptedError:
             pass
         except Exception as error:
-            failure = None if self._closed.is_set() else error
+            failure = None if self._closed.is_set() else _without_frames(error)
         if failure is not None:
             _LOGGER.warning("a new index file cannot be made: %s", failure)
         with self._lock:
             now = self._upkeep
             self._upkeep = replace(now, compactions=now.compactions + made, compaction_error=failure)
+
+
+def _without_frames(error: Exception) -> Exception:
+    """Let go what the frames of an error hold: maps of index files, for as long as the error is kept."""
+    seen: BaseException | None = error
+    while seen is not None:
+        traceback.clear_frames(seen.__traceback__)
+        seen = seen.__cause__ or seen.__context__
+    return error
