@@ -133,6 +133,7 @@ class Worker:
         try:
             self._line, theirs = socket.socketpair()
         except OSError as error:
+            let_through(error)
             raise _not_started(error.strerror) from None
         try:
             with theirs:
@@ -351,6 +352,7 @@ def _start(plan: WorkerPlan, line: socket.socket) -> subprocess.Popen[bytes]:
             start_new_session=True,  # Ctrl-C is the host's affair
         )
     except (OSError, ValueError, RuntimeError, subprocess.SubprocessError) as error:
+        let_through(error)
         raise _not_started(getattr(error, "strerror", None)) from None
 
 

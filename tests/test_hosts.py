@@ -1,0 +1,72 @@
+"""Conditions of hosts x isolation: each is run once, as a program of its own (`host_life`).
+
+What each condition can do wrong in detail is held by tests/jail/test_life.py, tests/matching/test_forks.py,
+test_deadlines.py and test_trust.py, tests/lists/test_sharing.py and tests/test_foreign_errors.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import host_life
+from hashmatch import Matcher, ReferenceList, fingerprint
+from hashmatch.picture.encode import encode, jpeg
+from hashmatch.synthetic import picture
+from jail_makers import LINUX
+
+pytestmark = LINUX
+IS_ROOT = hasattr(os, "getuid") and os.getuid() == 0
+MOUNTS = IS_ROOT and bool(shutil.which("unshare")) and subprocess.call(["unshare", "-m", "true"]) == 0
+
+
+@pytest.fixture(name="folder")
+def _folder() -> Iterator[Path]:
+    """Make pictures, a list of one of them, and its index files, where other users can get to."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, data = Path(name), Path(name, "data")
+        (data / "indexes").mkdir(parents=True)
+        (folder / "signs").mkdir()
+        for number, kind in enumerate(("listed", "unlisted", "late")):
+            (data / kind).write_bytes(jpeg(picture("photo", number, size=(180, 240))))
+        (data / "large").write_bytes(encode(np.zeros((6000, 9000, 3), np.uint8), "PNG", compress_level=1))
+        with ReferenceList.create(data / "list", name="hosts") as ref:
+            ref.add("listed", hashes=fingerprint((data / "listed").read_bytes(), ("pdq",)).hashes)
+        for at in (folder, data):
+            at.chmod(0o755)
+        (data / "list").chmod(0o644)
+        (folder / "signs").chmod(0o777)
+        if IS_ROOT:
+            os.chown(data / "indexes", 0, host_life.GROUP)
+        (data / "indexes").chmod(0o2750)
+        Matcher.open(data / "list", index_folder=data / "indexes").close()
+        yield folder
+
+
+@pytest.mark.parametrize("isolated", ["yes", "no"])
+@pytest.mark.parametrize("condition", host_life.CONDITIONS)
+def test_a_host(folder: Path, condition: str, isolated: str) -> None:
+    """Each process of it answers rightly, before and after a change of the list, and ends; no worker is left."""
+    if condition in {"read_only", "user"} and not MOUNTS:
+        pytest.skip("mounts of one's own need root")
+    if condition in {"gunicorn", "celery"}:
+        pytest.importorskip(condition)
+    command = [sys.executable, host_life.__file__, condition, isolated, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=2 * host_life.SECONDS + 60)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found == {
+        "ended": -9 if condition == "killed" else 0,
+        "right": host_life.PROCESSES.get(condition, 1),
+        "wrong": [],
+        "left": 0,
+    }, done.stderr
