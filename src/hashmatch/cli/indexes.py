@@ -13,6 +13,7 @@ import typer
 from rich.text import Text
 
 from hashmatch.cli.console import OUT, emit, fail, policy_from, safe
+from hashmatch.cli.interrupts import ended_by_sigterm
 from hashmatch.cli.sources import hash_from, open_list
 from hashmatch.errors import IndexFormatError
 from hashmatch.index import Costs, load_index, plan_index
@@ -22,7 +23,7 @@ from hashmatch.index.external import DEFAULT_MEMORY
 from hashmatch.index.planner import sample_of
 from hashmatch.index.verification import verify_index
 from hashmatch.lists import Content
-from hashmatch.matching.files import build_files
+from hashmatch.matching.files import build_files, remove_others
 from hashmatch.matching.kept import verify_kept
 
 __all__ = ["index_app"]
@@ -54,6 +55,12 @@ def build(
         int, typer.Option("--memory", min=1, help="Megabytes for working arrays; lists may be larger.")
     ] = DEFAULT_MEMORY // _MEGABYTE,
     again: Annotated[bool, typer.Option("--again", help="Make files even where they are up to date.")] = False,
+    clean: Annotated[
+        bool,
+        typer.Option(
+            "--clean", help="Then remove files of the lists that the policy does not need and nobody has open."
+        ),
+    ] = False,
     as_json: _Json = False,
 ) -> None:
     """Make the index files of lists, each beside the old one, while matchers go on answering from that.
@@ -66,7 +73,7 @@ def build(
     if not folder.is_dir():
         raise fail("the index folder cannot be used: name an existing folder that can be written")
     for path in lists:
-        with open_list(path) as reference:
+        with ended_by_sigterm(), open_list(path) as reference:
             if not reference.contents and not as_json:
                 OUT.print(Text(f"{safe(reference.name)}: no hashes, so no file"), soft_wrap=True)
             for built in build_files(reference, rules, folder.absolute(), memory=memory * _MEGABYTE, again=again):
@@ -92,6 +99,11 @@ def build(
                     ),
                     soft_wrap=True,
                 )
+            for removed in remove_others(reference, rules, folder.absolute()) if clean else ():
+                if as_json:
+                    emit({"list": reference.name, "removed": str(removed)})
+                else:
+                    OUT.print(Text(f"removed {safe(removed.name)}"), soft_wrap=True)
 
 
 @index_app.command("calibrate")

@@ -19,6 +19,7 @@ from hashmatch.index.external import DEFAULT_MEMORY
 from hashmatch.lists import Content
 from hashmatch.matching.kept import KeptIndex, build_kept, crops_of, lock_of, open_crops, open_kept, write_crops
 from hashmatch.matching.layer import Layer
+from hashmatch.matching.leftovers import remove_unused, sweep
 from hashmatch.matching.trust import HeldFile, check_folder
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ __all__ = [
     "layer_of",
     "make_crops_file",
     "make_file",
+    "remove_others",
     "taken_up",
     "translated_folder_errors",
 ]
@@ -182,6 +184,7 @@ def build_files(
     costs = saved_costs(folder)
     with translated_folder_errors(), reference.pinned() as pinned:
         check_folder(folder, reference.path)
+        sweep(folder, pinned.list_id)
         for name, content in pinned.contents.items():
             file, rule = index_file(folder, pinned.list_id, name, policy), policy.rule_for(name)
             if file is None or rule is None:
@@ -193,6 +196,20 @@ def build_files(
                     make_file(file, pinned, name, policy, costs, memory=memory)
             spent = time.perf_counter() - began
             yield BuiltFile(algorithm=name, path=file, n_rows=content.n_rows, made=made, seconds=spent)
+
+
+def remove_others(reference: ReferenceList, policy: MatchPolicy, folder: Path) -> Iterator[Path]:
+    """Remove the index files of a list that a policy does not need and no process has mapped; errors as `build_files`.
+
+    Yields
+    ------
+    Path
+        Each file that was removed.
+    """
+    with translated_folder_errors(), reference.pinned() as pinned:
+        check_folder(folder, reference.path)
+        found = [index_file(folder, pinned.list_id, name, policy) for name in pinned.contents]
+        yield from remove_unused(folder, pinned.list_id, {path for path in found if path is not None})
 
 
 def _is_current(file: Path, pinned: PinnedVersion, name: str, policy: MatchPolicy, costs: Costs) -> bool:

@@ -504,5 +504,6 @@ def note(path: Path, identity: Identity) -> None:
             with os.fdopen(descriptor, "w", encoding="ascii") as stream:
                 json.dump({"checked": list(identity)}, stream)
             os.replace(beside, target)
-        except OSError:
+        except BaseException:  # also where it is stopped
             os.unlink(beside)
+            raise

@@ -21,6 +21,7 @@ from hashmatch.lists import Changes, Content, Entry, PinnedVersion, ReferenceLis
 from hashmatch.matching.files import index_file, layer_of, make_file, taken_up, translated_folder_errors
 from hashmatch.matching.kept import identity_of, lock_of
 from hashmatch.matching.layer import Layer
+from hashmatch.matching.leftovers import sweep
 from hashmatch.matching.report import ComparedList
 from hashmatch.matching.trust import check_folder
 from hashmatch.policy import KeypointRule, MatchPolicy
@@ -137,6 +138,7 @@ class ListSnapshot:
         with translated_folder_errors():
             if index_folder is not None:
                 check_folder(index_folder, reference.path)
+                sweep(index_folder, pinned.list_id)
             for name, content in pinned.contents.items():
                 if name in RECORD_ALGORITHMS:
                     if policy.keypoints is None:

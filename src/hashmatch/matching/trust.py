@@ -11,10 +11,16 @@ import os
 import stat
 import weakref
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from hashmatch.errors import IndexFormatError, ReferenceListError
 from hashmatch.index.storage import verify_index_stream
+
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 __all__ = ["HeldFile", "check_folder", "flags_of", "open_trusted", "why_not_trusted"]
 
@@ -103,6 +109,9 @@ class HeldFile:
     def __init__(self, stream: BinaryIO) -> None:
         self._descriptor = os.dup(stream.fileno())
         self._seen = self._now()
+        if fcntl is not None:
+            with contextlib.suppress(OSError):  # says that the file is in use, for as long as it is open
+                fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         weakref.finalize(self, os.close, self._descriptor).atexit = False
 
     def _now(self) -> tuple[int, int]:
