@@ -223,6 +223,24 @@ def test_index_files_are_used_again(records_list: Path, tmp_path: Path, monkeypa
         assert matcher.match(crop).reason == "nothing-to-compare"
 
 
+def test_two_copies_have_an_index_file_each(records_list: Path, tmp_path: Path) -> None:
+    """Copies of a list that went on differently, opened in turn, do not make each other's file anew."""
+    (tmp_path / "folder").mkdir(mode=0o700)
+    copy = tmp_path / "copy"
+    copy.write_bytes(records_list.read_bytes())
+    with ReferenceList.open(copy, writable=True) as ref:
+        ref.withdraw("photo-2")
+    made = []
+    for _ in range(3):
+        for path in (records_list, copy):
+            with Matcher.open(path, policy=ONLY_KEYPOINTS, index_folder=tmp_path / "folder") as matcher:
+                found = [match.entry_id for match in matcher.match(PHOTOS[2][:200]).matches]
+                assert ("photo-2" in found) == (path == records_list)
+        made.append({file.name: file.stat().st_mtime_ns for file in (tmp_path / "folder").glob("*.index")})
+    assert len(made[0]) == 2
+    assert made[0] == made[1] == made[2]
+
+
 def test_a_source_may_list_what_another_lists(records_list: Path) -> None:
     """One record listed by two sources is one match with both behind it."""
     with ReferenceList.open(records_list, writable=True) as ref:

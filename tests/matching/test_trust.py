@@ -12,7 +12,7 @@ import pytest
 
 from hashmatch import Matcher, Outcome, ReferenceList, profiles
 from hashmatch.errors import HashmatchError, IndexFormatError, ReferenceListError
-from hashmatch.matching import locks, trust
+from hashmatch.matching import kept, locks, trust
 from list_makers import made_up, made_up_entries
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="users and rights as POSIX has them")
@@ -126,6 +126,35 @@ def test_a_file_changed_in_place_raises_and_is_made_anew(path: Path, folder: Pat
         assert matches(matcher, 5), "a file that was only touched serves on"
 
 
+@pytest.mark.parametrize("kind", ["writable", "link", "of-another", "of-other-bytes"])
+def test_a_forged_note_is_not_believed(path: Path, folder: Path, tmp_path: Path, kind: str) -> None:
+    """That checksums fitted is believed of a user who may say it, of just this file; else all is compared again."""
+    if kind == "of-another" and os.geteuid() != 0:
+        pytest.skip("needs two users")
+    Matcher.open(path, index_folder=folder).close()
+    file = file_of(folder)
+    note, before = kept.note_of(file), file.stat()
+    with open(file, "r+b") as stream:  # damage, of which the note says that it fits
+        stream.seek(-4096, os.SEEK_END)
+        stream.write(bytes(b ^ 1 for b in file.read_bytes()[-4096:]))
+    damaged = file.read_bytes()
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    if kind != "of-other-bytes":
+        identity = kept.identity_of(file)
+        assert identity is not None
+        kept.note(file, identity)
+    if kind == "writable":
+        note.chmod(0o666)
+    elif kind == "link":
+        note.rename(tmp_path / "note")
+        note.symlink_to(tmp_path / "note")
+    elif kind == "of-another":
+        os.chown(note, OTHER, GROUP)
+    with Matcher.open(path, index_folder=folder) as matcher:
+        assert all(matches(matcher, number) for number in range(0, 3000, 100))
+    assert file.read_bytes() != damaged, "it was made anew"
+
+
 def test_thresholds_do_not_replace_each_others_files(path: Path, folder: Path) -> None:
     """Policies with other radii have files of their own, and neither is made again."""
     fast = profiles.FAST
@@ -140,20 +169,65 @@ def test_thresholds_do_not_replace_each_others_files(path: Path, folder: Path) -
     assert stamps[0] == stamps[1]
 
 
-def test_two_courses_of_a_list_do_not_make_files_without_end(path: Path, folder: Path, tmp_path: Path) -> None:
-    """Running matchers of two copies that went on differently leave each other's file alone."""
+@pytest.fixture
+def copy(path: Path, tmp_path: Path) -> Path:
+    """Copy the list; both went on differently."""
     shutil.copyfile(path, tmp_path / "copy")
     for at, number in ((path, 5000), (tmp_path / "copy", 6000)):
         with ReferenceList.open(at, writable=True) as ref:
             ref.add_many(made_up_entries(1, first=number))
-    with Matcher.open(path, index_folder=folder) as one, Matcher.open(tmp_path / "copy", index_folder=folder) as two:
-        made = file_of(folder).stat().st_mtime_ns
+    return tmp_path / "copy"
+
+
+def stamps(folder: Path) -> dict[str, int]:
+    """When each index file was made."""
+    return {file.name: file.stat().st_mtime_ns for file in folder.glob("[!.]*")}
+
+
+@pytest.mark.parametrize("crops", [False, True])
+def test_two_copies_opened_in_turn_make_two_files(path: Path, copy: Path, folder: Path, crops: bool) -> None:
+    """Two copies of a list that went on differently have a file each, made once."""
+    policy = replace(profiles.THOROUGH, keypoints=None) if crops else profiles.FAST
+    made = []
+    for _ in range(5):
+        for at, own, others in ((path, 5000, 6000), (copy, 6000, 5000)):
+            with Matcher.open(at, index_folder=folder, policy=policy) as matcher:
+                assert (matches(matcher, own), matches(matcher, others)) == (True, False)
+        made.append(stamps(folder))
+    assert len([name for name in made[0] if name.endswith(".index")]) == 2
+    assert all(found == made[0] for found in made)
+
+
+def test_copies_on_one_course_share_a_file(path: Path, folder: Path, tmp_path: Path) -> None:
+    """A copy that is the same, or ahead, takes the file of the other; a list restored in its place makes it anew."""
+    Matcher.open(path, index_folder=folder).close()
+    made = stamps(folder)
+    shutil.copyfile(path, tmp_path / "copy")
+    with Matcher.open(tmp_path / "copy", index_folder=folder) as matcher:
+        assert matches(matcher, 5)
+    with ReferenceList.open(tmp_path / "copy", writable=True) as ref:
+        ref.add_many(made_up_entries(1, first=6000))
+    with Matcher.open(tmp_path / "copy", index_folder=folder) as matcher:
+        assert matches(matcher, 6000)
+    assert stamps(folder) == made
+    path.unlink()
+    with ReferenceList.open(tmp_path / "copy", writable=True) as ref:
+        ref.withdraw("entry-5")
+    with Matcher.open(tmp_path / "copy", index_folder=folder) as matcher:
+        assert not matches(matcher, 5)
+    assert stamps(folder) == made
+
+
+def test_running_matchers_of_two_copies_leave_each_other_alone(path: Path, copy: Path, folder: Path) -> None:
+    """Reloads of matchers of two copies make no files."""
+    with Matcher.open(path, index_folder=folder) as one, Matcher.open(copy, index_folder=folder) as two:
+        made = stamps(folder)
         for _ in range(5):
             for matcher, own, others in ((one, 5000, 6000), (two, 6000, 5000)):
                 matcher.reload()
                 assert matcher._keeper.wait(30)
                 assert (matches(matcher, own), matches(matcher, others)) == (True, False)
-        assert file_of(folder).stat().st_mtime_ns == made
+        assert stamps(folder) == made
 
 
 def as_user(does: object, user: int, group: int) -> int:

@@ -61,6 +61,11 @@ class PinnedVersion:
         return f"<PinnedVersion {self.version} of {self.name!r}>"
 
     @property
+    def path(self) -> str:
+        """Path of the list's file, absolute."""
+        return str(self._connection.execute("PRAGMA database_list").fetchone()[2])
+
+    @property
     def contents(self) -> Mapping[str, Content]:
         """Number and marks of the rows of each algorithm that has any; read only."""
         return contents_of(self._state)

@@ -17,7 +17,16 @@ from hashmatch.errors import IndexFormatError, ReferenceListError
 from hashmatch.index.calibration import saved_costs
 from hashmatch.index.external import DEFAULT_MEMORY
 from hashmatch.lists import Content
-from hashmatch.matching.kept import KeptIndex, build_kept, crops_of, lock_of, open_crops, open_kept, write_crops
+from hashmatch.matching.kept import (
+    KeptIndex,
+    build_kept,
+    copy_of,
+    crops_of,
+    lock_of,
+    open_crops,
+    open_kept,
+    write_crops,
+)
 from hashmatch.matching.layer import Layer
 from hashmatch.matching.leftovers import remove_unused, sweep
 from hashmatch.matching.trust import HeldFile, check_folder
@@ -36,6 +45,8 @@ __all__ = [
     "layer_of",
     "make_crops_file",
     "make_file",
+    "own_place",
+    "place_of",
     "remove_others",
     "taken_up",
     "translated_folder_errors",
@@ -108,11 +119,11 @@ def layer_of(pinned: PinnedVersion, name: str, policy: MatchPolicy, costs: Costs
     if layer is None or layer.is_overgrown:
         try:
             # of many workers that start at once one makes the file, the others wait and take it
-            with lock_of(file, wait=True):
-                layer = taken_up(pinned, name, policy, costs, folder, make_crops=True)
+            with _locked_place(file, pinned, name, policy, costs) as place:
+                layer = taken_up(pinned, name, policy, costs, folder, held=place)
                 if layer is None or layer.is_overgrown:
-                    make_file(file, pinned, name, policy, costs)
-                    layer = taken_up(pinned, name, policy, costs, folder, make_crops=True)
+                    make_file(place, pinned, name, policy, costs)
+                    layer = taken_up(pinned, name, policy, costs, folder, held=place)
         except OSError:
             if layer is None:  # one that is far behind serves, where the folder cannot be written to
                 raise
@@ -190,12 +201,12 @@ def build_files(
             if file is None or rule is None:
                 continue
             began = time.perf_counter()
-            with lock_of(file, wait=True):
-                made = again or not _is_current(file, pinned, name, policy, costs)
+            with _locked_place(file, pinned, name, policy, costs) as place:
+                made = again or not _is_current(place, pinned, name, policy, costs)
                 if made:
-                    make_file(file, pinned, name, policy, costs, memory=memory)
+                    make_file(place, pinned, name, policy, costs, memory=memory)
             spent = time.perf_counter() - began
-            yield BuiltFile(algorithm=name, path=file, n_rows=content.n_rows, made=made, seconds=spent)
+            yield BuiltFile(algorithm=name, path=place, n_rows=content.n_rows, made=made, seconds=spent)
 
 
 def remove_others(reference: ReferenceList, policy: MatchPolicy, folder: Path) -> Iterator[Path]:
@@ -208,8 +219,45 @@ def remove_others(reference: ReferenceList, policy: MatchPolicy, folder: Path) -
     """
     with translated_folder_errors(), reference.pinned() as pinned:
         check_folder(folder, reference.path)
-        found = [index_file(folder, pinned.list_id, name, policy) for name in pinned.contents]
-        yield from remove_unused(folder, pinned.list_id, {path for path in found if path is not None})
+        wanted = set()
+        for name in pinned.contents:
+            file = index_file(folder, pinned.list_id, name, policy)
+            if file is not None and policy.rule_for(name) is not None:
+                wanted.add(place_of(file, pinned, name, policy, saved_costs(folder)))
+            elif file is not None and policy.keypoints is not None:
+                wanted |= {file, own_place(file, pinned)}
+        yield from remove_unused(folder, pinned.list_id, wanted)
+
+
+def own_place(file: Path, pinned: PinnedVersion) -> Path:
+    """Path of the index file of this copy of a list alone, where another copy has that for all."""
+    return file.with_name(file.name.replace(pinned.list_id, f"{pinned.list_id}.c{copy_of(pinned)}", 1))
+
+
+def place_of(file: Path, pinned: PinnedVersion, name: str, policy: MatchPolicy, costs: Costs) -> Path:
+    """Choose where the index file of a list is made: for all copies, or its own where another copy's is there.
+
+    Another copy's is one that this list's history does not lead from; it serves a service that is not to be disturbed.
+    """
+    rule = policy.rule_for(name)
+    try:
+        kept = open_kept(file, pinned.list_id, ALGORITHMS[name], 0 if rule is None else rule.threshold, costs)
+    except (FileNotFoundError, IndexFormatError):
+        return file
+    if kept.copy in ("", copy_of(pinned)) or _from_file(file, pinned, name, policy, costs, crops=False) is not None:
+        return file
+    return own_place(file, pinned)
+
+
+@contextlib.contextmanager
+def _locked_place(file: Path, pinned: PinnedVersion, name: str, policy: MatchPolicy, costs: Costs) -> Iterator[Path]:
+    """Hold the lock of `place_of`; another copy's file may come while it is waited for."""
+    while True:
+        place = place_of(file, pinned, name, policy, costs)
+        with lock_of(place, wait=True):
+            if place_of(file, pinned, name, policy, costs) == place:
+                yield place
+                return
 
 
 def _is_current(file: Path, pinned: PinnedVersion, name: str, policy: MatchPolicy, costs: Costs) -> bool:
@@ -258,11 +306,12 @@ def taken_up(
     costs: Costs,
     folder: Path | None,
     *,
-    make_crops: bool = False,
+    held: Path | None = None,
 ) -> Layer | None:
     """Take an index from its file and bring it to the pinned version; None where that cannot be done.
 
-    With ``make_crops`` the file for crops is made where it alone is missing; the caller holds the index file's lock.
+    The file is that for all copies of the list, or that of this copy. Of the one whose lock the caller holds, if any,
+    the file for crops is made where it alone is missing.
 
     Raises
     ------
@@ -274,13 +323,28 @@ def taken_up(
     file, rule = index_file(folder, pinned.list_id, name, policy), policy.rule_for(name)
     if file is None or rule is None:
         return None
+    grown = None
+    for place in (file, own_place(file, pinned)):
+        layer = _from_file(place, pinned, name, policy, costs, crops=has_crops(name, policy), make=place == held)
+        if layer is not None and not layer.is_overgrown:
+            return layer
+        grown = grown or layer
+    return grown
+
+
+def _from_file(
+    file: Path, pinned: PinnedVersion, name: str, policy: MatchPolicy, costs: Costs, *, crops: bool, make: bool = False
+) -> Layer | None:
+    rule = policy.rule_for(name)
+    if rule is None:
+        return None
     algorithm, content = ALGORITHMS[name], pinned.contents.get(name, Content(0, 0))
     try:
         kept = open_kept(file, pinned.list_id, algorithm, rule.threshold, costs)
         changes = None if kept.content == content else pinned.changes_since(kept.version)
         if changes is None and kept.content != content:
             return None
-        guided, more = _opened_crops(file, kept, make=make_crops) if has_crops(name, policy) else (None, None)
+        guided, more = _opened_crops(file, kept, make=make) if crops else (None, None)
     except (FileNotFoundError, IndexFormatError):
         return None
     layer = Layer.mapped(algorithm, kept, rule.threshold, costs, pinned.list_id, guided, rule.min_quality)

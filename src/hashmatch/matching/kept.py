@@ -14,6 +14,7 @@ Over 400 lines because writing, opening, checking and reading the rows of a file
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import secrets
@@ -48,6 +49,7 @@ __all__ = [
     "Identity",
     "KeptIndex",
     "build_kept",
+    "copy_of",
     "crops_of",
     "identity_of",
     "lock_of",
@@ -144,6 +146,8 @@ class KeptIndex:
         The file, to see whether it is still what was checked.
     path : Path
         Of the file.
+    copy : str
+        Which copy of the list it was made from, as `copy_of`; empty where it does not say.
     """
 
     index: AnyIndex
@@ -153,6 +157,12 @@ class KeptIndex:
     identity: Identity
     held: HeldFile
     path: Path
+    copy: str
+
+
+def copy_of(pinned: PinnedVersion) -> str:
+    """Tell the copies of a list apart, by where they are: 8 hexadecimal digits."""
+    return hashlib.sha256(os.fsencode(os.path.realpath(pinned.path))).hexdigest()[:8]
 
 
 def identity_of(path: Path) -> Identity | None:
@@ -216,7 +226,7 @@ def open_kept(path: Path, list_id: str, algorithm: Algorithm, radius: int, costs
     columns, version, content = _read_columns(file)
     if not known:
         note(path, identity)
-    return KeptIndex(index, columns, version, content, identity, held, path)
+    return KeptIndex(index, columns, version, content, identity, held, path, file.tag.get("copy", ""))
 
 
 def read_noted(path: Path) -> tuple[Identity, bool, IndexFile, HeldFile]:
@@ -299,6 +309,7 @@ def build_kept(
         "radius": str(radius),
         "version": str(pinned.version),
         "content": str(content),
+        "copy": copy_of(pinned),
     }
     with contextlib.ExitStack() as files:
         spools = {

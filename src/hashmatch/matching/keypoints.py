@@ -29,6 +29,7 @@ __all__ = ["KeypointLayer"]
 _REBUILD_SHARE: Final = 0.1
 _REBUILD_FLOOR: Final = 1024
 _ALGORITHM: Final = "keypoint"
+_COPY: Final = "copy"
 
 Ints = NDArray[np.int64]
 
@@ -110,7 +111,9 @@ class KeypointLayer:
     withdrawn: Ints
 
     @classmethod
-    def build(cls, rule: KeypointRule, records: RecordStream, file: Path | None = None) -> KeypointLayer:
+    def build(
+        cls, rule: KeypointRule, records: RecordStream, file: Path | None = None, own: Path | None = None
+    ) -> KeypointLayer:
         """Index all keypoint records of a list.
 
         Parameters
@@ -122,6 +125,8 @@ class KeypointLayer:
         file : Path, optional
             Where the index is kept between runs: taken from there, memory-mapped, when it was made from just these
             records; else built, written there and mapped.
+        own : Path, optional
+            Where it is kept instead while another copy of the list has the file.
 
         Raises
         ------
@@ -134,7 +139,7 @@ class KeypointLayer:
         -----
         Cost: ``docs/indexes.md`` has time and memory by the size of the list.
         """
-        base = _part(rule, records) if file is None else _kept(file, rule, records)
+        base = _part(rule, records) if file is None else _kept(file, own or file, rule, records)
         # the index keeps the arrays it needs
         return cls(rule, replace(base, gathered=None), None, np.empty(0, np.int64))
 
@@ -264,7 +269,7 @@ def _none() -> Keypoints:
     return Keypoints(1.0, 1.0, none, none, none, none, np.empty((0, CODE_BYTES), np.uint8))
 
 
-def _kept(file: Path, rule: KeypointRule, records: RecordStream) -> _Part:
+def _kept(file: Path, own: Path, rule: KeypointRule, records: RecordStream) -> _Part:
     """Take the index from its file, or make the file where it is missing, damaged or of other records."""
     key_id = "" if rule.key is None else key_check(rule.key).hex()
     tag = {
@@ -273,17 +278,25 @@ def _kept(file: Path, rule: KeypointRule, records: RecordStream) -> _Part:
         "key": key_id,
         "min_quality": str(rule.min_quality),
     }
-    found = _fitting(file, tag, records)
+    found = _fitting(file, tag, records) or _fitting(own, tag, records)
     if found is not None:
         return found
+    place = own if _is_anothers(file, own.name) else file
     # of many workers that start at once one makes the file, the others wait and take it
-    with lock_of(file, wait=True):
-        found = _fitting(file, tag, records)
+    with lock_of(place, wait=True):
+        found = _fitting(place, tag, records)
         if found is not None:
             return found
         built = _part(rule, records)
-        built.index.save(file, tag=tag)
-        return _fitting(file, tag, records) or built
+        built.index.save(place, tag=tag | {_COPY: own.name})
+        return _fitting(place, tag, records) or built
+
+
+def _is_anothers(file: Path, own: str) -> bool:
+    """Whether the index of another copy of the list is there."""
+    with suppress(FileNotFoundError, IndexFormatError):
+        return read_noted(file)[2].tag.get(_COPY, own) != own
+    return False
 
 
 def _fitting(file: Path, tag: dict[str, str], records: RecordStream) -> _Part | None:
@@ -293,7 +306,7 @@ def _fitting(file: Path, tag: dict[str, str], records: RecordStream) -> _Part | 
         index = KeypointIndex._from_file(data)
         if not known:
             note(file, identity)
-        if {**index.tag} == tag:
+        if {**index.tag, _COPY: ""} == {**tag, _COPY: ""}:
             hash_ids, entry_keys = records.rows()
             # rows withdrawn while this was read: what remains no longer says which entry is which
             if len(hash_ids) == len(index):

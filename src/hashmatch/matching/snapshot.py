@@ -18,7 +18,15 @@ from hashmatch.index import Costs
 from hashmatch.index.calibration import saved_costs
 from hashmatch.index.costs import MEASURED
 from hashmatch.lists import Changes, Content, Entry, PinnedVersion, ReferenceList, VersionMark
-from hashmatch.matching.files import index_file, layer_of, make_file, taken_up, translated_folder_errors
+from hashmatch.matching.files import (
+    index_file,
+    layer_of,
+    make_file,
+    own_place,
+    place_of,
+    taken_up,
+    translated_folder_errors,
+)
 from hashmatch.matching.kept import identity_of, lock_of
 from hashmatch.matching.layer import Layer
 from hashmatch.matching.leftovers import sweep
@@ -145,7 +153,8 @@ class ListSnapshot:
                         unsearched[name] = content.n_rows
                     else:
                         file = index_file(index_folder, pinned.list_id, name, policy)
-                        keypoints = _build_keypoints(policy.keypoints, pinned.records(name), file)
+                        own = None if file is None else own_place(file, pinned)
+                        keypoints = _build_keypoints(policy.keypoints, pinned.records(name), file, own)
                 elif policy.rule_for(name) is None:
                     unsearched[name] = content.n_rows
                 else:
@@ -320,21 +329,22 @@ class ListSnapshot:
             file = index_file(self.index_folder, self.list_id, name, policy)
             if file is None:
                 continue
-            with lock_of(file, wait=False) as held:
-                if not held:
+            with self.reference.pinned() as pinned:
+                if pinned.list_id != self.list_id or name not in pinned.contents:
                     continue
-                with self.reference.pinned() as pinned:
-                    if pinned.list_id != self.list_id or name not in pinned.contents:
+                place = place_of(file, pinned, name, policy, self.costs)
+                with lock_of(place, wait=False) as held:
+                    if not held:
                         continue
                     if name in self._newer_files():
                         # another process made it; at most the file for crops is wanting
-                        taken = taken_up(pinned, name, policy, self.costs, self.index_folder, make_crops=True)
+                        taken = taken_up(pinned, name, policy, self.costs, self.index_folder, held=place)
                         if taken is not None and not taken.is_overgrown:
                             continue
                         layer = self.layers[name]
                         if taken is None and not (layer.is_overgrown or layer.is_spoilt):
-                            continue  # it is of another course of this list: two that replace each other's never end
-                    make_file(file, pinned, name, policy, self.costs, stopped=stopped)
+                            continue  # it is another copy's, and this one's map serves as long as it is held
+                    make_file(place, pinned, name, policy, self.costs, stopped=stopped)
                     made += 1
         return made
 
@@ -456,8 +466,8 @@ class ListSnapshot:
         )
 
 
-def _build_keypoints(rule: KeypointRule, records: RecordStream, file: Path | None) -> KeypointLayer:
+def _build_keypoints(rule: KeypointRule, records: RecordStream, file: Path | None, own: Path | None) -> KeypointLayer:
     """Index keypoint records; only a policy that searches them loads the code for it."""
     from hashmatch.matching.keypoints import KeypointLayer
 
-    return KeypointLayer.build(rule, records, file)
+    return KeypointLayer.build(rule, records, file, own)
