@@ -229,7 +229,7 @@ def test_two_copies_have_an_index_file_each(records_list: Path, tmp_path: Path) 
     copy = tmp_path / "copy"
     copy.write_bytes(records_list.read_bytes())
     with ReferenceList.open(copy, writable=True) as ref:
-        ref.withdraw("photo-2")
+        assert ref.withdraw("photo-2", source="ncmec")
     made = []
     for _ in range(3):
         for path in (records_list, copy):
