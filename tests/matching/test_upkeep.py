@@ -52,7 +52,7 @@ def test_a_watch_takes_changes_up(path: Path, tmp_path: Path, with_folder: bool)
             assert until(lambda: matcher.lists[0][1] == 3)
         with ReferenceList.create(tmp_path / "next", name="another") as ref:
             ref.add_many(made_up_entries(1, first=9))
-        (tmp_path / "next").rename(path)
+        ReferenceList.replace(path, tmp_path / "next", force=True)
         assert until(lambda: matches(matcher, 9))
         assert matcher.lists[0][0] == "another"
         assert until(lambda: matcher.upkeep.reloads >= 3)
