@@ -310,6 +310,7 @@ def test_what_a_source_says_of_an_entry_is_bounded_by_merging_too(
     """Adding step by step cannot make an entry that could not be read again."""
     for name, limit in (("MAX_HASHES", 40), ("MAX_RECORDS", 20)):
         monkeypatch.setattr(f"hashmatch.lists.entry.{name}", limit)
+    monkeypatch.setattr("hashmatch.lists.editor.MAX_RECORDS", 20)  # the least bound, below which nothing is counted
     labels = {f"n{i}": "x" for i in range(64)}
     ref.add("entry-1", hashes=[made_up(1)], labels=labels)
     with pytest.raises(ReferenceListError, match="labels"):
