@@ -129,6 +129,14 @@ def test_the_mark_of_change(ref: ReferenceList, tmp_path: Path) -> None:
         assert reader.change_mark != changed
 
 
+def test_marks_of_two_openings_are_never_equal(ref: ReferenceList) -> None:
+    """Each opening counts changes for itself, so that equal counts say nothing: a watch would take no change up."""
+    ref.close()
+    with ReferenceList.open(ref.path) as one, ReferenceList.open(ref.path) as other:
+        assert one.change_mark[1:] == other.change_mark[1:]
+        assert one.change_mark != other.change_mark
+
+
 def test_records_withdrawn_meanwhile_are_still_in_the_version(tmp_path: Path) -> None:
     """A stream of a version that is held still gives every record of it, whatever is withdrawn between two blocks."""
     path = tmp_path / "records"

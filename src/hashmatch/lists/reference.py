@@ -625,13 +625,14 @@ class ReferenceList:
         return contents_of(self._state())
 
     @property
-    def change_mark(self) -> tuple[int, bool]:
+    def change_mark(self) -> tuple[int, int, bool]:
         """What to compare with an earlier one, to see cheaply whether the list may have changed.
 
-        SQLite's number of foreign changes to the open file, and `replaced`. Equal marks mean that nobody but this very
+        A number of this opening, SQLite's number of foreign changes to the open file, which each connection counts
+        for itself, and `replaced`. Equal marks mean that nobody but this very
         object changed the list in between. Cost: a few microseconds, whatever the size of the list.
         """
-        return self._session.data_version(), self._session.replaced
+        return self._session.number, self._session.data_version(), self._session.replaced
 
     def verify(self) -> ListInfo:
         """Check everything: every page, index, row, check value, count and reference.

@@ -7,6 +7,7 @@ so that its own errors come out unchanged.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sqlite3
 import threading
@@ -35,6 +36,7 @@ from hashmatch.lists.schema import (
 __all__ = ["Session"]
 
 _ATTEMPTS: Final = 5
+_NUMBERS: Final = itertools.count(1)
 _REPLACED: Final = "the list file was replaced by another since it was opened: open it again"
 
 
@@ -55,6 +57,7 @@ class Session:
 
     def __init__(self, path: Path, *, writable: bool, check: str, timeout: float) -> None:
         self.path = path
+        self.number = next(_NUMBERS)
         self.writable = writable
         self._timeout = timeout
         self._real = real_path(path)
