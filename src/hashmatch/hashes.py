@@ -5,6 +5,8 @@ significant bit is bit 0 of the hash. So ``pdq:8000…`` has exactly bit 0 set, 
 ``numpy.frombuffer(value.data, numpy.uint8)`` with no reordering.
 
 Standard library only: matching hash against hash needs no image code.
+
+Over 400 lines because the byte forms of a fingerprint stand beside the values that they are of.
 """
 
 from __future__ import annotations

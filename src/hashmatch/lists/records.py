@@ -1,6 +1,8 @@
 """Rows of a list file as records: the state, and entries with all that belongs to them, each checked as it is read.
 
 Floor: lists. Every function runs within a transaction of its caller, so what it reads belongs to one version.
+
+Over 400 lines because one row form is written, read and checked here, and nowhere else.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Floor: lists. Code of the caller (the body of a ``with``, an iterable) never runs where SQLite's errors are translated,
 so that its own errors come out unchanged.
+
+Over 400 lines because a list file's opening, forks, log and closing are one protocol with SQLite.
 """
 
 from __future__ import annotations

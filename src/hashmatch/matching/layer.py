@@ -5,6 +5,8 @@ indexes beside it and withdrawn ones are masked. A `Layer` is immutable; `update
 index, so threads that search the old layer are not disturbed. Its cost depends on what changed, not on the list.
 
 A layer knows the content of its rows (see `hashmatch.lists.content`), and so whether it is what the list says it holds.
+
+Over 400 lines because one class holds what a search needs of one algorithm's hashes.
 """
 
 from __future__ import annotations

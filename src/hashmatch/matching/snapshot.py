@@ -1,4 +1,7 @@
-"""One version of one list, ready to be searched; what a `Matcher` swaps when a list has changed."""
+"""One version of one list, ready to be searched; what a `Matcher` swaps when a list has changed.
+
+Over 400 lines because a list's state is built, brought up to date, held still and told about in one place.
+"""
 
 from __future__ import annotations
 
