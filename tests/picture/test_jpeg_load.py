@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 from typing import Any
 
@@ -174,3 +175,17 @@ def test_what_there_is_can_be_looked_at(kind: str, closed: bytes) -> None:
     for at in range(start + (len(data) - start) // 2, len(data) - 40, 7):
         raster = next(iter_rasters(data[:at].removesuffix(b"\xff") + closed, DecodePolicy(salvage=True)))
         assert np.abs(raster.pixels.astype(int) - whole)[:48].mean() < 5
+
+
+def test_a_picture_that_was_let_go_leaves_nothing_to_the_garbage_collector() -> None:
+    """Its megabytes are free at once: kept in a circle of references they cost more than the decode."""
+    data = written()
+    gc.collect()
+    gc.disable()
+    try:
+        before = sum(isinstance(item, Image.Image) for item in gc.get_objects())
+        for _ in range(5):
+            assert next(iter_rasters(data)).pixels.shape == (120, 168, 3)
+        assert sum(isinstance(item, Image.Image) for item in gc.get_objects()) == before
+    finally:
+        gc.enable()

@@ -80,6 +80,7 @@ def load_jpeg(image: Any, data: bytes) -> Any:
     number of blocks right; up to two blocks at the very end of a scan; damage inside one of very many restart
     intervals, when the looked-at 128 of them are whole; anything in arithmetic-coded and lossless files.
     """
+    image.__dict__.pop("load", None)  # a circle of references would keep the pixels until the garbage is collected
     if image.tile and is_checkable(data):
         image.load_prepare()
         name, extents, _, args = image.tile[0]
