@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hashmatch
 from hashmatch import Matcher, ReferenceList, fingerprint
 from hashmatch.jail import Isolation
 
@@ -244,7 +245,8 @@ class Host:
     def user(self) -> None:
         """Another user, who may start few processes, and only read."""
         private_mounts()
-        open_to_others(Path(sys.executable).resolve())
+        for path in (Path(sys.executable).resolve(), Path(hashmatch.__file__), Path(__file__)):
+            open_to_others(path.absolute())
         os.setgroups([])
         os.setgid(GROUP)
         os.setuid(GROUP + 1 + os.getpid() % 1000)  # processes are counted by user
@@ -350,17 +352,17 @@ def private_mounts() -> None:
     mount("--make-rprivate", "/")
 
 
-def open_to_others(program: Path) -> None:
-    """Let others reach a program below a folder that is closed to them, such as root's home, in our own mounts."""
-    for top in reversed(program.parents):
+def open_to_others(path: Path) -> None:
+    """Let others reach a path below folders that are closed to them, such as root's home, in our own mounts."""
+    for top in reversed(path.parents):
         if not top.stat().st_mode & 1:
-            child = program.joinpath(*program.parts[: len(top.parts) + 1])
             stage = Path(tempfile.mkdtemp())
-            mount("--bind", child, stage)
+            mount("--bind", top, stage)
             mount("-t", "tmpfs", "-o", "mode=755", "none", top)
-            child.mkdir()
-            mount("--bind", stage, child)
-            return
+            for inner in stage.iterdir():
+                if inner.is_dir() and not inner.is_symlink():
+                    (top / inner.name).mkdir()
+                    mount("--bind", inner, top / inner.name)
 
 
 def supervise(condition: str, isolated: str, folder: Path) -> dict[str, Any]:
