@@ -30,8 +30,8 @@ AREAS = {
     "privacy": "what a simple inversion gets out of a keypoint record",
     "synthetic_ladder": "how photo-like the synthetic photos are",
     "planner_costs": "the costs that the index planner starts from",
-    "record": "measure areas, keep the results, and put their tables into docs/performance.md",
-    "performance": "the tables of docs/performance.md from the kept results; measures nothing",
+    "record": "measure areas, keep the results, and put their tables into docs/explanation/performance.md",
+    "performance": "the tables of docs/explanation/performance.md from the kept results; measures nothing",
     "environments": "make the contenders' own environments",
     "smoke": "every benchmark, small",
 }

@@ -296,7 +296,7 @@ def main() -> None:
         + ".\nCommand: `python -m benchmarks hashing`. The package is pdqhash for PDQ and imagehash for the classic "
         + "hashes; the sum is one pass\nof NumPy over the array. Keypoints are timed on noise, which has as many as a "
         + "picture can. The eight turns of pdqhash change signs\nonly; those of hashmatch are the hashes of the turned "
-        + "pixels (docs/pdq.md), so bits of the mirrored picture differ.\n\n"
+        + "pixels (docs/reference/pdq.md), so bits of the mirrored picture differ.\n\n"
         + tables(records)
         + "\n"
     )

@@ -1,4 +1,4 @@
-"""Put the latest results into docs/performance.md: ``python -m benchmarks performance --write``.
+"""Put the latest results into docs/explanation/performance.md: ``python -m benchmarks performance --write``.
 
 Measures nothing. Every table of that page stands between ``<!-- results: NAME -->`` and ``<!-- end -->`` and is made
 here from the files in ``benchmarks/results/``; without ``--write`` the tables are only printed, and ``--check`` says
@@ -19,7 +19,7 @@ from benchmarks.goals import BOUNDS, DECODE, INEXACT, OURS, SUM, Results, hashed
 from benchmarks.lookup_report import PEER, SCAN, TREE, flat
 from benchmarks.runner import ROOT, markdown_table
 
-PAGE: Final = ROOT / "docs" / "performance.md"
+PAGE: Final = ROOT / "docs" / "explanation" / "performance.md"
 BLOCK: Final = re.compile(r"(<!-- results: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
@@ -248,7 +248,7 @@ def main() -> None:
     """Print the tables, or put them into the page, or check that they are there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results", help="folder of result files")
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/explanation/performance.md")
     parser.add_argument("--check", action="store_true", help="fail if that page has other tables")
     parser.add_argument("--quick", action="store_true", help="as --check: no result is measured")
     args = parser.parse_args()
@@ -257,8 +257,8 @@ def main() -> None:
         PAGE.write_text(filled(page, results), encoding="utf-8")
     elif args.check or args.quick:
         if filled(page, results) != page:
-            sys.exit("docs/performance.md is behind its results: python -m benchmarks performance --write")
-        print("docs/performance.md has the tables of its results")
+            sys.exit("docs/explanation/performance.md is behind its results: python -m benchmarks performance --write")
+        print("docs/explanation/performance.md has the tables of its results")
     else:
         print("\n\n".join(f"## {name}\n\n{table(name, results)}" for name in TABLES))
 

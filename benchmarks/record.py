@@ -1,7 +1,7 @@
 """Measure and keep: ``python -m benchmarks record AREA...`` writes AREA.json, .md and .png in benchmarks/results.
 
-Without an area it takes those of docs/performance.md, one after the other, and puts their tables into that page after
-each.
+Without an area it takes those of docs/explanation/performance.md, one after the other, and puts their tables into that
+page after each.
 """
 
 from __future__ import annotations

@@ -39,8 +39,8 @@ class Rule:
     view_threshold : int or None
         Largest distance of a view that was turned, trimmed, shrunk, read in another way or taken as a negative, where
         that is less than ``threshold``: every view spends false reports of its own. None asks no more of a view than
-        of the picture as it is. ``docs/budget.md`` says what it saves and loses. Crops and small rotations are decided
-        by evidence instead.
+        of the picture as it is. ``docs/explanation/budget.md`` says what it saves and loses. Crops and small rotations
+        are decided by evidence instead.
 
     Raises
     ------
@@ -104,12 +104,12 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CropRule:
-    """When a PDQ entry counts as the picture that the query was cut from; see ``docs/crops.md``.
+    """When a PDQ entry counts as the picture that the query was cut from; see ``docs/explanation/crops.md``.
 
     Parameters
     ----------
     min_evidence : float
-        Least evidence, nats, inclusive. ``docs/budget.md`` says what it spends.
+        Least evidence, nats, inclusive. ``docs/explanation/budget.md`` says what it spends.
     turns : tuple of Turn
         Turns of the query in which crops are looked for; each spends false reports and time of its own.
     min_quality : int
@@ -151,7 +151,7 @@ class CropRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeypointRule:
-    """When a keypoint record counts as the picture that the query shows a part of; see ``docs/keypoint.md``.
+    """When a keypoint record counts as the picture that the query shows a part of; see ``docs/reference/keypoint.md``.
 
     Parameters
     ----------
@@ -225,7 +225,7 @@ class MatchPolicy:
         Whether it is also looked at turned back by a few degrees; PDQ only.
     rotation_evidence : float
         Least evidence, nats, inclusive, 0 to 1000, for an entry to count as the picture that was rotated by a few
-        degrees. ``docs/budget.md`` says what it spends.
+        degrees. ``docs/explanation/budget.md`` says what it spends.
     shrinks : bool
         Whether it is also shrunk first as other producers of lists do; PDQ only.
     negatives : bool

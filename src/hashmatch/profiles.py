@@ -40,7 +40,7 @@ RULES: Final = (
     # Squared distance of at most 40,000 is IPED's default for PhotoDNA; the owner's own threshold is not public.
     Rule(algorithm="photodna", threshold=200),
     # No authority publishes a radius for these; ours are tight, because a hash of 64 bits holds little. Measured in
-    # docs/choosing-a-radius.md.
+    # docs/how-to/choosing-a-radius.md.
     Rule(algorithm="phash", threshold=6, min_quality=50),
     Rule(algorithm="dhash", threshold=4, min_quality=50),
     Rule(algorithm="whash", threshold=1, min_quality=50),
@@ -66,7 +66,7 @@ REDUCED: Final = DecodePolicy(salvage=True, reduced=True, as_others=True)
 """Decode policy for searching at the least cost, as ``replace(profiles.FAST, decode=profiles.REDUCED)``.
 
 JPEGs whose shorter side is 1,024 px or more are decoded in grey, at a fraction of their size; see
-``docs/pixel-contract.md``.
+``docs/reference/pixel-contract.md``.
 """
 
 STANDARD: Final = replace(
@@ -84,7 +84,8 @@ report counts them, and without a match the outcome is undecidable.
 
 Measured on synthetic photographs (``benchmarks/results/robustness.md``): flips and quarter turns 100 %, borders and
 letterboxes of up to 25 % a side 99.9 %, caption bands and phone screens 99 %. Expected false reports against 1,000,000
-PDQ hashes: 1.4e-4 for a photograph, extrapolated; ``docs/budget.md``. Cost: ``benchmarks/results/policies.md``.
+PDQ hashes: 1.4e-4 for a photograph, extrapolated; ``docs/explanation/budget.md``. Cost:
+``benchmarks/results/policies.md``.
 """
 
 THOROUGH: Final = replace(
@@ -101,11 +102,11 @@ picture behind a PDQ entry, and by keypoint records where a list has them. Of an
 at in these ways, and every frame as STANDARD does.
 
 Measured on synthetic photographs against PDQ lists: 1, 2 and 4 degrees of rotation 100 % of 240 each, with corners
-filled or cut off (``docs/budget.md``); 5, 10 and 20 % cut off one side 99.5, 98.1 and 89.4 %; 2.5, 5 and 10 % off every
-side 99.8, 97.6 and 80.4 %; own shares up to 10 % 95.9 % (``docs/crops.md``). Keypoint records find parts down to a
-tenth (``benchmarks/results/keypoints.md``). Expected false reports against 1,000,000 PDQ hashes: 2.8e-4 for a
-photograph or portrait, extrapolated, of which crops spend 3.4e-5, rotations 1.9e-5, and the picture as it is, its
-turns, trims, shrinks and negatives all else. Cost: ``benchmarks/results/policies.md``.
+filled or cut off (``docs/explanation/budget.md``); 5, 10 and 20 % cut off one side 99.5, 98.1 and 89.4 %; 2.5, 5 and 10
+% off every side 99.8, 97.6 and 80.4 %; own shares up to 10 % 95.9 % (``docs/explanation/crops.md``). Keypoint records
+find parts down to a tenth (``benchmarks/results/keypoints.md``). Expected false reports against 1,000,000 PDQ hashes:
+2.8e-4 for a photograph or portrait, extrapolated, of which crops spend 3.4e-5, rotations 1.9e-5, and the picture as it
+is, its turns, trims, shrinks and negatives all else. Cost: ``benchmarks/results/policies.md``.
 """
 
 PRESETS: Final[Mapping[str, MatchPolicy]] = MappingProxyType(
@@ -154,7 +155,7 @@ def _changes(table: Mapping[str, Any], where: str) -> Iterator[str]:
 
 
 def policy_from_toml(text: str) -> MatchPolicy:
-    """Read a policy file; see ``docs/policies.md``.
+    """Read a policy file; see ``docs/how-to/policies.md``.
 
     Raises
     ------

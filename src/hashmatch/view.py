@@ -46,7 +46,7 @@ class Rendering(Enum):
     """How stored samples were read as colours; the position is part of the byte form.
 
     ``SHOWN`` is what browsers show: colour profile and gamma applied. The others are what other clients that make
-    lists make of some kinds of file; ``docs/pixel-contract.md`` says of which, and names the clients.
+    lists make of some kinds of file; ``docs/reference/pixel-contract.md`` says of which, and names the clients.
     """
 
     AS_STORED = "as stored"

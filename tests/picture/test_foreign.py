@@ -232,6 +232,6 @@ def test_the_thumbnail_of_a_raw_picture_is_a_part() -> None:
 
 def test_the_page_lists_every_name() -> None:
     """The pixel contract names what is named."""
-    page = (Path(__file__).parents[2] / "docs" / "pixel-contract.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "pixel-contract.md").read_text(encoding="utf-8")
     said = page[page.index("These are named and not read:") : page.index("Films and\ndocuments")]
     assert set(FOREIGN_FORMATS) <= set(re.findall(r"[A-Z0-9]+(?:-[A-Z0-9]+)?", said))

@@ -20,7 +20,7 @@ from hashmatch.synthetic import picture
 from picture_makers import ALL_FORMATS
 
 ALL = DecodePolicy(formats=tuple(name for name in ALL_FORMATS if name != "HEIF"))
-CONTRACT = Path(__file__).parents[2] / "docs" / "pixel-contract.md"
+CONTRACT = Path(__file__).parents[2] / "docs" / "reference" / "pixel-contract.md"
 SEEDS = range(12_000_000, 12_000_006)
 
 

@@ -53,7 +53,8 @@ def budget(
 ) -> None:
     """Say how many false reports to expect from unrelated pictures: for one picture and for a day.
 
-    Figures rest on synthetic pictures, photographs apart from others; docs/budget.md says how they were measured.
+    Figures rest on synthetic pictures, photographs apart from others; docs/explanation/budget.md says how they were
+    measured.
 
     Exit code: 0, or 2 an error.
 

@@ -174,5 +174,5 @@ def _show(rows: dict[str, _Row], n_entries: int, seconds: float) -> None:
     OUT.print(f"{sum(row.files for row in rows.values())} files made, hashed and matched twice in {seconds:.0f} s.")
     OUT.print(
         "A cut of 5 % loses a whole-picture hash; thorough finds it by uncropping and by keypoint records "
-        "(docs/concepts.md)."
+        "(docs/explanation/concepts.md)."
     )

@@ -36,7 +36,7 @@ class KeypointHasher:
         Points of a record at most, 16 to 185. Fewer are less to store and to leak, and find fewer small crops.
     key : bytes, optional
         Secret of at least 16 random bytes, for lists that stay within one organisation: only queries made with the
-        same key find the records. It does not protect a stolen list, see ``docs/privacy.md``.
+        same key find the records. It does not protect a stolen list, see ``docs/explanation/privacy.md``.
 
     Raises
     ------

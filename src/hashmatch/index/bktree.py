@@ -338,7 +338,8 @@ class BKTree(SegmentedIndex):
     Where it serves: metrics other than Hamming at a radius well below the spread of the distances, and 64-bit hashes
     at a radius up to 3 (there two to thirteen times as fast as a scan). Where it does not: at 256 bits and radius 31
     the distances of unrelated codes crowd round 128 ± 8, nearly every edge survives, and a scan always wins. A search
-    that notices this scans. For bit strings `MultiIndex` is as fast or faster; ``docs/indexes.md`` has the figures.
+    that notices this scans. For bit strings `MultiIndex` is as fast or faster; ``docs/explanation/indexes.md`` has the
+    figures.
     Cost: the nodes and leaves whose edge lies within the radius of the query's distance; see `explain`.
     Memory: the codes and about 13 bytes a code.
     Source: W. Burkhard, R. Keller, "Some approaches to best-match file searching", Communications of the ACM 16(4),

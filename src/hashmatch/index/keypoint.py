@@ -50,7 +50,7 @@ class KeypointIndex:
 
     Notes
     -----
-    Not exact: it proposes candidates and the caller judges them. ``docs/indexes.md`` gives recall against a
+    Not exact: it proposes candidates and the caller judges them. ``docs/explanation/indexes.md`` gives recall against a
     comparison with every code, times and sizes.
     Memory: 20 bytes a code, 4 bytes a code and table, 2 to 5 bits a key and table, 4 bytes an entry; with three tables
     32.4 to 33 bytes a code.

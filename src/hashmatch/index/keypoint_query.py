@@ -21,7 +21,7 @@ CODE_BITS: Final = 8 * CODE_BYTES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeypointSearch:
-    """How thorough a search is; the defaults are those of the measured curve in ``docs/indexes.md``.
+    """How thorough a search is; the defaults are those of the measured curve in ``docs/explanation/indexes.md``.
 
     Parameters
     ----------

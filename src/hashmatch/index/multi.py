@@ -141,9 +141,9 @@ class MultiIndex(SegmentedIndex):
     Notes
     -----
     Cost: at one million random 256-bit codes and radius 31 about 1,000 buckets and 100 candidates a search; see
-    ``docs/indexes.md`` for times. The cost grows steeply with the radius: beyond the radius it was built for, search
-    falls back to a scan as soon as that is expected to be cheaper, and also for a query whose buckets turn out to be
-    crowded. So it is never much slower than `LinearIndex`, and exact at every radius.
+    ``docs/explanation/indexes.md`` for times. The cost grows steeply with the radius: beyond the radius it was built
+    for, search falls back to a scan as soon as that is expected to be cheaper, and also for a query whose buckets turn
+    out to be crowded. So it is never much slower than `LinearIndex`, and exact at every radius.
     Memory: the codes, 4 to 8 bytes a code and substring, 3/8 of a byte a bucket (at most 32 buckets a code), and 8
     bytes a position but for an index from a file that was never edited. `build_file` makes the file of a larger index
     than memory holds.

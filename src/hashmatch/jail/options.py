@@ -24,7 +24,7 @@ MEASURES: Final = (
     "landlock",
     "seccomp",
 )
-"""Names of the measures; ``docs/isolation.md`` says what each refuses and how it is checked."""
+"""Names of the measures; ``docs/explanation/isolation.md`` says what each refuses and how it is checked."""
 
 LEVELS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({"weak": MEASURES[:7], "strong": MEASURES})
 """Names for many measures: ``"weak"`` bounds what a worker can use up, ``"strong"`` is all there is."""

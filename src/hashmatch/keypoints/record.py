@@ -1,6 +1,6 @@
 """The stored form of a picture's keypoints: what a list keeps, at most 4096 bytes.
 
-NumPy only: reading and matching records needs no code of pictures. ``docs/keypoint.md`` gives the layout.
+NumPy only: reading and matching records needs no code of pictures. ``docs/reference/keypoint.md`` gives the layout.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Record:
         return f"<Record, {len(self.points)} points, {len(self.field)} bytes to verify, {keyed}>"
 
     def to_bytes(self) -> bytes:
-        """Write the stored form, as ``docs/keypoint.md`` lays it out."""
+        """Write the stored form, as ``docs/reference/keypoint.md`` lays it out."""
         points = self.points
         flags = 0 if self.key_id is None else _KEYED
         check = bytes(_CHECK_BYTES) if self.key_id is None else self.key_id

@@ -63,7 +63,7 @@ def translated_folder_errors() -> Iterator[None]:
         raise ReferenceListError(
             f"the index folder cannot be used: {error.strerror or 'not permitted'} for this user{user}; let the user"
             " whose files these are share them with its group (folder 2750), or make them there with"
-            " hashmatch index build, see docs/services.md"
+            " hashmatch index build, see docs/how-to/services.md"
         ) from error
     except OSError as error:
         raise ReferenceListError(

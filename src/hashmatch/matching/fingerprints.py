@@ -38,14 +38,14 @@ def fingerprint(
         The picture; digests need bytes, a path or a binary file.
     algorithms : iterable of str
         Algorithms that can be computed, each taken once. ``keypoint`` has to be asked for: a record shows about as
-        much as a small grey copy of the picture, see ``docs/privacy.md``.
+        much as a small grey copy of the picture, see ``docs/explanation/privacy.md``.
     turns : bool
         Whether the seven other turns are hashed too: for queries, a list takes upright pictures only. Keypoint
         records need no turns.
     decode : DecodePolicy, optional
         Formats and limits, and whether every frame is hashed.
     keypoint_key : bytes, optional
-        Secret key of ``keypoint`` records; see ``docs/privacy.md``.
+        Secret key of ``keypoint`` records; see ``docs/explanation/privacy.md``.
     policy : MatchPolicy, optional
         Compute everything that this policy compares a picture by, in all its views, so that `Matcher.match_fingerprint`
         under the same policy answers as `Matcher.match` does for the picture. It takes the place of the arguments

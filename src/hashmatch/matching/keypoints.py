@@ -137,7 +137,7 @@ class KeypointLayer:
 
         Notes
         -----
-        Cost: ``docs/indexes.md`` has time and memory by the size of the list.
+        Cost: ``docs/explanation/indexes.md`` has time and memory by the size of the list.
         """
         base = _part(rule, records) if file is None else _kept(file, own or file, rule, records)
         # the index keeps the arrays it needs

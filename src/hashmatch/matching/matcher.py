@@ -61,7 +61,7 @@ class Matcher:
 
     Make one with `open`, keep it, and share it between threads: searching changes nothing in it. It takes over the
     lists it is given and closes them. It may be opened before a process forks: a child has the indexes at no cost,
-    opens the lists anew, reloads, and watches from its first use on if the parent did; see ``docs/services.md``.
+    opens the lists anew, reloads, and watches from its first use on if the parent did; see ``docs/how-to/services.md``.
 
     Examples
     --------
@@ -140,8 +140,8 @@ class Matcher:
             what changed since; one that is missing, damaged or far behind is made anew. They hold the list's hashes:
             keep the folder as safe as the list. Without it indexes live in memory only.
         isolation : Isolation, optional
-            Decode and hash files in worker processes that can do little else, see ``docs/isolation.md``. PIL images and
-            arrays, which the caller opened, are hashed in this process all the same.
+            Decode and hash files in worker processes that can do little else, see ``docs/explanation/isolation.md``.
+            PIL images and arrays, which the caller opened, are hashed in this process all the same.
         reload_every : float, optional
             Seconds between two looks whether a list has changed, as `watch` does; without it call `reload`.
 

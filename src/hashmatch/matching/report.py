@@ -255,7 +255,7 @@ class MatchReport:
     software : str
         ``"hashmatch <version>"``.
     decode : str
-        Version of the pixel contract, and what the policy changes in it; ``docs/pixel-contract.md``.
+        Version of the pixel contract, and what the policy changes in it; ``docs/reference/pixel-contract.md``.
     protection : Protection or None
         What held the worker process that decoded and hashed the picture; None where it was decoded in this process, or
         not at all.

@@ -1,4 +1,4 @@
-"""Untrusted pictures -> pixels: the one decode path; the rules are in ``docs/pixel-contract.md``.
+"""Untrusted pictures -> pixels: the one decode path; the rules are in ``docs/reference/pixel-contract.md``.
 
 Importing this loads no codec: Pillow comes with the first picture.
 """

@@ -1,4 +1,4 @@
-"""What each of Pillow's modes means as grey or RGB with alpha; see ``docs/pixel-contract.md``.
+"""What each of Pillow's modes means as grey or RGB with alpha; see ``docs/reference/pixel-contract.md``.
 
 Works on images that are already loaded: `hashmatch.picture.decode` loads them. Nothing here changes the image.
 """

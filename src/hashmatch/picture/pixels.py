@@ -1,4 +1,4 @@
-"""The pixel contract in NumPy: from decoded samples to rasters of RGB; see ``docs/pixel-contract.md``.
+"""The pixel contract in NumPy: from decoded samples to rasters of RGB; see ``docs/reference/pixel-contract.md``.
 
 No Pillow here: what a mode or an array means is said in integer formulas that a test can repeat.
 """

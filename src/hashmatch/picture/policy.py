@@ -12,7 +12,7 @@ from hashmatch.forms import from_plain, to_plain
 __all__ = ["CONTRACT_VERSION", "KNOWN_FORMATS", "USUAL_FORMATS", "DecodePolicy", "check_size"]
 
 CONTRACT_VERSION: Final = 2
-"""Version of the pixel contract, ``docs/pixel-contract.md``: grows when the same file gives other pixels."""
+"""Version of the pixel contract, ``docs/reference/pixel-contract.md``: grows when the same file gives other pixels."""
 
 USUAL_FORMATS: Final = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "ICO", "PPM", "TGA")
 """What ``formats="default"`` allows in this process: the web's formats, and those that take no codec of their own."""
@@ -65,8 +65,8 @@ class DecodePolicy:
 
     as_others : bool
         Whether files with alpha, a palette, inks or more than 8 bits a sample are also read as other clients read them,
-        where that differs: for searching lists that those made, not for making lists; ``docs/pixel-contract.md`` says
-        how. Policies of `hashmatch.profiles` have it.
+        where that differs: for searching lists that those made, not for making lists;
+        ``docs/reference/pixel-contract.md`` says how. Policies of `hashmatch.profiles` have it.
 
     Raises
     ------

@@ -109,7 +109,7 @@ class CropSearch:
     turns : tuple of Turn
         How the query is turned before it is searched; each costs a search, and what is tried is of all together.
     min_evidence : float
-        Least evidence reported, nats, inclusive; ``docs/crops.md`` says what it spends.
+        Least evidence reported, nats, inclusive; ``docs/explanation/crops.md`` says what it spends.
     rare_cost : float
         What is taken from the support beside, nats, for a cut of more than 12.4 % of one side on each axis, or one by
         which the query would be larger than the entry's picture by more than 1 %.
@@ -156,7 +156,7 @@ class CropSearch:
 
         Notes
         -----
-        Cost: see ``docs/crops.md``; about one random read for each probe and each entry compared.
+        Cost: see ``docs/explanation/crops.md``; about one random read for each probe and each entry compared.
         """
         if not len(index):
             return []

@@ -59,7 +59,7 @@ class TiltedSearch:
     Parameters
     ----------
     min_evidence : float
-        Least evidence reported, nats, inclusive; ``docs/budget.md`` says what it spends.
+        Least evidence reported, nats, inclusive; ``docs/explanation/budget.md`` says what it spends.
     min_quality : int
         Least quality of the query turned back, 0 to 100, inclusive; see `hashmatch.hashers.pdq.PDQHasher`.
     proposer : Proposer
