@@ -7,6 +7,7 @@ package.
 from __future__ import annotations
 
 import ctypes
+import errno
 import mmap
 import os
 import resource
@@ -21,7 +22,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hashmatch.jail.calls import machine, syscall
-from hashmatch.jail.frames import HELLO
+from hashmatch.jail.frames import GREETING, HELLO
 from hashmatch.jail.inside import READY, Work, serve
 
 HOST = os.getppid()
@@ -120,6 +121,18 @@ def message_to(path: str) -> None:
     LINE[0].sendto(b"x", path)
 
 
+def let_go(_: str) -> None:
+    """Close whatever else than the line is open: of what ties one to the host it is refused."""
+    refused = None
+    for number in set(range(1, 256)) - {LINE[0].fileno()}:
+        try:
+            os.close(number)
+        except OSError as error:
+            refused = error if error.errno == errno.EPERM else refused
+    if refused is not None:
+        raise refused
+
+
 ATTEMPTS: dict[str, Callable[[str], Any]] = {
     "read": lambda path: os.open(path, os.O_RDONLY),
     "write": lambda path: os.open(path, os.O_WRONLY | os.O_CREAT, 0o600),
@@ -148,6 +161,7 @@ ATTEMPTS: dict[str, Callable[[str], Any]] = {
     "limit-host": lambda _: resource.prlimit(HOST, resource.RLIMIT_CPU, (1, 1)),
     "nice": lambda _: os.nice(1),
     "send-to": message_to,
+    "let-go": let_go,
     "duplicate": lambda _: os.dup(0),
     "user": lambda _: os.setuid(65534),
 }
@@ -289,18 +303,25 @@ DEEDS: dict[str, Callable[[str], Iterator[bytes]]] = {
 }
 
 
+def greeted() -> socket.socket:
+    """Take the line and what the host says at the start."""
+    line = socket.socket(fileno=0)
+    left = len(GREETING) * (sys.platform == "linux") + 9 + HELLO.size
+    while left:
+        left -= len(line.recv(left))
+    return line
+
+
 def open_main() -> None:
     """Serve without being shut in at all, and say so."""
-    line = socket.socket(fileno=0)
-    line.recv(9 + HELLO.size)
+    line = greeted()
     line.sendall(struct.pack("<BQ", 3, READY.size) + READY.pack(0b11, 0))
     line.recv(1)
 
 
 def wrong_main() -> None:
     """Answer the greeting with bytes that mean nothing."""
-    line = socket.socket(fileno=0)
-    line.recv(9 + HELLO.size)
+    line = greeted()
     line.sendall(b"\xff" * 64)
     line.recv(1)
 

@@ -75,6 +75,7 @@ def test_everything_holds_here(pool: Pool) -> None:
         "nice",
         "send-to {}/line",
         "duplicate",
+        "let-go",
         "user",
     ],
 )
@@ -358,9 +359,10 @@ def test_an_interpreter_that_is_not_there_is_an_error() -> None:
 
 @pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
 @pytest.mark.parametrize("threads", [False, True])
-def test_the_filter_says_what_is_written(architecture: str, threads: bool) -> None:
+@pytest.mark.parametrize("life", [None, 9])
+def test_the_filter_says_what_is_written(architecture: str, threads: bool, life: int | None) -> None:
     """Run through the filter by hand: allowed calls pass, fatal ones kill, all others are refused."""
-    code = make_filter(architecture, 4711, threads=threads)
+    code = make_filter(architecture, 4711, life=life, threads=threads)
     numbers = NUMBERS[architecture]
     allowed, refused, fatal = 0x7FFF0000, 0x00050001, 0x80000000
     by_number = {number: name for name, number in numbers.items()}
@@ -368,13 +370,15 @@ def test_the_filter_says_what_is_written(architecture: str, threads: bool) -> No
     for number in range(600):
         name = by_number.get(number)
         verdict = evaluate(code, ARCHITECTURES[architecture], number, _passing(name))
-        passes = name in ALLOWED or name in ("sendto", "recvfrom", "futex", "mmap", "mprotect", "tgkill")
+        passes = name in ALLOWED or name in ("close", "sendto", "recvfrom", "futex", "mmap", "mprotect", "tgkill")
         passes |= threads and name in FOR_THREADS
         unknown = 0x00050026 if threads and name == "clone3" else refused
         assert verdict == (allowed if passes else fatal if name in FATAL else unknown), name
     for flags in (0x3D0F00, 0x3D0F00 | 0x400000):
         verdict = evaluate(code, ARCHITECTURES[architecture], numbers["clone"], (flags, 0, 0, 0, 0, 0))
         assert verdict == (allowed if threads else refused)
+    verdict = evaluate(code, ARCHITECTURES[architecture], numbers["close"], (9, 0, 0, 0, 0, 0))
+    assert verdict == (allowed if life is None else refused)
     for name, arguments in (
         ("mmap", (0, 0, 4, 0, 0, 0)),
         ("mprotect", (0, 0, 7, 0, 0, 0)),
@@ -489,19 +493,35 @@ def test_levels() -> None:
 
 
 @LINUX
-@pytest.mark.parametrize("task", ["spin", "hang"])
-def test_a_worker_at_a_task_dies_with_its_host(task: str) -> None:
-    """The kernel ends it, where it computes without end too; it is not left to its own clock."""
+@pytest.mark.parametrize("task", ["spin", "hang", "ignore_alarm"])
+@pytest.mark.parametrize("starter", ["main", "a thread", "a thread that has ended", "main, and a fork lives on"])
+def test_a_worker_at_a_task_dies_with_its_host(task: str, starter: str) -> None:
+    """The kernel ends it, where it computes without end too, and is not left to its own clock; not before its host."""
     code = f"""
 import sys
 sys.path[:0] = {sys.path!r}
+import os, threading, time
 from jail_makers import make_pool
 pool = make_pool(seconds=600.0)
-pool.start()
-from pathlib import Path
-import os
-children = Path(f"/proc/self/task/{{os.getpid()}}/children").read_text()
-print(children, flush=True)
+starter = {starter!r}
+if "thread" in starter:
+    def start():
+        pool.start()
+        started.set()
+        time.sleep(0 if "ended" in starter else 600)
+    started = threading.Event()
+    thread = threading.Thread(target=start, daemon=True)
+    thread.start()
+    started.wait()
+    if "ended" in starter:
+        thread.join()
+else:
+    pool.start()
+if "fork" in starter and os.fork() == 0:
+    os.close(1)
+    time.sleep(15)
+    os._exit(0)
+print(*(worker.pid for worker in pool._all), flush=True)
 for part in pool.run(b"{task}", words=frozenset()):
     pass
 """

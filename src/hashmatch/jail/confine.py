@@ -8,22 +8,24 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import socket
 import sys
 import time
 from contextlib import suppress
 from typing import Final
 
 from hashmatch.jail.calls import machine, prctl, syscall
+from hashmatch.jail.frames import GREETING
 from hashmatch.jail.landlock import forbid_files
 from hashmatch.jail.options import Protection
 from hashmatch.jail.seccomp import install_filter
 
 if sys.platform != "win32":
+    import fcntl
     import resource
 
-__all__ = ["confine", "die_with"]
+__all__ = ["confine", "watch_host"]
 
-_SET_PARENT_DEATH_SIGNAL: Final = 1
 _SET_DUMPABLE, _DROP_FROM_BOUNDING_SET, _SET_NO_NEW_PRIVS, _GET_NO_NEW_PRIVS, _AMBIENT = 4, 24, 38, 39, 47
 _CLEAR_ALL: Final = 4
 _PATIENCE: Final = 50
@@ -31,7 +33,7 @@ _LAST_CAPABILITY: Final = 63
 _CAPABILITY_FORM: Final = 0x20080522
 
 
-def confine(*, memory: int, cpu_seconds: int, threads: bool = False) -> Protection:
+def confine(*, memory: int, cpu_seconds: int, life: int | None = None, threads: bool = False) -> Protection:
     """Shut this process in.
 
     Parameters
@@ -40,6 +42,8 @@ def confine(*, memory: int, cpu_seconds: int, threads: bool = False) -> Protecti
         Most address space, bytes.
     cpu_seconds : int
         Most time on a processor from the process's start, s.
+    life : int, optional
+        Descriptor by which the kernel ends this process with its host; it can then not be closed.
     threads : bool
         Whether the work starts threads. They are allowed where seccomp can tell them from processes, and where the
         system's limit does not count them (macOS).
@@ -64,7 +68,7 @@ def confine(*, memory: int, cpu_seconds: int, threads: bool = False) -> Protecti
     spare = threads and machine() is not None  # Linux counts threads as processes; the filter forbids these alone
     if not spare:
         _no_processes()
-    if install_filter(threads=threads):
+    if install_filter(life=life, threads=threads):
         held.append("seccomp")
     elif spare:
         _no_processes()
@@ -72,16 +76,34 @@ def confine(*, memory: int, cpu_seconds: int, threads: bool = False) -> Protecti
     return Protection(measures=tuple(held), landlock_abi=landlock)
 
 
-def die_with(host: int) -> None:
-    """Ask the kernel to end this process when the thread that started it ends; at once if its process is gone already.
+def watch_host(line: socket.socket) -> int | None:
+    """Have the kernel end this process at once when its host ends, whatever either is at and whichever thread began it.
 
-    Elsewhere than on Linux nothing is done: a worker then notices between two tasks, or at the end of its time.
+    The host holds the one writing end of a pipe and never writes. This end of it is set to raise ``SIGKILL`` when that
+    is closed. A parent-death signal would come when the thread that started the worker ends, not when the host does.
+
+    Parameters
+    ----------
+    line : socket
+        On which the end of the pipe comes, before anything else.
+
+    Returns
+    -------
+    int or None
+        The descriptor, to be kept open. None elsewhere than on Linux: there a worker notices between two tasks, or at
+        the end of its time.
     """
-    if sys.platform == "linux":
-        with suppress(OSError):
-            prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
-        if os.getppid() != host:
-            sys.exit(0)
+    if sys.platform != "linux":
+        return None
+    _, ends, _, _ = socket.recv_fds(line, len(GREETING), 1)
+    if not ends:
+        sys.exit(0)  # the host is gone
+    (life,) = ends
+    with suppress(OSError):  # a kernel that only looks like Linux
+        fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(life, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(life, fcntl.F_SETFL, os.O_RDONLY | os.O_ASYNC)
+    return life
 
 
 def _die_first() -> None:

@@ -8,12 +8,14 @@ import time
 from enum import IntEnum
 from typing import Final
 
-__all__ = ["HELLO", "LONGEST_WORD", "Kind", "read_frame", "read_head", "receive", "send"]
+__all__ = ["GREETING", "HELLO", "LONGEST_WORD", "Kind", "read_frame", "read_head", "receive", "send"]
 
 _HEAD: Final = struct.Struct("<BQ")
-HELLO: Final = struct.Struct("<QIdI")
-"""Before what the work itself needs to know: memory (bytes), processor time (s), longest time for one task (s), and the
-number of the host's process where the worker is to die with it at once, else 0."""
+HELLO: Final = struct.Struct("<QId")
+"""Before what the work itself needs to know: memory (bytes), processor time (s), longest time for one task (s)."""
+
+GREETING: Final = b"\n"
+"""Goes to the worker before all frames on Linux, with the end of a pipe; see `hashmatch.jail.confine.watch_host`."""
 
 LONGEST_WORD: Final = 300
 """Bytes of the words that end a task or a start."""

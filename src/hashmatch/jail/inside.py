@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
-from hashmatch.jail.confine import confine, die_with
+from hashmatch.jail.confine import confine, watch_host
 from hashmatch.jail.frames import HELLO, LONGEST_WORD, Kind, read_head, receive, send
 from hashmatch.jail.memory import memory_returner
 from hashmatch.jail.options import MEASURES, Protection
@@ -41,14 +41,13 @@ def serve(prepare: Callable[[bytes], Work], *, needs_threads: Callable[[], bool]
         Asked after that: whether the work starts threads, which are then allowed.
     """
     line = _connect()
+    life = watch_host(line)
     hello = _next(line, Kind.HELLO)
-    memory, cpu_seconds, seconds, host = HELLO.unpack_from(hello)
-    if host:
-        die_with(host)
+    memory, cpu_seconds, seconds = HELLO.unpack_from(hello)
     try:
         work = prepare(bytes(hello[HELLO.size :]))
         give_memory_back = memory_returner()
-        protection = confine(memory=memory, cpu_seconds=cpu_seconds, threads=needs_threads())
+        protection = confine(memory=memory, cpu_seconds=cpu_seconds, life=life, threads=needs_threads())
     except Exception as error:
         send(line, Kind.FAILED, _word(f"{type(error).__name__}: {error}"))
         return

@@ -25,7 +25,6 @@ ALLOWED: Final = (
     "mremap",
     "brk",
     "madvise",
-    "close",
     "rt_sigaction",
     "rt_sigprocmask",
     "rt_sigreturn",
@@ -47,7 +46,7 @@ ALLOWED: Final = (
     "exit",
     "exit_group",
 )
-"""Allowed whatever their arguments; recvfrom, sendto, futex, mmap, mprotect and tgkill are allowed with some."""
+"""Allowed whatever their arguments; close, recvfrom, sendto, futex, mmap, mprotect and tgkill are allowed with some."""
 
 FATAL: Final = (
     "execve",
@@ -89,7 +88,7 @@ _SET_FILTER: Final = 1
 _ALL_THREADS: Final = 1
 
 
-def make_filter(architecture: str, process: int, *, threads: bool = False) -> bytes:
+def make_filter(architecture: str, process: int, *, life: int | None = None, threads: bool = False) -> bytes:
     """Assemble the filter.
 
     Parameters
@@ -98,6 +97,8 @@ def make_filter(architecture: str, process: int, *, threads: bool = False) -> by
         A name of `hashmatch.jail.calls.ARCHITECTURES`; calls by another one, x32 among them, end the process.
     process : int
         Number of the process: it may send signals to itself alone, which ``abort`` does.
+    life : int, optional
+        Descriptor that may not be closed.
     threads : bool
         Whether threads may be started. ``clone`` is then allowed with exactly the flags of a thread, so that nothing
         else, a process or a namespace, comes of it; ``clone3``, whose flags a filter cannot see, is said not to exist,
@@ -121,6 +122,8 @@ def make_filter(architecture: str, process: int, *, threads: bool = False) -> by
         for name in names:
             if name in numbers:  # aarch64 never had time
                 code += [(_EQUAL, 0, 1, numbers[name]), (_RETURN, 0, 0, verdict)]
+    kept = [] if life is None else [*_low(0), (_EQUAL, 1, 0, life)]
+    code += _if_called(numbers["close"], kept)
     # no memory that can be run may be made any more
     code += _if_called(numbers["mmap"], [*_low(2), (_ANY_BIT, 1, 0, mmap.PROT_EXEC)])
     code += _if_called(numbers["mprotect"], [*_low(2), (_ANY_BIT, 1, 0, mmap.PROT_EXEC)])
@@ -171,12 +174,12 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_char_p))
 
 
-def install_filter(*, threads: bool = False) -> bool:
+def install_filter(*, life: int | None = None, threads: bool = False) -> bool:
     """Put the filter on this process, for good; it needs ``no_new_privs`` or the right to administer.
 
     Parameters
     ----------
-    threads : bool
+    life, threads
         As for `make_filter`.
 
     Returns
@@ -187,7 +190,7 @@ def install_filter(*, threads: bool = False) -> bool:
     here = machine()
     if here is None:
         return False
-    code = make_filter(here, os.getpid(), threads=threads)
+    code = make_filter(here, os.getpid(), life=life, threads=threads)
     try:
         syscall("seccomp", _SET_FILTER, _ALL_THREADS, ctypes.byref(_Program(len(code) // 8, code)))
     except OSError:

@@ -7,15 +7,15 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from io import FileIO
 from typing import Final
 
 from hashmatch.errors import BusyError, IsolationError, UnreadableImageError
 from hashmatch.foreign_errors import let_through
-from hashmatch.jail.frames import HELLO, LONGEST_WORD, Kind, read_frame, send
+from hashmatch.jail.frames import GREETING, HELLO, LONGEST_WORD, Kind, read_frame, send
 from hashmatch.jail.inside import READY
 from hashmatch.jail.options import MEASURES, Protection
 
@@ -114,6 +114,7 @@ class Worker:
         "_began",
         "_busy",
         "_by_caller",
+        "_life",
         "_line",
         "_plan",
         "_process",
@@ -132,6 +133,7 @@ class Worker:
         self._started = time.monotonic()
         try:
             self._line, theirs = socket.socketpair()
+            self._life = None
         except OSError as error:
             let_through(error)
             raise _not_started(error.strerror) from None
@@ -139,13 +141,12 @@ class Worker:
             with theirs:
                 for end in (self._line, theirs):  # whatever socket.setdefaulttimeout says
                     end.setblocking(True)
+                self._life = _tie(self._line)
                 self._process = _start(plan, theirs)
         except BaseException:
-            self._line.close()
+            self._close()
             raise
-        # the kernel tells a child of the end of the thread that started it, so this is for the one that ends last
-        host = os.getpid() if threading.current_thread() is threading.main_thread() else 0
-        limits = HELLO.pack(plan.memory, self.cpu_seconds, plan.seconds, host)
+        limits = HELLO.pack(plan.memory, self.cpu_seconds, plan.seconds)
         with suppress(OSError):  # what became of it is told by `wait_until_ready`
             send(self._line, Kind.HELLO, limits, plan.hello, until=self._started + _START_SECONDS)
 
@@ -280,11 +281,11 @@ class Worker:
         self.kill()
         with suppress(subprocess.TimeoutExpired):  # one that the system cannot end now is cleared away later
             self._process.wait(_END_SECONDS)
-        self._line.close()
+        self._close()
 
     def disown(self) -> None:
         """Let go of a process that belongs to the parent of this one."""
-        self._line.close()
+        self._close()
         self._process.returncode = 0  # it is not this process's to wait for
 
     def fate(self) -> str:
@@ -300,6 +301,11 @@ class Worker:
             return signal.Signals(-code).name.lower()
         except ValueError:
             return f"signal-{-code}"
+
+    def _close(self) -> None:
+        self._line.close()
+        if self._life is not None:
+            self._life.close()
 
     def _too_slow(self) -> UnreadableImageError | BusyError:
         if self._by_caller:
@@ -321,6 +327,38 @@ class Worker:
 def bad_answer() -> UnreadableImageError:
     """Make the error for an answer no honest worker gives."""
     return UnreadableImageError("the worker process gave an impossible answer", reason="bad-answer")
+
+
+def _tie(line: socket.socket) -> FileIO | None:
+    """Make the pipe whose end the kernel tells a worker of, and send the worker its end; see `watch_host`.
+
+    Returns
+    -------
+    file or None
+        What is to be kept open as long as the worker is to live; None elsewhere than on Linux.
+
+    Raises
+    ------
+    IsolationError
+        If there are no descriptors left.
+    """
+    if sys.platform != "linux":
+        return None
+    try:
+        theirs, ours = os.pipe()
+    except OSError as error:
+        let_through(error)
+        raise _not_started(error.strerror) from None
+    life = FileIO(ours, "wb")
+    try:
+        socket.send_fds(line, [GREETING], [theirs])
+    except OSError as error:
+        life.close()
+        let_through(error)
+        raise _not_started(error.strerror) from None
+    finally:
+        os.close(theirs)
+    return life
 
 
 def _start(plan: WorkerPlan, line: socket.socket) -> subprocess.Popen[bytes]:
