@@ -95,6 +95,16 @@ def test_every_command_is_documented() -> None:
         assert f"hashmatch {name}" in text, f"{name} is not documented"
 
 
+def test_the_api_reference_has_every_module_that_pages_import_from() -> None:
+    """What a page shows is public, and what is public has its docstrings in the reference."""
+    pages = {page: page.read_text(encoding="utf-8") for page in PAGES}
+    shown = {name for text in pages.values() for name in re.findall(r"from (hashmatch[\w.]*) import", text)}
+    reference = "".join(text for page, text in pages.items() if page.parent.name == "api")
+    documented = set(re.findall(r"^::: (hashmatch[\w.]*)$", reference, re.MULTILINE))
+    assert len(shown) > 15
+    assert shown - {"hashmatch"} <= documented
+
+
 DOCTESTED = sorted(
     path for path in Path(hashmatch.__file__).parent.rglob("*.py") if ">>>" in path.read_text(encoding="utf-8")
 )

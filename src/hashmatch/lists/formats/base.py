@@ -127,8 +127,9 @@ class ImportReport:
         How many cells of a column were ``"left out"``, ``"cut"`` or ``"cleaned"``; under ``""`` how many lines were
         ``"misquoted"``.
 
-    A report of an import without any row, or of which every row was refused, says so: an empty delivery, and a
-    delivery that was misread, leave the list as it was.
+    Notes
+    -----
+    An empty delivery and one of which every row was refused leave the list as it was: `took_nothing`.
     """
 
     rows: int
