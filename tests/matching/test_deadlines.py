@@ -8,8 +8,9 @@ import os
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,12 @@ import pytest
 from PIL import Image
 
 from hashmatch import Matcher, Outcome, ReferenceList, fingerprint, profiles
-from hashmatch.errors import BusyError
+from hashmatch.errors import BusyError, ImageError
 from hashmatch.jail import Isolation
 from hashmatch.jail.calls import machine
-from hashmatch.matching import query
+from hashmatch.jail.pool import Pool
+from hashmatch.matching import deadline as deadline_module
+from hashmatch.matching import hits, query
 from hashmatch.matching.deadline import Deadline
 from hashmatch.picture.encode import encode, jpeg
 from hashmatch.synthetic import picture
@@ -66,6 +69,55 @@ def test_decoding_in_a_worker_ends_in_time(list_path: Path) -> None:
         assert caught.value.reason == "timeout"
         assert matcher.match(jpeg(PHOTO)).outcome is Outcome.MATCH
         assert matcher.counts()["workers"]["busy"] == 1
+
+
+@POSIX
+@pytest.mark.parametrize("timeout", [None, 200.0])
+def test_forged_looks_do_not_hold_the_search_up(
+    list_path: Path, monkeypatch: pytest.MonkeyPatch, timeout: float | None
+) -> None:
+    """A worker that was taken over says a dear look twenty times: few are taken, and their search ends in time."""
+    photo, digest = jpeg(PHOTO), encode(PHOTO, "PNG", compress_level=1)
+    honest, searched, late = Pool.run, [0], [0.0]
+
+    def forged(pool: Pool, *task: bytes, **options: Any) -> Generator[bytearray, None, str]:
+        run = honest(pool, *task, **options)
+        part = next(run)
+        for _ in range(20):
+            try:
+                yield part
+            except ImageError as error:
+                run.throw(error)
+        return (yield from run)
+
+    def dear(*_: object) -> Iterator[Any]:
+        searched[0] += 1
+        late[0] += step
+        return iter(())
+
+    def now() -> float:
+        return time.monotonic() + late[0]
+
+    monkeypatch.setattr(Pool, "run", forged)
+    monkeypatch.setattr(hits, "_crop_hits", dear)
+    monkeypatch.setattr(deadline_module, "time", SimpleNamespace(monotonic=now))
+    step = 0.0
+    with Matcher.open(list_path, policy=profiles.THOROUGH, isolation=Isolation(workers=1, seconds=30)) as matcher:
+        assert matcher.match(photo[:-2] + b"x" + photo[-2:], timeout=timeout).matches  # by the looks before the fault
+        assert searched == [8]
+        step, searched[0], late[0] = 16.0, 0, 0.0
+        report = matcher.match(digest, timeout=timeout)
+        assert (report.outcome, report.reason, report.views_compared) == (Outcome.UNREADABLE, "timeout", ("digests",))
+        assert searched == [2]
+        assert "pdq" not in {name for item in report.lists for name in item.compared}
+        late[0] = 0.0
+        report = matcher.match(photo, timeout=timeout)  # the host's own digest is compared all the same
+        assert [item.algorithm for item in report.matches] == ["sha256"]
+        assert report.reason == "timeout"
+        late[0], step = 0.0, 300.0
+        if timeout is not None:
+            with pytest.raises(BusyError):
+                matcher.match(photo, timeout=timeout)
 
 
 @POSIX

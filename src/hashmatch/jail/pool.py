@@ -71,6 +71,11 @@ class Pool:
         """What holds the worker that was started last; None before the first."""
         return self._protection
 
+    @property
+    def seconds(self) -> float:
+        """Longest time for one task, s."""
+        return self._plan.seconds
+
     def counts(self) -> dict[str, int]:
         """Count what happened, by name.
 

@@ -54,5 +54,10 @@ class Deadline:
             raise BusyError("there was no answer in the time given")
         return False
 
+    def sooner(self, seconds: float) -> Deadline:
+        """Give this deadline, or that of so many seconds from now where it comes first."""
+        own = Deadline(seconds, wait=self.wait)
+        return self if self.until is not None and own.until is not None and self.until <= own.until else own
+
 
 NO_DEADLINE: Final = Deadline()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from hashmatch.algorithms import Metric, algorithm_named
-from hashmatch.errors import PolicyError, ReferenceListError
+from hashmatch.errors import BusyError, PolicyError, ReferenceListError
 from hashmatch.hashes import Fingerprint, HashValue, ViewHash
 from hashmatch.jail import Isolation, Protection
 from hashmatch.lists import ReferenceList
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["Matcher"]
 
 _LOOKAHEAD: Final = 4
+_SEARCH_SECONDS: Final = 5.0  # given to a search where a worker looked, or its own time if that is longer
 _MATCHERS: Final[weakref.WeakSet[Matcher]] = weakref.WeakSet()
 
 
@@ -482,7 +483,16 @@ class Matcher:
         query = digested
         if digested.failure is None:
             query = read_pixels(source, digests, held, self._policy, self._reader, deadline)
-        return answer(snapshots, query, self._policy, deadline), query
+        if self._reader is None or query.protection is None:
+            return answer(snapshots, query, self._policy, deadline), query
+        # what a worker says that a picture has taken over may be dear to search with
+        try:
+            search = deadline.sooner(max(self._reader.seconds, _SEARCH_SECONDS))
+            return answer(snapshots, query, self._policy, search), query
+        except BusyError:
+            deadline.check()
+            query = query.digests_alone("timeout", source)
+            return answer(snapshots, query, self._policy), query
 
     def _by_digest(
         self, snapshots: Sequence[ListSnapshot], digests: tuple[ViewHash, ...]

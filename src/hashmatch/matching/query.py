@@ -82,6 +82,19 @@ class Query:
         """Hashes that are good enough to be searched with."""
         return tuple(item for item in self.hashes if _good_enough(item, policy))
 
+    def digests_alone(self, failure: str, source: ImageSource) -> Query:
+        """Leave everything but the digests, for which no worker was asked, and say why."""
+        kept = tuple(item for item in self.hashes if algorithm_named(item.value.algorithm).metric is Metric.EXACT)
+        return replace(
+            self,
+            hashes=kept,
+            smalls=(),
+            keypoints=(),
+            failure=failure,
+            format=_format_of(source),
+            views=self.views & {"digests"},
+        )
+
     def compared_views(self, policy: MatchPolicy, searched: Set[str]) -> frozenset[str]:
         """Give the views that were done and of which something was good enough to be searched with."""
         computed = {name for name in searched if is_computed(name)}

@@ -108,6 +108,11 @@ class IsolatedReader:
         return self._pool.protection or Protection()
 
     @property
+    def seconds(self) -> float:
+        """Longest time for one picture, s."""
+        return self._pool.seconds
+
+    @property
     def decode(self) -> DecodePolicy:
         """What the workers decode."""
         return self._policy.decode
