@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from hashmatch.picture.header import check_header, format_of
+from hashmatch.picture.header import check_header, format_of, read_header
 from hashmatch.picture.pixels import Raster, planes_of_array, rasters_of
 from hashmatch.picture.policy import KNOWN_FORMATS, USUAL_FORMATS, DecodePolicy, check_size
-from hashmatch.picture.sniff import sniff
+from hashmatch.picture.sniff import container_of
 from hashmatch.picture.source import ImageSource, read_source, read_whole, refusal_of
 
 if TYPE_CHECKING:
@@ -128,10 +128,10 @@ def open_picture(source: ImageSource, policy: DecodePolicy | None = None) -> Pic
     policy = DecodePolicy() if policy is None else policy
     data = read_source(source, policy)
     if data is not None:
-        container = check_header(data, policy)
+        header = read_header(data, policy)
         from hashmatch.picture.decode import decode_bytes
 
-        return Picture(partial(decode_bytes, data, policy), container, data)
+        return Picture(partial(decode_bytes, data, policy, header), header.container, data)
     if isinstance(source, np.ndarray):
         return Picture(partial(_array_rasters, source, policy), None, None)
     from hashmatch.picture.decode import decode_image
@@ -175,8 +175,8 @@ def count_source(source: ImageSource, policy: DecodePolicy) -> tuple[int, bool] 
     from hashmatch.picture.frames import held_frames
 
     if isinstance(source, bytes):
-        header = sniff(source)
-        return None if header is None else held_frames(header.container, source, policy.max_frames + 1)
+        container = container_of(source)
+        return None if container is None else held_frames(container, source, policy.max_frames + 1)
     if isinstance(source, np.ndarray):
         return 1, True
     from hashmatch.picture.decode import frames_of_image

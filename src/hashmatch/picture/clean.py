@@ -14,7 +14,7 @@ from typing import Final
 
 from hashmatch.picture.boxes import iter_boxes
 from hashmatch.picture.clean_png import clean_png, mend_png
-from hashmatch.picture.jpeg import clean_jpeg
+from hashmatch.picture.jpeg import Segments, clean_jpeg
 
 __all__ = ["clean", "mend"]
 
@@ -30,7 +30,7 @@ _TIFF_PIXELS: Final = frozenset(
 )
 
 
-def clean(container: str, data: bytes) -> bytes:
+def clean(container: str, data: bytes, segments: Segments | None = None) -> bytes:
     """Give a file without the parts that a codec here would take for something else than they are.
 
     Parameters
@@ -39,6 +39,8 @@ def clean(container: str, data: bytes) -> bytes:
         Its format.
     data : bytes
         The file.
+    segments : Segments, optional
+        Those of a JPEG, where they are remembered.
 
     Returns
     -------
@@ -46,6 +48,8 @@ def clean(container: str, data: bytes) -> bytes:
         The same object where nothing is odd, as in nearly all files. Pixels, transparency, colour profile and
         orientation are those of the file.
     """
+    if container == "JPEG":
+        return clean_jpeg(data, segments)
     step = _CLEAN.get(container)
     return data if step is None else step(data)
 
@@ -195,9 +199,7 @@ def mend_boxes(data: bytes) -> bytes | None:
     return bytes(out)
 
 
-_CLEAN: Final[Mapping[str, Callable[[bytes], bytes]]] = MappingProxyType(
-    {"JPEG": clean_jpeg, "PNG": clean_png, "GIF": clean_gif}
-)
+_CLEAN: Final[Mapping[str, Callable[[bytes], bytes]]] = MappingProxyType({"PNG": clean_png, "GIF": clean_gif})
 _MEND: Final[Mapping[str, Callable[[bytes], bytes | None]]] = MappingProxyType(
     {"PNG": mend_png, "WEBP": mend_webp, "TIFF": mend_tiff, "AVIF": mend_boxes, "HEIF": mend_boxes}
 )

@@ -34,8 +34,8 @@ from hashmatch.picture.clean import clean, mend
 from hashmatch.picture.colour import needs_colour
 from hashmatch.picture.foreign import camera_format
 from hashmatch.picture.frames import count_frames, held_frames, spread_frames
-from hashmatch.picture.header import check_header, not_read, unreadable
-from hashmatch.picture.jpeg import closed_jpeg
+from hashmatch.picture.header import check_header, not_read, read_header, unreadable
+from hashmatch.picture.jpeg import Segments, closed_jpeg
 from hashmatch.picture.jpeg_load import load_jpeg
 from hashmatch.picture.modes import planes_of_image
 from hashmatch.picture.pixels import Planes, Raster, rasters_of
@@ -43,6 +43,7 @@ from hashmatch.picture.policy import DecodePolicy, check_size
 from hashmatch.picture.sniff import branded, is_cut_short
 
 if TYPE_CHECKING:
+    from hashmatch.picture.sniff import Header
     from hashmatch.picture.tiff import Stored
 
 __all__ = ["decode_bytes", "decode_image", "frames_of_image"]
@@ -71,7 +72,7 @@ _PLUGINS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 _PILLOW_MODULES: Final = re.compile(r"_?(PIL|pillow_heif)\b")
 
 
-def decode_bytes(data: bytes, policy: DecodePolicy) -> Iterator[Raster]:
+def decode_bytes(data: bytes, policy: DecodePolicy, header: Header | None = None) -> Iterator[Raster]:
     """Decode a file frame by frame.
 
     Parameters
@@ -80,6 +81,8 @@ def decode_bytes(data: bytes, policy: DecodePolicy) -> Iterator[Raster]:
         The file.
     policy : DecodePolicy
         Formats, limits and frames.
+    header : Header, optional
+        What `hashmatch.picture.header.read_header` gave for the file, if it was asked already.
 
     Yields
     ------
@@ -91,12 +94,13 @@ def decode_bytes(data: bytes, policy: DecodePolicy) -> Iterator[Raster]:
     ImageError
         As `hashmatch.picture.open_picture` and `hashmatch.picture.Picture.rasters` say; nothing else escapes.
     """
-    container = check_header(data, policy)
+    header = read_header(data, policy) if header is None else header
+    container = header.container
     if container == "AVIF":
         data = branded(data)
     camera = camera_format(data) if container == "TIFF" else None
     if camera is None:
-        yield from _decoded(data, container, policy)
+        yield from _decoded(data, container, policy, header.segments)
         return
     # a camera's raw picture begins with a thumbnail of it, which is a part: a match in it counts, its absence does not
     with suppress(UnreadableImageError):
@@ -104,12 +108,12 @@ def decode_bytes(data: bytes, policy: DecodePolicy) -> Iterator[Raster]:
     raise not_read(camera)
 
 
-def _decoded(data: bytes, container: str, policy: DecodePolicy) -> Iterator[Raster]:
+def _decoded(data: bytes, container: str, policy: DecodePolicy, segments: Segments | None = None) -> Iterator[Raster]:
     """Give the frames of a file whose pixels are whole, whatever else is broken; with salvage what there is."""
-    file, data = data, clean(container, data)
+    file, data = data, clean(container, data, segments)
     last = -1
     try:
-        for raster in _as_coded(data, container, policy, file):
+        for raster in _as_coded(data, container, policy, file, segments if data is file else None):
             yield raster
             last = raster.view.frame
     except UnreadableImageError as failure:
@@ -127,7 +131,9 @@ def _decoded(data: bytes, container: str, policy: DecodePolicy) -> Iterator[Rast
         raise
 
 
-def _as_coded(data: bytes, container: str, policy: DecodePolicy, file: bytes) -> Iterator[Raster]:
+def _as_coded(
+    data: bytes, container: str, policy: DecodePolicy, file: bytes, segments: Segments | None = None
+) -> Iterator[Raster]:
     """Give the frames of a file as its codec takes it; what its colours mean is read in the file as it came."""
 
     def cut() -> bool:
@@ -137,7 +143,7 @@ def _as_coded(data: bytes, container: str, policy: DecodePolicy, file: bytes) ->
         image = _opened(container, data)
         if container == "JPEG":
             setattr(image, "decodermaxblock", len(data))  # noqa: B010  (else libjpeg stops and goes on every 64 KB)
-            setattr(image, "load", partial(load_jpeg, image, data))  # noqa: B010  (Pillow's own hears no warning)
+            setattr(image, "load", partial(load_jpeg, image, data, segments))  # noqa: B010  (Pillow's own hears no warning)
             if policy.reduced:
                 _reduce(image, file)
     single = policy.frames == "first" or _is_still(container, data)

@@ -8,9 +8,9 @@ from hashmatch.errors import ImageTooLargeError, UnreadableImageError
 from hashmatch.picture.foreign import camera_format, foreign_format
 from hashmatch.picture.jpeg import count_scans
 from hashmatch.picture.policy import DecodePolicy, check_size
-from hashmatch.picture.sniff import gif_extent, is_cut_short, sniff
+from hashmatch.picture.sniff import Header, container_of, gif_extent, is_cut_short, sniff
 
-__all__ = ["MAX_SCANNED_PIXELS", "check_header", "format_of", "not_read", "unreadable"]
+__all__ = ["MAX_SCANNED_PIXELS", "check_header", "format_of", "not_read", "read_header", "unreadable"]
 
 MAX_SCANNED_PIXELS: Final = 2_000_000_000
 """Scans of a JPEG times its pixels, at least a million of them, that are decoded: some two seconds of computing."""
@@ -33,10 +33,10 @@ def format_of(data: bytes) -> str | None:
         A name of `hashmatch.picture.KNOWN_FORMATS` or of `hashmatch.picture.foreign.FOREIGN_FORMATS`; None for what is
         no picture.
     """
-    header = sniff(data)
-    if header is None:
+    container = container_of(data)
+    if container is None:
         return foreign_format(data)
-    return (camera_format(data) if header.container == "TIFF" else None) or header.container
+    return (camera_format(data) if container == "TIFF" else None) or container
 
 
 def check_header(data: bytes, policy: DecodePolicy) -> str:
@@ -53,6 +53,24 @@ def check_header(data: bytes, policy: DecodePolicy) -> str:
     -------
     str
         Name of the format.
+
+    Raises
+    ------
+    ImageError
+        As `read_header`.
+    """
+    return read_header(data, policy).container
+
+
+def read_header(data: bytes, policy: DecodePolicy) -> Header:
+    """Read what the first bytes say, as `check_header` does.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    policy : DecodePolicy
+        Formats and limits.
 
     Raises
     ------
@@ -91,13 +109,13 @@ def check_header(data: bytes, policy: DecodePolicy) -> str:
         size = gif_extent(data, policy.max_frames + 1) or size
     check_size(*size, policy)
     if header.container == "JPEG":
-        _check_scans(data, *size)
-    return header.container
+        _check_scans(data, header, *size)
+    return header
 
 
-def _check_scans(data: bytes, width: int, height: int) -> None:
+def _check_scans(data: bytes, header: Header, width: int, height: int) -> None:
     """Refuse a JPEG with scans that take the codec minutes: each costs the whole picture, in ten bytes."""
-    scans = count_scans(data)
+    scans = count_scans(data, header.segments)
     if scans > _SCANS_ALLOWED and scans * max(width * height, _LEAST_OF_A_SCAN) > MAX_SCANNED_PIXELS:
         raise ImageTooLargeError(
             f"the picture has {scans:,} scans of {width:,} x {height:,} px, which no program for photographs makes",

@@ -11,7 +11,7 @@ from typing import Any, Final
 from PIL import Image
 
 from hashmatch.picture.header import unreadable
-from hashmatch.picture.jpeg import is_checkable, scan_boundaries
+from hashmatch.picture.jpeg import Segments, is_checkable, scan_boundaries
 
 __all__ = ["load_jpeg"]
 
@@ -52,7 +52,7 @@ class _Feed:
         return True
 
 
-def load_jpeg(image: Any, data: bytes) -> Any:
+def load_jpeg(image: Any, data: bytes, segments: Segments | None = None) -> Any:
     """Load a JPEG into the image's memory; in place of ``image.load``.
 
     Parameters
@@ -61,6 +61,8 @@ def load_jpeg(image: Any, data: bytes) -> Any:
         Opened from ``data``.
     data : bytes
         The file.
+    segments : Segments, optional
+        From `hashmatch.picture.jpeg.few_segments`.
 
     Returns
     -------
@@ -81,23 +83,23 @@ def load_jpeg(image: Any, data: bytes) -> Any:
     intervals, when the looked-at 128 of them are whole; anything in arithmetic-coded and lossless files.
     """
     image.__dict__.pop("load", None)  # a circle of references would keep the pixels until the garbage is collected
-    if image.tile and is_checkable(data):
+    if image.tile and is_checkable(data, segments):
         image.load_prepare()
         name, extents, _, args = image.tile[0]
         decoder = Image._getdecoder(image.mode, name, args, image.decoderconfig)
         try:
             decoder.setimage(image.im, extents)
-            _feed_scans(_Feed(decoder), data)
+            _feed_scans(_Feed(decoder), data, segments)
         finally:
             decoder.cleanup()
         image.tile = []
     return type(image).load(image)
 
 
-def _feed_scans(feed: _Feed, data: bytes) -> None:
+def _feed_scans(feed: _Feed, data: bytes, segments: Segments | None) -> None:
     view = memoryview(data)
     fed = 0
-    for boundary in scan_boundaries(data):
+    for boundary in scan_boundaries(data, segments):
         if boundary.broken:
             raise unreadable(boundary.end)
         if boundary.at - fed > 2 * _BEYOND:

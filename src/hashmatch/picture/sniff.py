@@ -9,16 +9,16 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
 
 from hashmatch.picture.boxes import brand_of_av1, has_other_coding, iter_boxes, largest_size
 from hashmatch.picture.clean_png import MAX_CHUNKS
-from hashmatch.picture.jpeg import iter_segments
+from hashmatch.picture.jpeg import Segments, few_segments, walked
 from hashmatch.picture.loose import icon_entries, is_icon, is_tga, netpbm_header, tga_size
 
-__all__ = ["Header", "branded", "gif_extent", "gif_frames", "is_cut_short", "sniff"]
+__all__ = ["Header", "branded", "container_of", "gif_extent", "gif_frames", "is_cut_short", "sniff"]
 
 _MAX_STEPS: Final = 4096  # entries of a TIFF directory; real files have dozens
 _MAX_SUB_BLOCKS: Final = 2**20  # of a GIF; 256 MiB of full ones
@@ -51,10 +51,13 @@ class Header:
         A name of `hashmatch.picture.policy.KNOWN_FORMATS`.
     size : (int, int), optional
         Width and height, px, before any orientation; None where the bytes do not tell.
+    segments : Segments, optional
+        Those of a plain JPEG, for all who read its header.
     """
 
     container: str
     size: Size | None
+    segments: Segments | None = field(default=None, repr=False, compare=False)
 
 
 def sniff(data: bytes) -> Header | None:
@@ -75,16 +78,19 @@ def sniff(data: bytes) -> Header | None:
     Cost: microseconds; no memory beyond a few slices. Sources: ISO/IEC 15948 (PNG), ITU-T T.81 B.1 (JPEG), GIF89a,
     RFC 9649 (WebP), TIFF 6.0, ISO/IEC 23008-12 (HEIF).
     """
-    container = _container(data)
+    container = container_of(data)
     if container is None:
         return None
+    segments = few_segments(data) if container == "JPEG" else None
     try:
-        return Header(container, _SIZES[container](data))
+        size = _jpeg_size(data, segments) if container == "JPEG" else _SIZES[container](data)
     except (struct.error, IndexError, OverflowError):
-        return Header(container, None)
+        size = None
+    return Header(container, size, segments)
 
 
-def _container(data: bytes) -> str | None:
+def container_of(data: bytes) -> str | None:
+    """Name the format that a file's first bytes are of, as `sniff` does."""
     if data.startswith(b"\xff\xd8\xff"):
         return None if data[3:4] == _JPEG_LS else "JPEG"
     if data.startswith(_PNG):
@@ -135,10 +141,10 @@ def branded(data: bytes) -> bytes:
 _BMP_HEADERS: Final = frozenset(struct.pack("<I", n) for n in (12, 40, 52, 56, 64, 108, 124))
 
 
-def _jpeg_size(data: bytes) -> Size | None:
+def _jpeg_size(data: bytes, segments: Segments | None) -> Size | None:
     """Size from the last frame header before the first scan; None if no scan follows."""
     size = None
-    for marker, _, start, _ in iter_segments(data):
+    for marker, _, start, _ in walked(data, segments):
         if marker == 0xDA:
             return size
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
@@ -287,7 +293,6 @@ def _netpbm_size(data: bytes) -> Size | None:
 
 _SIZES: Final[Mapping[str, Callable[[bytes], Size | None]]] = MappingProxyType(
     {
-        "JPEG": _jpeg_size,
         "PNG": _png_size,
         "GIF": _gif_size,
         "WEBP": _webp_size,

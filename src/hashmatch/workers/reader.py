@@ -276,7 +276,7 @@ def is_dear(data: bytes, decode: DecodePolicy) -> bool:
         return False
     pixels = header.size[0] * header.size[1]
     if header.container == "JPEG":
-        return pixels * max(1, count_scans(data)) > _DEAR
+        return pixels * max(1, count_scans(data, header.segments)) > _DEAR
     frames = None if decode.frames == "first" else count_source(data, decode)
     return pixels * (1 if frames is None else min(frames[0], decode.max_frames)) > _DEAR
 
