@@ -95,6 +95,7 @@ def flips(run: Run, folder: Path, *, stride: int = 1, names: tuple[str, ...] = (
             read = kept_answers
         else:
             save_index(name, path, tag={"list": "small"})
+        path.chmod(0o600)
         data, said = path.read_bytes(), read(path)
         for what, changed in _spoilt(data, stride):
             path.write_bytes(changed)
@@ -236,6 +237,7 @@ def power(run: Run, folder: Path) -> None:
     for kind in INDEX_KINDS:
         for watched in _publishing(run, folder, kind, _Stop):
             path = folder / "index"
+            path.chmod(0o600)
             whole = path.read_bytes()
             kept = [whole] if watched.flushed or not watched.renamed else [b"", whole[: len(whole) // 2]]
             for data in kept:

@@ -43,6 +43,7 @@ def test_verify(file: Path) -> None:
     assert (code, found["kind"], found["wrong"], found["searches"]) == (0, "multi", 0, 32)
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
+    file.chmod(0o600)
     file.write_bytes(data)
     assert run("verify", file)[0] == 2
 
@@ -75,6 +76,7 @@ def test_explain_refuses_what_is_no_hash(file: Path) -> None:
     """A text that is no hash, a hash of another length, and a file that is no index are errors."""
     assert run("explain", file, "--hash", "photo.jpg")[0] == 2
     assert run("explain", file, "--hash", "phash:" + "0f" * 8)[0] == 2
+    file.chmod(0o600)
     file.write_bytes(b"no index")
     assert run("explain", file)[0] == 2
 

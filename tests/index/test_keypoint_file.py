@@ -42,6 +42,7 @@ def change_byte(path: Path, at: int, change: int) -> None:
 def saved(tmp_path: Path) -> Path:
     """Save a small index."""
     PICTURES.index(n_tables=1, key_bits=8).save(tmp_path / "index", tag={"list": "ä"})
+    (tmp_path / "index").chmod(0o600)
     return tmp_path / "index"
 
 

@@ -34,6 +34,7 @@ def saved(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[type[Any], Pa
     """Save a small index of each kind."""
     make, cls = KINDS[request.param]
     make(some_codes()).save(tmp_path / "index", tag={"list": "ä", "version": "3"})
+    (tmp_path / "index").chmod(0o600)
     return cls, tmp_path / "index"
 
 

@@ -92,7 +92,7 @@ def test_opening_reads_no_rows(tmp_path: Path, folder: Path, monkeypatch: pytest
     asked = []
     real = kept.read_index_stream
     monkeypatch.setattr(
-        kept, "read_index_stream", lambda at, *, verify: asked.append(verify) or real(at, verify=verify)
+        kept, "read_index_stream", lambda at, *, verify, **more: asked.append(verify) or real(at, verify=verify, **more)
     )
     monkeypatch.setattr(kept, "build_kept", None)
     monkeypatch.setattr("hashmatch.lists.snapshot.read_row_blocks", None)
@@ -182,6 +182,7 @@ def test_wrong_files_are_refused_with_the_reason(tmp_path: Path, folder: Path) -
     spoilt[1][20] ^= 1
     spoilt[2][-70] ^= 1
     for data in (b"", good[:-1], good + b"\0", *spoilt, *(path.read_bytes() for path in golden.glob("index-v*.bin"))):
+        file.chmod(0o600)
         file.write_bytes(data)
         with pytest.raises(IndexFormatError):
             kept.open_kept(file, list_id, pdq, 31, MEASURED)
@@ -200,6 +201,7 @@ def test_a_note_of_another_file_is_not_believed(tmp_path: Path, folder: Path) ->
         note.write_text(text)
         data = bytearray(file.read_bytes())
         data[len(data) // 2] ^= 1
+        file.chmod(0o600)
         file.write_bytes(data)
         with Matcher.open(path, index_folder=folder) as matcher:
             assert found(matcher, 5) == ["e5"]
@@ -437,6 +439,7 @@ def test_crops_have_a_file_too(tmp_path: Path, folder: Path, monkeypatch: pytest
     assert answer() == expected
     assert file.stat().st_mtime_ns == stamp
     for spoilt in (b"", data[:-1], bytes([*data[:5000], data[5000] ^ 1, *data[5001:]])):
+        file.chmod(0o600)
         file.write_bytes(spoilt)
         assert answer() == expected
         assert file.read_bytes() == data

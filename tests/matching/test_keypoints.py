@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hashmatch import Fingerprint, HashValue, Matcher, Outcome, ReferenceList, fingerprint, hash_image, profiles
-from hashmatch.errors import HashFormatError, PolicyError, ReferenceListError
+from hashmatch.errors import HashFormatError, IndexFormatError, PolicyError, ReferenceListError
 from hashmatch.hashes import ViewHash
 from hashmatch.keypoints.verify import ACCEPTED_CHANCE
 from hashmatch.lists import editor
@@ -215,12 +215,33 @@ def test_index_files_are_used_again(records_list: Path, tmp_path: Path, monkeypa
             assert matcher.match(crop) == expected
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
+    file.chmod(0o600)
     file.write_bytes(bytes(data))
     with Matcher.open(records_list, policy=ONLY_KEYPOINTS, index_folder=tmp_path) as matcher:
         assert matcher.match(crop) == expected
     keyed = replace(ONLY_KEYPOINTS, keypoints=KeypointRule(max_chance=-6.0, key=KEY))
     with Matcher.open(records_list, policy=keyed, index_folder=tmp_path) as matcher:
         assert matcher.match(crop).reason == "nothing-to-compare"
+
+
+@pytest.mark.parametrize("maps", [True, False])
+def test_a_file_changed_in_place(records_list: Path, tmp_path: Path, maps: bool) -> None:
+    """A mapped file of records that was changed raises until a reload has made another; a copy answers on."""
+    crop = PHOTOS[3][60:300, 90:410]
+    with Matcher.open(records_list, policy=ONLY_KEYPOINTS, index_folder=tmp_path, map_files=maps) as matcher:
+        expected = matcher.match(crop)
+        (file,) = tmp_path.glob("*.keypoint.index")
+        good = file.read_bytes()
+        file.chmod(0o600)
+        file.write_bytes(bytes(len(good)))
+        if maps:
+            with pytest.raises(IndexFormatError, match="changed in place"):
+                matcher.match(crop)
+        else:
+            assert matcher.match(crop) == expected
+        matcher.reload()
+        assert matcher.match(crop) == expected
+        assert not maps or next(iter(tmp_path.glob("*.keypoint.index"))).read_bytes() == good
 
 
 def test_two_copies_have_an_index_file_each(records_list: Path, tmp_path: Path) -> None:

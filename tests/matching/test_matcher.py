@@ -644,6 +644,7 @@ def test_index_folder_is_used_checked_and_kept_up_to_date(tmp_path: Path) -> Non
     before = files[1].stat().st_mtime_ns, files[1].read_bytes()
     assert found(2) == ["b"]
     assert files[1].stat().st_mtime_ns == before[0], "an index that fits is not written again"
+    files[1].chmod(0o600)
     files[1].write_bytes(before[1][:-1])
     assert found(2) == ["b"]
     assert files[1].read_bytes() == before[1], "a damaged index is made anew"
@@ -767,6 +768,7 @@ def test_another_process_may_overwrite_the_index_file(tmp_path: Path) -> None:
         ref.compact()
     for spoil in (None, theirs, theirs[:-64] + bytes(64), b"junk"):
         if spoil is not None:
+            file.chmod(0o600)
             file.write_bytes(spoil)
         with Matcher.open(path, index_folder=folder) as matcher:
             found = [[m.entry_id for m in matcher.match_hash(pdq(n)).matches] for n in (*range(20), 77)]

@@ -133,6 +133,7 @@ def test_a_forged_note_is_not_believed(path: Path, folder: Path, tmp_path: Path,
         pytest.skip("needs two users")
     Matcher.open(path, index_folder=folder).close()
     file = file_of(folder)
+    file.chmod(0o600)
     note, before = kept.note_of(file), file.stat()
     with open(file, "r+b") as stream:  # damage, of which the note says that it fits
         stream.seek(-4096, os.SEEK_END)
@@ -279,7 +280,7 @@ def _share(path: Path, folder: Path) -> None:
             Matcher.open(path, index_folder=folder)
 
     assert as_user(importer, OTHER, GROUP) == 0
-    assert file_of(folder).stat().st_mode & 0o777 == 0o640
+    assert file_of(folder).stat().st_mode & 0o777 == 0o440
     assert as_user(server, OTHER + 3, GROUP) == 0
     file_of(folder).chmod(0o600)
     assert as_user(refused, 54323, GROUP) == 0

@@ -143,7 +143,7 @@ def test_making_files_ends_when_the_matcher_closes() -> None:
         assert until(stopped)
         raise InterruptedError
 
-    keeper = Keeper(lambda: 0, lambda: False, endless)
+    keeper = Keeper(lambda: 0, lambda: False, endless, lambda: iter(()))
     keeper.compact_soon()
     assert began.wait(30)
     keeper.compact_soon()
@@ -156,7 +156,7 @@ def test_making_files_ends_when_the_matcher_closes() -> None:
     def failing(_: Callable[[], bool]) -> int:
         raise OSError(28, "No space left on device")
 
-    keeper = Keeper(lambda: 0, lambda: False, failing)
+    keeper = Keeper(lambda: 0, lambda: False, failing, lambda: iter(()))
     keeper.compact_soon()
     assert keeper.wait(30)
     assert "No space" in str(keeper.upkeep.compaction_error)

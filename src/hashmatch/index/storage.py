@@ -61,7 +61,6 @@ __all__ = [
     "Verify",
     "read_index_file",
     "read_index_stream",
-    "verify_index_stream",
     "write_index_file",
 ]
 
@@ -100,6 +99,8 @@ class IndexFile:
         Metadata of the caller.
     sections : mapping of str to array
         Named arrays of one or two dimensions; read only after reading.
+    checksums : tuple of (first, length, digest)
+        SHA-256 of each run of bytes of the file that it was read from, from its first byte to its last; else empty.
     """
 
     kind: str
@@ -109,6 +110,7 @@ class IndexFile:
     next_position: int
     tag: Mapping[str, str]
     sections: Mapping[str, NDArray[Any]] = field(repr=False)  # codes are sensitive
+    checksums: tuple[tuple[int, int, bytes], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +269,7 @@ class IndexWriter:
         return np.memmap(self._beside, dtype=_text(kind), mode="r", offset=offset, shape=shape).view(np.ndarray)
 
     def finish(self, *, n: int, next_position: int) -> None:
-        """Write the header, flush all to disk and rename the file into place."""
+        """Write the header, flush all to disk and rename the file into place; nobody may write to it then."""
         if len(self._table) != self._n_sections:
             raise ValueError("another number of sections was written than announced")
         n_bytes, kind, metric = self._facts
@@ -279,6 +281,8 @@ class IndexWriter:
         self._stream.seek(0)
         self._stream.write(header + hashlib.sha256(header).digest())
         self._stream.flush()
+        if os.name == "posix":  # a mapped file that is cut ends its readers: nobody writes to it by mistake
+            os.fchmod(self._stream.fileno(), self._mode & 0o444)
         os.fsync(self._stream.fileno())
         self._stream.close()
         os.replace(self._beside, self._path)
@@ -358,22 +362,8 @@ def read_index_file(path: Path, *, verify: Verify = "full") -> IndexFile:
         return read_index_stream(stream, verify=verify)
 
 
-def verify_index_stream(stream: BinaryIO) -> None:
-    """Compare all of an index file with its checksums, by reading and not by the map; errors as `read_index_file`."""
-    length = os.fstat(stream.fileno()).st_size
-    header = _read_header(stream, length)
-    count = _HEAD.unpack_from(header)[7]
-    for section in _read_table(header, count, length):
-        digest, left = hashlib.sha256(), _padded(section.length)
-        while left and (data := stream.read(min(left, 1 << 20))):
-            digest.update(data)
-            left -= len(data)
-        if left or digest.digest() != section.digest:
-            raise IndexFormatError(f"section {section.name!r} of the index file is damaged" + _REBUILD)
-
-
-def read_index_stream(stream: BinaryIO, *, verify: Verify) -> IndexFile:
-    """Map an index file that is open, as `read_index_file`; the caller closes it."""
+def read_index_stream(stream: BinaryIO, *, verify: Verify, maps: bool = True) -> IndexFile:
+    """Map an index file that is open, as `read_index_file`, or copy it into memory; the caller closes it."""
     length = os.fstat(stream.fileno()).st_size
     header = _read_header(stream, length)
     *_, n, next_position, n_bytes, count, _, tag_length, _, kind, metric = _HEAD.unpack_from(header)
@@ -381,14 +371,14 @@ def read_index_stream(stream: BinaryIO, *, verify: Verify) -> IndexFile:
     tag = _read_tag(header, _HEAD.size + _SECTION.size * count, tag_length)
     if not 1 <= n_bytes <= MAX_BYTES or n > next_position or next_position >= 2**63:
         raise IndexFormatError("the index file has an impossible header" + _REBUILD)
-    mapped = np.memmap(stream, dtype=np.uint8, mode="r").view(np.ndarray)
+    data = np.memmap(stream, dtype=np.uint8, mode="r").view(np.ndarray) if maps else _copied(stream, length)
     arrays = {}
     for section in sections:
         end = section.offset + section.length
-        padded = mapped[section.offset : section.offset + _padded(section.length)]
+        padded = data[section.offset : section.offset + _padded(section.length)]
         if verify == "full" and hashlib.sha256(padded.data).digest() != section.digest:
             raise IndexFormatError(f"section {section.name!r} of the index file is damaged" + _REBUILD)
-        arrays[section.name] = mapped[section.offset : end].view(section.dtype).reshape(section.shape)
+        arrays[section.name] = data[section.offset : end].view(section.dtype).reshape(section.shape)
     return IndexFile(
         kind=_text(kind),
         metric=_metric(_text(metric)),
@@ -397,7 +387,20 @@ def read_index_stream(stream: BinaryIO, *, verify: Verify) -> IndexFile:
         next_position=next_position,
         tag=tag,
         sections=arrays,
+        checksums=(
+            (0, len(header), hashlib.sha256(header).digest()),
+            *((section.offset, _padded(section.length), section.digest) for section in sections),
+        ),
     )
+
+
+def _copied(stream: BinaryIO, length: int) -> NDArray[np.uint8]:
+    stream.seek(0)
+    data = np.fromfile(stream, np.uint8, length)
+    if len(data) != length:
+        raise IndexFormatError("the index file was cut while it was read" + _REBUILD)
+    data.flags.writeable = False
+    return data
 
 
 def _read_header(stream: BinaryIO, length: int) -> bytes:

@@ -17,6 +17,7 @@ from hashmatch.errors import IndexFormatError, ReferenceListError
 from hashmatch.index.calibration import saved_costs
 from hashmatch.index.external import DEFAULT_MEMORY
 from hashmatch.lists import Content
+from hashmatch.matching.held import HeldFile
 from hashmatch.matching.kept import (
     KeptIndex,
     build_kept,
@@ -29,7 +30,7 @@ from hashmatch.matching.kept import (
 )
 from hashmatch.matching.layer import Layer
 from hashmatch.matching.leftovers import remove_unused, sweep
-from hashmatch.matching.trust import HeldFile, check_folder
+from hashmatch.matching.trust import check_folder
 
 if TYPE_CHECKING:
     from hashmatch.index import Costs
@@ -90,8 +91,12 @@ def index_file(folder: Path | None, list_id: str, name: str, policy: MatchPolicy
     return folder / f"{list_id}.{made_for}{name}.index"
 
 
-def layer_of(pinned: PinnedVersion, name: str, policy: MatchPolicy, costs: Costs, folder: Path | None) -> Layer:
+def layer_of(
+    pinned: PinnedVersion, name: str, policy: MatchPolicy, costs: Costs, folder: Path | None, *, maps: bool = True
+) -> Layer:
     """Index one algorithm of a list, or take the index from its file, which is made where there is none that serves.
+
+    The file is mapped, or copied into memory.
 
     Raises
     ------
@@ -115,15 +120,15 @@ def layer_of(pinned: PinnedVersion, name: str, policy: MatchPolicy, costs: Costs
             crops=has_crops(name, policy),
             min_quality=0 if rule is None else rule.min_quality,
         )
-    layer = taken_up(pinned, name, policy, costs, folder)
+    layer = taken_up(pinned, name, policy, costs, folder, maps=maps)
     if layer is None or layer.is_overgrown:
         try:
             # of many workers that start at once one makes the file, the others wait and take it
             with _locked_place(file, pinned, name, policy, costs) as place:
-                layer = taken_up(pinned, name, policy, costs, folder, held=place)
+                layer = taken_up(pinned, name, policy, costs, folder, held=place, maps=maps)
                 if layer is None or layer.is_overgrown:
                     make_file(place, pinned, name, policy, costs)
-                    layer = taken_up(pinned, name, policy, costs, folder, held=place)
+                    layer = taken_up(pinned, name, policy, costs, folder, held=place, maps=maps)
         except OSError:
             if layer is None:  # one that is far behind serves, where the folder cannot be written to
                 raise
@@ -307,6 +312,7 @@ def taken_up(
     folder: Path | None,
     *,
     held: Path | None = None,
+    maps: bool = True,
 ) -> Layer | None:
     """Take an index from its file and bring it to the pinned version; None where that cannot be done.
 
@@ -325,7 +331,8 @@ def taken_up(
         return None
     grown = None
     for place in (file, own_place(file, pinned)):
-        layer = _from_file(place, pinned, name, policy, costs, crops=has_crops(name, policy), make=place == held)
+        crops = has_crops(name, policy)
+        layer = _from_file(place, pinned, name, policy, costs, crops=crops, make=place == held, maps=maps)
         if layer is not None and not layer.is_overgrown:
             return layer
         grown = grown or layer
@@ -333,35 +340,43 @@ def taken_up(
 
 
 def _from_file(
-    file: Path, pinned: PinnedVersion, name: str, policy: MatchPolicy, costs: Costs, *, crops: bool, make: bool = False
+    file: Path,
+    pinned: PinnedVersion,
+    name: str,
+    policy: MatchPolicy,
+    costs: Costs,
+    *,
+    crops: bool,
+    make: bool = False,
+    maps: bool = True,
 ) -> Layer | None:
     rule = policy.rule_for(name)
     if rule is None:
         return None
     algorithm, content = ALGORITHMS[name], pinned.contents.get(name, Content(0, 0))
     try:
-        kept = open_kept(file, pinned.list_id, algorithm, rule.threshold, costs)
+        kept = open_kept(file, pinned.list_id, algorithm, rule.threshold, costs, maps=maps)
         changes = None if kept.content == content else pinned.changes_since(kept.version)
         if changes is None and kept.content != content:
             return None
-        guided, more = _opened_crops(file, kept, make=make) if crops else (None, None)
+        guided, more = _opened_crops(file, kept, make=make, maps=maps) if crops else (None, None)
     except (FileNotFoundError, IndexFormatError):
         return None
     layer = Layer.mapped(algorithm, kept, rule.threshold, costs, pinned.list_id, guided, rule.min_quality)
-    layer = replace(layer, held=(kept.held,) if more is None else (kept.held, more))
+    layer = replace(layer, held=tuple(held for held in (kept.held, more) if held is not None))
     if changes is None:
         return layer
     return layer.updated(changes.added.get(name), changes.withdrawn.get(name, np.empty(0, np.int64)), content)
 
 
-def _opened_crops(file: Path, kept: KeptIndex, *, make: bool) -> tuple[GuidedIndex, HeldFile]:
+def _opened_crops(file: Path, kept: KeptIndex, *, make: bool, maps: bool) -> tuple[GuidedIndex, HeldFile | None]:
     try:
-        return open_crops(crops_of(file, kept.content), kept)
+        return open_crops(crops_of(file, kept.content), kept, maps=maps)
     except (FileNotFoundError, IndexFormatError):
         if not make:
             raise
     make_crops_file(file, kept)
-    return open_crops(crops_of(file, kept.content), kept)
+    return open_crops(crops_of(file, kept.content), kept, maps=maps)
 
 
 def has_crops(name: str, policy: MatchPolicy) -> bool:

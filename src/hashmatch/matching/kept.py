@@ -36,8 +36,9 @@ from hashmatch.index.planner import sample_of
 from hashmatch.index.storage import IndexFile, Section, read_index_file, read_index_stream
 from hashmatch.index.verification import AnyIndex
 from hashmatch.lists import Content, HashRows, content_of
+from hashmatch.matching.held import HeldFile
 from hashmatch.matching.locks import file_lock
-from hashmatch.matching.trust import HeldFile, open_trusted
+from hashmatch.matching.trust import open_trusted
 
 if TYPE_CHECKING:
     from hashmatch.index import Costs
@@ -51,6 +52,7 @@ __all__ = [
     "build_kept",
     "copy_of",
     "crops_of",
+    "distrust",
     "identity_of",
     "lock_of",
     "note",
@@ -65,6 +67,7 @@ __all__ = [
 Identity = tuple[int, ...]
 """What tells one file from another that took its place, and from itself after a change."""
 
+_DAMAGED: Final[set[Identity]] = set()  # files that this process found changed, whatever a note says of them
 _BLOCK: Final = 1 << 18
 _CHECK_ROWS: Final = 1 << 18
 _MOST_NOTE: Final = 4096
@@ -142,8 +145,8 @@ class KeptIndex:
         Of its rows.
     identity : Identity
         Of the file.
-    held : HeldFile
-        The file, to see whether it is still what was checked.
+    held : HeldFile or None
+        The file, to see whether it is still what was checked; None where it is a copy in memory.
     path : Path
         Of the file.
     copy : str
@@ -155,7 +158,7 @@ class KeptIndex:
     version: int
     content: Content
     identity: Identity
-    held: HeldFile
+    held: HeldFile | None
     path: Path
     copy: str
 
@@ -186,7 +189,9 @@ def lock_of(path: Path, *, wait: bool) -> Iterator[bool]:
         yield held
 
 
-def open_kept(path: Path, list_id: str, algorithm: Algorithm, radius: int, costs: Costs) -> KeptIndex:
+def open_kept(
+    path: Path, list_id: str, algorithm: Algorithm, radius: int, costs: Costs, *, maps: bool = True
+) -> KeptIndex:
     """Map an index file.
 
     Parameters
@@ -201,6 +206,8 @@ def open_kept(path: Path, list_id: str, algorithm: Algorithm, radius: int, costs
         The radius it must be built for.
     costs : Costs
         By which it decides to scan.
+    maps : bool
+        False to copy it into memory instead; it is then read and checked each time.
 
     Raises
     ------
@@ -215,7 +222,7 @@ def open_kept(path: Path, list_id: str, algorithm: Algorithm, radius: int, costs
     -----
     Cost: a millisecond where the file was checked before; else it is read once.
     """
-    identity, known, file, held = read_noted(path)
+    identity, known, file, held = read_noted(path, maps=maps)
     wanted = {"list": list_id, "algorithm": algorithm.name, "radius": str(radius)}
     for name, value in wanted.items():
         if file.tag.get(name) != value:
@@ -229,18 +236,34 @@ def open_kept(path: Path, list_id: str, algorithm: Algorithm, radius: int, costs
     return KeptIndex(index, columns, version, content, identity, held, path, file.tag.get("copy", ""))
 
 
-def read_noted(path: Path) -> tuple[Identity, bool, IndexFile, HeldFile]:
-    """Map a file, checking all of it unless that was noted; its identity, whether it was, and the open file."""
+def read_noted(path: Path, *, maps: bool = True) -> tuple[Identity, bool, IndexFile, HeldFile | None]:
+    """Map a file, checking all of it unless that was noted; its identity, whether it was, and the open file.
+
+    A file that is copied into memory instead is always checked, and not held open.
+    """
     while True:
         identity = identity_of(path)
         if identity is None:
             raise FileNotFoundError("there is no index file")
+        if identity in _DAMAGED:
+            raise IndexFormatError(f"the index file was changed in place{_REBUILD}")
         known = _noted(path) == list(identity)
         with open_trusted(path) as stream:
-            held = HeldFile(stream)  # before it is checked: what changes later is seen
-            file = read_index_stream(stream, verify="header" if known else "full")
+            held = HeldFile(stream, path) if maps else None  # before it is checked: what changes later is seen
+            file = read_index_stream(stream, verify="header" if known and maps else "full", maps=maps)
+            if held is not None:
+                held.checksums = file.checksums
         if identity_of(path) == identity:  # else another took its place meanwhile
             return identity, known, file, held
+
+
+def distrust(path: Path) -> None:
+    """Open the file at a path no more, and let other processes check it: while it was in use it was changed."""
+    identity = identity_of(path)
+    if identity is not None:
+        _DAMAGED.add(identity)
+    with contextlib.suppress(OSError):
+        note_of(path).unlink()
 
 
 def _read_columns(file: IndexFile) -> tuple[Columns, int, Content]:
@@ -398,8 +421,8 @@ def _blocks(array: NDArray[Any], stopped: Callable[[], bool] = lambda: False) ->
         yield array[first : first + _BLOCK]
 
 
-def open_crops(path: Path, kept: KeptIndex) -> tuple[GuidedIndex, HeldFile]:
-    """Map the file by which the hashes of an index file are searched for crops.
+def open_crops(path: Path, kept: KeptIndex, *, maps: bool = True) -> tuple[GuidedIndex, HeldFile | None]:
+    """Map the file by which the hashes of an index file are searched for crops, or copy it into memory.
 
     Raises
     ------
@@ -408,7 +431,7 @@ def open_crops(path: Path, kept: KeptIndex) -> tuple[GuidedIndex, HeldFile]:
     """
     from hashmatch.views.crops import restored_guided
 
-    identity, known, file, held = read_noted(path)
+    identity, known, file, held = read_noted(path, maps=maps)
     if file.tag.get("content") != str(kept.content):
         raise IndexFormatError(f"the file for crops is of other rows{_REBUILD}")
     found = restored_guided(file, kept.index.all_codes())

@@ -15,8 +15,8 @@ from hashmatch.errors import HashFormatError, IndexFormatError, ReferenceListErr
 from hashmatch.index import KeypointIndex, pack_geometry
 from hashmatch.keypoints.points import CODE_BYTES, Keypoints
 from hashmatch.keypoints.record import Record, key_check
+from hashmatch.matching.held import HeldFile
 from hashmatch.matching.kept import lock_of, note, read_noted
-from hashmatch.matching.trust import HeldFile
 
 if TYPE_CHECKING:
     from hashmatch.index import Candidate
@@ -112,7 +112,13 @@ class KeypointLayer:
 
     @classmethod
     def build(
-        cls, rule: KeypointRule, records: RecordStream, file: Path | None = None, own: Path | None = None
+        cls,
+        rule: KeypointRule,
+        records: RecordStream,
+        file: Path | None = None,
+        own: Path | None = None,
+        *,
+        maps: bool = True,
     ) -> KeypointLayer:
         """Index all keypoint records of a list.
 
@@ -127,6 +133,8 @@ class KeypointLayer:
             records; else built, written there and mapped.
         own : Path, optional
             Where it is kept instead while another copy of the list has the file.
+        maps : bool
+            False to copy the file into memory instead.
 
         Raises
         ------
@@ -139,7 +147,7 @@ class KeypointLayer:
         -----
         Cost: ``docs/explanation/indexes.md`` has time and memory by the size of the list.
         """
-        base = _part(rule, records) if file is None else _kept(file, own or file, rule, records)
+        base = _part(rule, records) if file is None else _kept(file, own or file, rule, records, maps)
         # the index keeps the arrays it needs
         return cls(rule, replace(base, gathered=None), None, np.empty(0, np.int64))
 
@@ -151,6 +159,11 @@ class KeypointLayer:
     def n_left_out(self) -> int:
         """Records that cannot be searched: of another key, of too little quality, or without a point."""
         return self.base.n_left_out + (0 if self.recent is None else self.recent.n_left_out)
+
+    @property
+    def held(self) -> tuple[HeldFile, ...]:
+        """The mapped file, if any."""
+        return () if self.base.held is None else (self.base.held,)
 
     def entry_keys(self) -> Ints:
         """Keys of the entries of all live records, int64; an entry stands once for each of its records."""
@@ -269,7 +282,7 @@ def _none() -> Keypoints:
     return Keypoints(1.0, 1.0, none, none, none, none, np.empty((0, CODE_BYTES), np.uint8))
 
 
-def _kept(file: Path, own: Path, rule: KeypointRule, records: RecordStream) -> _Part:
+def _kept(file: Path, own: Path, rule: KeypointRule, records: RecordStream, maps: bool) -> _Part:
     """Take the index from its file, or make the file where it is missing, damaged or of other records."""
     key_id = "" if rule.key is None else key_check(rule.key).hex()
     tag = {
@@ -278,18 +291,18 @@ def _kept(file: Path, own: Path, rule: KeypointRule, records: RecordStream) -> _
         "key": key_id,
         "min_quality": str(rule.min_quality),
     }
-    found = _fitting(file, tag, records) or _fitting(own, tag, records)
+    found = _fitting(file, tag, records, maps) or _fitting(own, tag, records, maps)
     if found is not None:
         return found
     place = own if _is_anothers(file, own.name) else file
     # of many workers that start at once one makes the file, the others wait and take it
     with lock_of(place, wait=True):
-        found = _fitting(place, tag, records)
+        found = _fitting(place, tag, records, maps)
         if found is not None:
             return found
         built = _part(rule, records)
         built.index.save(place, tag=tag | {_COPY: own.name})
-        return _fitting(place, tag, records) or built
+        return _fitting(place, tag, records, maps) or built
 
 
 def _is_anothers(file: Path, own: str) -> bool:
@@ -299,10 +312,10 @@ def _is_anothers(file: Path, own: str) -> bool:
     return False
 
 
-def _fitting(file: Path, tag: dict[str, str], records: RecordStream) -> _Part | None:
+def _fitting(file: Path, tag: dict[str, str], records: RecordStream, maps: bool) -> _Part | None:
     """Load the index from its file; None where it is missing, damaged or of other records."""
     with suppress(FileNotFoundError, IndexFormatError):
-        identity, known, data, held = read_noted(file)
+        identity, known, data, held = read_noted(file, maps=maps)
         index = KeypointIndex._from_file(data)
         if not known:
             note(file, identity)

@@ -22,8 +22,8 @@ from hashmatch.algorithms import Algorithm
 from hashmatch.index import Costs, LinearIndex, build_index
 from hashmatch.index.verification import AnyIndex
 from hashmatch.lists import Content, HashRows, content_of
+from hashmatch.matching.held import HeldFile
 from hashmatch.matching.kept import Columns, KeptIndex
-from hashmatch.matching.trust import HeldFile
 
 if TYPE_CHECKING:
     from hashmatch.index.guided import GuidedIndex
@@ -203,6 +203,7 @@ class Layer:
 
     def entry_keys(self) -> Ints:
         """Keys of the entries of all live hashes, int64; an entry stands once for each of its hashes."""
+        self._check_files()
         keys = [
             part.columns.entry_keys if part.gone is None else part.columns.entry_keys[~part.gone] for part in self.parts
         ]

@@ -85,7 +85,7 @@ def _is_unused(file: Path) -> bool:
     if fcntl is None:
         return False
     with contextlib.suppress(OSError):
-        descriptor = os.open(file, flags_of(os.O_RDWR))
+        descriptor = os.open(file, flags_of(os.O_RDONLY))
         try:
             if why_not_trusted(os.fstat(descriptor), file.parent) is None:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

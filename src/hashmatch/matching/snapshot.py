@@ -30,6 +30,7 @@ from hashmatch.matching.files import (
     taken_up,
     translated_folder_errors,
 )
+from hashmatch.matching.held import HeldFile
 from hashmatch.matching.kept import identity_of, lock_of
 from hashmatch.matching.layer import Layer
 from hashmatch.matching.leftovers import sweep
@@ -92,6 +93,8 @@ class ListSnapshot:
         Hashes of algorithms that the policy has no rule for.
     index_folder : Path or None
         Where index files are kept between runs; None to keep none.
+    maps : bool
+        Whether index files are mapped, or copied into memory.
     contents : mapping of str to Content
         Number and marks of the rows of each algorithm.
     costs : Costs
@@ -114,6 +117,7 @@ class ListSnapshot:
     keypoints: KeypointLayer | None
     unsearched: Mapping[str, int]
     index_folder: Path | None
+    maps: bool
     contents: Mapping[str, Content]
     costs: Costs
     view: PinnedVersion | None = field(default=None, compare=False, repr=False)
@@ -128,7 +132,9 @@ class ListSnapshot:
         object.__setattr__(self, "sizes", MappingProxyType({name: n for name, n in found.items() if n}))
 
     @classmethod
-    def of(cls, reference: ReferenceList, policy: MatchPolicy, index_folder: Path | None = None) -> ListSnapshot:
+    def of(
+        cls, reference: ReferenceList, policy: MatchPolicy, index_folder: Path | None = None, *, maps: bool = True
+    ) -> ListSnapshot:
         """Index a whole list, or take its indexes from their files.
 
         Raises
@@ -137,11 +143,16 @@ class ListSnapshot:
             If the list cannot be read, or the index folder cannot be used.
         """
         with reference.pinned() as pinned:
-            return cls._at(reference, pinned, policy, index_folder)
+            return cls._at(reference, pinned, policy, index_folder, maps)
 
     @classmethod
     def _at(
-        cls, reference: ReferenceList, pinned: PinnedVersion, policy: MatchPolicy, index_folder: Path | None
+        cls,
+        reference: ReferenceList,
+        pinned: PinnedVersion,
+        policy: MatchPolicy,
+        index_folder: Path | None,
+        maps: bool,
     ) -> ListSnapshot:
         costs = MEASURED if index_folder is None else saved_costs(index_folder)
         layers, unsearched = {}, {}
@@ -157,11 +168,11 @@ class ListSnapshot:
                     else:
                         file = index_file(index_folder, pinned.list_id, name, policy)
                         own = None if file is None else own_place(file, pinned)
-                        keypoints = _build_keypoints(policy.keypoints, pinned.records(name), file, own)
+                        keypoints = _build_keypoints(policy.keypoints, pinned.records(name), file, own, maps)
                 elif policy.rule_for(name) is None:
                     unsearched[name] = content.n_rows
                 else:
-                    layers[name] = layer_of(pinned, name, policy, costs, index_folder)
+                    layers[name] = layer_of(pinned, name, policy, costs, index_folder, maps=maps)
         return cls(
             reference=reference,
             name=pinned.name,
@@ -171,6 +182,7 @@ class ListSnapshot:
             keypoints=keypoints,
             unsearched=MappingProxyType(unsearched),
             index_folder=index_folder,
+            maps=maps,
             contents=pinned.contents,
             costs=costs,
         )
@@ -180,8 +192,8 @@ class ListSnapshot:
 
         Changes are laid over the existing indexes. A list whose history does not lead from there to what it holds, or
         that no longer remembers, is indexed anew, and so is one without index files once a tenth of it has changed. An
-        index file that took the place of the one in use is taken up. A list whose file was replaced by another is
-        opened, the old one stays open until `close_after_use`.
+        index file that took the place of the one in use is taken up; one that was changed in place is made anew. A list
+        whose file was replaced by another is opened, the old one stays open until `close_after_use`.
         """
         if self.reference.replaced:
             return self._reopened(policy)
@@ -189,7 +201,7 @@ class ListSnapshot:
         try:
             with self.reference.present() as now:
                 same = now.mark == self.mark and now.contents == self.contents
-            if same and not newer:
+            if same and not newer and not self.is_spoilt:
                 return self
             with self.reference.pinned() as pinned:
                 return self._brought_to(pinned, policy, newer)
@@ -213,7 +225,7 @@ class ListSnapshot:
             reference = self._opened_anew()
             try:
                 pinned = held.enter_context(reference.pinned())
-                after = self._at(reference, pinned, policy, self.index_folder)
+                after = self._at(reference, pinned, policy, self.index_folder, self.maps)
             except BaseException:
                 reference.close()
                 raise
@@ -228,7 +240,7 @@ class ListSnapshot:
             changes = pinned.changes_since(self.version)
             with translated_folder_errors():
                 found = None if changes is None else self._with(changes, pinned, policy, newer)
-        return found or replace(self._at(self.reference, pinned, policy, self.index_folder), use=self.use)
+        return found or replace(self._at(self.reference, pinned, policy, self.index_folder, self.maps), use=self.use)
 
     def _newer_files(self) -> set[str]:
         """Give the algorithms whose index file is another than the one in use."""
@@ -244,7 +256,7 @@ class ListSnapshot:
     def _reopened(self, policy: MatchPolicy) -> ListSnapshot:
         reference = self._opened_anew()
         try:
-            return self.of(reference, policy, self.index_folder)
+            return self.of(reference, policy, self.index_folder, maps=self.maps)
         except BaseException:
             reference.close()
             raise
@@ -264,6 +276,8 @@ class ListSnapshot:
     ) -> ListSnapshot | None:
         layers, unsearched = dict(self.layers), dict(self.unsearched)
         keypoints = self.keypoints
+        if keypoints is not None and any(held.is_spoilt for held in keypoints.held):
+            return None
         nothing = np.empty(0, np.int64)
         for name in sorted(changes.records.keys() | changes.withdrawn.keys() & RECORD_ALGORITHMS):
             records, gone = changes.records.get(name), changes.withdrawn.get(name, nothing)
@@ -279,12 +293,12 @@ class ListSnapshot:
                 unsearched[name] = content.n_rows
                 continue
             if name not in layers:
-                layers[name] = layer_of(pinned, name, policy, self.costs, self.index_folder)
+                layers[name] = layer_of(pinned, name, policy, self.costs, self.index_folder, maps=self.maps)
                 continue
             layer = None
             if name in newer:
                 with suppress(OSError):  # the old one is still mapped
-                    layer = taken_up(pinned, name, policy, self.costs, self.index_folder)
+                    layer = taken_up(pinned, name, policy, self.costs, self.index_folder, maps=self.maps)
             if layer is None and layers[name].is_spoilt:
                 return None
             if layer is None:
@@ -308,7 +322,18 @@ class ListSnapshot:
     def change_mark(self) -> object:
         """Differs from an earlier one when the list or an index file in use may have changed; cheap."""
         kept = [layer.kept for layer in self.layers.values() if layer.kept is not None]
-        return self.reference.change_mark, [identity_of(item.path) for item in kept]
+        return self.reference.change_mark, [identity_of(item.path) for item in kept], self.is_spoilt
+
+    @property
+    def held_files(self) -> tuple[HeldFile, ...]:
+        """The mapped files."""
+        of_keypoints = () if self.keypoints is None else self.keypoints.held
+        return (*(held for layer in self.layers.values() for held in layer.held), *of_keypoints)
+
+    @property
+    def is_spoilt(self) -> bool:
+        """Whether a mapped file is no longer what was checked."""
+        return any(held.is_spoilt for held in self.held_files)
 
     def due(self) -> tuple[str, ...]:
         """Give the algorithms whose index file is so far behind that it is time for another.
@@ -469,8 +494,10 @@ class ListSnapshot:
         )
 
 
-def _build_keypoints(rule: KeypointRule, records: RecordStream, file: Path | None, own: Path | None) -> KeypointLayer:
+def _build_keypoints(
+    rule: KeypointRule, records: RecordStream, file: Path | None, own: Path | None, maps: bool
+) -> KeypointLayer:
     """Index keypoint records; only a policy that searches them loads the code for it."""
     from hashmatch.matching.keypoints import KeypointLayer
 
-    return KeypointLayer.build(rule, records, file, own)
+    return KeypointLayer.build(rule, records, file, own, maps=maps)

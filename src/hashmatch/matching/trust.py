@@ -6,23 +6,14 @@ be one of the two or the owner of the list itself: whoever owns the list decides
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
-import weakref
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 from hashmatch.errors import IndexFormatError, ReferenceListError
-from hashmatch.index.storage import verify_index_stream
 
-fcntl: Any
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
-
-__all__ = ["HeldFile", "check_folder", "flags_of", "open_trusted", "why_not_trusted"]
+__all__ = ["check_folder", "flags_of", "open_trusted", "why_not_trusted"]
 
 _OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 _POSIX: Final = os.name == "posix"
@@ -95,55 +86,3 @@ def check_folder(folder: Path, reference: Path) -> None:
         raise ReferenceListError(
             "other users may write to the index folder, and so decide what matches: take that right away (chmod go-w)"
         )
-
-
-class HeldFile:
-    """A mapped file, held open to see whether it is still what was checked.
-
-    Parameters
-    ----------
-    stream : binary file
-        The open file; the caller closes it.
-    """
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._descriptor = os.dup(stream.fileno())
-        self._seen = self._now()
-        if fcntl is not None:
-            with contextlib.suppress(OSError):  # says that the file is in use, for as long as it is open
-                fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        weakref.finalize(self, os.close, self._descriptor).atexit = False
-
-    def _now(self) -> tuple[int, int]:
-        status = os.fstat(self._descriptor)
-        return status.st_size, status.st_mtime_ns
-
-    def check(self) -> None:
-        """Raise IndexFormatError if the file was cut or changed; a touched one is compared with its checksums first.
-
-        Notes
-        -----
-        Cost: one look at the open file, a microsecond.
-        """
-        now = self._now()
-        if now == self._seen:
-            return
-        try:
-            if now[0] != self._seen[0]:
-                raise IndexFormatError("another length")
-            with os.fdopen(os.open(f"/dev/fd/{self._descriptor}", os.O_RDONLY), "rb") as stream:
-                verify_index_stream(stream)
-        except (IndexFormatError, OSError) as error:
-            raise IndexFormatError(
-                "an index file in use was changed in place, so nothing is said by it: reload the matcher, which makes"
-                " another (hashmatch index build makes one, too)"
-            ) from error
-        self._seen = now
-
-    @property
-    def is_spoilt(self) -> bool:
-        """Whether `check` raises."""
-        with contextlib.suppress(IndexFormatError):
-            self.check()
-            return False
-        return True

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Final
 
-__all__ = ["Keeper", "Upkeep", "Watch", "check_interval"]
+__all__ = ["DEFAULT_RECHECK_RATE", "Keeper", "Pace", "Upkeep", "Watch", "check_interval", "check_rate"]
+
+DEFAULT_RECHECK_RATE: Final = 4 << 20
 
 _LOGGER: Final = logging.getLogger("hashmatch")
 _LEAST_INTERVAL: Final = 0.001
+_STEP: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,10 @@ class Upkeep:
         Index files made in the background.
     compaction_error : Exception or None
         Of the last attempt to make one, if it failed.
+    rechecked : int
+        Bytes of mapped index files that were compared with their checksums again.
+    damaged : int
+        Index files that this found changed in place: nothing is answered from them, and they are made anew.
     """
 
     watching: bool = False
@@ -49,6 +57,8 @@ class Upkeep:
     error: Exception | None = None
     compactions: int = 0
     compaction_error: Exception | None = None
+    rechecked: int = 0
+    damaged: int = 0
 
     def to_dict(self) -> dict[str, object]:
         """Give the figures and the texts of the errors; JSON-ready."""
@@ -60,6 +70,8 @@ class Upkeep:
             "error": None if self.error is None else str(self.error),
             "compactions": self.compactions,
             "compaction_error": None if self.compaction_error is None else str(self.compaction_error),
+            "rechecked": self.rechecked,
+            "damaged": self.damaged,
         }
 
 
@@ -67,6 +79,14 @@ def check_interval(interval: float) -> None:
     """Raise ValueError unless the seconds between two looks are 0.001 or more."""
     if not interval >= _LEAST_INTERVAL:
         raise ValueError("the interval must be 0.001 seconds or more")
+
+
+def check_rate(rate: int) -> None:
+    """Raise TypeError or ValueError unless a rate is an integer of bytes a second, 0 or more."""
+    if isinstance(rate, bool) or not isinstance(rate, int):
+        raise TypeError(f"recheck_rate must be an integer of bytes a second, not {type(rate).__name__}")
+    if rate < 0:
+        raise ValueError("recheck_rate must be 0 or more bytes a second")
 
 
 class Watch:
@@ -93,8 +113,40 @@ class _Watching:
     """A watch, and the thread that runs it now: in a forked child another."""
 
     interval: float
+    rate: int
     thread: threading.Thread
     stop: threading.Event
+
+
+@dataclass(slots=True, eq=False)
+class Pace:
+    """Does work in pieces at a rate.
+
+    Parameters
+    ----------
+    pieces : iterator of int
+        Does a piece and gives its size; 0 where a round is over.
+    rate : int
+        Size a second, on average; never more than `_STEP` seconds of it and a piece at once.
+    """
+
+    pieces: Iterator[int]
+    rate: int
+    credit: float = 0.0
+    at: float = field(default_factory=time.monotonic)
+
+    def go_on(self) -> int:
+        """Do what is due by now; its size."""
+        now = time.monotonic()
+        self.credit = min(self.credit + (now - self.at) * self.rate, _STEP * self.rate)
+        self.at, done = now, 0
+        while self.credit > 0:
+            size = next(self.pieces)
+            if not size:  # a short round is not gone through again at once
+                self.credit = 0.0
+            self.credit -= size
+            done += size
+        return done
 
 
 class Keeper:
@@ -108,12 +160,18 @@ class Keeper:
         Takes up what has changed; says whether anything had.
     compact : callable
         Makes the index files that are due, given a callable that says whether to stop; says how many it made.
+    recheck : callable
+        Begins to compare mapped files with their checksums: an iterator as `Pace` takes it.
     """
 
     def __init__(
-        self, mark: Callable[[], object], reload: Callable[[], bool], compact: Callable[[Callable[[], bool]], int]
+        self,
+        mark: Callable[[], object],
+        reload: Callable[[], bool],
+        compact: Callable[[Callable[[], bool]], int],
+        recheck: Callable[[], Iterator[int]],
     ) -> None:
-        self._mark, self._reload, self._compact = mark, reload, compact
+        self._mark, self._reload, self._compact, self._recheck = mark, reload, compact, recheck
         self._lock = threading.Lock()
         self._upkeep = Upkeep()
         self._watching: _Watching | None = None
@@ -143,25 +201,26 @@ class Keeper:
             if watching is not None and is_asleep:
                 self._begin(watching)
 
-    def watch(self, interval: float) -> Watch:
-        """Begin to watch.
+    def watch(self, interval: float, rate: int = DEFAULT_RECHECK_RATE) -> Watch:
+        """Begin to watch, and to compare mapped files with their checksums at a rate, bytes a second.
 
         Raises
         ------
         ValueError
-            If the interval is not 0.001 s or more, or a watch runs already.
+            If the interval is not 0.001 s or more, the rate negative, or a watch runs already.
         """
         check_interval(interval)
+        check_rate(rate)
         with self._lock:
             if self._watching is not None:
                 raise ValueError("the matcher is watching its lists already")
-            watching = self._watching = _Watching(interval, threading.current_thread(), threading.Event())
+            watching = self._watching = _Watching(interval, rate, threading.current_thread(), threading.Event())
             self._begin(watching)
         return Watch(lambda: self._end(watching))
 
     def _begin(self, watching: _Watching) -> None:
         watching.stop = threading.Event()
-        options = (watching.interval, watching.stop)
+        options = (watching.interval, watching.rate, watching.stop)
         watching.thread = threading.Thread(target=self._run, args=options, name="hashmatch-watch", daemon=True)
         watching.thread.start()
 
@@ -199,9 +258,16 @@ class Keeper:
             if self._watching is watching:
                 self._watching = None
 
-    def _run(self, interval: float, stop: threading.Event) -> None:
+    def damaged(self) -> None:
+        """Count a mapped file that was changed in place."""
+        _LOGGER.warning("an index file in use was changed in place; nothing is answered from it, and it is made anew")
+        with self._lock:
+            self._upkeep = replace(self._upkeep, damaged=self._upkeep.damaged + 1)
+
+    def _run(self, interval: float, rate: int, stop: threading.Event) -> None:
         last: object = None
-        while not stop.wait(interval):
+        pace = Pace(self._recheck(), rate)
+        while not self._waited(interval, pace, stop):
             reloaded, failure = False, None
             try:
                 mark = self._mark()
@@ -221,6 +287,18 @@ class Keeper:
                     failures=now.failures + (failure is not None),
                     error=failure,
                 )
+
+    def _waited(self, interval: float, pace: Pace, stop: threading.Event) -> bool:
+        """Wait for the next look, and compare files meanwhile; whether the watch is to end."""
+        end = time.monotonic() + interval
+        left, before = interval, self._upkeep.damaged
+        while left > 0 and not stop.wait(min(left, _STEP)):
+            done = pace.go_on()
+            if done:
+                with self._lock:
+                    self._upkeep = replace(self._upkeep, rechecked=self._upkeep.rechecked + done)
+            left = end - time.monotonic() if self._upkeep.damaged == before else 0.0
+        return stop.is_set()
 
     def _make(self) -> None:
         made, failure = 0, None
