@@ -122,3 +122,13 @@ def small_files() -> dict[str, bytes]:
         "tga": save(rgb, "TGA"),
         "tga-rle": save(rgba, "TGA", compression="tga_rle"),
     }
+
+
+def many_scans(size: tuple[int, int], n_more: int, *, progressive: bool = True, junk: bytes = b"") -> bytes:
+    """Make a JPEG whose last scan is sent again and again."""
+    data = save(np.full((*size, 3), (90, 80, 70), np.uint8), "JPEG", progressive=progressive)
+    last = data.rindex(b"\xff\xda")
+    if junk:
+        data = data[:2] + b"\xff\xfe" + (len(junk) + 2).to_bytes(2) + junk + data[2:]
+        last += len(junk) + 4
+    return data[:-2] + data[last:-2] * n_more + data[-2:]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hashmatch.errors import ImageTooLargeError, UnreadableImageError
 from hashmatch.picture import DecodePolicy, check_header
-from hashmatch.picture.boxes import count_samples, iter_boxes, largest_size
+from hashmatch.picture.boxes import COUNTLESS, count_samples, iter_boxes, largest_size, most_decoded
 from hashmatch.picture.sniff import sniff
 from picture_makers import animation, save, smooth
 
@@ -162,3 +162,54 @@ def test_tiles_larger_than_the_picture_count() -> None:
 def test_real_files_keep_their_size() -> None:
     """A file written by an encoder has the size it was made with."""
     assert largest_size(save(smooth(30, 50), "AVIF", speed=10)) == (50, 30)
+
+
+def joined(uses: dict[int, list[int]], sizes: dict[int, tuple[int, int]], *, wide: bool = False) -> bytes:
+    """Write a file whose items are put together from others; by their numbers, with the sizes that they state."""
+    number, version = ("I", 1) if wide else ("H", 0)
+    refs = b"".join(
+        box(b"dimg", struct.pack(f">{number}H{len(used)}{number}", item, len(used), *used))
+        for item, used in uses.items()
+    )
+    shapes = list(sizes.values())
+    ties = b"".join(
+        struct.pack(f">{number}B", item, 1) + struct.pack(">H" if wide else ">B", 0x8000 * wide + i + 1)
+        for i, item in enumerate(sizes)
+    )
+    properties = box(
+        b"iprp",
+        box(b"ipco", *(full(b"ispe", 0, struct.pack(">II", *shape)) for shape in shapes)),
+        box(b"ipma", bytes([version, 0, 0, int(wide)]), struct.pack(">I", len(sizes)), ties),
+    )
+    return box(b"ftyp", b"heic", bytes(4), b"mif1") + full(b"meta", 0, full(b"iref", version, refs), properties)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_parts_count_as_often_as_they_are_used(wide: bool) -> None:
+    """A grid of a camera is decoded; one that takes a large part again and again is refused by its boxes."""
+    policy = DecodePolicy(formats=("HEIF",))
+    tiles = list(range(1, 193))
+    camera = joined({500: tiles}, {**dict.fromkeys(tiles, (512, 512)), 500: (8064, 6048)}, wide=wide)
+    assert most_decoded(camera) == 192 * 512 * 512
+    assert check_header(camera, policy) == "HEIF"
+    for uses in ({2: [1] * 65_000}, {2: [1] * 300, 3: [2] * 300}, {2: [1] * 9, 3: [2] * 9, 4: [3] * 9, 5: [4] * 90}):
+        data = joined(uses, {1: (512, 512), 2: (512, 512), 3: (512, 512)}, wide=wide)
+        assert len(data) < 300_000
+        with pytest.raises(ImageTooLargeError) as caught:
+            check_header(data, policy)
+        assert caught.value.reason == "too-many-pixels"
+
+
+def test_parts_that_cannot_be_counted() -> None:
+    """Circles, chains without end, endless references, and parts whose size is not stated."""
+    size = {1: (100, 100), 2: (300, 100)}
+    assert most_decoded(joined({3: [1, 1, 2]}, size)) == 50_000
+    assert most_decoded(joined({3: [1, 9]}, size)) == 40_000  # as large as the largest
+    assert most_decoded(joined({3: [4], 4: [3]}, size)) == 30_000
+    assert most_decoded(joined({3: [4, 1], 4: [3]}, size)) == COUNTLESS
+    assert most_decoded(joined({i + 1: [i, i] for i in range(1, 12)}, {1: (10, 10)})) == 2**11 * 100
+    assert most_decoded(joined({i + 1: [i, i] for i in range(1, 40)}, {1: (10, 10)})) == COUNTLESS
+    assert most_decoded(joined({i: list(range(100, 60_000)) for i in range(3)}, size)) == COUNTLESS
+    assert most_decoded(joined({}, size)) == 0
+    whole = joined({3: [1, 1, 2]}, size)
+    assert all(most_decoded(whole[:cut]) >= 0 for cut in range(len(whole)))

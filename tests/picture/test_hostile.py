@@ -21,7 +21,7 @@ from hashmatch.errors import ImageError, ImageTooLargeError, UnreadableImageErro
 from hashmatch.picture import DecodePolicy, decode, iter_rasters, open_picture
 from hashmatch.picture.header import check_header
 from hashmatch.picture.jpeg import count_scans
-from picture_makers import ALL_FORMATS, animation, chunk, noise, png_of, save, small_files, smooth
+from picture_makers import ALL_FORMATS, animation, chunk, many_scans, noise, png_of, save, small_files, smooth
 
 FILES = small_files()
 FORMATS = tuple(name for name in ALL_FORMATS if name != "HEIF")
@@ -305,16 +305,6 @@ def test_only_the_plugin_of_the_format_is_imported() -> None:
     code = f"from hashmatch.picture import open_picture\nopen_picture({png_of(noise(2, 2, 3), 2)!r})"
     plugins = {name for name in modules_after(code) if name.endswith("ImagePlugin")}
     assert plugins == {"PIL.PngImagePlugin"}
-
-
-def many_scans(size: tuple[int, int], n_more: int, *, progressive: bool = True, junk: bytes = b"") -> bytes:
-    """Make a JPEG whose last scan is sent again and again."""
-    data = save(np.full((*size, 3), (90, 80, 70), np.uint8), "JPEG", progressive=progressive)
-    last = data.rindex(b"\xff\xda")
-    if junk:
-        data = data[:2] + b"\xff\xfe" + (len(junk) + 2).to_bytes(2) + junk + data[2:]
-        last += len(junk) + 4
-    return data[:-2] + data[last:-2] * n_more + data[-2:]
 
 
 def test_scans_are_counted_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,16 +7,31 @@ from __future__ import annotations
 
 import re
 import struct
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
-__all__ = ["brand_of_av1", "count_samples", "count_stills", "has_other_coding", "iter_boxes", "largest_size"]
+__all__ = [
+    "COUNTLESS",
+    "brand_of_av1",
+    "count_samples",
+    "count_stills",
+    "has_other_coding",
+    "iter_boxes",
+    "largest_size",
+    "most_decoded",
+]
 
 _MAX_BOXES: Final = 4096  # of one level; real files have dozens
 _DERIVED: Final = (b"grid", b"iovl")
 _STILLS: Final = frozenset({b"hvc1", b"av01", b"iden", *_DERIVED})
 _BESIDE: Final = (b"thmb", b"auxl")  # what an item says that is only a thumbnail, depth or alpha of another
 _TRACKS: Final = 16
+_DEEPEST: Final = 16
+_MAX_PARTS: Final = 2**17  # of all pictures together; a grid has 65,536 at most
+COUNTLESS: Final = 2**62
+"""Pixels, of `most_decoded`: more than any bound."""
 _CODINGS: Final = re.compile(rb"av01|hvc1|hev1|avc1|avc3|j2k1|vvc1|vvi1|evc1|unci")
 _DESCRIPTION: Final = 2**20
 
@@ -143,6 +158,51 @@ def count_stills(data: bytes) -> int:
     return 0
 
 
+def most_decoded(data: bytes) -> int:
+    """Count the pixels that a codec decodes for the dearest still picture: a part counts as often as it is used.
+
+    Parameters
+    ----------
+    data : bytes
+        An AVIF or HEIF file; where it is damaged, what comes before the damage counts.
+
+    Returns
+    -------
+    int
+        By the sizes that the items' properties state, an item without one having the largest; 0 where no picture is put
+        together from others. What nests or refers more than any program writes is `COUNTLESS`.
+    """
+    most = 0
+    with suppress(struct.error, IndexError):
+        for kind, start, end in iter_boxes(data, 0, len(data)):
+            if kind == b"meta":
+                most = max(most, _put_together(data, start + 4, end))
+    return most
+
+
+def _put_together(data: bytes, at: int, end: int) -> int:
+    parts: dict[int, Counter[int]] = {}
+    left = _MAX_PARTS
+    for number, used in _parts(data, at, end):
+        left -= len(used)
+        if left < 0:
+            return COUNTLESS
+        parts.setdefault(number, Counter()).update(used)
+    if not parts:
+        return 0
+    known = _item_pixels(data, at, end)
+    largest = max(known.values(), default=0)
+    for _ in range(_DEEPEST):
+        now = {
+            number: min(COUNTLESS, sum(count * known.get(part, largest) for part, count in used.items()))
+            for number, used in parts.items()
+        }
+        if all(known.get(number) == pixels for number, pixels in now.items()):
+            return max(now.values())
+        known |= now
+    return COUNTLESS
+
+
 def brand_of_av1(data: bytes) -> bytes | None:
     """Say which brand the file would have as an AVIF file.
 
@@ -219,6 +279,44 @@ def _items(data: bytes, at: int, end: int, *, hidden: bool = True) -> Iterator[t
             version = data[entry]
             if version in (2, 3) and (hidden or not data[entry + 3] & 1):
                 yield struct.unpack_from(">H2x4s" if version == 2 else ">I2x4s", data, entry + 4)
+
+
+def _parts(data: bytes, at: int, end: int) -> Iterator[tuple[int, Counter[int]]]:
+    """Give of each item that is put together from others how often it uses which."""
+    for start, stop in _children(data, at, end, b"iref"):
+        wide = "I" if data[start] else "H"
+        step = struct.calcsize(wide)
+        for kind, first, last in iter_boxes(data, start + 4, stop):
+            if kind == b"dimg":
+                number, count = struct.unpack_from(f">{wide}H", data, first)
+                first += step + 2
+                count = min(count, (last - first) // step)
+                yield number, Counter(struct.unpack_from(f">{count}{wide}", data, first))
+
+
+def _item_pixels(data: bytes, at: int, end: int) -> dict[int, int]:
+    """Give the pixels of each item that has a size, by the largest among its properties."""
+    found: dict[int, int] = {}
+    sizes: list[int] = []
+    for first, stop in _children(data, at, end, b"iprp", b"ipco"):
+        for kind, start, _ in iter_boxes(data, first, stop):
+            width, height = struct.unpack_from(">II", data, start + 4) if kind == b"ispe" else (0, 0)
+            sizes.append(width * height)
+    for start, _ in _children(data, at, end, b"iprp", b"ipma"):
+        wide = ">IB" if data[start] else ">HB"
+        step = 2 if data[start + 3] & 1 else 1
+        (count,) = struct.unpack_from(">I", data, start + 4)
+        here = start + 8
+        for _ in range(min(count, _MAX_BOXES)):
+            number, held = struct.unpack_from(wide, data, here)
+            here += struct.calcsize(wide)
+            owned = struct.unpack_from(f">{held}{'H' if step == 2 else 'B'}", data, here)
+            here += held * step
+            places = (place & (0x7FFF if step == 2 else 0x7F) for place in owned)
+            pixels = max((sizes[place - 1] for place in places if 0 < place <= len(sizes)), default=0)
+            if pixels:
+                found[number] = max(found.get(number, 0), pixels)
+    return found
 
 
 def _places(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, bool]]:

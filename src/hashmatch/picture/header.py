@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from hashmatch.errors import ImageTooLargeError, UnreadableImageError
+from hashmatch.picture.boxes import most_decoded
 from hashmatch.picture.foreign import camera_format, foreign_format
 from hashmatch.picture.jpeg import count_scans
 from hashmatch.picture.policy import DecodePolicy, check_size
 from hashmatch.picture.sniff import Header, container_of, gif_extent, is_cut_short, sniff
+from hashmatch.picture.tiff_scans import jpeg_strips
 
 __all__ = ["MAX_SCANNED_PIXELS", "check_header", "format_of", "not_read", "read_header", "unreadable"]
 
 MAX_SCANNED_PIXELS: Final = 2_000_000_000
-"""Scans of a JPEG times its pixels, at least a million of them, that are decoded: some two seconds of computing."""
+"""Scans of a JPEG, also inside a TIFF, times its pixels, at least a million of them, that are decoded: some two seconds
+of computing. Pixels of the parts of an AVIF or HEIF picture, each as often as it is used."""
 
 _SCANS_ALLOWED: Final = 20  # whatever the size; encoders of progressive files make about ten
 _LEAST_OF_A_SCAN: Final = 2**20  # px; a scan of a small picture has its costs too
@@ -110,6 +113,10 @@ def read_header(data: bytes, policy: DecodePolicy) -> Header:
     check_size(*size, policy)
     if header.container == "JPEG":
         _check_scans(data, header, *size)
+    elif header.container == "TIFF":
+        _check_strips(data, 1 if policy.frames == "first" else policy.max_frames)
+    elif header.container in ("AVIF", "HEIF"):
+        _check_parts(data)
     return header
 
 
@@ -120,6 +127,29 @@ def _check_scans(data: bytes, header: Header, width: int, height: int) -> None:
         raise ImageTooLargeError(
             f"the picture has {scans:,} scans of {width:,} x {height:,} px, which no program for photographs makes",
             reason="too-many-scans",
+        )
+
+
+def _check_strips(data: bytes, most_frames: int) -> None:
+    """Refuse a TIFF whose JPEG strips have as many scans, together over all frames."""
+    work = 0
+    for strip in jpeg_strips(data, most_frames, _SCANS_ALLOWED):
+        work += strip.scans * max(strip.pixels, _LEAST_OF_A_SCAN)
+        if work > MAX_SCANNED_PIXELS:
+            raise ImageTooLargeError(
+                f"strips of the picture have up to {strip.scans:,} scans of {strip.pixels:,} px, which no program for"
+                " photographs makes",
+                reason="too-many-scans",
+            )
+
+
+def _check_parts(data: bytes) -> None:
+    """Refuse a picture that is put together from parts with many times its pixels."""
+    work = most_decoded(data)
+    if work > MAX_SCANNED_PIXELS:
+        raise ImageTooLargeError(
+            f"the parts that the picture is put together from have {work:,} px, of which most cannot be seen",
+            reason="too-many-pixels",
         )
 
 

@@ -41,8 +41,8 @@ _MANY: Final = 64  # segments that are kept for Pillow to parse
 _START: Final = b"\xff\xd8"
 _END: Final = b"\xff\xd9"
 _BARE: Final = frozenset({0x01, *range(0xD0, 0xDA)})  # TEM, RST, SOI, EOI: markers without a length
-_FRAMES: Final = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
-_PIXELS: Final = _FRAMES | {0xC4, 0xCC, 0xDA, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF}
+FRAMES: Final = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+_PIXELS: Final = FRAMES | {0xC4, 0xCC, 0xDA, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF}
 _SAYING: Final[Mapping[int, tuple[tuple[bytes, int], ...]]] = MappingProxyType(
     {  # what says how a picture is shown: how each segment begins, and the bytes that libjpeg or Pillow asks for
         0xE0: ((b"JFIF", 14),),
@@ -262,7 +262,7 @@ def count_scans(data: bytes, segments: Segments | None = None) -> int:
     components, progressive = 0, False
     try:
         for marker, _, start, end in walked(data, segments):
-            if marker in _FRAMES:
+            if marker in FRAMES:
                 components, progressive = data[start + 5], marker & 3 == 2
             elif marker == 0xDA:
                 if not progressive and data[start] >= components:
@@ -336,7 +336,7 @@ def scan_boundaries(data: bytes, segments: Segments | None = None) -> Iterator[B
         try:
             found = None
             for marker, _, start, end in following:
-                if marker in _FRAMES:
+                if marker in FRAMES:
                     frame.header(marker, data[start:end])
                 elif marker == 0xDD:
                     (frame.interval,) = struct.unpack_from(">H", data, start)
