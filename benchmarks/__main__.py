@@ -29,6 +29,8 @@ AREAS = {
     "plain": "reports of plain and patterned entries by unlike pictures",
     "privacy": "what a simple inversion gets out of a keypoint record",
     "synthetic_ladder": "how photo-like the synthetic photos are",
+    "house": "figures of the source: rooms, names, and how far a match walks",
+    "sameness": "whether two commits give the same reports, field by field",
     "planner_costs": "the costs that the index planner starts from",
     "record": "measure areas, keep the results, and put their tables into docs/explanation/performance.md",
     "performance": "the tables of docs/explanation/performance.md from the kept results; measures nothing",

@@ -25,18 +25,18 @@ from benchmarks import evidence, runner
 from benchmarks.evidence import LOWEST, Look, counted, joined, kept
 from hashmatch.hashers.base import Pixels
 from hashmatch.hashers.pdq import PDQHasher
-from hashmatch.index.guided import GuidedIndex
+from hashmatch.index.probing import GuidedIndex
 from hashmatch.profiles import THOROUGH
 from hashmatch.synthetic import edits, picture
 from hashmatch.view import Turn
-from hashmatch.views.climb import climb
 from hashmatch.views.crops import CropSearch, guided_index, is_rare
-from hashmatch.views.margin import support
-from hashmatch.views.proposals import Proposals
-from hashmatch.views.rivals import kin_of, rivals_of
+from hashmatch.views.evidence.bit_odds import COARSE, certainties, flat_bits
+from hashmatch.views.evidence.candidates import Proposals
+from hashmatch.views.evidence.cohort import kin_of, rivals_of
+from hashmatch.views.evidence.crop_views import Grid, unseen_share, view_coefficients
+from hashmatch.views.evidence.likelihood import support
+from hashmatch.views.evidence.refine import climb
 from hashmatch.views.small import Floats, small_luma
-from hashmatch.views.soft import COARSE, certainties, flat_bits
-from hashmatch.views.uncrop import Grid, unseen_share, view_coefficients
 
 HASHER = PDQHasher()
 RIVALS = CropSearch().rivals

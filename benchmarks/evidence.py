@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hashmatch.views.rivals import RivalRule
+from hashmatch.views.evidence.cohort import RivalRule
 
 __all__ = ["LOWEST", "Look", "counted", "joined", "kept", "rates"]
 
@@ -33,7 +33,7 @@ class Look:
     of : (c,) int64 array
         Which query each row is of.
     support, rivals, kin : (c,) float64 array
-        Of `hashmatch.views.rivals`.
+        Of `hashmatch.views.evidence.cohort`.
     """
 
     queries: int

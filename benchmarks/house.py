@@ -29,7 +29,7 @@ _CODE = (".py", ".pyi", ".pyx", ".pxd", ".h")
 
 
 class Trace:
-    """Count Python calls and the steps from one folder of the package into another, calls and returns, while it is entered."""
+    """While it is entered, count Python calls, and calls and returns from one folder of the package into another."""
 
     def __init__(self) -> None:
         self.calls, self.moves, self.files = 0, 0, set[str]()
@@ -94,7 +94,8 @@ def sources() -> Iterator[tuple[str, Any]]:
     yield "lines under src", sum(lines.values())
     yield "files in matching/", sum(name.startswith("matching/") for name in python)
     yield "largest Python file", max((n, name) for name, n in python.items())
-    yield "largest C or Cython file", max((n, name) for name, n in lines.items() if not name.endswith((".py", ".pyi")))
+    native = [(n, name) for name, n in lines.items() if not name.endswith((".py", ".pyi"))]
+    yield "largest C or Cython file", max(native)
     names = Counter(Path(name).name for name in python)
     twice = sorted(name for name, n in names.items() if n > 1 and name not in {"__init__.py", "base.py"})
     yield "file names that stand twice or more", (len(twice), " ".join(twice))
@@ -121,8 +122,8 @@ def main() -> None:
     found = json.loads(json.dumps(dict([*sources(), *matches()])))
     older = json.loads(options.against.read_text(encoding="utf-8")) if options.against else {}
     columns = ["figure", *(["before"] if older else []), "now"]
-    text = {name: [shown(older.get(name)) for _ in older][:1] + [shown(value)] for name, value in found.items()}
-    print(markdown_table(columns, [[name, *row] for name, row in text.items()]))
+    before = {name: [shown(older.get(name))] if older else [] for name in found}
+    print(markdown_table(columns, [[name, *before[name], shown(value)] for name, value in found.items()]))
     if options.json:
         save(options.json, json.dumps(found) + "\n")
 

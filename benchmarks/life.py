@@ -114,7 +114,7 @@ def part_files(path: Path, folder: Path) -> dict[str, Any]:
     """List to its index files, as ``hashmatch index build`` makes them."""
     from hashmatch import ReferenceList, profiles
     from hashmatch.index.storage import read_index_file
-    from hashmatch.matching.files import build_files
+    from hashmatch.store.folder import build_files
 
     with ReferenceList.open(path, check="none") as ref:
         spent = timed(lambda: list(build_files(ref, profiles.STANDARD, folder, again=True)))
@@ -213,7 +213,7 @@ def part_compaction(path: Path, folder: Path) -> dict[str, Any]:
     """Search while a new index file is made and taken up."""
     from hashmatch import Matcher, profiles
     from hashmatch.hashes import HashValue
-    from hashmatch.matching import layer
+    from hashmatch.store import rows as layer
 
     layer._REBUILD_FLOOR, layer._REBUILD_SHARE = 0, 0.0
     rng = np.random.default_rng(SEED)

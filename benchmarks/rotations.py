@@ -26,21 +26,21 @@ from benchmarks.crops import UNRELATED_SIZES, references
 from benchmarks.evidence import LOWEST, Look, counted, joined, kept
 from hashmatch.hashers.base import Pixels
 from hashmatch.hashers.pdq import PDQHasher
-from hashmatch.index.guided import GuidedIndex
+from hashmatch.index.probing import GuidedIndex
 from hashmatch.policy import MatchPolicy
 from hashmatch.profiles import THOROUGH
 from hashmatch.synthetic import edits, picture
 from hashmatch.views.crops import guided_index
-from hashmatch.views.rivals import RivalRule, kin_of, rivals_of
+from hashmatch.views.evidence.cohort import RivalRule, kin_of, rivals_of
 from hashmatch.views.small import small_luma
-from hashmatch.views.tilted import TiltedSearch
+from hashmatch.views.small_rotations import TiltedSearch
 
 HASHER = PDQHasher()
 SEED = 9_730_000
 SIZES = ((384, 512), (512, 384), (448, 448), (360, 540), (480, 640))
 SMALL_SIZES = ((144, 192), (192, 144), (168, 168))
 FRAMES = {"grown": "black", "kept": "kept", "cut": "cut", "even": "even"}
-"""Frames of `hashmatch.views.rotations`, and what makes them."""
+"""Frames of `hashmatch.views.evidence.tilt_views`, and what makes them."""
 TEMPLATES = ("document", "screenshot", "meme", "comic", "card")
 LISTED = {
     "photo": (("portrait", 3_510_000, 8_000), ("portrait", 3_520_000, 8_000), ("low-texture", 3_530_000, 8_000)),

@@ -107,7 +107,9 @@ def main() -> None:
             json.dump(made, file)
     print(json.dumps({"machine": machine(), "seed": SEED, "queries": queries, "outcomes": dict(outcomes)}))
     if options.against:
-        print(f"{len(made):,} reports, {changed:,} differ" + "".join(f"\n  {n:,} in {at}" for at, n in different.items()))
+        print(
+            f"{len(made):,} reports, {changed:,} differ" + "".join(f"\n  {n:,} in {at}" for at, n in different.items())
+        )
         sys.exit(changed > 0)
 
 

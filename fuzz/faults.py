@@ -44,7 +44,7 @@ from hashmatch import Matcher, profiles
 from hashmatch.errors import IndexFormatError, ReferenceListError
 from hashmatch.index import storage
 from hashmatch.lists import Entry, ReferenceList
-from hashmatch.matching import layer
+from hashmatch.store import rows as layer
 from list_makers import made_up
 
 __all__ = ["PARTS", "calls", "compactions", "flips", "full", "kills", "power", "readonly"]

@@ -16,7 +16,7 @@ from hashmatch.index import BKTree, ExactIndex, KeypointIndex, LinearIndex, Mult
 from hashmatch.index.costs import MEASURED
 from hashmatch.index.storage import read_index_file
 from hashmatch.lists import Entry, ReferenceList
-from hashmatch.matching.kept import build_kept, note_of, open_kept
+from hashmatch.store.index_file import build_kept, note_of, open_kept
 from index_makers import exact, linear, multi, tree
 from keypoint_makers import some_pictures
 from list_makers import made_up, version_1_list

@@ -22,8 +22,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hashmatch.jail.calls import machine, syscall
-from hashmatch.jail.frames import GREETING, HELLO
 from hashmatch.jail.inside import READY, Work, serve
+from hashmatch.jail.messages import GREETING, HELLO
 
 HOST = os.getppid()
 LIBRARY = ctypes.CDLL(None, use_errno=True)

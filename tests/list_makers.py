@@ -18,8 +18,8 @@ from hashmatch.hashes import HashValue
 from hashmatch.keypoints.points import Keypoints
 from hashmatch.keypoints.record import Record
 from hashmatch.lists import Entry, ReferenceList
-from hashmatch.lists.records import State, store_state
-from hashmatch.lists.tables import create_tables
+from hashmatch.lists.file.entries import State, store_state
+from hashmatch.lists.file.tables import create_tables
 
 _WRITE_AND_DIE = """
 import os, sys

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from hashmatch import profiles
 from hashmatch.algorithms import ALGORITHMS, Metric
 from hashmatch.errors import PolicyError
+from hashmatch.features.policy_json import policy_from_json, policy_to_json
 from hashmatch.picture import KNOWN_FORMATS, DecodePolicy
 from hashmatch.policy import CropRule, KeypointRule, MatchPolicy, Rule
 from hashmatch.view import Turn
-from hashmatch.workers.policies import policy_from_json, policy_to_json
 
 NAMES = [name for name, algorithm in ALGORITHMS.items() if algorithm.metric is not Metric.ALIGNMENT]
 COUNTS = st.integers(1, 10**12)

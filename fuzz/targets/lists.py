@@ -24,10 +24,10 @@ from fuzz.mutate import INTERESTING, mutated
 from fuzz.targets.indexes import QuickFolder
 from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.lists import ReferenceList
-from hashmatch.lists.history import change_seal
-from hashmatch.lists.records import Record, Source, State, Stored, Tally, record_seal, store_state
-from hashmatch.lists.seals import mark_of_record, marks_of_rows, signed, sum_of_marks
-from hashmatch.lists.tables import ALGORITHM_NUMBERS, RECORD_NUMBERS
+from hashmatch.lists.file.checksums import mark_of_record, marks_of_rows, signed, sum_of_marks
+from hashmatch.lists.file.entries import Record, Source, State, Stored, Tally, record_seal, store_state
+from hashmatch.lists.file.history import change_seal
+from hashmatch.lists.file.tables import ALGORITHM_NUMBERS, RECORD_NUMBERS
 from list_makers import made_up, small_list
 
 __all__ = ["DESCRIPTION", "case_runner", "reseal"]

@@ -151,9 +151,9 @@ def _decoded(data: bytes, policy: DecodePolicy) -> str:
 
 def run_jailed(options: argparse.Namespace) -> Run:
     """Hand every file to a worker process; measure that the host stays as it was."""
+    from hashmatch.features.isolated import REASONS, IsolatedReader
     from hashmatch.jail import Isolation
     from hashmatch.policy import MatchPolicy, Rule
-    from hashmatch.workers.reader import REASONS, IsolatedReader
 
     chosen = Corpus(options)
     rules = (Rule(algorithm="pdq", threshold=0),)

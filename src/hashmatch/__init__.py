@@ -13,11 +13,11 @@ from hashmatch._version import __version__
 
 if TYPE_CHECKING:
     from hashmatch import errors, profiles
+    from hashmatch.features.fingerprints import fingerprint
     from hashmatch.hashers.facade import hash_image
     from hashmatch.hashes import Fingerprint, HashValue, distance
     from hashmatch.lists import ReferenceList
     from hashmatch.matching import Match, Matcher, MatchReport, Outcome
-    from hashmatch.matching.fingerprints import fingerprint
     from hashmatch.picture import DecodePolicy
     from hashmatch.policy import MatchPolicy
 
@@ -50,7 +50,7 @@ _HOMES = {
     "Outcome": "hashmatch.matching",
     "ReferenceList": "hashmatch.lists",
     "distance": "hashmatch.hashes",
-    "fingerprint": "hashmatch.matching.fingerprints",
+    "fingerprint": "hashmatch.features.fingerprints",
     "hash_image": "hashmatch.hashers.facade",
 }
 

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from hashmatch import HashValue, ReferenceList
+from hashmatch.budget.spending import budget_of
 from hashmatch.cli.app import app
-from hashmatch.matching.tails import budget_of
 from hashmatch.profiles import FAST, STANDARD
 
 RUN = CliRunner()

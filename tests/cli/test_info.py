@@ -46,6 +46,6 @@ def test_no_worker_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise IsolationError("no interpreter here")
 
-    monkeypatch.setattr("hashmatch.workers.reader.IsolatedReader.__init__", fail)
+    monkeypatch.setattr("hashmatch.features.isolated.IsolatedReader.__init__", fail)
     assert module.gathered()["protection"] == {"error": "no interpreter here"}
     assert "not: no interpreter here" in CliRunner().invoke(app, ["info"]).stdout

@@ -13,8 +13,8 @@ import pytest
 from fuzz.engine import rng_of
 
 from hashmatch.errors import ReferenceListError
-from hashmatch.lists.history import check_history
-from hashmatch.lists.records import load_state
+from hashmatch.lists.file.entries import load_state
+from hashmatch.lists.file.history import check_history
 from list_makers import small_list
 
 FOUND = [

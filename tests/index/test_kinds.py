@@ -11,9 +11,10 @@ import pytest
 from contracts import as_entries, as_hits, slow_search
 from hashmatch.algorithms import Metric
 from hashmatch.errors import IndexFormatError
-from hashmatch.index import BKTree, ExactIndex, LinearIndex, MultiIndex, tables
-from hashmatch.index import multi as multi_module
-from hashmatch.index.tables import ItemLayout
+from hashmatch.index import BKTree, ExactIndex, LinearIndex, MultiIndex
+from hashmatch.index.multi import index as multi_module
+from hashmatch.index.multi import tables
+from hashmatch.index.multi.tables import ItemLayout
 from index_makers import NEVER_SCAN, multi, tree
 from strategies import flip_bits, near_queries
 

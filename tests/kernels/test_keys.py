@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hashmatch.index.keypoint_tables import KeyTables, high_words, low_bits, low_words
+from hashmatch.index.keypoint.tables import KeyTables, high_words, low_bits, low_words
 from hashmatch.kernels import compiled, keys, reference_keys
 from hashmatch.kernels.reference_keys import Starts
 

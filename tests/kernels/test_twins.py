@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from hashmatch.index.costs import MEASURED
-from hashmatch.index.substrings import plan_probes
-from hashmatch.index.tables import build_tables, item_layout
+from hashmatch.index.multi.substrings import plan_probes
+from hashmatch.index.multi.tables import build_tables, item_layout
 from hashmatch.kernels import (
     borders,
     codes,

@@ -17,7 +17,8 @@ import pytest
 
 from hashmatch import Matcher, Outcome, profiles
 from hashmatch.errors import ReferenceListError
-from hashmatch.lists import ReferenceList, beside, replacing
+from hashmatch.lists import ReferenceList, replacing
+from hashmatch.lists.file import beside
 from list_makers import ids_of, made_list, made_up, made_up_entries, side_files, written_and_killed
 
 OLD, NEW = 5, 9

@@ -18,16 +18,17 @@ import pytest
 from PIL import Image
 
 from hashmatch import Matcher, Outcome, ReferenceList, fingerprint, profiles
+from hashmatch import deadline as deadline_module
+from hashmatch.deadline import Deadline
 from hashmatch.errors import BusyError, ImageError
+from hashmatch.features import query
+from hashmatch.features.isolated import is_dear
 from hashmatch.jail import Isolation
 from hashmatch.jail.calls import machine
 from hashmatch.jail.pool import Pool
-from hashmatch.matching import deadline as deadline_module
-from hashmatch.matching import hits, query
-from hashmatch.matching.deadline import Deadline
+from hashmatch.matching import hits
 from hashmatch.picture.encode import encode, jpeg
 from hashmatch.synthetic import picture
-from hashmatch.workers.reader import is_dear
 
 PHOTO = picture("photo", 1, size=(180, 240))
 SLOW = encode(np.zeros((6000, 9000, 3), np.uint8), "PNG", compress_level=1)

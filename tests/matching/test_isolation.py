@@ -23,15 +23,15 @@ from PIL import Image
 import picture_makers
 from hashmatch import Matcher, MatchReport, Outcome, ReferenceList, fingerprint, hash_image, profiles
 from hashmatch.errors import IsolationError, WeakIsolationWarning
+from hashmatch.features import isolated as reader
+from hashmatch.features.extract import Look, SmallLook
+from hashmatch.features.isolated import protection
 from hashmatch.jail import LEVELS, MEASURES, Isolation, Protection
 from hashmatch.jail.calls import machine
 from hashmatch.picture import KNOWN_FORMATS, DecodePolicy
 from hashmatch.picture.encode import encode, jpeg
 from hashmatch.policy import MatchPolicy, Rule
 from hashmatch.synthetic import picture
-from hashmatch.views.looks import Look, SmallLook
-from hashmatch.workers import reader
-from hashmatch.workers.reader import protection
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and limits are of POSIX")
 EVERYTHING = DecodePolicy(formats=KNOWN_FORMATS, frames="all", max_frames=50)

@@ -25,11 +25,11 @@ from hashmatch.errors import PolicyError, ReferenceListError
 from hashmatch.hashes import Fingerprint, HashValue, ViewHash, distance
 from hashmatch.jail import Isolation
 from hashmatch.lists import Entry
-from hashmatch.matching import layer
 from hashmatch.matching.hits import _plain_hits
-from hashmatch.matching.snapshot import ListSnapshot
 from hashmatch.picture.encode import encode
 from hashmatch.policy import MatchPolicy, Rule
+from hashmatch.store import rows as layer
+from hashmatch.store.snapshot import ListSnapshot
 from hashmatch.synthetic import picture
 from hashmatch.view import Turn, View
 

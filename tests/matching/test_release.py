@@ -13,7 +13,8 @@ import pytest
 
 from hashmatch import Matcher, ReferenceList, profiles
 from hashmatch.errors import IndexFormatError, ReferenceListError
-from hashmatch.matching import files, layer
+from hashmatch.store import folder as files
+from hashmatch.store import rows as layer
 from list_makers import made_up, made_up_entries
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc tells what is mapped and open")
@@ -97,7 +98,7 @@ def test_a_kept_error_holds_no_map(path: Path, folder: Path, monkeypatch: pytest
         held = files.open_kept  # a frame with something in it
         raise IndexFormatError(f"made up {held is not None}")
 
-    monkeypatch.setattr("hashmatch.matching.snapshot.make_file", fails)
+    monkeypatch.setattr("hashmatch.store.snapshot.make_file", fails)
     monkeypatch.setattr(layer, "_REBUILD_FLOOR", 0)
     monkeypatch.setattr(layer, "_REBUILD_SHARE", 0.0)
     with ReferenceList.open(path, writable=True) as ref:

@@ -9,11 +9,11 @@ from itertools import pairwise
 import pytest
 
 from hashmatch import profiles
+from hashmatch.budget.evidence import ROTATION_TAILS, SCREENSHOT_TAIL
+from hashmatch.budget.measured import KEYPOINT_PAIRS, TAILS, DistanceTail, poisson_upper
+from hashmatch.budget.rates import evidence_false_reports
+from hashmatch.budget.spending import budget_of, check_budget, tail_of
 from hashmatch.errors import PolicyError
-from hashmatch.matching.budget import evidence_false_reports
-from hashmatch.matching.evidence import ROTATION_TAILS, SCREENSHOT_TAIL
-from hashmatch.matching.measured import KEYPOINT_PAIRS, TAILS, DistanceTail, poisson_upper
-from hashmatch.matching.tails import budget_of, check_budget, tail_of
 from hashmatch.policy import CropRule, KeypointRule, MatchPolicy, Rule
 from hashmatch.view import Turn
 

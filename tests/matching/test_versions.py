@@ -24,7 +24,7 @@ from hashmatch.errors import ReferenceListError
 from hashmatch.hashers.digest import digest as file_digest
 from hashmatch.hashes import Fingerprint, HashValue, ViewHash
 from hashmatch.lists import Entry, content_digest
-from hashmatch.matching.snapshot import ListSnapshot
+from hashmatch.store.snapshot import ListSnapshot
 from hashmatch.synthetic import picture
 from list_makers import made_up
 from picture_makers import save

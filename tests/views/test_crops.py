@@ -11,16 +11,16 @@ import pytest
 
 from hashmatch.hashers.pdq import PDQHasher
 from hashmatch.hashers.pdq_float32 import COSINES
-from hashmatch.index.guided import GuidedIndex
+from hashmatch.index.probing import GuidedIndex
 from hashmatch.synthetic import edits, picture
 from hashmatch.view import Turn
-from hashmatch.views.climb import climb, kept, score_at
 from hashmatch.views.crops import CropSearch, guided_index
-from hashmatch.views.margin import support
-from hashmatch.views.rivals import RivalRule
+from hashmatch.views.evidence.bit_odds import ALIGNED, STEEPNESS, certainties, flat_bits, score, standardised
+from hashmatch.views.evidence.cohort import RivalRule
+from hashmatch.views.evidence.crop_views import Grid, axis_matrix, unseen_covariance, unseen_share, view_coefficients
+from hashmatch.views.evidence.likelihood import support
+from hashmatch.views.evidence.refine import climb, kept, score_at
 from hashmatch.views.small import SMALL_SIDE, small_luma, turn_small
-from hashmatch.views.soft import ALIGNED, STEEPNESS, certainties, flat_bits, score, standardised
-from hashmatch.views.uncrop import Grid, axis_matrix, unseen_covariance, unseen_share, view_coefficients
 
 HASHER = PDQHasher()
 

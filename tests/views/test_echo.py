@@ -11,8 +11,8 @@ import pytest
 
 from hashmatch.picture import encode
 from hashmatch.synthetic import edits, picture
-from hashmatch.views import _edges
-from hashmatch.views._echo import echo
+from hashmatch.views.borders import edges as _edges
+from hashmatch.views.borders.echo import echo
 from hashmatch.views.trims import find_trims
 
 Pixels = npt.NDArray[np.uint8]

@@ -7,8 +7,8 @@ import pytest
 
 from hashmatch import hash_image
 from hashmatch.synthetic import KINDS, picture
+from hashmatch.views.evidence.bit_odds import flat_bits
 from hashmatch.views.patterned import is_patterned, patterned
-from hashmatch.views.soft import flat_bits
 
 
 def code_of(signs: np.ndarray) -> bytes:

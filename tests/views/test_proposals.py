@@ -1,4 +1,4 @@
-"""What proposes entries, and what their rivals take: `hashmatch.views.proposals` and `hashmatch.views.rivals`."""
+"""What proposes entries, and their cohorts: `hashmatch.views.evidence.candidates` and `.cohort`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hashmatch.views import rivals
 from hashmatch.views.crops import guided_index
-from hashmatch.views.proposals import Proposer
-from hashmatch.views.rivals import RivalRule, kin_of, rivals_of
-from hashmatch.views.soft import COARSE, flat_bits
+from hashmatch.views.evidence import cohort as rivals
+from hashmatch.views.evidence.bit_odds import COARSE, flat_bits
+from hashmatch.views.evidence.candidates import Proposer
+from hashmatch.views.evidence.cohort import RivalRule, kin_of, rivals_of
 
 
 def test_proposers_that_could_not_work_are_not_made() -> None:

@@ -12,9 +12,18 @@ import scipy.ndimage
 
 from hashmatch.hashers.pdq import PDQHasher
 from hashmatch.synthetic import edits, picture
-from hashmatch.views.rotations import ANGLES, MAX_ANGLE, Tilt, coefficients, qualities, sampled, tilts, upright_size
+from hashmatch.views.evidence.bit_odds import flat_bits
+from hashmatch.views.evidence.tilt_views import (
+    ANGLES,
+    MAX_ANGLE,
+    Tilt,
+    coefficients,
+    qualities,
+    sampled,
+    tilts,
+    upright_size,
+)
 from hashmatch.views.small import small_luma
-from hashmatch.views.soft import flat_bits
 
 HASHER = PDQHasher()
 SIZES = ((256, 320), (300, 240), (560, 700))

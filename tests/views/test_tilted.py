@@ -10,16 +10,16 @@ import numpy.typing as npt
 import pytest
 
 from hashmatch.hashers.pdq import PDQHasher
-from hashmatch.index.guided import GuidedIndex
+from hashmatch.index.probing import GuidedIndex
 from hashmatch.synthetic import edits, picture
-from hashmatch.views.corners import unseen_corner_share, unseen_corners
 from hashmatch.views.crops import guided_index
-from hashmatch.views.proposals import Proposer
-from hashmatch.views.rivals import RivalRule
-from hashmatch.views.rotations import ANGLES, Tilt, coefficients, sampled, tilts, upright_size
+from hashmatch.views.evidence.bit_odds import flat_bits
+from hashmatch.views.evidence.candidates import Proposer
+from hashmatch.views.evidence.cohort import RivalRule
+from hashmatch.views.evidence.corners import unseen_corner_share, unseen_corners
+from hashmatch.views.evidence.tilt_views import ANGLES, Tilt, coefficients, sampled, tilts, upright_size
 from hashmatch.views.small import small_luma
-from hashmatch.views.soft import flat_bits
-from hashmatch.views.tilted import TiltedSearch
+from hashmatch.views.small_rotations import TiltedSearch
 
 HASHER = PDQHasher()
 

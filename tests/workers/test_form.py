@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hashmatch import profiles
+from hashmatch.features.extract import KeypointLook, Look, SmallLook, iter_looks
+from hashmatch.features.policy_json import policy_from_json, policy_to_json
+from hashmatch.features.wire import LookBounds, pack_look, unpack_look
 from hashmatch.hashes import HashValue, ViewHash
 from hashmatch.picture.encode import png
 from hashmatch.policy import KeypointRule, MatchPolicy
 from hashmatch.synthetic import picture
 from hashmatch.view import Rendering, Shrink, Turn, View
-from hashmatch.views.looks import KeypointLook, Look, SmallLook, iter_looks
-from hashmatch.workers.form import LookBounds, pack_look, unpack_look
-from hashmatch.workers.policies import policy_from_json, policy_to_json
 
 BOUNDS = LookBounds(algorithms=("pdq",), smalls=True, keypoints=True, max_frames=3, max_side=65_535)
 

@@ -10,11 +10,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from hashmatch.budget.evidence import Pictures
+from hashmatch.budget.rates import FalseReports
+from hashmatch.budget.spending import Budget, budget_of
 from hashmatch.cli.console import OUT, emit, policy_from
 from hashmatch.cli.sources import open_list
-from hashmatch.matching.budget import FalseReports
-from hashmatch.matching.evidence import Pictures
-from hashmatch.matching.tails import Budget, budget_of
 from hashmatch.policy import MatchPolicy
 
 __all__ = ["budget", "budget_record", "show_budget", "sizes_of"]

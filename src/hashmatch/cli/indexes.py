@@ -19,12 +19,12 @@ from hashmatch.errors import IndexFormatError
 from hashmatch.index import Costs, load_index, plan_index
 from hashmatch.index.calibration import COSTS_FILE, calibrate, load_costs, save_costs
 from hashmatch.index.costs import MEASURED
-from hashmatch.index.external import DEFAULT_MEMORY
+from hashmatch.index.multi.out_of_core import DEFAULT_MEMORY
 from hashmatch.index.planner import sample_of
 from hashmatch.index.verification import verify_index
 from hashmatch.lists import Content
-from hashmatch.matching.files import build_files, remove_others
-from hashmatch.matching.kept import verify_kept
+from hashmatch.store.folder import build_files, remove_others
+from hashmatch.store.index_file import verify_kept
 
 __all__ = ["index_app"]
 

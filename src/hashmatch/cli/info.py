@@ -45,7 +45,7 @@ def info(
 
 def gathered() -> dict[str, Any]:
     """Find everything out; JSON-ready."""
-    from hashmatch.workers.reader import IsolatedReader
+    from hashmatch.features.isolated import IsolatedReader
 
     try:
         reader = IsolatedReader(STANDARD, Isolation(workers=1, environment=loader_variables()))

@@ -4,12 +4,12 @@ from hashmatch.index.base import Explanation, Index, SearchStats
 from hashmatch.index.bktree import BKTree
 from hashmatch.index.costs import Costs
 from hashmatch.index.exact import ExactIndex
-from hashmatch.index.keypoint import KeypointIndex
-from hashmatch.index.keypoint_query import Candidate, KeypointSearch
-from hashmatch.index.keypoint_votes import pack_geometry
+from hashmatch.index.keypoint.index import KeypointIndex
+from hashmatch.index.keypoint.query import Candidate, KeypointSearch
+from hashmatch.index.keypoint.votes import pack_geometry
 from hashmatch.index.linear import LinearIndex
 from hashmatch.index.loading import load_index
-from hashmatch.index.multi import MultiIndex
+from hashmatch.index.multi.index import MultiIndex
 from hashmatch.index.planner import Plan, build_index, plan_index
 
 __all__ = [

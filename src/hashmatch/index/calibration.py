@@ -27,8 +27,8 @@ from hashmatch.errors import IndexFormatError
 from hashmatch.index.bktree import BKTree
 from hashmatch.index.costs import MEASURED, Costs
 from hashmatch.index.linear import LinearIndex
-from hashmatch.index.multi import MultiIndex
-from hashmatch.index.substrings import plan_probes
+from hashmatch.index.multi.index import MultiIndex
+from hashmatch.index.multi.substrings import plan_probes
 from hashmatch.kernels.codes import native
 
 __all__ = ["COSTS_FILE", "calibrate", "load_costs", "save_costs", "saved_costs"]

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from hashmatch import kernels
 from hashmatch.algorithms import Metric
 from hashmatch.index.base import Codes, check_codes
-from hashmatch.index.cores import Core, Found, check_layout, check_sections, scan_all
-from hashmatch.index.segments import DEFAULT_PENDING, SegmentedIndex
+from hashmatch.index.editable import DEFAULT_PENDING, SegmentedIndex
+from hashmatch.index.frozen import Core, Found, check_layout, check_sections, scan_all
 from hashmatch.index.space import ExactSpace, Packed, Space
 
 __all__ = ["ExactIndex"]

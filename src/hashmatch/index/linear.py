@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from hashmatch.algorithms import Metric
 from hashmatch.index.base import check_codes
-from hashmatch.index.cores import Core, ScanCore, check_sections
-from hashmatch.index.segments import DEFAULT_PENDING, SegmentedIndex
+from hashmatch.index.editable import DEFAULT_PENDING, SegmentedIndex
+from hashmatch.index.frozen import Core, ScanCore, check_sections
 from hashmatch.index.space import Packed, Space, space_of
 
 __all__ = ["LinearIndex"]

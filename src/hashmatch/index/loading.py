@@ -10,7 +10,7 @@ from hashmatch.index.bktree import BKTree
 from hashmatch.index.costs import Costs
 from hashmatch.index.exact import ExactIndex
 from hashmatch.index.linear import LinearIndex
-from hashmatch.index.multi import MultiIndex
+from hashmatch.index.multi.index import MultiIndex
 from hashmatch.index.storage import IndexFile, Verify, read_index_file
 
 __all__ = ["index_from", "load_index"]

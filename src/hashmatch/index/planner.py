@@ -15,12 +15,12 @@ from hashmatch.algorithms import Metric
 from hashmatch.index.base import MAX_BYTES, Codes, check_codes, check_radius
 from hashmatch.index.bktree import DEFAULT_LEAF, BKTree
 from hashmatch.index.costs import MEASURED, Costs
+from hashmatch.index.editable import DEFAULT_PENDING
 from hashmatch.index.exact import ExactIndex
 from hashmatch.index.linear import LinearIndex
-from hashmatch.index.multi import MultiIndex
-from hashmatch.index.segments import DEFAULT_PENDING
+from hashmatch.index.multi.index import MultiIndex
+from hashmatch.index.multi.substrings import choose_widths, expected_cost
 from hashmatch.index.space import space_of
-from hashmatch.index.substrings import choose_widths, expected_cost
 
 __all__ = ["Kind", "Plan", "build_index", "plan_index", "sample_of"]
 

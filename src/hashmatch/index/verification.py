@@ -11,10 +11,10 @@ from hashmatch.algorithms import Metric
 from hashmatch.errors import IndexFormatError
 from hashmatch.index.base import Codes
 from hashmatch.index.bktree import BKTree
-from hashmatch.index.cores import ScanCore, Segment
 from hashmatch.index.exact import ExactIndex
+from hashmatch.index.frozen import ScanCore, Segment
 from hashmatch.index.linear import LinearIndex
-from hashmatch.index.multi import MultiIndex
+from hashmatch.index.multi.index import MultiIndex
 
 __all__ = ["AnyIndex", "Verification", "default_radii", "verify_index"]
 

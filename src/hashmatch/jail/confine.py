@@ -15,8 +15,8 @@ from contextlib import suppress
 from typing import Final
 
 from hashmatch.jail.calls import machine, prctl, syscall
-from hashmatch.jail.frames import GREETING
 from hashmatch.jail.landlock import forbid_files
+from hashmatch.jail.messages import GREETING
 from hashmatch.jail.options import Protection
 from hashmatch.jail.seccomp import install_filter
 

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
 from hashmatch.jail.confine import confine, watch_host
-from hashmatch.jail.frames import HELLO, LONGEST_WORD, Kind, read_head, receive, send
 from hashmatch.jail.memory import memory_returner
+from hashmatch.jail.messages import HELLO, LONGEST_WORD, Kind, read_head, receive, send
 from hashmatch.jail.options import MEASURES, Protection
 
 __all__ = ["READY", "Work", "serve"]

@@ -15,8 +15,8 @@ from typing import Final
 
 from hashmatch.errors import BusyError, IsolationError, UnreadableImageError
 from hashmatch.foreign_errors import let_through
-from hashmatch.jail.frames import GREETING, HELLO, LONGEST_WORD, Kind, read_frame, send
 from hashmatch.jail.inside import READY
+from hashmatch.jail.messages import GREETING, HELLO, LONGEST_WORD, Kind, read_frame, send
 from hashmatch.jail.options import MEASURES, Protection
 
 __all__ = ["Worker", "WorkerPlan"]

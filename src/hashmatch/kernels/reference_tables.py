@@ -1,4 +1,4 @@
-"""Substring tables in plain NumPy: filling them, and looking queries up in them; see `hashmatch.index.multi`."""
+"""Substring tables in plain NumPy: filling them, and looking queries up in them; see `hashmatch.index.multi.index`."""
 
 from __future__ import annotations
 

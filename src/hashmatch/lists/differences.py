@@ -11,8 +11,8 @@ from typing import Final, Literal
 
 from hashmatch.errors import ReferenceListError
 from hashmatch.hashes import HashValue
-from hashmatch.lists.editor import blocks_of
 from hashmatch.lists.entry import Entry
+from hashmatch.lists.file.editor import blocks_of
 from hashmatch.lists.reference import ReferenceList
 
 __all__ = ["Difference", "differences"]

@@ -22,10 +22,6 @@ from typing import Final, Literal
 from hashmatch.algorithms import algorithm_named
 from hashmatch.errors import ReferenceListError
 from hashmatch.hashes import Fingerprint, HashValue
-from hashmatch.lists.audit import verify_all
-from hashmatch.lists.beside import real_path, stands
-from hashmatch.lists.content import Content
-from hashmatch.lists.editor import AddCounts, blocks_of
 from hashmatch.lists.entry import (
     LOCAL,
     MAX_ENTRY_ID,
@@ -36,14 +32,18 @@ from hashmatch.lists.entry import (
     checked_text,
     is_name,
 )
-from hashmatch.lists.pinned import PinnedVersion, contents_of
-from hashmatch.lists.records import State, keys_after, load_records, load_state, store_state, to_entry
+from hashmatch.lists.file.beside import real_path, stands
+from hashmatch.lists.file.editor import AddCounts, blocks_of
+from hashmatch.lists.file.entries import State, keys_after, load_records, load_state, store_state, to_entry
+from hashmatch.lists.file.schema import connect, damaged, translated_errors, use_no_journal
+from hashmatch.lists.file.tables import ALGORITHM_NAMES, ALGORITHM_NUMBERS, RECORD_NUMBERS, create_tables, table_of
+from hashmatch.lists.read.content import Content
+from hashmatch.lists.read.pinned import PinnedVersion, contents_of
+from hashmatch.lists.read.record_stream import read_record
+from hashmatch.lists.read.rows import Changes, Snapshot, read_changes, read_snapshot
 from hashmatch.lists.replacing import recover_list, replace_list
-from hashmatch.lists.schema import connect, damaged, translated_errors, use_no_journal
 from hashmatch.lists.session import Session
-from hashmatch.lists.snapshot import Changes, Snapshot, read_changes, read_snapshot
-from hashmatch.lists.streams import read_record
-from hashmatch.lists.tables import ALGORITHM_NAMES, ALGORITHM_NUMBERS, RECORD_NUMBERS, create_tables, table_of
+from hashmatch.lists.verify import verify_all
 
 __all__ = ["ListInfo", "ReferenceList"]
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Final
 
 from hashmatch.errors import ReferenceListError
-from hashmatch.lists.beside import has_log, is_plain_log, put_in_place, real_path, stands
-from hashmatch.lists.records import State
-from hashmatch.lists.schema import (
+from hashmatch.lists.file.beside import has_log, is_plain_log, put_in_place, real_path, stands
+from hashmatch.lists.file.entries import State
+from hashmatch.lists.file.schema import (
     check_file,
     check_structure,
     connect,

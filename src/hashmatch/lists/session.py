@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Final
 
 from hashmatch.errors import ReferenceListError
-from hashmatch.lists.audit import verify_all
-from hashmatch.lists.beside import check_beside, claim, has_log, put_in_place, real_path, release
-from hashmatch.lists.editor import Editor
-from hashmatch.lists.records import State, load_state
-from hashmatch.lists.schema import (
+from hashmatch.lists.file.beside import check_beside, claim, has_log, put_in_place, real_path, release
+from hashmatch.lists.file.editor import Editor
+from hashmatch.lists.file.entries import State, load_state
+from hashmatch.lists.file.schema import (
     FileReplacedError,
     check_file,
     check_length,
@@ -34,6 +33,7 @@ from hashmatch.lists.schema import (
     translated_errors,
     use_wal,
 )
+from hashmatch.lists.verify import verify_all
 
 __all__ = ["Session"]
 

@@ -2,6 +2,6 @@
 
 from hashmatch.matching.matcher import Matcher
 from hashmatch.matching.report import ComparedList, Match, MatchReport, Outcome
-from hashmatch.matching.upkeep import Upkeep, Watch
+from hashmatch.store.upkeep import Upkeep, Watch
 
 __all__ = ["ComparedList", "Match", "MatchReport", "Matcher", "Outcome", "Upkeep", "Watch"]

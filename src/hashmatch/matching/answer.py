@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING, Final
 
 from hashmatch._version import __version__
+from hashmatch.deadline import NO_DEADLINE, Deadline
 from hashmatch.errors import ReferenceListError
-from hashmatch.matching.deadline import NO_DEADLINE, Deadline
+from hashmatch.features.query import asked_views
 from hashmatch.matching.hits import find_hits, named
-from hashmatch.matching.query import asked_views
 from hashmatch.matching.report import ComparedList, MatchReport, Outcome
 from hashmatch.view import VIEW_KINDS
 
 if TYPE_CHECKING:
+    from hashmatch.features.query import Query
     from hashmatch.matching.hits import Hit
-    from hashmatch.matching.query import Query
     from hashmatch.matching.report import Match
-    from hashmatch.matching.snapshot import ListSnapshot
     from hashmatch.policy import MatchPolicy
+    from hashmatch.store.snapshot import ListSnapshot
 
 __all__ = ["answer"]
 
@@ -61,7 +61,7 @@ def answer(
     if failures and not matches:
         raise failures[0]
     searched = query.searched(policy)
-    lists = tuple(item.compared(searched) for item in snapshots)
+    lists = tuple(_compared(item, searched) for item in snapshots)
     asked = asked_views(policy, {name for item in snapshots for name in item.sizes})
     compared = query.compared_views(policy, searched)
     reason = query.failure or ("list-damaged" if failures else _gap(snapshots, query, searched, lists, asked))
@@ -90,6 +90,20 @@ def answer(
         views_compared=tuple(kind for kind in VIEW_KINDS if kind in asked & compared),
         views_not_compared=tuple(kind for kind in VIEW_KINDS if kind in asked - compared),
         frames=query.frames,
+    )
+
+
+def _compared(snapshot: ListSnapshot, searched: Set[str]) -> ComparedList:
+    """Say what of a list a picture was compared with, by the algorithms that were searched."""
+    return ComparedList(
+        name=snapshot.name,
+        list_id=snapshot.list_id,
+        version=snapshot.version,
+        digest=snapshot.mark.digest,
+        n_entries=snapshot.n_entries,
+        compared={name: n for name, n in snapshot.sizes.items() if name in searched},
+        not_compared=snapshot.n_left_out(searched),
+        entries_not_compared=snapshot.n_closed_entries(searched),
     )
 
 

@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from hashmatch.deadline import NO_DEADLINE, Deadline
 from hashmatch.errors import ReferenceListError
 from hashmatch.hashes import HashValue, ViewHash, distance
 from hashmatch.keypoints.geometry import Pairs
 from hashmatch.keypoints.record import Record
-from hashmatch.matching.deadline import NO_DEADLINE, Deadline
 from hashmatch.matching.report import Match, Placement
 from hashmatch.policy import CropRule, KeypointRule, MatchPolicy, Rule
 from hashmatch.view import Margins, View
 
 if TYPE_CHECKING:
+    from hashmatch.features.extract import KeypointLook, SmallLook
+    from hashmatch.features.query import Query
     from hashmatch.keypoints.points import Keypoints
     from hashmatch.keypoints.verify import Alignment
     from hashmatch.lists import Entry, ListedHash
-    from hashmatch.matching.keypoints import KeypointLayer
-    from hashmatch.matching.query import Query
-    from hashmatch.matching.snapshot import ListSnapshot
+    from hashmatch.store.keypoint_rows import KeypointLayer
+    from hashmatch.store.snapshot import ListSnapshot
     from hashmatch.views.crops import Found
-    from hashmatch.views.looks import KeypointLook, SmallLook
 
 __all__ = ["Hit", "find_hits", "named"]
 
@@ -291,14 +291,14 @@ def _distinct(rule: Rule, queries: list[ViewHash]) -> list[ViewHash]:
 
 
 def _of_few_signs(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    from hashmatch.views.evidence.bit_odds import flat_bits
     from hashmatch.views.patterned import patterned
-    from hashmatch.views.soft import flat_bits
 
     return patterned(flat_bits(codes))
 
 
 def _rotated_hits(snapshot: ListSnapshot, looks: tuple[SmallLook, ...], policy: MatchPolicy) -> Iterator[EvidenceHit]:
-    from hashmatch.views.tilted import TiltedSearch
+    from hashmatch.views.small_rotations import TiltedSearch
 
     layer, rule = snapshot.layers.get("pdq"), policy.rule_for("pdq")
     if layer is None or rule is None:

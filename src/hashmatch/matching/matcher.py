@@ -20,28 +20,28 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from hashmatch.algorithms import Metric, algorithm_named
+from hashmatch.budget.spending import check_budget
+from hashmatch.deadline import NO_DEADLINE, Deadline
 from hashmatch.errors import BusyError, PolicyError, ReferenceListError
+from hashmatch.features.query import Query, kept_query, open_source, read_pixels, recalled_query
 from hashmatch.hashes import Fingerprint, HashValue, ViewHash
 from hashmatch.jail import Isolation, Protection
 from hashmatch.lists import ReferenceList
 from hashmatch.matching.answer import answer
-from hashmatch.matching.deadline import NO_DEADLINE, Deadline
-from hashmatch.matching.held import HeldFile, recheck
-from hashmatch.matching.kept import distrust
-from hashmatch.matching.query import Query, kept_query, open_source, read_pixels, recalled_query
 from hashmatch.matching.report import MatchReport, Outcome
-from hashmatch.matching.snapshot import ListSnapshot, MovedOn
-from hashmatch.matching.tails import check_budget
 from hashmatch.matching.tally import Tally
-from hashmatch.matching.upkeep import DEFAULT_RECHECK_RATE, Keeper, Upkeep, Watch, check_interval, check_rate
 from hashmatch.policy import MatchPolicy
 from hashmatch.profiles import STANDARD
+from hashmatch.store.held import HeldFile, recheck
+from hashmatch.store.index_file import distrust
+from hashmatch.store.snapshot import ListSnapshot, MovedOn
+from hashmatch.store.upkeep import DEFAULT_RECHECK_RATE, Keeper, Upkeep, Watch, check_interval, check_rate
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from hashmatch.features.isolated import IsolatedReader
     from hashmatch.picture import ImageSource
-    from hashmatch.workers.reader import IsolatedReader
 
 __all__ = ["Matcher"]
 
@@ -240,7 +240,7 @@ class Matcher:
         ReferenceListError
             If the matcher is closed.
         """
-        from hashmatch.workers.reader import IsolatedReader
+        from hashmatch.features.isolated import IsolatedReader
 
         with self._reloading:
             if self._closed:

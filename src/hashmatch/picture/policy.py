@@ -52,7 +52,7 @@ class DecodePolicy:
         How many frames are decoded with ``frames="spread"``: the first, the last of the first ``max_frames``, and some
         evenly between them, as counted in the file's structure; where only the codec could count (AVIF, HEIF, PIL
         images) frames 0, 1, 2, 4, 8 and so on. With ``"all"``, how many are looked at in the views that cost the most;
-        see `hashmatch.views.plan`.
+        see `hashmatch.features.plan`.
     salvage : bool
         Whether a file that ends early or is damaged inside its first frame is given as far as it can be decoded, before
         the error: browsers show such pictures. What is missing is one colour. With it a match can be found in part of a

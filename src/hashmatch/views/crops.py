@@ -4,10 +4,10 @@ Every view of a grid proposes entries: the likeliest keys of its surest bits are
 found is compared in all bits, and the best of it is climbed to its best cut.
 
 What fits well there is judged by all its bits together, whatever the part that was cut off may have held
-(`hashmatch.views.margin`). Even so one large shape decides many bits at once, so that unrelated pictures of the kind
-are far above chance. How far is measured on the query itself and in the list at hand: the entries that it also
-resembles a little, its rivals, say how common it is, and take from the support. No constant of synthetic pictures says
-what is common.
+(`hashmatch.views.evidence.likelihood`). Even so one large shape decides many bits at once, so that unrelated pictures
+of the kind are far above chance. How far is measured on the query itself and in the list at hand: the entries that it
+also resembles a little, its rivals, say how common it is, and take from the support. No constant of synthetic pictures
+says what is common.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from hashmatch.index.guided import GuidedIndex
+from hashmatch.index.probing import GuidedIndex
 from hashmatch.index.storage import IndexFile
 from hashmatch.view import Turn
-from hashmatch.views.climb import Fit, climb, score_at
-from hashmatch.views.margin import Support, support
-from hashmatch.views.proposals import Proposals, Proposer
-from hashmatch.views.rivals import RivalRule
+from hashmatch.views.evidence.bit_odds import COARSE, certainties
+from hashmatch.views.evidence.candidates import Proposals, Proposer
+from hashmatch.views.evidence.cohort import RivalRule
+from hashmatch.views.evidence.crop_views import THOROUGH_GRID, AxisCut, Grid, unseen_share, view_coefficients
+from hashmatch.views.evidence.likelihood import Support, support
+from hashmatch.views.evidence.refine import Fit, climb, score_at
 from hashmatch.views.small import Floats, turn_small
-from hashmatch.views.soft import COARSE, certainties
-from hashmatch.views.uncrop import THOROUGH_GRID, AxisCut, Grid, unseen_share, view_coefficients
 
 __all__ = ["CropSearch", "Found", "guided_index", "is_rare", "restored_guided", "write_guided"]
 

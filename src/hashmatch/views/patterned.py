@@ -71,7 +71,7 @@ def patterned(bits: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     Parameters
     ----------
     bits : (k, 256) bool array
-        From `hashmatch.views.soft.flat_bits`.
+        From `hashmatch.views.evidence.bit_odds.flat_bits`.
 
     Returns
     -------

@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from hashmatch.hashers.base import check_pixels
 from hashmatch.kernels.borders import off_middle
-from hashmatch.views import _edges
-from hashmatch.views._edges import SIDES, Cells, Edge, Small, from_side
-from hashmatch.views._seams import CLEAR_SEAM, LEAST_CELLS, PAIRS, seam_layers, smooth_edges
+from hashmatch.views.borders import edges as _edges
+from hashmatch.views.borders.edges import SIDES, Cells, Edge, Small, from_side
+from hashmatch.views.borders.seams import CLEAR_SEAM, LEAST_CELLS, PAIRS, seam_layers, smooth_edges
 
 __all__ = ["Trim", "TrimKind", "find_trims"]
 

@@ -17,8 +17,8 @@ from types import MappingProxyType
 from typing import BinaryIO, Final, Literal
 
 from hashmatch.errors import HashFormatError, ReferenceListError
-from hashmatch.lists.editor import AddCounts, blocks_of
 from hashmatch.lists.entry import Entry
+from hashmatch.lists.file.editor import AddCounts, blocks_of
 from hashmatch.lists.formats.foreign import HEAD, refuse_foreign
 from hashmatch.lists.reference import ReferenceList
 

@@ -1,0 +1,96 @@
+"""`fingerprint`: hashes of a picture for a list, or everything that a policy asks for, for a query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Final
+
+from hashmatch.algorithms import ALGORITHMS
+from hashmatch.features.query import Query, kept_query, open_source, read_pixels
+from hashmatch.hashes import Fingerprint
+
+if TYPE_CHECKING:
+    from hashmatch.jail import Isolation
+    from hashmatch.picture import DecodePolicy, ImageSource
+    from hashmatch.policy import MatchPolicy
+
+__all__ = ["fingerprint"]
+
+_USUAL: Final = ("pdq",)
+
+
+def fingerprint(
+    source: ImageSource,
+    algorithms: Iterable[str] = _USUAL,
+    *,
+    turns: bool = False,
+    decode: DecodePolicy | None = None,
+    keypoint_key: bytes | None = None,
+    policy: MatchPolicy | None = None,
+    isolation: Isolation | None = None,
+) -> Fingerprint:
+    """Compute several hashes of one picture: for a list, or with ``policy`` for a query.
+
+    Parameters
+    ----------
+    source : bytes, path, binary file, PIL image or array
+        The picture; digests need bytes, a path or a binary file.
+    algorithms : iterable of str
+        Algorithms that can be computed, each taken once. ``keypoint`` has to be asked for: a record shows about as
+        much as a small grey copy of the picture, see ``docs/explanation/privacy.md``.
+    turns : bool
+        Whether the seven other turns are hashed too: for queries, a list takes upright pictures only. Keypoint
+        records need no turns.
+    decode : DecodePolicy, optional
+        Formats and limits, and whether every frame is hashed.
+    keypoint_key : bytes, optional
+        Secret key of ``keypoint`` records; see ``docs/explanation/privacy.md``.
+    policy : MatchPolicy, optional
+        Compute everything that this policy compares a picture by, in all its views, so that `Matcher.match_fingerprint`
+        under the same policy answers as `Matcher.match` does for the picture. It takes the place of the arguments
+        above. What crops, small rotations and keypoints are searched with is carried in memory only; see `Fingerprint`.
+    isolation : Isolation, optional
+        With ``policy``: decode and hash in a worker process that is started for this call, which takes about a second.
+        For many pictures, `Matcher.match` with ``return_fingerprint=True`` uses the matcher's workers.
+
+    Returns
+    -------
+    Fingerprint
+        Digests first, then for each frame and background each algorithm. Transparent pictures have a second view on
+        black where that differs. The quality of every perceptual hash is PDQ's measure, 0 to 100.
+
+    Raises
+    ------
+    ImageError
+        If the source cannot be read or is over a limit. Not with ``policy``: what could be read is kept, and
+        ``looked.failure`` says why it is not all.
+    HashFormatError
+        If an algorithm is unknown or can only be stored.
+    IsolationError
+        If no worker process can be started, or a measure that the isolation requires does not hold.
+    TypeError
+        If ``policy`` stands beside what it takes the place of, or ``isolation`` without it.
+    """
+    if policy is None:
+        if isolation is not None:
+            raise TypeError("isolation is of fingerprints by a policy: give policy= too")
+        from hashmatch.hashers import facade
+
+        return facade.fingerprint(source, algorithms, turns=turns, decode=decode, keypoint_key=keypoint_key)
+    if algorithms is not _USUAL or turns or decode is not None or keypoint_key is not None:
+        raise TypeError("a policy says what is computed: give policy= alone, without algorithms, turns, decode or key")
+    return kept_query(_query(source, policy, isolation))
+
+
+def _query(source: ImageSource, policy: MatchPolicy, isolation: Isolation | None) -> Query:
+    held = {name for name in ALGORITHMS if policy.rule_for(name) is not None and ALGORITHMS[name].version}
+    held |= {"keypoint"} if policy.keypoints is not None else set()
+    with ExitStack() as stack:
+        reader = None
+        if isolation is not None:
+            from hashmatch.features.isolated import IsolatedReader
+
+            reader = stack.enter_context(closing(IsolatedReader(policy, isolation)))
+        opened, query = open_source(source, held, policy, policy.decode if reader is None else reader.decode)
+        return query if query.failure is not None else read_pixels(opened, query.hashes, held, policy, reader)

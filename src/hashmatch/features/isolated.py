@@ -1,0 +1,322 @@
+"""`IsolatedReader`: looks at pictures in worker processes; what comes back is checked before it is used."""
+
+from __future__ import annotations
+
+import json
+import struct
+import warnings
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from typing import Final
+
+from hashmatch.errors import ImageTooLargeError, UnreadableImageError, WeakIsolationWarning
+from hashmatch.features.extract import Look
+from hashmatch.features.policy_json import policy_to_json
+from hashmatch.features.wire import LookBounds, unpack_look
+from hashmatch.jail import Isolation, Protection
+from hashmatch.jail.pool import Pool
+from hashmatch.jail.worker import WorkerPlan, bad_answer
+from hashmatch.picture import count_source
+from hashmatch.picture.jpeg import count_scans
+from hashmatch.picture.policy import DecodePolicy
+from hashmatch.picture.sniff import sniff
+from hashmatch.policy import MatchPolicy, Rule
+
+__all__ = ["REASONS", "IsolatedReader", "protection"]
+
+REASONS: Final = frozenset(
+    {
+        "corrupt",
+        "empty",
+        "format-not-allowed",
+        "format-not-read",
+        "internal-error",
+        "no-codec",
+        "no-rule",
+        "not-an-image",
+        "out-of-memory",
+        "too-long-side",
+        "too-many-bytes",
+        "too-many-frames",
+        "too-many-pixels",
+        "too-many-scans",
+        "too-many-total-pixels",
+        "truncated",
+    }
+)
+"""Why a worker may say that a picture could not be read; more than this the host does not believe."""
+
+_WORKER: Final = "hashmatch.features.worker"
+_PER_PIXEL: Final = 28
+_BESIDES: Final = 2**30
+_LARGEST_ANSWER: Final = 512 * 2**20
+_QUESTION: Final = struct.Struct("<H")
+_DEAR: Final = 200_000_000  # pixels that are gone over: a second or two
+_OF_FRAME_0: Final = 16  # rasters: on white and black, colours as shown, and as other clients read it
+_OF_A_FRAME: Final = 4
+
+
+class IsolatedReader:
+    """Looks at pictures in worker processes, by one policy; shared between threads.
+
+    Parameters
+    ----------
+    policy : MatchPolicy
+        How pictures are looked at.
+    isolation : Isolation
+        How the workers are shut in.
+
+    Raises
+    ------
+    IsolationError
+        If no worker can be started, or a measure that is required does not hold.
+    """
+
+    def __init__(self, policy: MatchPolicy, isolation: Isolation) -> None:
+        policy = replace(policy, decode=policy.decode.in_worker())
+        self._policy = policy
+        self._bounds = LookBounds(
+            algorithms=(),
+            smalls=policy.crops is not None or policy.rotations,
+            keypoints=policy.keypoints is not None,
+            max_frames=policy.decode.max_frames,  # also for one frame: the first that a HEIF file shows can be any
+            max_side=policy.decode.max_side,
+        )
+        plan = WorkerPlan(
+            module=_WORKER,
+            hello=_LARGEST_ANSWER.to_bytes(8, "little") + policy_to_json(policy),
+            memory=memory_for(policy) if isolation.memory is None else isolation.memory,
+            seconds=isolation.seconds,
+            largest_part=self._bounds.most_bytes,
+            python=isolation.python,
+            environment=tuple(dict(isolation.environment).items()),
+        )
+        self._pool = Pool(isolation, plan, largest_answer=_LARGEST_ANSWER)
+        try:
+            self._pool.start()
+            _warn_of(self.protection)
+        except BaseException:
+            self._pool.close()
+            raise
+
+    def __repr__(self) -> str:
+        return f"<IsolatedReader {self._pool!r}>"
+
+    @property
+    def protection(self) -> Protection:
+        """What holds the workers."""
+        return self._pool.protection or Protection()
+
+    @property
+    def seconds(self) -> float:
+        """Longest time for one picture, s."""
+        return self._pool.seconds
+
+    @property
+    def decode(self) -> DecodePolicy:
+        """What the workers decode."""
+        return self._policy.decode
+
+    def counts(self) -> dict[str, int]:
+        """Count workers and tasks; see `hashmatch.jail.pool.Pool.counts`."""
+        return self._pool.counts()
+
+    def close(self) -> None:
+        """End the workers; pictures they are at are answered as unreadable."""
+        self._pool.close()
+
+    def warm(self) -> None:
+        """Start all workers and wait until they are ready.
+
+        Raises
+        ------
+        IsolationError
+            If one cannot be started.
+        """
+        self._pool.warm()
+
+    def iter_looks(
+        self,
+        data: bytes,
+        algorithms: tuple[str, ...],
+        *,
+        keypoints: bool,
+        until: float | None = None,
+        wait: bool = True,
+    ) -> Iterator[Look]:
+        """Look at a picture, as `hashmatch.features.extract.iter_looks` does, elsewhere.
+
+        Parameters
+        ----------
+        data : bytes
+            The file.
+        algorithms : tuple of str
+            Names of `hashmatch.hashers.facade.PICTURE_HASHERS`; if there is none the picture is decoded all the same.
+        keypoints : bool
+            Whether keypoint records are searched.
+        until : float, optional
+            Reading of `time.monotonic` by which it must be done.
+        wait : bool
+            Whether to wait for a worker however many do so already; else the isolation's ``queue`` holds.
+
+        Yields
+        ------
+        Look
+            One for each raster.
+
+        Raises
+        ------
+        ImageError
+            If the picture cannot be read, with a reason of `REASONS`, or the worker was lost over it: ``timeout``,
+            ``crashed-...``, ``bad-answer``, ``no-worker``, ``protection-too-weak``, ``closed``.
+        BusyError
+            If the time is over, or too many wait.
+
+        Notes
+        -----
+        A worker that a picture has taken over can answer wrongly for it and for those it is given after it. It cannot
+        name a digest: those are made by the host.
+        """
+        keypoints = keypoints and self._bounds.keypoints
+        bounds = LookBounds(
+            algorithms=algorithms or ("pdq",),
+            smalls=self._bounds.smalls,
+            keypoints=keypoints,
+            max_frames=self._bounds.max_frames,
+            max_side=self._bounds.max_side,
+        )
+        question = json.dumps({"algorithms": algorithms, "keypoints": keypoints}).encode()
+        answer = self._pool.run(
+            _QUESTION.pack(len(question)) + question,
+            data,
+            words=REASONS,
+            until=until,
+            wait=wait,
+            is_dear=is_dear(data, self.decode),
+        )
+        try:
+            reason = yield from _looks(answer, bounds, LookCounter(data, self._policy))
+        finally:
+            answer.close()
+        if reason:
+            kind = (
+                ImageTooLargeError if reason.startswith("too-") or reason == "out-of-memory" else UnreadableImageError
+            )
+            raise kind(f"the picture cannot be read: {reason}", reason=reason)
+
+
+class LookCounter:
+    """Counts the looks of an answer: an honest one has few for each frame, and a forged one must not cost the search.
+
+    Parameters
+    ----------
+    data : bytes
+        The file, whose structure says how many frames it has.
+    policy : MatchPolicy
+        How many of them are looked at, and how many in full.
+    """
+
+    def __init__(self, data: bytes, policy: MatchPolicy) -> None:
+        decode = policy.decode
+        held = count_source(data, decode)
+        frames = decode.max_frames if held is None or not held[1] else max(1, held[0])
+        full = 1
+        if decode.frames == "first":
+            frames = 1
+        elif decode.frames == "spread":
+            frames = full = min(frames, decode.n_spread)
+        else:
+            full = min(frames, 2 * decode.n_spread)
+        self._looks = _OF_FRAME_0 + _OF_A_FRAME * (frames - 1)
+        self._dear = _OF_A_FRAME * (full + 1)
+
+    def take(self, look: Look) -> None:
+        """Count a look.
+
+        Raises
+        ------
+        ValueError
+            If it is one too many.
+        """
+        self._looks -= 1
+        self._dear -= bool(look.smalls) or look.keypoints is not None
+        if self._looks < 0 or self._dear < 0:
+            raise ValueError("more looks than the picture has frames and views")
+
+
+def _looks(
+    answer: Generator[bytearray, None, str], bounds: LookBounds, counter: LookCounter
+) -> Generator[Look, None, str]:
+    while True:
+        try:
+            part = next(answer)
+        except StopIteration as end:
+            return str(end.value)
+        try:
+            look = unpack_look(part, bounds)
+            counter.take(look)
+        except (ValueError, OverflowError):
+            answer.throw(bad_answer())
+        else:
+            yield look
+
+
+def is_dear(data: bytes, decode: DecodePolicy) -> bool:
+    """Whether a picture takes seconds rather than tenths of one, by its header: pixels, frames and scans.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    decode : DecodePolicy
+        Which frames are decoded.
+    """
+    header = sniff(data)
+    if header is None or header.size is None:
+        return False
+    pixels = header.size[0] * header.size[1]
+    if header.container == "JPEG":
+        return pixels * max(1, count_scans(data, header.segments)) > _DEAR
+    frames = None if decode.frames == "first" else count_source(data, decode)
+    return pixels * (1 if frames is None else min(frames[0], decode.max_frames)) > _DEAR
+
+
+def _warn_of(protection: Protection) -> None:
+    """Say once in a process that its own memory is not out of a worker's reach."""
+    if not protection.keeps_host_memory:
+        warnings.warn(
+            "neither Landlock nor seccomp holds on this machine: a worker process that a picture has taken over can"
+            ' read and change the memory of this one; Isolation(require="strong") refuses to work so',
+            WeakIsolationWarning,
+            stacklevel=2,
+        )
+
+
+def memory_for(policy: MatchPolicy) -> int:
+    """Address space that the largest picture a policy allows may take, bytes: 1 GiB for the programs and 28 a pixel."""
+    return _BESIDES + _PER_PIXEL * policy.decode.max_pixels + 2 * policy.decode.max_bytes
+
+
+def protection(isolation: Isolation | None = None) -> Protection:
+    """Say what holds worker processes back on this machine: one is started and asked.
+
+    Parameters
+    ----------
+    isolation : Isolation, optional
+        How it is to be shut in.
+
+    Raises
+    ------
+    IsolationError
+        If no worker can be started, or a measure that is required does not hold.
+
+    Notes
+    -----
+    Cost: a second.
+    """
+    policy = MatchPolicy(name="protection", rules=(Rule(algorithm="pdq", threshold=0),))
+    reader = IsolatedReader(policy, Isolation() if isolation is None else isolation)
+    try:
+        return reader.protection
+    finally:
+        reader.close()

@@ -1,0 +1,1 @@
+"""The index of keypoint records: voting tables over codes of local points."""

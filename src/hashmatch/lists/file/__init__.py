@@ -1,0 +1,1 @@
+"""What a list file holds: schema, entries, checksums, history, and what stands beside it."""

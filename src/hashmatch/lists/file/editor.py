@@ -1,0 +1,357 @@
+"""Changes within one write transaction: what was asked for, compared with what is there, written as the difference.
+
+Floor: lists. Entries are taken in blocks: a block's stored records are read at once, changed in memory, written back.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hashmatch.errors import ReferenceListError
+from hashmatch.lists.admission import check_record
+from hashmatch.lists.digest import CONTENT_MODULUS
+from hashmatch.lists.entry import MAX_LABELS, MAX_RECORDS, Entry, Listing, check_counts
+from hashmatch.lists.file.checksums import mark_of_record, marks_of_rows, signed, sum_of_marks
+from hashmatch.lists.file.entries import (
+    HashKey,
+    Record,
+    Source,
+    State,
+    Stored,
+    Tally,
+    keys_after,
+    load_records,
+    record_element,
+    record_seal,
+    store_state,
+)
+from hashmatch.lists.file.history import change_seal
+from hashmatch.lists.file.schema import damaged
+from hashmatch.lists.file.tables import ALGORITHM_NUMBERS, RECORD_NUMBERS, format_version, table_of, upgrade_tables
+
+__all__ = ["AddCounts", "Editor", "blocks_of"]
+
+_BLOCK: Final = 1_000
+_MAX_SOURCES: Final = 4_096
+
+T = TypeVar("T")
+_NewRow = tuple[int, Record, HashKey]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddCounts:
+    """What became of the entries given to an add.
+
+    Parameters
+    ----------
+    added : int
+        Entries the list did not have.
+    merged : int
+        Entries the list had, to which something was added.
+    unchanged : int
+        Entries that were already there just so.
+    """
+
+    added: int = 0
+    merged: int = 0
+    unchanged: int = 0
+
+    def __add__(self, other: AddCounts) -> AddCounts:
+        return AddCounts(
+            added=self.added + other.added,
+            merged=self.merged + other.merged,
+            unchanged=self.unchanged + other.unchanged,
+        )
+
+
+def blocks_of(items: Iterable[T], size: int = _BLOCK) -> Iterator[list[T]]:
+    """Cut an iterable into lists of ``size``; the last may be shorter."""
+    source = iter(items)
+    while block := list(islice(source, size)):
+        yield block
+
+
+@dataclass(slots=True)
+class _Work:
+    """One block: records by entry id, and how they differ from what is stored."""
+
+    records: dict[str, Record]
+    touched: dict[str, int] = field(default_factory=dict)  # elements before the change, 0 for new entries
+    new_rows: dict[int, tuple[Record, HashKey]] = field(default_factory=dict)
+    gone_rows: dict[int, tuple[int, int]] = field(default_factory=dict)
+    new_labels: dict[tuple[int, int, str], str] = field(default_factory=dict)
+    gone_labels: dict[tuple[int, int, str], None] = field(default_factory=dict)
+
+
+class Editor:
+    """The changes of one write transaction. Not thread-safe; `ReferenceList` holds its lock around it."""
+
+    def __init__(self, connection: sqlite3.Connection, state: State) -> None:
+        self._connection = connection
+        self.state = state
+        self._first_hash, self._first_entry = state.next_hash, state.next_entry
+        self._names = state.names()
+        self._withdrawn: list[tuple[int, int]] = []
+        self._changed = False
+        self.broken = False
+
+    def add(self, block: Sequence[Entry]) -> AddCounts:
+        """Add a block of entries, merging with what is stored."""
+        for entry in block:
+            if not isinstance(entry, Entry):
+                raise TypeError(f"a list takes Entry, not {type(entry).__name__}")
+        work = self._load([entry.entry_id for entry in block])
+        counts = {"added": 0, "merged": 0, "unchanged": 0}
+        for entry in block:
+            counts[self._merge(work, entry)] += 1
+        self._write(work)
+        return AddCounts(**counts)
+
+    def relabel(self, entry_id: str, source: str, labels: dict[str, str]) -> bool:
+        """Replace all labels a source gives an entry; False if it already gives just these."""
+        work = self._load([entry_id])
+        record, number = self._listed(work, entry_id, source)
+        if record is None:
+            raise ReferenceListError("the list has no entry of that id listed by that source: add it first")
+        before = {name: value for (owner, name), value in record.labels.items() if owner == number}
+        if before == labels:
+            return False
+        self._touch(work, record)
+        for name in before.keys() - labels.keys():
+            del record.labels[number, name]
+            work.gone_labels[record.key, number, name] = None
+        self._set_labels(work, record, number, labels)
+        self._write(work)
+        return True
+
+    def withdraw(self, block: Sequence[str], source: str) -> int:
+        """Take back what a source says of a block of entries; the number of entries it did list."""
+        total = 0
+        work = self._load(block)
+        for entry_id in dict.fromkeys(block):
+            record, number = self._listed(work, entry_id, source)
+            if record is None:
+                continue
+            self._touch(work, record)
+            for key in [key for key in record.hashes if key[0] == number]:
+                self._remove_hash(work, record, key)
+            for owner, name in [key for key in record.labels if key[0] == number]:
+                del record.labels[owner, name]
+                work.gone_labels[record.key, owner, name] = None
+            self.state.sources[source].n_entries -= 1
+            total += 1
+        self._write(work)
+        return total
+
+    def finish(self) -> bool:
+        """Write the history and the counters; False if nothing changed, and then nothing is written."""
+        if not self._changed:
+            return False
+        state = self.state
+        state.version += 1
+        rows = sorted(self._withdrawn)
+        line = (state.version, self._first_hash, change_seal(state.uuid, state.version, self._first_hash, rows))
+        self._connection.execute("INSERT INTO change VALUES (?, ?, ?)", line)
+        self._connection.executemany(
+            "INSERT INTO withdrawn VALUES (?, ?, ?)", [(state.version, row, algorithm) for row, algorithm in rows]
+        )
+        store_state(self._connection, state)
+        return True
+
+    def _load(self, entry_ids: Sequence[str]) -> _Work:
+        wanted = list(dict.fromkeys(entry_ids))
+        found = load_records(self._connection, self.state, "entry_id", wanted)
+        return _Work({record.entry_id: record for record in found})
+
+    def _listed(self, work: _Work, entry_id: str, source: str) -> tuple[Record | None, int]:
+        record, known = work.records.get(entry_id), self.state.sources.get(source)
+        if record is None or known is None or not any(key[0] == known.number for key in record.hashes):
+            return None, 0
+        return record, known.number
+
+    def _merge(self, work: _Work, entry: Entry) -> str:
+        record = work.records.get(entry.entry_id)
+        outcome = "unchanged"
+        if record is None:
+            record = work.records[entry.entry_id] = Record(self.state.next_entry, entry.entry_id)
+            self.state.next_entry += 1
+            self._touch(work, record)
+            outcome = "added"
+        for listing in entry.listings:
+            if self._merge_listing(work, record, listing) and outcome == "unchanged":
+                outcome = "merged"
+        return outcome
+
+    def _touch(self, work: _Work, record: Record) -> None:
+        """Note, before an entry is first changed in a block, what it contributes to the content of the list."""
+        if record.entry_id not in work.touched:
+            work.touched[record.entry_id] = 0 if record.seal is None else record_element(record, self._names)
+
+    def _merge_listing(self, work: _Work, record: Record, listing: Listing) -> bool:
+        source = self._source(listing.source)
+        number = source.number
+        hashes = record.hashes
+        if not hashes or not any(key[0] == number for key in hashes):
+            source.n_entries += 1
+        changed = False
+        for item in listing.hashes:
+            key = (number, ALGORITHM_NUMBERS[item.value.algorithm], item.value.data)
+            stored = hashes.get(key)
+            if stored is not None:
+                if item.quality is None or item.quality == stored.quality:
+                    continue
+                self._touch(work, record)
+                self._remove_hash(work, record, key)
+            else:
+                check_record(item.value)
+                self._touch(work, record)
+            row = self.state.next_hash
+            hashes[key] = Stored(row, item.quality, 0)
+            work.new_rows[row] = (record, key)
+            self.state.next_hash = row + 1
+            changed = True
+        if listing.labels:
+            changed |= self._set_labels(work, record, number, listing.labels)
+        if changed and (len(hashes) > MAX_RECORDS or len(record.labels) > MAX_LABELS):
+            owned = [key for key in hashes if key[0] == number]
+            n_records = sum(key[1] in RECORD_NUMBERS for key in owned)
+            check_counts(len(owned), n_records, sum(owner == number for owner, _ in record.labels))
+        return changed
+
+    def _source(self, name: str) -> Source:
+        source = self.state.sources.get(name)
+        if source is None:
+            if len(self.state.sources) >= _MAX_SOURCES:
+                raise ReferenceListError(f"a list has at most {_MAX_SOURCES} sources")
+            source = self.state.sources[name] = Source(len(self.state.sources) + 1, 0)
+            self._names[source.number] = name
+        return source
+
+    def _set_labels(self, work: _Work, record: Record, source: int, labels: Mapping[str, str]) -> bool:
+        changed = False
+        for name, value in labels.items():
+            if record.labels.get((source, name)) != value:
+                self._touch(work, record)
+                record.labels[source, name] = value
+                work.new_labels[record.key, source, name] = value
+                work.gone_labels.pop((record.key, source, name), None)
+                changed = True
+        return changed
+
+    def _remove_hash(self, work: _Work, record: Record, key: HashKey) -> None:
+        stored = record.hashes.pop(key)
+        if work.new_rows.pop(stored.row, None) is None:
+            work.gone_rows[stored.row] = (key[1], stored.mark)
+
+    def _write(self, work: _Work) -> None:
+        """Write a block's differences; the order makes every statement touch only rows that are there."""
+        if not work.touched:
+            return
+        self._changed = True
+        self._bring_up()
+        connection, state = self._connection, self.state
+        if work.gone_rows:
+            by_table: dict[str, list[tuple[int]]] = {}
+            for row, (algorithm, mark) in work.gone_rows.items():
+                by_table.setdefault(table_of(algorithm), []).append((row,))
+                tally = state.tallies.get(algorithm)
+                if tally is None:
+                    raise damaged()
+                tally.n_hashes -= 1
+                tally.mark_sum = signed(tally.mark_sum - mark)
+                if row < self._first_hash:
+                    self._withdrawn.append((row, algorithm))
+            for table, rows in by_table.items():
+                connection.executemany(f"DELETE FROM {table} WHERE id = ?", rows)  # noqa: S608
+        self._write_hashes(work)
+        connection.executemany("DELETE FROM label WHERE entry = ? AND source = ? AND name = ?", list(work.gone_labels))
+        connection.executemany(
+            "REPLACE INTO label VALUES (?, ?, ?, ?)", [(*key, value) for key, value in work.new_labels.items()]
+        )
+        new, kept, gone, changed = [], [], [], []
+        seal_sum, content = state.seal_sum, state.content or 0
+        version = state.version + 1
+        for entry_id, before in work.touched.items():
+            record = work.records[entry_id]
+            old = record.seal
+            seal_sum -= old or 0
+            content -= before
+            if not record.hashes:
+                gone.append((record.key,))
+                continue
+            if old is not None and record.key < self._first_entry:
+                record.changed = version
+                changed.append((record.key, version))
+            seal = record_seal(state.uuid, record)
+            seal_sum += seal
+            content += record_element(record, self._names)
+            if old is None:
+                new.append((record.key, entry_id, seal))
+            else:
+                kept.append((seal, record.key))
+        connection.executemany("DELETE FROM entry WHERE key = ?", gone)
+        connection.executemany("DELETE FROM changed WHERE entry = ?", gone)
+        connection.executemany("REPLACE INTO changed VALUES (?, ?)", changed)
+        connection.executemany("UPDATE entry SET seal = ? WHERE key = ?", kept)
+        connection.executemany("INSERT INTO entry (key, entry_id, seal) VALUES (?, ?, ?)", sorted(new))
+        state.n_entries += len(new) - len(gone)
+        state.seal_sum = signed(seal_sum)
+        state.content = content % CONTENT_MODULUS
+
+    def _write_hashes(self, work: _Work) -> None:
+        by_algorithm: dict[int, list[_NewRow]] = {}
+        for row, (record, key) in work.new_rows.items():
+            by_algorithm.setdefault(key[1], []).append((row, record, key))
+        for algorithm, items in by_algorithm.items():
+            qualities = [record.hashes[key].quality for _, record, key in items]
+            if algorithm in RECORD_NUMBERS:
+                marks = self._marks_of_records(items, qualities)
+            else:
+                marks = self._marks_of_hashes(items, qualities)
+            self._connection.executemany(
+                f"INSERT INTO {table_of(algorithm)} (id, entry, source, algorithm, quality, code, mark)"  # noqa: S608
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (row, record.key, key[0], algorithm, q, key[2], mark)
+                    for (row, record, key), q, mark in zip(items, qualities, marks.tolist(), strict=True)
+                ],
+            )
+            tally = self.state.tallies.setdefault(algorithm, Tally(0, 0))
+            tally.n_hashes += len(items)
+            tally.mark_sum = signed(tally.mark_sum + sum_of_marks(marks))
+
+    def _bring_up(self) -> None:
+        """Bring a file of an older format version to the newest, within this transaction: reads every entry once."""
+        connection, state = self._connection, self.state
+        if state.content is not None:
+            return
+        content = last = 0
+        while keys := keys_after(connection, last, _BLOCK):
+            last = keys[-1]
+            for record in load_records(connection, state, "key", keys):
+                content += record_element(record, self._names)
+        upgrade_tables(connection)
+        state.format_version = format_version(connection)
+        state.content, state.digest_from = content % CONTENT_MODULUS, state.version + 1
+
+    def _marks_of_records(self, items: list[_NewRow], qualities: list[int | None]) -> NDArray[np.int64]:
+        marks = [
+            mark_of_record(self.state.uuid, key[1], row, record.key, key[0], quality, key[2])
+            for (row, record, key), quality in zip(items, qualities, strict=True)
+        ]
+        return np.array(marks, np.int64)
+
+    def _marks_of_hashes(self, items: list[_NewRow], qualities: list[int | None]) -> NDArray[np.int64]:
+        ids = np.array([row for row, _, _ in items], np.int64)
+        entries = np.array([record.key for _, record, _ in items], np.int64)
+        sources = np.array([key[0] for _, _, key in items], np.int64)
+        codes = np.frombuffer(b"".join([key[2] for _, _, key in items]), np.uint8).reshape(len(items), -1)
+        quality = np.array([-1 if q is None else q for q in qualities], np.int16)
+        return marks_of_rows(self.state.uuid, items[0][2][1], ids, entries, sources, quality, codes)

@@ -1,0 +1,434 @@
+"""Rows of a list file as records: the state, and entries with all that belongs to them, each checked as it is read.
+
+Floor: lists. Every function runs within a transaction of its caller, so what it reads belongs to one version.
+
+Over 400 lines because one row form is written, read and checked here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from operator import itemgetter
+from typing import Final, NamedTuple
+
+from hashmatch.errors import HashFormatError, ReferenceListError
+from hashmatch.hashes import HashValue
+from hashmatch.lists.digest import CONTENT_BYTES, digest_of, element
+from hashmatch.lists.entry import Entry, ListedHash, Listing
+from hashmatch.lists.file.checksums import seal
+from hashmatch.lists.file.schema import damaged
+from hashmatch.lists.file.tables import ALGORITHM_NAMES, FORMAT_VERSION, format_version
+
+__all__ = [
+    "Record",
+    "State",
+    "Stored",
+    "VersionMark",
+    "check_digests",
+    "keys_after",
+    "load_records",
+    "load_state",
+    "mark_of",
+    "record_element",
+    "record_seal",
+    "store_state",
+    "to_entry",
+]
+
+_IDS_A_QUERY: Final = 500
+_HEAD: Final = struct.Struct("<qIII")
+_ROW: Final = struct.Struct("<qhBhH")
+_LABEL: Final = struct.Struct("<hHH")
+
+
+@dataclass(slots=True)
+class Source:
+    """One source: its number in the file and how many entries it lists."""
+
+    number: int
+    n_entries: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """Hash rows of one algorithm: how many, and the sum of their marks modulo 2**64, signed."""
+
+    n_hashes: int
+    mark_sum: int
+
+
+@dataclass(frozen=True, slots=True)
+class VersionMark:
+    """What tells one version of a list from any other, also of another course of the same list.
+
+    Parameters
+    ----------
+    list_id : str
+        The list's uuid, 32 hexadecimal digits.
+    version : int
+        Number of the version.
+    seal_sum : int
+        Sum of the check values of the entries, which cover all that is stored of them, modulo 2**64, signed.
+    digest : str or None
+        Content digest, 64 hexadecimal digits; None for a file of format version 1 or 2.
+    """
+
+    list_id: str
+    version: int
+    seal_sum: int
+    digest: str | None
+
+
+@dataclass(slots=True)
+class State:
+    """The counters of a list, and the format version of its file; changed within a write transaction only.
+
+    ``content`` is the sum of the entries' elements, None before format version 3, and ``digest_from`` the first version
+    whose content is remembered.
+    """
+
+    uuid: bytes
+    name: str
+    version: int
+    history_from: int
+    next_entry: int
+    next_hash: int
+    n_entries: int
+    seal_sum: int
+    tallies: dict[int, Tally] = field(default_factory=dict)
+    sources: dict[str, Source] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+    content: int | None = None
+    digest_from: int = 0
+
+    @property
+    def has_records(self) -> bool:
+        """Whether the file has a table of records; version 1 has none."""
+        return self.format_version > 1
+
+    @property
+    def digest(self) -> str | None:
+        """Content digest; None before format version 3."""
+        return None if self.content is None else digest_of(self.content)
+
+    @property
+    def mark(self) -> VersionMark:
+        """What tells this version from any other."""
+        return VersionMark(self.uuid.hex(), self.version, self.seal_sum, self.digest)
+
+    def names(self) -> dict[int, str]:
+        """Names of the sources by number."""
+        return {source.number: name for name, source in self.sources.items()}
+
+    def seal(self) -> int:
+        """Check value over every counter.
+
+        Raises
+        ------
+        ReferenceListError
+            If a counter does not fit its field: a forged list may have counted to the end.
+        """
+        try:
+            return seal(self.uuid, self._packed())
+        except struct.error:
+            raise damaged() from None
+
+    def _packed(self) -> bytes:
+        name = self.name.encode()
+        numbers = (self.version, self.history_from, self.next_entry, self.next_hash, self.n_entries, self.seal_sum)
+        parts = [struct.pack("<III6q", len(name), len(self.tallies), len(self.sources), *numbers), name]
+        parts += [struct.pack("<3q", n, t.n_hashes, t.mark_sum) for n, t in sorted(self.tallies.items())]
+        for text, source in sorted(self.sources.items()):
+            name = text.encode()
+            parts += (struct.pack("<2qI", source.number, source.n_entries, len(name)), name)
+        if self.content is not None:
+            parts.append(_packed_content(self.content) + struct.pack("<q", self.digest_from))
+        return b"".join(parts)
+
+
+class Stored(NamedTuple):
+    """Where a hash is stored: row id, quality or None, mark."""
+
+    row: int
+    quality: int | None
+    mark: int
+
+
+HashKey = tuple[int, int, bytes]
+"""Number of the source, number of the algorithm, the hash."""
+
+
+@dataclass(slots=True)
+class Record:
+    """An entry as it is stored; ``seal`` is None until it is.
+
+    ``changed`` is the version that last changed it after the one that added it; None where there is none, and where
+    that was before the file had format version 3.
+    """
+
+    key: int
+    entry_id: str
+    seal: int | None = None
+    changed: int | None = None
+    hashes: dict[HashKey, Stored] = field(default_factory=dict)
+    labels: dict[tuple[int, str], str] = field(default_factory=dict)
+
+
+def load_state(connection: sqlite3.Connection) -> State:
+    """Read the counters.
+
+    Raises
+    ------
+    ReferenceListError
+        If they are not what was written.
+    """
+    row = connection.execute(
+        "SELECT uuid, name, version, history_from, next_entry, next_hash, n_entries, seal_sum, seal FROM state"
+    ).fetchone()
+    try:
+        state = State(*row[:-1])
+        tallies = connection.execute("SELECT algorithm, n_hashes, mark_sum FROM tally")
+        state.tallies = {algorithm: Tally(n, total) for algorithm, n, total in tallies}
+        sources = connection.execute("SELECT name, id, n_entries FROM source")
+        state.sources = {name: Source(number, n) for name, number, n in sources}
+        state.format_version = format_version(connection)
+        if state.format_version > 2:
+            remembered = _remembered(connection, state, state.version)
+            if remembered is None or remembered[2] != state.seal_sum:
+                raise damaged()
+            state.content, state.digest_from = int.from_bytes(remembered[0], "little"), remembered[1]
+        sound = state.seal() == row[-1]
+    except (TypeError, ValueError, AttributeError, struct.error):
+        raise damaged() from None
+    if not sound:
+        raise damaged()
+    return state
+
+
+def _packed_content(content: int) -> bytes:
+    return content.to_bytes(CONTENT_BYTES, "little")
+
+
+def _digest_seal(uuid: bytes, version: int, first: int, content: bytes, seal_sum: int) -> int:
+    return seal(uuid, struct.pack("<3q", version, first, seal_sum) + content)
+
+
+def _remembered(connection: sqlite3.Connection, state: State, version: int) -> tuple[bytes, int, int] | None:
+    """Content, first version whose content is remembered, and sum of the seals; as a version left them."""
+    row = connection.execute(
+        "SELECT content, first, seal_sum, seal FROM digest WHERE version = ?", (version,)
+    ).fetchone()
+    if row is None:
+        return None
+    try:
+        sound = _digest_seal(state.uuid, version, row[1], row[0], row[2]) == row[3]
+    except (TypeError, struct.error):
+        raise damaged() from None
+    if not sound:
+        raise damaged()
+    return row[0], row[1], row[2]
+
+
+def mark_of(connection: sqlite3.Connection, state: State, version: int) -> VersionMark | None:
+    """Tell what the list remembers of an earlier version; None where it does not.
+
+    Notes
+    -----
+    Cost: one look-up.
+    """
+    found = None if state.content is None else _remembered(connection, state, version)
+    if found is None:
+        return None
+    return VersionMark(state.uuid.hex(), version, found[2], digest_of(int.from_bytes(found[0], "little")))
+
+
+def check_digests(connection: sqlite3.Connection, state: State) -> None:
+    """Check what the list remembers of its versions.
+
+    Raises
+    ------
+    ReferenceListError
+        If a version is missing or surplus, or its line is not what was written.
+    """
+    rows = connection.execute("SELECT version, first, content, seal_sum, seal FROM digest ORDER BY version")
+    n_rows = 0
+    for version, first, content, seal_sum, expected in rows:
+        try:
+            sound = _digest_seal(state.uuid, version, first, content, seal_sum) == expected
+        except (TypeError, struct.error):
+            raise damaged() from None
+        if not sound or first != state.digest_from or version != first + n_rows:
+            raise damaged()
+        n_rows += 1
+    if state.digest_from + n_rows != state.version + 1:
+        raise damaged()
+
+
+def store_state(connection: sqlite3.Connection, state: State) -> None:
+    """Write the counters, and what the content of this version is."""
+    connection.execute(
+        "REPLACE INTO state (id, uuid, name, version, history_from, next_entry, next_hash, n_entries, seal_sum, seal)"
+        " VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            state.uuid,
+            state.name,
+            state.version,
+            state.history_from,
+            state.next_entry,
+            state.next_hash,
+            state.n_entries,
+            state.seal_sum,
+            state.seal(),
+        ),
+    )
+    if state.content is not None:
+        content = _packed_content(state.content)
+        line = (state.version, state.digest_from, content, state.seal_sum)
+        line_seal = _digest_seal(state.uuid, state.version, state.digest_from, content, state.seal_sum)
+        connection.execute("REPLACE INTO digest VALUES (?, ?, ?, ?, ?)", (*line, line_seal))
+    connection.executemany(
+        "REPLACE INTO tally VALUES (?, ?, ?)", [(n, t.n_hashes, t.mark_sum) for n, t in state.tallies.items()]
+    )
+    connection.executemany(
+        "INSERT INTO source (name, id, n_entries) VALUES (?, ?, ?)"
+        " ON CONFLICT (id) DO UPDATE SET n_entries = excluded.n_entries WHERE n_entries <> excluded.n_entries",
+        [(name, s.number, s.n_entries) for name, s in state.sources.items()],
+    )
+
+
+def _row_number(item: tuple[HashKey, Stored]) -> int:
+    return item[1].row
+
+
+def record_seal(uuid: bytes, record: Record) -> int:
+    """Check value over all that is stored of an entry."""
+    name = record.entry_id.encode()
+    hashes, labels = record.hashes, record.labels
+    parts = [_HEAD.pack(record.key, len(name), len(hashes), len(labels)), name]
+    for (source, algorithm, code), (row, quality, _) in (
+        hashes.items() if len(hashes) == 1 else sorted(hashes.items(), key=_row_number)
+    ):
+        parts.append(_ROW.pack(row, source, algorithm, -1 if quality is None else quality, len(code)))
+        parts.append(code)
+    for (source, text), value in labels.items() if len(labels) < 2 else sorted(labels.items()):
+        label, said = text.encode(), value.encode()
+        parts += (_LABEL.pack(source, len(label), len(said)), label, said)
+    if record.changed is not None:
+        parts.append(struct.pack("<q", record.changed))
+    return seal(uuid, b"".join(parts))
+
+
+def record_element(record: Record, names: dict[int, str]) -> int:
+    """Element of an entry in the content of its list; ``names`` are those of the sources by number."""
+    hashes = [
+        (names[source], number, code, quality) for (source, number, code), (_, quality, _) in record.hashes.items()
+    ]
+    labels = [(names[source], name, value) for (source, name), value in record.labels.items()] if record.labels else ()
+    return element(record.entry_id, hashes, labels)
+
+
+def keys_after(connection: sqlite3.Connection, last: int, most: int) -> list[int]:
+    """Read the next keys of entries above ``last``, ascending, at most ``most``.
+
+    Raises
+    ------
+    ReferenceListError
+        If they do not ascend: a table whose pages are damaged may give the same keys for ever.
+    """
+    rows = connection.execute("SELECT key FROM entry WHERE key > ? ORDER BY key LIMIT ?", (last, most)).fetchall()
+    keys = [key for (key,) in rows]
+    if any(a >= b for a, b in pairwise([last, *keys])):
+        raise damaged()
+    return keys
+
+
+def load_records(
+    connection: sqlite3.Connection, state: State, column: str, values: Sequence[str] | Sequence[int]
+) -> Iterator[Record]:
+    """Read entries with their hashes and labels, in order of their keys within blocks of 500 values.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+        Within a transaction.
+    state : State
+        As it was read within that transaction.
+    column : str
+        ``"entry_id"`` or ``"key"``.
+    values : sequence
+        What to look for; values that are not there are left out.
+
+    Raises
+    ------
+    ReferenceListError
+        If an entry is not what was written.
+    """
+    for start in range(0, len(values), _IDS_A_QUERY):
+        block = values[start : start + _IDS_A_QUERY]
+        where = f"WHERE {column} IN ({','.join('?' * len(block))})"
+        changed, joined = ("NULL", "")
+        if state.content is not None:
+            changed, joined = "changed.version", "LEFT JOIN changed ON changed.entry = entry.key"
+        heads = connection.execute(
+            f"SELECT key, entry_id, entry.seal, {changed} FROM entry {joined} {where} ORDER BY key",  # noqa: S608
+            block,
+        ).fetchall()
+        yield from _complete(connection, state, heads)
+
+
+def _complete(
+    connection: sqlite3.Connection, state: State, heads: list[tuple[int, str, int, int | None]]
+) -> Iterator[Record]:
+    if not heads:
+        return
+    keys = [head[0] for head in heads]
+    among = f"WHERE entry IN ({','.join('?' * len(keys))})"
+    records = {key: Record(key, entry_id, seal, changed) for key, entry_id, seal, changed in heads}
+    columns = "entry, source, algorithm, code, id, quality, mark"
+    rows = connection.execute(f"SELECT {columns} FROM hash {among} ORDER BY id", keys).fetchall()  # noqa: S608
+    if state.has_records:
+        longer = connection.execute(f"SELECT {columns} FROM record {among}", keys).fetchall()  # noqa: S608
+        rows = sorted(rows + longer, key=itemgetter(4)) if longer else rows
+    try:
+        for entry, source, algorithm, code, row, quality, mark in rows:
+            records[entry].hashes[source, algorithm, code] = Stored(row, quality, mark)
+        for entry, source, name, value in connection.execute(f"SELECT * FROM label {among}", keys):  # noqa: S608
+            records[entry].labels[source, name] = value
+    except KeyError:
+        raise damaged() from None
+    for record in records.values():
+        try:
+            sound = record_seal(state.uuid, record) == record.seal
+        except (TypeError, ValueError, AttributeError, struct.error):
+            raise damaged() from None
+        if not sound or not record.hashes:
+            raise damaged()
+        yield record
+
+
+def to_entry(record: Record, names: dict[int, str]) -> Entry:
+    """Make the public form of a record.
+
+    Parameters
+    ----------
+    record : Record
+        As read.
+    names : dict of int to str
+        Names of the sources by number.
+    """
+    hashes: dict[int, list[ListedHash]] = {}
+    labels: dict[int, dict[str, str]] = {}
+    try:
+        for (source, algorithm, code), stored in record.hashes.items():
+            value = HashValue(ALGORITHM_NAMES[algorithm], code)
+            hashes.setdefault(source, []).append(ListedHash(value, stored.quality))
+        for (source, name), text in sorted(record.labels.items()):
+            labels.setdefault(source, {})[name] = text
+        listings = [Listing(names[source], tuple(items), labels.get(source, {})) for source, items in hashes.items()]
+        return Entry(record.entry_id, tuple(listings), record.key)
+    except (KeyError, TypeError, ReferenceListError, HashFormatError):
+        raise damaged() from None

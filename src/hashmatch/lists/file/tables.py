@@ -1,0 +1,211 @@
+"""The tables of the list file, by format version; new lists are of the newest.
+
+Floor: lists. Format version 3; versions 1 and 2 are read as they are and become version 3 when they are first written.
+Version 1 has no table of records; version 3 alone knows its content and which entries were changed when. The tables
+have room for hashes, labels and numbers and for nothing else: hash columns accept exactly the lengths of their
+algorithm, text columns are short, every column one type. (STRICT tables would say the last more briefly, but need
+SQLite 3.37; Enterprise Linux 9 has 3.34.)
+
+Hashes of varying length, which may be a hundred times as long as the others, have a table of their own, ``record``, so
+that reading all hashes of another algorithm does not read them too. Rows of both tables are numbered by one counter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from typing import Final
+
+from hashmatch.lists.file.forks import Connection
+
+__all__ = [
+    "ALGORITHM_NAMES",
+    "ALGORITHM_NUMBERS",
+    "APPLICATION_ID",
+    "FORMAT_VERSION",
+    "FORMAT_VERSIONS",
+    "RECORD_NUMBERS",
+    "create_tables",
+    "expected_schema",
+    "format_version",
+    "table_of",
+    "upgrade_tables",
+]
+
+APPLICATION_ID: Final = 0x484D4C54
+FORMAT_VERSION: Final = 3
+
+ALGORITHM_NUMBERS: Final = {
+    "pdq": 1,
+    "ahash": 2,
+    "dhash": 3,
+    "phash": 4,
+    "whash": 5,
+    "ahash-256": 6,
+    "dhash-256": 7,
+    "phash-256": 8,
+    "whash-256": 9,
+    "md5": 10,
+    "sha1": 11,
+    "sha256": 12,
+    "photodna": 13,
+    "keypoint": 14,
+}
+"""Numbers of the algorithms, up to 13 in format version 1; a further algorithm needs a further format version."""
+
+RECORD_NUMBERS: Final = frozenset({14})
+"""Numbers of the algorithms whose hashes vary in length: their rows are in the table ``record``."""
+
+ALGORITHM_NAMES: Final = {number: name for name, number in ALGORITHM_NUMBERS.items()}
+
+_TALLY: Final = """CREATE TABLE tally (
+  algorithm INTEGER PRIMARY KEY CHECK (algorithm BETWEEN 1 AND {last}),
+  n_hashes INTEGER NOT NULL CHECK (typeof(n_hashes) = 'integer' AND n_hashes >= 0),
+  mark_sum INTEGER NOT NULL CHECK (typeof(mark_sum) = 'integer')
+)"""
+
+_COMMON: Final = (
+    """CREATE TABLE state (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  uuid BLOB NOT NULL CHECK (typeof(uuid) = 'blob' AND length(uuid) = 16),
+  name TEXT NOT NULL CHECK (typeof(name) = 'text' AND length(name) BETWEEN 1 AND 256),
+  version INTEGER NOT NULL CHECK (typeof(version) = 'integer' AND version >= 0),
+  history_from INTEGER NOT NULL CHECK (typeof(history_from) = 'integer' AND history_from BETWEEN 0 AND version),
+  next_entry INTEGER NOT NULL CHECK (typeof(next_entry) = 'integer' AND next_entry >= 1),
+  next_hash INTEGER NOT NULL CHECK (typeof(next_hash) = 'integer' AND next_hash >= 1),
+  n_entries INTEGER NOT NULL CHECK (typeof(n_entries) = 'integer' AND n_entries >= 0),
+  seal_sum INTEGER NOT NULL CHECK (typeof(seal_sum) = 'integer'),
+  seal INTEGER NOT NULL CHECK (typeof(seal) = 'integer')
+)""",
+    """CREATE TABLE source (
+  id INTEGER PRIMARY KEY CHECK (id BETWEEN 1 AND 4096),
+  name TEXT NOT NULL UNIQUE CHECK (typeof(name) = 'text' AND length(name) BETWEEN 1 AND 64),
+  n_entries INTEGER NOT NULL CHECK (typeof(n_entries) = 'integer' AND n_entries >= 0)
+)""",
+    """CREATE TABLE entry (
+  key INTEGER PRIMARY KEY,
+  entry_id TEXT NOT NULL UNIQUE CHECK (typeof(entry_id) = 'text' AND length(entry_id) BETWEEN 1 AND 256),
+  seal INTEGER NOT NULL CHECK (typeof(seal) = 'integer')
+)""",
+    """CREATE TABLE hash (
+  id INTEGER PRIMARY KEY,
+  entry INTEGER NOT NULL CHECK (typeof(entry) = 'integer'),
+  source INTEGER NOT NULL CHECK (typeof(source) = 'integer'),
+  algorithm INTEGER NOT NULL,
+  quality INTEGER CHECK (quality IS NULL OR typeof(quality) = 'integer' AND quality BETWEEN 0 AND 100),
+  code BLOB NOT NULL CHECK (typeof(code) = 'blob' AND length(code) = CASE
+    WHEN algorithm IN (1, 6, 7, 8, 9, 12) THEN 32
+    WHEN algorithm IN (2, 3, 4, 5) THEN 8
+    WHEN algorithm = 10 THEN 16
+    WHEN algorithm = 11 THEN 20
+    WHEN algorithm = 13 THEN 144
+    ELSE -1 END),
+  mark INTEGER NOT NULL CHECK (typeof(mark) = 'integer')
+)""",
+    "CREATE INDEX hash_of_entry ON hash (entry)",
+    """CREATE TABLE label (
+  entry INTEGER NOT NULL CHECK (typeof(entry) = 'integer'),
+  source INTEGER NOT NULL CHECK (typeof(source) = 'integer'),
+  name TEXT NOT NULL CHECK (typeof(name) = 'text' AND length(name) BETWEEN 1 AND 64),
+  value TEXT NOT NULL CHECK (typeof(value) = 'text' AND length(value) BETWEEN 1 AND 256),
+  PRIMARY KEY (entry, source, name)
+) WITHOUT ROWID""",
+    """CREATE TABLE change (
+  version INTEGER PRIMARY KEY,
+  next_hash INTEGER NOT NULL CHECK (typeof(next_hash) = 'integer'),
+  seal INTEGER NOT NULL CHECK (typeof(seal) = 'integer')
+)""",
+    """CREATE TABLE withdrawn (
+  version INTEGER NOT NULL CHECK (typeof(version) = 'integer'),
+  hash INTEGER NOT NULL CHECK (typeof(hash) = 'integer'),
+  algorithm INTEGER NOT NULL CHECK (typeof(algorithm) = 'integer'),
+  PRIMARY KEY (version, hash)
+) WITHOUT ROWID""",
+)
+
+_RECORD_TABLES: Final = (
+    """CREATE TABLE record (
+  id INTEGER PRIMARY KEY,
+  entry INTEGER NOT NULL CHECK (typeof(entry) = 'integer'),
+  source INTEGER NOT NULL CHECK (typeof(source) = 'integer'),
+  algorithm INTEGER NOT NULL CHECK (algorithm = 14),
+  quality INTEGER CHECK (quality IS NULL OR typeof(quality) = 'integer' AND quality BETWEEN 0 AND 100),
+  mark INTEGER NOT NULL CHECK (typeof(mark) = 'integer'),
+  code BLOB NOT NULL CHECK (typeof(code) = 'blob' AND length(code) BETWEEN 1 AND 4096)
+)""",
+    "CREATE INDEX record_of_entry ON record (entry)",
+)
+
+_DIGEST_TABLES: Final = (
+    """CREATE TABLE digest (
+  version INTEGER PRIMARY KEY,
+  first INTEGER NOT NULL CHECK (typeof(first) = 'integer' AND first BETWEEN 0 AND version),
+  content BLOB NOT NULL CHECK (typeof(content) = 'blob' AND length(content) = 32),
+  seal_sum INTEGER NOT NULL CHECK (typeof(seal_sum) = 'integer'),
+  seal INTEGER NOT NULL CHECK (typeof(seal) = 'integer')
+)""",
+    """CREATE TABLE changed (
+  entry INTEGER PRIMARY KEY,
+  version INTEGER NOT NULL CHECK (typeof(version) = 'integer' AND version >= 1)
+)""",
+)
+
+_TABLES: Final = {
+    1: (*_COMMON, _TALLY.format(last=13)),
+    2: (*_COMMON, _TALLY.format(last=14), *_RECORD_TABLES),
+    3: (*_COMMON, _TALLY.format(last=14), *_RECORD_TABLES, *_DIGEST_TABLES),
+}
+"""Tables and indexes by format version; each text stays as it is for ever."""
+
+FORMAT_VERSIONS: Final = frozenset(_TABLES)
+"""Format versions that are read and written."""
+
+
+def table_of(algorithm: int) -> str:
+    """Name of the table that holds the hashes of the algorithm of this number."""
+    return "record" if algorithm in RECORD_NUMBERS else "hash"
+
+
+def create_tables(connection: sqlite3.Connection, version: int = FORMAT_VERSION) -> None:
+    """Write the empty tables and the marks of a format version into a new file, within the caller's transaction."""
+    for statement in _TABLES[version]:
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {version}")
+
+
+def upgrade_tables(connection: sqlite3.Connection) -> None:
+    """Make a file of format version 1 or 2 one of version 3, within the caller's write transaction.
+
+    Notes
+    -----
+    Adds the empty tables that are missing and makes that of the tallies anew, at most 13 rows: the hashes stay where
+    they are, whatever the size of the list. A part of the transaction like any other: kept with it, or undone. The
+    caller writes the digest of what the list holds.
+    """
+    if format_version(connection) == 1:
+        _add_records(connection)
+    for statement in _DIGEST_TABLES:
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+
+
+def _add_records(connection: sqlite3.Connection) -> None:
+    tallies = connection.execute("SELECT algorithm, n_hashes, mark_sum FROM tally").fetchall()
+    connection.execute("DROP TABLE tally")
+    connection.execute(_TALLY.format(last=14))
+    connection.executemany("INSERT INTO tally VALUES (?, ?, ?)", tallies)
+    for statement in _RECORD_TABLES:
+        connection.execute(statement)
+
+
+def format_version(connection: sqlite3.Connection) -> int:
+    """Format version of a file whose structure was checked."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def expected_schema(version: int) -> list[str]:
+    """Rows of ``sqlite_master`` of a format version, in a form and order that compares."""
+    with contextlib.closing(sqlite3.connect(":memory:", factory=Connection)) as model:
+        create_tables(model, version)
+        return sorted(map(repr, model.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")))

@@ -1,0 +1,1 @@
+"""What readers take from a list file: rows, changes, record streams, read views."""

@@ -1,0 +1,543 @@
+"""Index files that serve by themselves: codes and tables, and of each row its number, entry, source and quality.
+
+A file carries the list's id, the version it was made at, and its content: the number of its rows and the sum of their
+marks, which the list keeps of itself. So whether a file is the list's is told by comparing two numbers, and a file that
+is behind is brought up to date by what changed since, with the sums as proof that nothing was missed. Opening one is a
+map; its pages are shared by all processes.
+
+The checksums of a file are compared when it is first seen and after any change to it. That they fitted is noted
+beside it, with the file's identity, so that the next process need not read it all.
+
+Over 400 lines because writing, opening, checking and reading the rows of a file share one layout.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hashmatch.algorithms import Algorithm
+from hashmatch.errors import IndexFormatError
+from hashmatch.index import MultiIndex, build_index, plan_index
+from hashmatch.index.loading import index_from
+from hashmatch.index.multi.out_of_core import DEFAULT_MEMORY
+from hashmatch.index.planner import sample_of
+from hashmatch.index.storage import IndexFile, Section, read_index_file, read_index_stream
+from hashmatch.index.verification import AnyIndex
+from hashmatch.lists import Content, HashRows, content_of
+from hashmatch.store.held import HeldFile
+from hashmatch.store.locks import file_lock
+from hashmatch.store.trust import open_trusted
+
+if TYPE_CHECKING:
+    from hashmatch.index import Costs
+    from hashmatch.index.probing import GuidedIndex
+    from hashmatch.lists import PinnedVersion
+
+__all__ = [
+    "Columns",
+    "Identity",
+    "KeptIndex",
+    "build_kept",
+    "copy_of",
+    "crops_of",
+    "distrust",
+    "identity_of",
+    "lock_of",
+    "note",
+    "note_of",
+    "open_crops",
+    "open_kept",
+    "read_noted",
+    "verify_kept",
+    "write_crops",
+]
+
+Identity = tuple[int, ...]
+"""What tells one file from another that took its place, and from itself after a change."""
+
+_DAMAGED: Final[set[Identity]] = set()  # files that this process found changed, whatever a note says of them
+_BLOCK: Final = 1 << 18
+_CHECK_ROWS: Final = 1 << 18
+_MOST_NOTE: Final = 4096
+_REBUILD: Final = "; rebuild it from the list"
+_MAY_BE_ONE: Final = frozenset({"source_numbers", "quality"})  # columns of one number where all rows have it
+_SECTIONS: Final = {
+    "hash_ids": ("row.ids", ("<u4", "<i8")),
+    "entry_keys": ("row.entries", ("<u4", "<i8")),
+    "source_numbers": ("row.sources", ("<u2",)),
+    "quality": ("row.quality", ("|i1",)),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Columns:
+    """What a list says of each row beside its hash; in memory, or mapped with narrower numbers.
+
+    Parameters
+    ----------
+    hash_ids : (n,) integer array, ascending
+        Number of each row.
+    entry_keys, source_numbers, quality : (n,) integer arrays
+        As in `HashRows`.
+    """
+
+    hash_ids: NDArray[Any]
+    entry_keys: NDArray[Any]
+    source_numbers: NDArray[Any]
+    quality: NDArray[Any]
+
+    @classmethod
+    def of(cls, rows: HashRows) -> Columns:
+        """Take the columns of rows in memory."""
+        return cls(rows.hash_ids, rows.entry_keys, rows.source_numbers, rows.quality)
+
+    def __len__(self) -> int:
+        return len(self.hash_ids)
+
+    def places(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Find rows by their numbers: which of ``ids`` are here, and the place of each; a look-up each."""
+        kind = self.hash_ids.dtype
+        fits = (ids >= 0) & (ids <= np.iinfo(kind).max)
+        # of the column's own type, or the search would convert the column
+        places = np.searchsorted(self.hash_ids, np.where(fits, ids, 0).astype(kind))
+        here = (fits & (places < len(self))).nonzero()[0]
+        here = here[self.hash_ids[places[here]] == ids[here].astype(kind)]
+        return here, places[here]
+
+    def content(self, list_id: str, algorithm: str, index: AnyIndex, places: NDArray[np.int64]) -> Content:
+        """Work out the content of some rows, ascending, whose hashes are in ``index``."""
+        return content_of(
+            list_id,
+            algorithm,
+            hash_ids=self.hash_ids[places].astype(np.int64),
+            entry_keys=self.entry_keys[places].astype(np.int64),
+            source_numbers=self.source_numbers[places].astype(np.int16),
+            quality=self.quality[places].astype(np.int16),
+            codes=index.codes_at(places),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class KeptIndex:
+    """An open index file of one algorithm of one list.
+
+    Parameters
+    ----------
+    index : index
+        Mapped; position i is row i of the columns.
+    columns : Columns
+        Mapped.
+    version : int
+        Version of the list that it was made at.
+    content : Content
+        Of its rows.
+    identity : Identity
+        Of the file.
+    held : HeldFile or None
+        The file, to see whether it is still what was checked; None where it is a copy in memory.
+    path : Path
+        Of the file.
+    copy : str
+        Which copy of the list it was made from, as `copy_of`; empty where it does not say.
+    """
+
+    index: AnyIndex
+    columns: Columns
+    version: int
+    content: Content
+    identity: Identity
+    held: HeldFile | None
+    path: Path
+    copy: str
+
+
+def copy_of(pinned: PinnedVersion) -> str:
+    """Tell the copies of a list apart, by where they are: 8 hexadecimal digits."""
+    return hashlib.sha256(os.fsencode(os.path.realpath(pinned.path))).hexdigest()[:8]
+
+
+def identity_of(path: Path) -> Identity | None:
+    """Identify the file at a path; None where there is none."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+@contextlib.contextmanager
+def lock_of(path: Path, *, wait: bool) -> Iterator[bool]:
+    """Hold the right to make the file at a path, as `file_lock`; takes away what a killed maker left behind."""
+    with file_lock(path.with_name(f".{path.name}.lock"), wait=wait) as held:
+        if held:
+            for pattern in (f".{path.name}.*.part", f".{path.name}.checked.*"):
+                for left in path.parent.glob(pattern):
+                    with contextlib.suppress(OSError):
+                        left.unlink()
+        yield held
+
+
+def open_kept(
+    path: Path, list_id: str, algorithm: Algorithm, radius: int, costs: Costs, *, maps: bool = True
+) -> KeptIndex:
+    """Map an index file.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file.
+    list_id : str
+        The list that it must be of.
+    algorithm : Algorithm
+        The hashes that it must hold.
+    radius : int
+        The radius it must be built for.
+    costs : Costs
+        By which it decides to scan.
+    maps : bool
+        False to copy it into memory instead; it is then read and checked each time.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    IndexFormatError
+        If it is damaged, of an older format, or of another list, algorithm or radius; says which.
+    OSError
+        If it cannot be read.
+
+    Notes
+    -----
+    Cost: a millisecond where the file was checked before; else it is read once.
+    """
+    identity, known, file, held = read_noted(path, maps=maps)
+    wanted = {"list": list_id, "algorithm": algorithm.name, "radius": str(radius)}
+    for name, value in wanted.items():
+        if file.tag.get(name) != value:
+            raise IndexFormatError(f"the index file is of another {name}{_REBUILD}")
+    index = index_from(file, costs)
+    if index.metric is not algorithm.metric or index.n_bits != algorithm.n_bits:
+        raise IndexFormatError(f"the index file holds other hashes than it says{_REBUILD}")
+    columns, version, content = _read_columns(file)
+    if not known:
+        note(path, identity)
+    return KeptIndex(index, columns, version, content, identity, held, path, file.tag.get("copy", ""))
+
+
+def read_noted(path: Path, *, maps: bool = True) -> tuple[Identity, bool, IndexFile, HeldFile | None]:
+    """Map a file, checking all of it unless that was noted; its identity, whether it was, and the open file.
+
+    A file that is copied into memory instead is always checked, and not held open.
+    """
+    while True:
+        identity = identity_of(path)
+        if identity is None:
+            raise FileNotFoundError("there is no index file")
+        if identity in _DAMAGED:
+            raise IndexFormatError(f"the index file was changed in place{_REBUILD}")
+        known = _noted(path) == list(identity)
+        with open_trusted(path) as stream:
+            held = HeldFile(stream, path) if maps else None  # before it is checked: what changes later is seen
+            file = read_index_stream(stream, verify="header" if known and maps else "full", maps=maps)
+            if held is not None:
+                held.checksums = file.checksums
+        if identity_of(path) == identity:  # else another took its place meanwhile
+            return identity, known, file, held
+
+
+def distrust(path: Path) -> None:
+    """Open the file at a path no more, and let other processes check it: while it was in use it was changed."""
+    identity = identity_of(path)
+    if identity is not None:
+        _DAMAGED.add(identity)
+    with contextlib.suppress(OSError):
+        note_of(path).unlink()
+
+
+def _read_columns(file: IndexFile) -> tuple[Columns, int, Content]:
+    """Take what a file says of its rows."""
+    try:
+        version, content = int(file.tag["version"]), Content.parse(file.tag["content"])
+        columns: dict[str, NDArray[Any]] = {}
+        for column, (name, kinds) in _SECTIONS.items():
+            array = file.sections[name]
+            if column == "entry_keys" and not len(array) and array.ndim == 1:
+                array = columns["hash_ids"]
+            elif column in _MAY_BE_ONE and array.shape == (1,):
+                array = np.broadcast_to(array, (file.n,))
+            if array.shape != (file.n,) or array.dtype.str not in kinds:
+                raise ValueError("a column has another shape or type")
+            columns[column] = array
+        if content.n_rows != file.n or file.next_position != file.n or not 0 <= version < 2**63:
+            raise ValueError("the counts do not agree")
+    except (KeyError, ValueError) as error:
+        raise IndexFormatError(f"the index file does not say what its rows are{_REBUILD}") from error
+    return Columns(**columns), version, content
+
+
+def build_kept(
+    path: Path,
+    pinned: PinnedVersion,
+    algorithm: Algorithm,
+    radius: int,
+    costs: Costs,
+    *,
+    memory: int = DEFAULT_MEMORY,
+    stopped: Callable[[], bool] = lambda: False,
+) -> None:
+    """Make the index file of one algorithm of a list; the caller holds `lock_of` the path.
+
+    Parameters
+    ----------
+    path : Path
+        The file to be; written beside and renamed, so that others go on reading the old one.
+    pinned : PinnedVersion
+        The list.
+    algorithm, radius, costs
+        As for `open_kept`.
+    memory : int
+        Bytes for working arrays, as for `MultiIndex.build_file`; small lists, and algorithms that another kind of index
+        serves, are built in memory.
+    stopped : callable
+        Asked now and then; where it says True nothing is made, and InterruptedError is raised.
+
+    Raises
+    ------
+    ReferenceListError
+        If the list is damaged.
+    OSError
+        If the file, or a temporary one in its folder, cannot be written.
+
+    Notes
+    -----
+    Cost: the list's rows are read once, 2 microseconds each, into temporary files beside the index (55 bytes a row of
+    32); then as `MultiIndex.build_file`.
+    """
+    content = pinned.contents.get(algorithm.name, Content(0, 0))
+    tag = {
+        "list": pinned.list_id,
+        "algorithm": algorithm.name,
+        "radius": str(radius),
+        "version": str(pinned.version),
+        "content": str(content),
+        "copy": copy_of(pinned),
+    }
+    with contextlib.ExitStack() as files:
+        spools = {
+            name: _Spool(files.enter_context(tempfile.TemporaryFile(dir=path.parent)), kind, columns)
+            for name, kind, columns in (
+                ("codes", "|u1", algorithm.n_bytes),
+                ("hash_ids", "<i8", 1),
+                ("entry_keys", "<i8", 1),
+                ("source_numbers", "<u2", 1),
+                ("quality", "|i1", 1),
+            )
+        }
+        is_same = True
+        for block in pinned.blocks(algorithm.name):
+            for name, spool in spools.items():
+                spool.add(getattr(block, name))
+            is_same = is_same and np.array_equal(block.hash_ids, block.entry_keys)
+            if stopped():
+                raise InterruptedError("the making of an index file was stopped")
+        codes = spools.pop("codes").array()
+        more = [_section(name, spool, is_left_out=is_same and name == "entry_keys") for name, spool in spools.items()]
+        plan = plan_index(
+            len(codes),
+            algorithm.n_bits,
+            metric=algorithm.metric,
+            radius=radius,
+            sample=sample_of(codes),
+            costs=costs,
+        )
+        if plan.kind == "multi":
+            MultiIndex.build_file(
+                path,
+                _blocks(codes, stopped),
+                n_bytes=algorithm.n_bytes,
+                radius=radius,
+                costs=costs,
+                memory=memory,
+                tag=tag,
+                more=more,
+            )
+        else:
+            index = build_index(codes, metric=algorithm.metric, radius=radius, costs=costs)
+            index._write(path, tag, more)
+    identity = identity_of(path)
+    if identity is not None:
+        note(path, identity)
+
+
+class _Spool:
+    """A column that goes to a temporary file."""
+
+    def __init__(self, stream: IO[bytes], kind: str, columns: int) -> None:
+        self.low, self.top = 2**63, -(2**63)
+        self._stream, self._kind, self._columns, self._n = stream, kind, columns, 0
+
+    def add(self, block: NDArray[Any]) -> None:
+        self._stream.write(np.ascontiguousarray(block, dtype=self._kind).data.cast("B") if len(block) else b"")
+        self._n += len(block)
+        if self._columns == 1 and len(block):
+            self.low, self.top = min(self.low, int(block.min())), max(self.top, int(block.max()))
+
+    def array(self) -> NDArray[Any]:
+        shape = (self._n,) if self._columns == 1 else (self._n, self._columns)
+        if not self._n:
+            return np.empty(shape, self._kind)
+        self._stream.flush()
+        return np.memmap(self._stream, dtype=self._kind, mode="r", shape=shape).view(np.ndarray)
+
+
+def _section(column: str, spool: _Spool, *, is_left_out: bool) -> Section:
+    """Choose the narrowest form of a column: none where it is that of the row numbers, one number where all are it."""
+    name, kinds = _SECTIONS[column]
+    kind = kinds[0] if spool.top < 2**32 else kinds[-1]
+    if is_left_out:
+        return Section(name, kind, [])
+    array = spool.array()
+    if column in _MAY_BE_ONE and len(array) and spool.low == spool.top:
+        array = array[:1]
+    return Section(name, kind, _blocks(array))
+
+
+def _blocks(array: NDArray[Any], stopped: Callable[[], bool] = lambda: False) -> Iterator[NDArray[Any]]:
+    for first in range(0, len(array), _BLOCK):
+        if stopped():
+            raise InterruptedError("the making of an index file was stopped")
+        yield array[first : first + _BLOCK]
+
+
+def open_crops(path: Path, kept: KeptIndex, *, maps: bool = True) -> tuple[GuidedIndex, HeldFile | None]:
+    """Map the file by which the hashes of an index file are searched for crops, or copy it into memory.
+
+    Raises
+    ------
+    FileNotFoundError, IndexFormatError, OSError
+        As `open_kept`; also where it is of other rows.
+    """
+    from hashmatch.views.crops import restored_guided
+
+    identity, known, file, held = read_noted(path, maps=maps)
+    if file.tag.get("content") != str(kept.content):
+        raise IndexFormatError(f"the file for crops is of other rows{_REBUILD}")
+    found = restored_guided(file, kept.index.all_codes())
+    if not known:
+        note(path, identity)
+    return found, held
+
+
+def write_crops(path: Path, kept: KeptIndex) -> None:
+    """Write the file by which the hashes of an index file are searched for crops; the caller holds that file's lock.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+
+    Notes
+    -----
+    Cost: about 2 microseconds a row; memory, 16 bytes a row. The file has 24 bytes a row.
+    """
+    from hashmatch.views.crops import write_guided
+
+    write_guided(path, kept.index.all_codes(), {"content": str(kept.content)})
+    identity = identity_of(path)
+    if identity is not None:
+        note(path, identity)
+
+
+def verify_kept(path: Path) -> Content | None:
+    """Work out anew what the rows of an index file are, and compare with what it says; its file for crops, too.
+
+    Returns
+    -------
+    Content or None
+        Of its rows; None for an index file that says nothing of rows.
+
+    Raises
+    ------
+    IndexFormatError
+        If it is damaged: its rows do not ascend, or are not those it was made from.
+
+    Notes
+    -----
+    Cost: about 0.15 microseconds a row.
+    """
+    file = read_index_file(path)
+    if not any(name in file.sections for name, _ in _SECTIONS.values()):
+        return None
+    columns, _, content = _read_columns(file)
+    index, found = index_from(file), Content(0, 0)
+    try:
+        list_id, algorithm = str(bytes.fromhex(file.tag["list"]).hex()), file.tag["algorithm"]
+        last = -1
+        for first in range(0, len(columns), _CHECK_ROWS):
+            places = np.arange(first, min(first + _CHECK_ROWS, len(columns)))
+            ids = columns.hash_ids[places].astype(np.int64)
+            if ids[0] <= last or bool((np.diff(ids) <= 0).any()):
+                raise IndexFormatError(f"the rows of the index file do not ascend{_REBUILD}")
+            last = int(ids[-1])
+            found += columns.content(list_id, algorithm, index, places)
+    except (KeyError, ValueError) as error:
+        raise IndexFormatError(f"the index file does not say what its rows are{_REBUILD}") from error
+    if found != content:
+        raise IndexFormatError(f"the rows of the index file are not those it was made from{_REBUILD}")
+    crops = crops_of(path, content)
+    if crops.exists():
+        from hashmatch.views.crops import restored_guided
+
+        try:
+            restored_guided(read_index_file(crops), index.all_codes())._check()
+        except ValueError as error:
+            raise IndexFormatError(f"{error}{_REBUILD}") from error
+    return content
+
+
+def crops_of(path: Path, content: Content) -> Path:
+    """Path of the file for crops that belongs to an index file: of its content, so that old and new stand together."""
+    return path.with_name(f"{path.stem}.{content}.crops")
+
+
+def note_of(path: Path) -> Path:
+    """Path of the note that the checksums of a file fitted."""
+    return path.with_name(f".{path.name}.checked")
+
+
+def _noted(path: Path) -> object:
+    """Read the identity of the file whose checksums fitted last; None where there is no such note."""
+    try:
+        with open_trusted(note_of(path)) as stream:
+            data = stream.read(_MOST_NOTE)
+        found = json.loads(data)
+    except (OSError, ValueError, RecursionError, IndexFormatError):
+        return None
+    return found.get("checked") if isinstance(found, dict) else None
+
+
+def note(path: Path, identity: Identity) -> None:
+    """Note that the checksums of a file fitted; where that cannot be written it is checked again next time."""
+    target = note_of(path)
+    beside = target.with_name(f"{target.name}.{secrets.token_hex(4)}")
+    with contextlib.suppress(OSError):
+        descriptor = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+                json.dump({"checked": list(identity)}, stream)
+            os.replace(beside, target)
+        except BaseException:  # also where it is stopped
+            os.unlink(beside)
+            raise

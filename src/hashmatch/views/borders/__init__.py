@@ -1,0 +1,1 @@
+"""Borders of a picture: edges, seams and echoes, from which `hashmatch.views.trims` proposes trims."""

@@ -1,0 +1,163 @@
+"""Search a list of PDQ hashes for the picture that a query shows rotated by a few degrees.
+
+Every way of turning the query back (`hashmatch.views.evidence.tilt_views`) proposes entries by its surest bits. What is
+found is judged by all its bits at the angle that fits it best, whatever the corners that were cut off may have held
+(`hashmatch.views.evidence.likelihood`), less what its rivals take, as `hashmatch.views.crops` judges crops.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from hashmatch.hashers.pdq import told_share
+from hashmatch.index.probing import GuidedIndex
+from hashmatch.views.evidence.bit_odds import Certainty, certainties, score, standardised
+from hashmatch.views.evidence.candidates import Proposals, Proposer
+from hashmatch.views.evidence.cohort import RivalRule
+from hashmatch.views.evidence.corners import unseen_corner_share, unseen_corners
+from hashmatch.views.evidence.likelihood import Support, integrated
+from hashmatch.views.evidence.tilt_views import STEP, Size, Tilt, coefficients, qualities, sampled, tilts
+from hashmatch.views.small import Floats
+
+__all__ = ["FoundTilted", "TiltedSearch"]
+
+_GRID: Final = Certainty(unseen=0.15, noise=0.0025, misfit=0.0135, lapse=0.003)
+_FITTED: Final = Certainty(unseen=0.15, noise=0.0025, misfit=0.008, lapse=0.003)
+_FINER: Final = tuple(STEP * step / 6 for step in range(-3, 4))  # degrees from the angle it was found at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundTilted:
+    """One entry that the query may be a rotated copy of.
+
+    Parameters
+    ----------
+    position : int
+        Place of the hash in the index.
+    tilt : Tilt
+        How the query is turned back to fit best.
+    distance : int
+        Differing bits between the entry and the query turned back, 0 to 256.
+    evidence : float
+        What the entry's bits say for it, less what the query's rivals take from it; nats.
+    """
+
+    position: int
+    tilt: Tilt
+    distance: int
+    evidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TiltedSearch:
+    """How the picture that a query shows rotated is searched.
+
+    Parameters
+    ----------
+    min_evidence : float
+        Least evidence reported, nats, inclusive; ``docs/explanation/budget.md`` says what it spends.
+    min_quality : int
+        Least quality of the query turned back, 0 to 100, inclusive; see `hashmatch.hashers.pdq.PDQHasher`.
+    proposer : Proposer
+        How entries are proposed, by views at `hashmatch.views.evidence.tilt_views.ANGLES`; for those tried the angles
+        round it are tried too, in steps of an eighth of a degree.
+    rivals : RivalRule
+        What rivals take from the support.
+    """
+
+    min_evidence: float = 40.0
+    min_quality: int = 50
+    proposer: Proposer = field(default=Proposer(max_probes=50_000, max_compared=200_000))
+    rivals: RivalRule = field(default=RivalRule(cost=20.0, kin=90))
+
+    def search(
+        self, small: Floats, size: Size, index: GuidedIndex, withdrawn: npt.NDArray[np.bool_] | None = None
+    ) -> list[FoundTilted]:
+        """Find the entries that fit the query turned back.
+
+        Parameters
+        ----------
+        small : (128, 128) float32 array
+            The query, from `hashmatch.views.small.small_luma`.
+        size : (float, float)
+            Its height and width, px.
+        index : GuidedIndex
+            From `hashmatch.views.crops.guided_index`.
+        withdrawn : (n,) bool array, optional
+            Entries that are no longer of the list: never found, and no rivals.
+
+        Returns
+        -------
+        list of FoundTilted
+            Evidence of at least ``min_evidence``, the most first, then by position. Not exhaustive:
+            ``benchmarks/views.py`` measures its recall.
+
+        Notes
+        -----
+        Cost: 2 to 4 ms on one core, and 2 to 5 ms for each entry that is judged, ``proposer.max_tried`` at most.
+        """
+        views, found = self.proposals(small, size, index, withdrawn)
+        able = self.proposer.able(found.scores)
+        best: dict[int, FoundTilted] = {}
+        for place in range(min(self.proposer.max_tried, able)):
+            tilt, odds, said = _fitted(small, size, views[found.views[place]], found.bits[place])
+            distances = np.count_nonzero((odds > 0) != found.bits[:able], axis=1)
+            # copies of it need no fit of their own
+            nats = said.of_others(found.bits[place], found.bits[:able])
+            for other in (nats >= self.min_evidence).nonzero()[0].tolist():
+                if other not in best or nats[other] > best[other].evidence:
+                    position, distance = int(found.positions[other]), int(distances[other])
+                    best[other] = FoundTilted(
+                        position=position, tilt=tilt, distance=distance, evidence=float(nats[other])
+                    )
+        rivals = self.rivals.among(found.bits, index, withdrawn)
+        kept = []
+        for place, item in sorted(best.items()):
+            evidence = rivals.left(item.evidence, self.min_evidence, place, item.position)
+            if evidence >= self.min_evidence:
+                kept.append(replace(item, evidence=evidence))
+        return sorted(kept, key=lambda item: (-item.evidence, item.position))
+
+    def proposals(
+        self, small: Floats, size: Size, index: GuidedIndex, withdrawn: npt.NDArray[np.bool_] | None = None
+    ) -> tuple[tuple[Tilt, ...], Proposals]:
+        """Propose entries, and their rivals, by the ways in which the query may be turned back.
+
+        Parameters
+        ----------
+        small, size, index, withdrawn
+            As for `search`.
+
+        Returns
+        -------
+        tuple of Tilt
+            The views; none where none is good enough to hash, or nothing is listed.
+        Proposals
+            By those views.
+        """
+        views = tilts(small, size) if len(index) else ()
+        seen = sampled(small, size, views) if views else np.empty((0, 64, 64), np.float32)
+        seen_coefficients = coefficients(seen)
+        quality = np.minimum(qualities(seen), told_share(seen_coefficients))
+        good = (quality >= self.min_quality).nonzero()[0]
+        views = tuple(views[place] for place in good)
+        if not views:
+            return (), Proposals.none()
+        shares = np.stack([unseen_corner_share(size, view) for view in views])
+        odds = certainties(seen_coefficients[good], shares, _GRID)
+        return views, self.proposer.propose(odds, index, _GRID, withdrawn)
+
+
+def _fitted(small: Floats, size: Size, view: Tilt, bits: npt.NDArray[np.bool_]) -> tuple[Tilt, Floats, Support]:
+    """Try the angles round a view: the tilt at which a hash scores best, its odds there, and what the hash says."""
+    views = [Tilt(angle=view.angle + finer, frame=view.frame) for finer in _FINER]
+    seen, share = coefficients(sampled(small, size, views)), unseen_corner_share(size, view)
+    odds = certainties(seen, np.broadcast_to(share, seen.shape), _FITTED)
+    best = int(score(odds, bits, _FITTED).argmax())
+    corners = unseen_corners(size, view)
+    said = integrated(standardised(seen[best], share), bits, corners.basis, corners.left_out)
+    return views[best], odds[best], said
