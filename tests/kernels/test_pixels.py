@@ -20,7 +20,21 @@ native: Any = pixels.native
 PATHS = native.PATHS if native is not None else ("portable",)
 needs_native = pytest.mark.skipif(native is None, reason="the compiled kernels were not built")
 every_path = pytest.mark.parametrize("path", PATHS)
-SIZES = [(5, 5), (5, 900), (900, 5), (63, 65), (64, 128), (129, 127), (200, 256), (257, 300), (1025, 70), (70, 1025)]
+SIZES = [
+    (5, 5),
+    (5, 900),
+    (900, 5),
+    (7, 9000),
+    (9000, 6),
+    (16, 17),
+    (63, 65),
+    (64, 128),
+    (129, 127),
+    (200, 256),
+    (257, 300),
+    (1025, 70),
+    (70, 1025),
+]
 
 
 def layouts(height: int, width: int, seed: int) -> dict[str, np.ndarray]:
@@ -132,6 +146,39 @@ def test_luma_is_a_quotient_of_whole_numbers() -> None:
     colours = np.stack([red, green, blue], axis=-1).astype(np.uint8).reshape(256, -1, 3)
     whole = (299 * red + 587 * green + 114 * blue).astype(np.float32).reshape(256, -1)
     assert np.array_equal(reference_pixels.luma_rows(colours), whole / np.float32(1000))
+
+
+@needs_native
+@every_path
+@pytest.mark.parametrize("step", [1, 3, 4])
+def test_running_sums_of_tied_pictures_give_the_bits_of_the_twin(path: str, step: int) -> None:
+    """All kinds of colours, and flat, striped, checked, half flat, mirrored and sloping pictures blur alike."""
+    rng = np.random.default_rng(step)
+    red, green, blue = np.meshgrid(np.arange(256), np.arange(0, 256, 9), np.arange(0, 256, 7), indexing="ij")
+    cases = [np.stack([red, green, blue, red], axis=-1).reshape(256, -1, 4)]
+    for height, width in ((5, 129), (130, 6), (33, 31), (257, 300), (383, 640), (641, 200)):
+        y, x = np.arange(height)[:, None, None], np.arange(width)[None, :, None]
+        colour, other = rng.integers(0, 256, (2, 4))
+        half = rng.integers(0, 256, (height, (width + 1) // 2, 4))
+        fields = [
+            0 * (x + y) + colour,
+            np.where(2 * x < width, colour, other) + 0 * y,
+            np.where(2 * y < height, colour, other) + 0 * x,
+            np.where((x // 3 + y // 7) % 2, colour, other),
+            np.concatenate([half, half[:, ::-1]], axis=1)[:, :width],
+            (x * 255 // width + y * 255 // height) // 2 + 0 * colour,
+            colour // 2 + rng.integers(0, 2, (height, width, 4)),
+            255 * rng.integers(0, 2, (height, width, 4)),
+        ]
+        cases += fields
+    for case in cases:
+        whole = case.astype(np.uint8)
+        picture = whole[..., 0] if step == 1 else whole[..., :3]
+        if step != 4:
+            picture = np.ascontiguousarray(picture)
+        numbers, found = pixels.in_memory_order(picture)
+        assert found == step
+        assert same_bits(native.blur_float32(numbers, step, path), reference_pixels.blur_float32(picture)), case.shape
 
 
 @pytest.mark.parametrize("n", [1, 5, 64, 100, 128, 129, 255, 256, 768, 1000, 3000])
