@@ -1,12 +1,14 @@
 """Every snippet in the README and the documentation runs, and gives what it shows.
 
 ``>>>`` snippets are doctests; in ``console`` blocks each ``$ hashmatch …`` line is run and its output compared with
-the lines below it (``...`` stands for anything). Each file runs from top to bottom in a new folder.
+the lines below it (``...`` stands for anything). As in a shell, ``*`` stands for names and ``> FILE`` keeps the output.
+Each file runs from top to bottom in a new folder.
 """
 
 from __future__ import annotations
 
 import doctest
+import glob
 import os
 import re
 import shlex
@@ -28,7 +30,8 @@ def run_console(block: str) -> None:
     """Run each command of a console block and compare what it prints."""
     for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
         command, _, expected = part.partition("\n")
-        words = shlex.split(command)
+        command, _, target = command.partition(" > ")
+        words = [name for word in shlex.split(command) for name in (sorted(glob.glob(word)) or [word])]
         assert words[0] == "hashmatch", "console blocks hold hashmatch commands only"
         done = subprocess.run(
             [sys.executable, "-m", "hashmatch", *words[1:]],
@@ -39,6 +42,8 @@ def run_console(block: str) -> None:
             env=os.environ | {"COLUMNS": "200", "TERM": "dumb"},
         )
         assert done.returncode in (0, 1, 3), f"{command}\n{done.stdout}{done.stderr}"
+        if target:
+            Path(target).write_text(done.stdout)
         if expected.strip():
             got = done.stdout + done.stderr
             assert doctest.OutputChecker().check_output(expected, got, FLAGS), f"{command}\n{got}"
@@ -60,6 +65,9 @@ def test_snippets_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             test = doctest.DocTestParser().get_doctest(block, names, f"{page.name}[{number}]", str(page), 0)
             runner.run(test, out=said.append, clear_globs=False)
             names.update(test.globs)
+        else:
+            # a whole file, which has tests of its own, or what no test can run or compare
+            assert kind in ("sh", "text") or re.fullmatch(r'--8<-- "[\w/.-]+"\n', block), f"{kind}: {block}"
     assert runner.failures == 0, "".join(said)
 
 
