@@ -33,7 +33,7 @@ from hashmatch.views.crops import CropSearch, guided_index, is_rare
 from hashmatch.views.evidence.bit_odds import COARSE, certainties, flat_bits
 from hashmatch.views.evidence.candidates import Proposals
 from hashmatch.views.evidence.cohort import kin_of, rivals_of
-from hashmatch.views.evidence.crop_views import Grid, unseen_share, view_coefficients
+from hashmatch.views.evidence.crop_views import CutGrid, unseen_share, view_coefficients
 from hashmatch.views.evidence.likelihood import support
 from hashmatch.views.evidence.refine import climb
 from hashmatch.views.small import Floats, small_luma
@@ -56,9 +56,9 @@ ROWS: dict[str, tuple[tuple[float, float, float, float] | None, float]] = {
 }
 LEVELS = (0.0, 10.0, 15.0, 20.0, 24.0, 30.0, 36.0, 42.0, 50.0, 60.0)
 GRIDS = {
-    "coarse": Grid(both=(0, 50, 100), one=(160, 210)),
+    "coarse": CutGrid(both=(0, 50, 100), one=(160, 210)),
     "thorough": CropSearch().grid,
-    "fine": Grid(both=(0, 25, 50, 75, 100), one=(125, 150, 180, 210)),
+    "fine": CutGrid(both=(0, 25, 50, 75, 100), one=(125, 150, 180, 210)),
 }
 
 

@@ -25,7 +25,7 @@ from fuzz.targets.indexes import QuickFolder
 from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.lists import ReferenceList
 from hashmatch.lists.file.checksums import mark_of_record, marks_of_rows, signed, sum_of_marks
-from hashmatch.lists.file.entries import Record, Source, State, Stored, Tally, record_seal, store_state
+from hashmatch.lists.file.entries import Record, RowCount, Source, State, Stored, record_seal, store_state
 from hashmatch.lists.file.history import change_seal
 from hashmatch.lists.file.tables import ALGORITHM_NUMBERS, RECORD_NUMBERS
 from list_makers import made_up, small_list
@@ -251,7 +251,7 @@ def reseal(connection: sqlite3.Connection, *, counters: bool = True) -> None:
         connection.executemany(
             f"UPDATE {table} SET mark = ? WHERE id = ?", [(m, r[0]) for m, r in zip(marks.tolist(), rows, strict=True)]
         )
-        state.tallies[number] = Tally(len(rows), sum_of_marks(marks))
+        state.tallies[number] = RowCount(len(rows), sum_of_marks(marks))
     _reseal_entries(connection, state, has_records)
     for version, next_hash in connection.execute("SELECT version, next_hash FROM change").fetchall():
         gone = connection.execute(

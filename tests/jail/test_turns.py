@@ -8,25 +8,25 @@ import time
 import pytest
 
 from hashmatch.errors import BusyError, IsolationError
-from hashmatch.jail.turns import Turn, Turns
+from hashmatch.jail.turns import QueueTurn, Turns
 
 
-def queued(turns: Turns, *, is_dear: bool = False) -> Turn:
+def queued(turns: Turns, *, is_dear: bool = False) -> QueueTurn:
     """Stand in the queue without waiting."""
-    turn = Turn(is_dear=is_dear)
+    turn = QueueTurn(is_dear=is_dear)
     with pytest.raises(BusyError):
         turns.wait_for(turn, until=time.monotonic())
     return turn
 
 
-def placed(turns: Turns, *, is_dear: bool = False) -> Turn:
+def placed(turns: Turns, *, is_dear: bool = False) -> QueueTurn:
     """Take a place that is free."""
-    turn = Turn(is_dear=is_dear)
+    turn = QueueTurn(is_dear=is_dear)
     turns.wait_for(turn, most_waiting=0)
     return turn
 
 
-def order(turns: Turns, first: Turn, waiting: list[Turn]) -> list[int]:
+def order(turns: Turns, first: QueueTurn, waiting: list[QueueTurn]) -> list[int]:
     """Give the place on and on: numbers of the turns as they are called."""
     called = []
     at_work = first
@@ -84,7 +84,7 @@ def test_the_bound_is_on_those_who_wait() -> None:
     placed(turns)
     placed(turns)
     with pytest.raises(BusyError) as caught:
-        turns.wait_for(Turn(), most_waiting=0)
+        turns.wait_for(QueueTurn(), most_waiting=0)
     assert caught.value.reason == "queue-full"
 
 
@@ -96,7 +96,7 @@ def test_closing_wakes_all() -> None:
 
     def wait() -> None:
         try:
-            turns.wait_for(Turn())
+            turns.wait_for(QueueTurn())
         except IsolationError as error:
             found.append(error.reason)
 

@@ -135,14 +135,14 @@ def test_a_watch_of_the_parent_can_be_stopped_in_the_child(path: Path) -> None:
         assert ended(in_child(child)) == 0
 
 
-@pytest.mark.parametrize("held", ["_reloading", "tally", "keeper", "session"])
+@pytest.mark.parametrize("held", ["_reloading", "counts", "keeper", "session"])
 def test_a_lock_that_a_thread_held_at_the_fork(path: Path, held: str) -> None:
     """Every lock of a matcher is fresh in a child."""
     with Matcher.open(path, reload_every=0.01) as matcher:
         session = matcher._snapshots[0].reference._session
         lock: Any = {
             "_reloading": lambda: matcher._reloading,
-            "tally": lambda: matcher._tally._change,
+            "counts": lambda: matcher._counts._change,
             "keeper": lambda: matcher._keeper._lock,
             "session": session._lock,
         }[held]()

@@ -17,7 +17,7 @@ from hashmatch.view import Turn
 from hashmatch.views.crops import CropSearch, guided_index
 from hashmatch.views.evidence.bit_odds import ALIGNED, STEEPNESS, certainties, flat_bits, score, standardised
 from hashmatch.views.evidence.cohort import RivalRule
-from hashmatch.views.evidence.crop_views import Grid, axis_matrix, unseen_covariance, unseen_share, view_coefficients
+from hashmatch.views.evidence.crop_views import CutGrid, axis_matrix, unseen_covariance, unseen_share, view_coefficients
 from hashmatch.views.evidence.likelihood import support
 from hashmatch.views.evidence.refine import climb, kept, score_at
 from hashmatch.views.small import SMALL_SIDE, small_luma, turn_small
@@ -97,7 +97,7 @@ def test_axis_matrix_refuses_cuts_out_of_range() -> None:
 
 def test_views_of_a_grid_equal_single_views(photos: list[npt.NDArray[np.uint8]]) -> None:
     """Batching changes nothing."""
-    small, cuts = small_luma(photos[0]), Grid(both=(0, 50), one=(200,)).axis_cuts
+    small, cuts = small_luma(photos[0]), CutGrid(both=(0, 50), one=(200,)).axis_cuts
     together = view_coefficients(small, cuts, cuts)
     for row, down in enumerate(cuts):
         for column, across in enumerate(cuts):
@@ -355,7 +355,7 @@ def test_options_are_checked() -> None:
     with pytest.raises(ValueError, match="rare_cost"):
         CropSearch(rare_cost=-1.0)
     with pytest.raises(ValueError, match="grid"):
-        Grid(both=(), one=())
+        CutGrid(both=(), one=())
     with pytest.raises(ValueError, match="groups"):
         GuidedIndex(np.zeros((5, 8), np.uint8), range(10), 3)
     with pytest.raises(ValueError, match="32 bytes"):

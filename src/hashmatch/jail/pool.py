@@ -13,7 +13,7 @@ from typing import Final
 
 from hashmatch.errors import BusyError, ImageError, IsolationError, UnreadableImageError
 from hashmatch.jail.options import Isolation, Protection
-from hashmatch.jail.turns import Turn, Turns, closed
+from hashmatch.jail.turns import QueueTurn, Turns, closed
 from hashmatch.jail.worker import Worker, WorkerPlan, bad_answer
 
 __all__ = ["Pool"]
@@ -94,7 +94,7 @@ class Pool:
         IsolationError
             If it cannot, or if a measure that is required does not hold.
         """
-        turns, turn = self._turns, Turn()
+        turns, turn = self._turns, QueueTurn()
         fault: str | None = "no-worker"
         try:
             turns.wait_for(turn)
@@ -116,7 +116,7 @@ class Pool:
         turns, given = self._turns, []
         try:
             for _ in range(self._most):
-                given.append(turn := Turn())
+                given.append(turn := QueueTurn())
                 with suppress(BusyError):  # what is at work is warm
                     turns.wait_for(turn, most_waiting=0)
                     self._take(turn)
@@ -171,7 +171,7 @@ class Pool:
         worker ended is given to another, once; only the second end is the task's. An end by ``SIGSYS`` is at once: the
         filter ended the worker for a call that no decoder makes.
         """
-        turns, turn = self._turns, Turn(is_dear=is_dear)
+        turns, turn = self._turns, QueueTurn(is_dear=is_dear)
         sent, may_retry = 0, True
         try:
             turns.wait_for(turn, until=until, most_waiting=None if wait else self._isolation.queue)
@@ -232,7 +232,7 @@ class Pool:
         for worker in idle:
             worker.end()
 
-    def _ready_at_last(self, turn: Turn, until: float | None) -> Worker:
+    def _ready_at_last(self, turn: QueueTurn, until: float | None) -> Worker:
         """Get a worker ready; where none can be started try again for two seconds: descriptors or memory may be short.
 
         Where none could for as long as that already, one attempt is all there is, so that nobody waits for nothing.
@@ -259,7 +259,7 @@ class Pool:
                 self._failing_since = None
                 return worker
 
-    def _ready(self, turn: Turn, until: float | None) -> Worker:
+    def _ready(self, turn: QueueTurn, until: float | None) -> Worker:
         """Give the turn a worker, wait until it is ready, and refuse it if too little holds it back."""
         if turn.worker is None:
             self._take(turn)
@@ -275,7 +275,7 @@ class Pool:
         self._protection = protection
         return worker
 
-    def _take(self, turn: Turn) -> None:
+    def _take(self, turn: QueueTurn) -> None:
         """Take an idle worker that lives, or start one.
 
         It is the turn's from the start, so that whatever is raised here, by a signal's handler too, does not lose it.
@@ -313,7 +313,7 @@ class Pool:
             if unused is not None:
                 self._ended(unused)
 
-    def _put_back(self, turn: Turn, fault: str | None) -> None:
+    def _put_back(self, turn: QueueTurn, fault: str | None) -> None:
         """Keep the worker, or end it after a fault or when it has done its share; the next one is started at once."""
         worker, turn.worker = turn.worker, None
         if worker is None:

@@ -14,14 +14,14 @@ from hashmatch.errors import BusyError, IsolationError
 if TYPE_CHECKING:
     from hashmatch.jail.worker import Worker
 
-__all__ = ["Turn", "Turns", "closed"]
+__all__ = ["QueueTurn", "Turns", "closed"]
 
 _LOOK_AGAIN: Final = 1.0
 _PASSES: Final = 8
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class Turn:
+class QueueTurn:
     """One task's place in the queue, then at a worker.
 
     Attributes
@@ -58,15 +58,15 @@ class Turns:
         self._free_for_dear = max(1, places // 2)
         self._passed = 0
         self._closed = False
-        self._cheap: deque[Turn] = deque()
-        self._dear: deque[Turn] = deque()
+        self._cheap: deque[QueueTurn] = deque()
+        self._dear: deque[QueueTurn] = deque()
 
-    def wait_for(self, turn: Turn, *, until: float | None = None, most_waiting: int | None = None) -> None:
+    def wait_for(self, turn: QueueTurn, *, until: float | None = None, most_waiting: int | None = None) -> None:
         """Wait for a place; `give_back` must follow, whatever comes of this.
 
         Parameters
         ----------
-        turn : Turn
+        turn : QueueTurn
             A fresh one.
         until : float, optional
             Reading of `time.monotonic` after which it is no longer waited.
@@ -95,7 +95,7 @@ class Turns:
                 with self._lock:
                     self._deal()
 
-    def give_back(self, turn: Turn) -> None:
+    def give_back(self, turn: QueueTurn) -> None:
         """Give the place to the next, or leave the queue."""
         with self._lock:
             if turn.has_place:
@@ -114,7 +114,7 @@ class Turns:
             for turn in (*self._cheap, *self._dear):
                 turn.called.set()
 
-    def _lane(self, turn: Turn) -> deque[Turn]:
+    def _lane(self, turn: QueueTurn) -> deque[QueueTurn]:
         return self._dear if turn.is_dear else self._cheap
 
     def _deal(self) -> None:
@@ -124,7 +124,7 @@ class Turns:
             self._free_for_dear -= turn.is_dear
             turn.called.set()
 
-    def _next(self) -> Turn | None:
+    def _next(self) -> QueueTurn | None:
         dear_can = bool(self._dear) and self._free_for_dear > 0
         if self._cheap and not (dear_can and self._passed >= _PASSES):
             self._passed += dear_can

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hashmatch.lists import Entry, ListedHash
     from hashmatch.store.keypoint_rows import KeypointLayer
     from hashmatch.store.snapshot import ListSnapshot
-    from hashmatch.views.crops import Found
+    from hashmatch.views.crops import CropHit
 
 __all__ = ["Hit", "find_hits", "named"]
 
@@ -365,7 +365,7 @@ def _keypoint_hits(
             yield KeypointHit(snapshot=snapshot, key=key, view=look.view, alignment=found)
 
 
-def _cut_view(view: View, found: Found) -> View:
+def _cut_view(view: View, found: CropHit) -> View:
     """View of the query with the cut that was found: shares of the entry's picture."""
     (left, right), (top, bottom) = found.fit.columns, found.fit.rows
     return replace(view, turn=found.turn, cut=Margins(left=left, top=top, right=right, bottom=bottom))

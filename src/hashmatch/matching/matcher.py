@@ -28,8 +28,7 @@ from hashmatch.hashes import Fingerprint, HashValue, ViewHash
 from hashmatch.jail import Isolation, Protection
 from hashmatch.lists import ReferenceList
 from hashmatch.matching.answer import answer
-from hashmatch.matching.report import MatchReport, Outcome
-from hashmatch.matching.tally import Tally
+from hashmatch.matching.report import MatchReport, Outcome, OutcomeCounts
 from hashmatch.policy import MatchPolicy
 from hashmatch.profiles import STANDARD
 from hashmatch.store.held import HeldFile, recheck
@@ -113,7 +112,7 @@ class Matcher:
             for item in self._snapshots:
                 sizes.update(item.sizes)
             check_budget(policy, sizes, policy.max_false_reports)
-        self._tally = Tally()
+        self._counts = OutcomeCounts()
         self._reader: IsolatedReader | None = None
         if isolation is not None:
             self.isolate(isolation)
@@ -125,7 +124,7 @@ class Matcher:
     def _renew(self) -> None:
         """Take fresh locks, in a forked child: those that another thread held at the fork stay locked for ever."""
         self._reloading = threading.Lock()
-        self._tally.renew()
+        self._counts.renew()
         self._keeper.renew()
 
     @classmethod
@@ -288,7 +287,7 @@ class Matcher:
             ``outcomes`` and ``reasons`` of all that was given to `match` and `match_many`; ``workers`` counts the
             worker processes and their tasks, and is empty without isolation. JSON-ready.
         """
-        return self._tally.to_dict() | {"workers": {} if self._reader is None else self._reader.counts()}
+        return self._counts.to_dict() | {"workers": {} if self._reader is None else self._reader.counts()}
 
     @property
     def upkeep(self) -> Upkeep:
@@ -501,7 +500,7 @@ class Matcher:
         self, source: ImageSource, deadline: Deadline, stopped: Callable[[], bool] | None = None
     ) -> tuple[MatchReport, Query]:
         report, query = self._match(source, deadline, deadline.check if stopped is None else stopped)
-        self._tally.count(report)
+        self._counts.count(report)
         return report, query
 
     def _match(self, source: ImageSource, deadline: Deadline, stopped: Callable[[], bool]) -> tuple[MatchReport, Query]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -13,7 +15,7 @@ from hashmatch.jail import Protection
 from hashmatch.matching.restored import restored
 from hashmatch.view import FrameCount, View
 
-__all__ = ["ComparedList", "Match", "MatchReport", "Outcome", "Placement"]
+__all__ = ["ComparedList", "Match", "MatchReport", "OutcomeCounts", "Outcome", "Placement"]
 
 
 class Outcome(Enum):
@@ -368,3 +370,33 @@ _KEYS: Final = {
     ComparedList: {"list": "name", "list_version": "version", "list_digest": "digest", "entries": "n_entries"},
 }
 """Keys of the JSON-ready form that are not called as their field."""
+
+
+class OutcomeCounts:
+    """How many reports had which outcome and reason, counted by all threads."""
+
+    __slots__ = ("_change", "_outcomes", "_reasons")
+
+    def __init__(self) -> None:
+        self._change = threading.Lock()
+        self._outcomes: Counter[Outcome] = Counter()
+        self._reasons: Counter[str] = Counter()
+
+    def renew(self) -> None:
+        """Take a fresh lock, in a forked child."""
+        self._change = threading.Lock()
+
+    def count(self, report: MatchReport) -> None:
+        """Add one report."""
+        with self._change:
+            self._outcomes[report.outcome] += 1
+            if report.reason is not None:
+                self._reasons[report.reason] += 1
+
+    def to_dict(self) -> dict[str, dict[str, int]]:
+        """Give the counts by outcome (all four, even where 0) and by reason."""
+        with self._change:
+            return {
+                "outcomes": {outcome.value: self._outcomes[outcome] for outcome in Outcome},
+                "reasons": dict(sorted(self._reasons.items())),
+            }

@@ -27,12 +27,12 @@ from hashmatch.view import Turn
 from hashmatch.views.evidence.bit_odds import COARSE, certainties
 from hashmatch.views.evidence.candidates import Proposals, Proposer
 from hashmatch.views.evidence.cohort import RivalRule
-from hashmatch.views.evidence.crop_views import THOROUGH_GRID, AxisCut, Grid, unseen_share, view_coefficients
+from hashmatch.views.evidence.crop_views import THOROUGH_GRID, AxisCut, CutGrid, unseen_share, view_coefficients
 from hashmatch.views.evidence.likelihood import Support, support
 from hashmatch.views.evidence.refine import Fit, climb, score_at
 from hashmatch.views.small import Floats, turn_small
 
-__all__ = ["CropSearch", "Found", "guided_index", "is_rare", "restored_guided", "write_guided"]
+__all__ = ["CropSearch", "CropHit", "guided_index", "is_rare", "restored_guided", "write_guided"]
 
 _GROUPS: Final = 6
 _MUCH: Final = 124  # thousandths off one side that are rare on both axes at once
@@ -40,7 +40,7 @@ _OUTSIDE: Final = -10  # thousandths by which a query is rarely larger than the 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class CropHit:
     """One entry that the query may have been cut from.
 
     Parameters
@@ -104,7 +104,7 @@ class CropSearch:
 
     Parameters
     ----------
-    grid : Grid
+    grid : CutGrid
         Cuts that are tried.
     turns : tuple of Turn
         How the query is turned before it is searched; each costs a search, and what is tried is of all together.
@@ -121,7 +121,7 @@ class CropSearch:
         What rivals take from the support.
     """
 
-    grid: Grid = field(default=THOROUGH_GRID)
+    grid: CutGrid = field(default=THOROUGH_GRID)
     turns: tuple[Turn, ...] = (Turn.NONE,)
     min_evidence: float = 24.0
     rare_cost: float = 12.0
@@ -136,7 +136,9 @@ class CropSearch:
         if self.rare_cost < 0:
             raise ValueError("rare_cost must be 0 or more")
 
-    def search(self, small: Floats, index: GuidedIndex, withdrawn: npt.NDArray[np.bool_] | None = None) -> list[Found]:
+    def search(
+        self, small: Floats, index: GuidedIndex, withdrawn: npt.NDArray[np.bool_] | None = None
+    ) -> list[CropHit]:
         """Find the entries that fit the query uncropped.
 
         Parameters
@@ -150,7 +152,7 @@ class CropSearch:
 
         Returns
         -------
-        list of Found
+        list of CropHit
             Evidence of at least ``min_evidence``, the most first, then by position. Not exhaustive:
             ``benchmarks/crops.py`` measures its recall.
 
@@ -165,7 +167,7 @@ class CropSearch:
         proposed, turns = self._all_proposals(turned, index, withdrawn)
         bits = proposed.bits
         able = self.proposer.able(proposed.scores)
-        found: dict[int, Found] = {}
+        found: dict[int, CropHit] = {}
         ended: list[tuple[int, int, Fit, Support]] = []
         for place in range(min(self.proposer.max_tried, able)):
             row, column = divmod(int(proposed.views[place]), len(cuts))
@@ -190,13 +192,13 @@ class CropSearch:
                 kept.append(replace(item, position=position, evidence=evidence))
         return sorted(kept, key=lambda item: (-item.evidence, item.position))
 
-    def _keep_better(self, found: dict[int, Found], place: int, turn: int, fit: Fit, nats: float) -> bool:
+    def _keep_better(self, found: dict[int, CropHit], place: int, turn: int, fit: Fit, nats: float) -> bool:
         """Keep the best fit of each candidate that can still reach the least evidence; say whether this one can."""
         nats -= self.rare_cost if is_rare(fit) else 0.0
         if nats < self.min_evidence:
             return False
         if place not in found or nats > found[place].evidence:
-            found[place] = Found(position=place, fit=fit, evidence=nats, turn=self.turns[turn])
+            found[place] = CropHit(position=place, fit=fit, evidence=nats, turn=self.turns[turn])
         return True
 
     def _all_proposals(

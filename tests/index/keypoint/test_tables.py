@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hashmatch.index.keypoint.tables import KeyTables, Probes, choose_groups, even_limit, plan_probes
+from hashmatch.index.keypoint.tables import KeyProbes, KeyTables, choose_groups, even_limit, plan_probes
 from hashmatch.kernels.keys import bucket_ranges
 
 
@@ -64,7 +64,7 @@ def test_probes_look_up_the_turned_key() -> None:
     codes, query = random_codes(700), random_codes(1, seed=9)
     tables = KeyTables.build(codes, choose_groups(codes, 2, 8))
     for table, flip in itertools.product((0, 1), (0, 1, 0b10000010)):
-        probes = Probes(np.array([0]), np.array([table]), np.array([flip], np.uint32))
+        probes = KeyProbes(np.array([0]), np.array([table]), np.array([flip], np.uint32))
         (start,), (length,) = tables.buckets(query, probes)
         wanted = slow_key(query[0], tables.groups[table]) ^ flip
         expected = [row for row in range(700) if slow_key(codes[row], tables.groups[table]) == wanted]

@@ -29,7 +29,7 @@ from hashmatch.index.keypoint.tables import (
     low_words,
     plan_probes,
 )
-from hashmatch.index.keypoint.votes import Agreement, mirrored_geometry, one_to_one, rank
+from hashmatch.index.keypoint.votes import AgreeingPairs, mirrored_geometry, one_to_one, rank
 from hashmatch.index.storage import IndexFile, Verify, read_index_file, write_index_file
 from hashmatch.kernels.keys import BLOCK, Starts, near_rows
 
@@ -284,13 +284,13 @@ class KeypointIndex:
             near, places = np.nonzero(apart <= max_distance)
             parts.append((near, places + (start - first), apart[near, places].astype(np.int32)))
         points, rows, distances = _joined(parts)
-        found = one_to_one(Agreement(np.zeros(len(rows), np.int64), points, rows, distances))
+        found = one_to_one(AgreeingPairs(np.zeros(len(rows), np.int64), points, rows, distances))
         order = np.argsort(found.points)
         return found.points[order], found.rows[order], found.distances[order]
 
     def _agreeing(
         self, queries: list[Codes], margins: NDArray[np.float32], live: NDArray[np.bool_] | None, chosen: KeypointSearch
-    ) -> tuple[Agreement, SearchStats]:
+    ) -> tuple[AgreeingPairs, SearchStats]:
         """Find pairs of query points (those of the mirror image follow the others) and rows that agree."""
         k = len(margins)
         probes = plan_probes(margins, self._tables.groups, chosen.max_probes)
@@ -322,10 +322,10 @@ class KeypointIndex:
             kept = np.sort(np.lexsort((rows, distances, crowd))[: chosen.max_hits])
             points, rows, distances, entries = points[kept], rows[kept], distances[kept], entries[kept]
         mirrored = points >= k
-        pairs = Agreement(2 * entries + mirrored, points - k * mirrored, rows, distances)
+        pairs = AgreeingPairs(2 * entries + mirrored, points - k * mirrored, rows, distances)
         return pairs, SearchStats(probes=len(probes.points) * len(queries), compared=int(lengths.sum()), scanned=0)
 
-    def _candidates(self, pairs: Agreement, places: Codes, chosen: KeypointSearch) -> list[Candidate]:
+    def _candidates(self, pairs: AgreeingPairs, places: Codes, chosen: KeypointSearch) -> list[Candidate]:
         pairs = one_to_one(pairs)
         sides = 2 * pairs.points + (pairs.subjects & 1)
         shared = np.bincount(sides, minlength=1)[sides]

@@ -22,7 +22,7 @@ __all__ = [
     "MAX_KEY",
     "MIN_KEY",
     "KeyTables",
-    "Probes",
+    "KeyProbes",
     "choose_groups",
     "even_limit",
     "high_words",
@@ -93,7 +93,7 @@ def choose_groups(codes: Bytes, n_tables: int, width: int) -> Bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Probes:
+class KeyProbes:
     """Keys to look up: the point, the table and the bits to turn over of each."""
 
     points: Ints
@@ -108,7 +108,7 @@ def _pairs(count: int) -> tuple[Ints, Ints]:
     return np.append(0, first), np.append(0, second)
 
 
-def plan_probes(margins: Floats, groups: Bytes, budget: int) -> Probes:
+def plan_probes(margins: Floats, groups: Bytes, budget: int) -> KeyProbes:
     """Choose the likeliest probes of all points and tables.
 
     Parameters
@@ -161,7 +161,7 @@ def plan_probes(margins: Floats, groups: Bytes, budget: int) -> Probes:
     pair = places - rows * len(first)
     turned = flips[rows, first[pair]] | flips[rows, second[pair]]
     owners = owners[rows]
-    return Probes(owners // tables, owners % tables, turned)
+    return KeyProbes(owners // tables, owners % tables, turned)
 
 
 class KeyTables:
@@ -230,7 +230,7 @@ class KeyTables:
         """Keys of codes in every table, (tables, k)."""
         return np.array([_keys(codes, lookup) for lookup in self._lookups], np.uint32).reshape(len(self.groups), -1)
 
-    def buckets(self, codes: Bytes, probes: Probes) -> tuple[Ints, Ints]:
+    def buckets(self, codes: Bytes, probes: KeyProbes) -> tuple[Ints, Ints]:
         """Start and length in ``rows`` of what each probe finds."""
         keys = self.keys(codes)[probes.tables, probes.points] ^ probes.flips
         places = keys.astype(np.int64)

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hashmatch.kernels import expand_ranges
 
-__all__ = ["Agreement", "Votes", "one_to_one", "pack_geometry", "rank"]
+__all__ = ["AgreeingPairs", "Votes", "one_to_one", "pack_geometry", "rank"]
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -83,7 +83,7 @@ def mirrored_geometry(geometry: Bytes) -> Bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class AgreeingPairs:
     """Pairs of a query point and a stored row that agree; ``subject`` is twice the entry, plus 1 where mirrored."""
 
     subjects: Ints
@@ -91,9 +91,9 @@ class Agreement:
     rows: Ints
     distances: NDArray[np.int32]
 
-    def take(self, which: NDArray[np.integer] | NDArray[np.bool_]) -> Agreement:
+    def take(self, which: NDArray[np.integer] | NDArray[np.bool_]) -> AgreeingPairs:
         """Keep some of the pairs."""
-        return Agreement(self.subjects[which], self.points[which], self.rows[which], self.distances[which])
+        return AgreeingPairs(self.subjects[which], self.points[which], self.rows[which], self.distances[which])
 
     def __len__(self) -> int:
         return len(self.subjects)
@@ -105,10 +105,10 @@ class Votes:
 
     subject: int
     weight: float
-    pairs: Agreement
+    pairs: AgreeingPairs
 
 
-def one_to_one(pairs: Agreement) -> Agreement:
+def one_to_one(pairs: AgreeingPairs) -> AgreeingPairs:
     """Leave each query point one vote a subject, the nearest, and then each row one; by subject, then distance."""
     pairs = pairs.take(_sorted(pairs.subjects, pairs.points, pairs.distances, pairs.rows))
     pairs = pairs.take(_first(pairs.subjects, pairs.points))
@@ -147,7 +147,7 @@ def _first(*columns: Ints) -> NDArray[np.bool_]:
 
 
 def rank(
-    pairs: Agreement,
+    pairs: AgreeingPairs,
     geometry: tuple[Bytes, Bytes],
     reference: Bytes,
     weights: Floats,
@@ -159,7 +159,7 @@ def rank(
 
     Parameters
     ----------
-    pairs : Agreement
+    pairs : AgreeingPairs
         From `one_to_one`.
     geometry : two (k, 4) uint8 arrays
         Of the query's points as they are and mirrored.
@@ -203,7 +203,7 @@ def rank(
 
 
 def _support(
-    pairs: Agreement,
+    pairs: AgreeingPairs,
     geometry: tuple[Bytes, Bytes],
     reference: Bytes,
     weights: Floats,

@@ -21,11 +21,11 @@ from hashmatch.lists.entry import MAX_LABELS, MAX_RECORDS, Entry, Listing, check
 from hashmatch.lists.file.checksums import mark_of_record, marks_of_rows, signed, sum_of_marks
 from hashmatch.lists.file.entries import (
     HashKey,
-    Record,
+    RowCount,
     Source,
     State,
-    Stored,
-    Tally,
+    StoredEntry,
+    StoredHash,
     keys_after,
     load_records,
     record_element,
@@ -42,7 +42,7 @@ _BLOCK: Final = 1_000
 _MAX_SOURCES: Final = 4_096
 
 T = TypeVar("T")
-_NewRow = tuple[int, Record, HashKey]
+_NewRow = tuple[int, StoredEntry, HashKey]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +82,9 @@ def blocks_of(items: Iterable[T], size: int = _BLOCK) -> Iterator[list[T]]:
 class _Work:
     """One block: records by entry id, and how they differ from what is stored."""
 
-    records: dict[str, Record]
+    records: dict[str, StoredEntry]
     touched: dict[str, int] = field(default_factory=dict)  # elements before the change, 0 for new entries
-    new_rows: dict[int, tuple[Record, HashKey]] = field(default_factory=dict)
+    new_rows: dict[int, tuple[StoredEntry, HashKey]] = field(default_factory=dict)
     gone_rows: dict[int, tuple[int, int]] = field(default_factory=dict)
     new_labels: dict[tuple[int, int, str], str] = field(default_factory=dict)
     gone_labels: dict[tuple[int, int, str], None] = field(default_factory=dict)
@@ -170,7 +170,7 @@ class Editor:
         found = load_records(self._connection, self.state, "entry_id", wanted)
         return _Work({record.entry_id: record for record in found})
 
-    def _listed(self, work: _Work, entry_id: str, source: str) -> tuple[Record | None, int]:
+    def _listed(self, work: _Work, entry_id: str, source: str) -> tuple[StoredEntry | None, int]:
         record, known = work.records.get(entry_id), self.state.sources.get(source)
         if record is None or known is None or not any(key[0] == known.number for key in record.hashes):
             return None, 0
@@ -180,7 +180,7 @@ class Editor:
         record = work.records.get(entry.entry_id)
         outcome = "unchanged"
         if record is None:
-            record = work.records[entry.entry_id] = Record(self.state.next_entry, entry.entry_id)
+            record = work.records[entry.entry_id] = StoredEntry(self.state.next_entry, entry.entry_id)
             self.state.next_entry += 1
             self._touch(work, record)
             outcome = "added"
@@ -189,12 +189,12 @@ class Editor:
                 outcome = "merged"
         return outcome
 
-    def _touch(self, work: _Work, record: Record) -> None:
+    def _touch(self, work: _Work, record: StoredEntry) -> None:
         """Note, before an entry is first changed in a block, what it contributes to the content of the list."""
         if record.entry_id not in work.touched:
             work.touched[record.entry_id] = 0 if record.seal is None else record_element(record, self._names)
 
-    def _merge_listing(self, work: _Work, record: Record, listing: Listing) -> bool:
+    def _merge_listing(self, work: _Work, record: StoredEntry, listing: Listing) -> bool:
         source = self._source(listing.source)
         number = source.number
         hashes = record.hashes
@@ -213,7 +213,7 @@ class Editor:
                 check_record(item.value)
                 self._touch(work, record)
             row = self.state.next_hash
-            hashes[key] = Stored(row, item.quality, 0)
+            hashes[key] = StoredHash(row, item.quality, 0)
             work.new_rows[row] = (record, key)
             self.state.next_hash = row + 1
             changed = True
@@ -234,7 +234,7 @@ class Editor:
             self._names[source.number] = name
         return source
 
-    def _set_labels(self, work: _Work, record: Record, source: int, labels: Mapping[str, str]) -> bool:
+    def _set_labels(self, work: _Work, record: StoredEntry, source: int, labels: Mapping[str, str]) -> bool:
         changed = False
         for name, value in labels.items():
             if record.labels.get((source, name)) != value:
@@ -245,7 +245,7 @@ class Editor:
                 changed = True
         return changed
 
-    def _remove_hash(self, work: _Work, record: Record, key: HashKey) -> None:
+    def _remove_hash(self, work: _Work, record: StoredEntry, key: HashKey) -> None:
         stored = record.hashes.pop(key)
         if work.new_rows.pop(stored.row, None) is None:
             work.gone_rows[stored.row] = (key[1], stored.mark)
@@ -323,7 +323,7 @@ class Editor:
                     for (row, record, key), q, mark in zip(items, qualities, marks.tolist(), strict=True)
                 ],
             )
-            tally = self.state.tallies.setdefault(algorithm, Tally(0, 0))
+            tally = self.state.tallies.setdefault(algorithm, RowCount(0, 0))
             tally.n_hashes += len(items)
             tally.mark_sum = signed(tally.mark_sum + sum_of_marks(marks))
 

@@ -24,9 +24,9 @@ from hashmatch.lists.file.schema import damaged
 from hashmatch.lists.file.tables import ALGORITHM_NAMES, FORMAT_VERSION, format_version
 
 __all__ = [
-    "Record",
+    "StoredEntry",
     "State",
-    "Stored",
+    "StoredHash",
     "VersionMark",
     "check_digests",
     "keys_after",
@@ -54,7 +54,7 @@ class Source:
 
 
 @dataclass(slots=True)
-class Tally:
+class RowCount:
     """Hash rows of one algorithm: how many, and the sum of their marks modulo 2**64, signed."""
 
     n_hashes: int
@@ -99,7 +99,7 @@ class State:
     next_hash: int
     n_entries: int
     seal_sum: int
-    tallies: dict[int, Tally] = field(default_factory=dict)
+    tallies: dict[int, RowCount] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
     content: int | None = None
@@ -150,7 +150,7 @@ class State:
         return b"".join(parts)
 
 
-class Stored(NamedTuple):
+class StoredHash(NamedTuple):
     """Where a hash is stored: row id, quality or None, mark."""
 
     row: int
@@ -163,7 +163,7 @@ HashKey = tuple[int, int, bytes]
 
 
 @dataclass(slots=True)
-class Record:
+class StoredEntry:
     """An entry as it is stored; ``seal`` is None until it is.
 
     ``changed`` is the version that last changed it after the one that added it; None where there is none, and where
@@ -174,7 +174,7 @@ class Record:
     entry_id: str
     seal: int | None = None
     changed: int | None = None
-    hashes: dict[HashKey, Stored] = field(default_factory=dict)
+    hashes: dict[HashKey, StoredHash] = field(default_factory=dict)
     labels: dict[tuple[int, str], str] = field(default_factory=dict)
 
 
@@ -192,7 +192,7 @@ def load_state(connection: sqlite3.Connection) -> State:
     try:
         state = State(*row[:-1])
         tallies = connection.execute("SELECT algorithm, n_hashes, mark_sum FROM tally")
-        state.tallies = {algorithm: Tally(n, total) for algorithm, n, total in tallies}
+        state.tallies = {algorithm: RowCount(n, total) for algorithm, n, total in tallies}
         sources = connection.execute("SELECT name, id, n_entries FROM source")
         state.sources = {name: Source(number, n) for name, number, n in sources}
         state.format_version = format_version(connection)
@@ -300,11 +300,11 @@ def store_state(connection: sqlite3.Connection, state: State) -> None:
     )
 
 
-def _row_number(item: tuple[HashKey, Stored]) -> int:
+def _row_number(item: tuple[HashKey, StoredHash]) -> int:
     return item[1].row
 
 
-def record_seal(uuid: bytes, record: Record) -> int:
+def record_seal(uuid: bytes, record: StoredEntry) -> int:
     """Check value over all that is stored of an entry."""
     name = record.entry_id.encode()
     hashes, labels = record.hashes, record.labels
@@ -322,7 +322,7 @@ def record_seal(uuid: bytes, record: Record) -> int:
     return seal(uuid, b"".join(parts))
 
 
-def record_element(record: Record, names: dict[int, str]) -> int:
+def record_element(record: StoredEntry, names: dict[int, str]) -> int:
     """Element of an entry in the content of its list; ``names`` are those of the sources by number."""
     hashes = [
         (names[source], number, code, quality) for (source, number, code), (_, quality, _) in record.hashes.items()
@@ -348,7 +348,7 @@ def keys_after(connection: sqlite3.Connection, last: int, most: int) -> list[int
 
 def load_records(
     connection: sqlite3.Connection, state: State, column: str, values: Sequence[str] | Sequence[int]
-) -> Iterator[Record]:
+) -> Iterator[StoredEntry]:
     """Read entries with their hashes and labels, in order of their keys within blocks of 500 values.
 
     Parameters
@@ -382,12 +382,12 @@ def load_records(
 
 def _complete(
     connection: sqlite3.Connection, state: State, heads: list[tuple[int, str, int, int | None]]
-) -> Iterator[Record]:
+) -> Iterator[StoredEntry]:
     if not heads:
         return
     keys = [head[0] for head in heads]
     among = f"WHERE entry IN ({','.join('?' * len(keys))})"
-    records = {key: Record(key, entry_id, seal, changed) for key, entry_id, seal, changed in heads}
+    records = {key: StoredEntry(key, entry_id, seal, changed) for key, entry_id, seal, changed in heads}
     columns = "entry, source, algorithm, code, id, quality, mark"
     rows = connection.execute(f"SELECT {columns} FROM hash {among} ORDER BY id", keys).fetchall()  # noqa: S608
     if state.has_records:
@@ -395,7 +395,7 @@ def _complete(
         rows = sorted(rows + longer, key=itemgetter(4)) if longer else rows
     try:
         for entry, source, algorithm, code, row, quality, mark in rows:
-            records[entry].hashes[source, algorithm, code] = Stored(row, quality, mark)
+            records[entry].hashes[source, algorithm, code] = StoredHash(row, quality, mark)
         for entry, source, name, value in connection.execute(f"SELECT * FROM label {among}", keys):  # noqa: S608
             records[entry].labels[source, name] = value
     except KeyError:
@@ -410,12 +410,12 @@ def _complete(
         yield record
 
 
-def to_entry(record: Record, names: dict[int, str]) -> Entry:
+def to_entry(record: StoredEntry, names: dict[int, str]) -> Entry:
     """Make the public form of a record.
 
     Parameters
     ----------
-    record : Record
+    record : StoredEntry
         As read.
     names : dict of int to str
         Names of the sources by number.

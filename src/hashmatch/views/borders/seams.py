@@ -16,7 +16,7 @@ from hashmatch.kernels.reference_borders import SMOOTH
 from hashmatch.views.borders.echo import echo
 from hashmatch.views.borders.edges import SIDES, Cells, Edge, Kind, Small, Values, ends_of, from_side
 
-__all__ = ["CLEAR_SEAM", "LEAST_CELLS", "PAIRS", "Edges", "Layer", "Pair", "seam_layers", "smooth_edges"]
+__all__ = ["CLEAR_SEAM", "LEAST_CELLS", "PAIRS", "Edges", "SeamLayer", "Pair", "seam_layers", "smooth_edges"]
 
 _DEEPEST: Final = 0.36  # a picture of 9:16 on one of 16:9 leaves 34 % at each side
 _MOST: Final = 6
@@ -47,7 +47,7 @@ Pair = tuple[float, Edge, Edge]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Layer:
+class SeamLayer:
     """Borders that end at seams.
 
     Parameters
@@ -124,7 +124,7 @@ def smooth_edges(small: Small, cells: Cells, sides: tuple[str, str]) -> list[Pai
 
 def seam_layers(
     small: Small, cells: Cells, pairs: Sequence[list[Pair]], *, is_second: bool, is_first: bool
-) -> list[Layer]:
+) -> list[SeamLayer]:
     """Put seams of the two pairs of sides together; borders as wide on all sides gain.
 
     Parameters
@@ -141,12 +141,12 @@ def seam_layers(
 
     Returns
     -------
-    list of Layer
+    list of SeamLayer
         At most three, the strongest first.
     """
     least = _SECOND_SEAM if is_second else _SEAM
-    found: list[Layer] = []
-    unsure: list[Layer] = []
+    found: list[SeamLayer] = []
+    unsure: list[SeamLayer] = []
     for layer in _layers(small, cells, pairs, least):
         is_gradient = all(edge.kind == "gradient" for edge in layer.edges.values())
         if is_gradient or not is_first:
@@ -169,7 +169,7 @@ def seam_layers(
     return found[:_MOST_LAYERS]
 
 
-def _layers(small: Small, cells: Cells, pairs: Sequence[list[Pair]], least: float) -> Iterator[Layer]:
+def _layers(small: Small, cells: Cells, pairs: Sequence[list[Pair]], least: float) -> Iterator[SeamLayer]:
     """Give every layer that seams of one or of both pairs make."""
     tall, wide = cells[3] - cells[1], cells[2] - cells[0]
     across, down = pairs
@@ -182,11 +182,11 @@ def _layers(small: Small, cells: Cells, pairs: Sequence[list[Pair]], least: floa
             if is_seen or in_pixels or in_shares:
                 edges = dict(zip(SIDES, (left, top, right, bottom), strict=True))
                 strength = seam + (0.3 if in_pixels or in_shares else 0.1)
-                yield Layer(edges=edges, seam=seam, strength=strength, is_seen=is_seen)
+                yield SeamLayer(edges=edges, seam=seam, strength=strength, is_seen=is_seen)
     for pair, sides in zip(pairs, PAIRS, strict=True):
         for seam, one, other in pair:
             edges = dict(zip(sides, (one, other), strict=True))
-            yield Layer(edges=edges, seam=seam, strength=seam, is_seen=seam >= least)
+            yield SeamLayer(edges=edges, seam=seam, strength=seam, is_seen=seam >= least)
 
 
 def _content(cells: Cells, edges: Edges) -> Cells:

@@ -28,7 +28,7 @@ __all__ = [
     "MIN_CUT",
     "THOROUGH_GRID",
     "AxisCut",
-    "Grid",
+    "CutGrid",
     "axis_matrix",
     "unseen_covariance",
     "unseen_share",
@@ -46,7 +46,7 @@ AxisCut = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grid:
+class CutGrid:
     """Cuts that are tried: every pair of one for the columns and one for the rows.
 
     Parameters
@@ -77,7 +77,7 @@ class Grid:
         return len(self.axis_cuts) ** 2
 
 
-THOROUGH_GRID: Final = Grid(both=(0, 33, 66, 100), one=(135, 170, 210))
+THOROUGH_GRID: Final = CutGrid(both=(0, 33, 66, 100), one=(135, 170, 210))
 """484 views: up to 11 % off each of four sides, or up to 23 % off one side of an axis."""
 
 
