@@ -26,6 +26,31 @@ def test_the_choice_is_the_cheapest(metric: Metric, n: int) -> None:
         assert all(time > 0 for time in plan.expected_us.values())
 
 
+@pytest.mark.parametrize("metric", list(Metric))
+def test_few_codes_are_not_weighed(metric: Metric, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to 2,048 codes nothing is optimised; the next list is."""
+
+    def weighed(*_: object) -> float:
+        raise AssertionError("weighed")
+
+    for name in ("choose_widths", "_spread", "_tree_cost", "_reason"):
+        monkeypatch.setattr(f"hashmatch.index.planner.{name}", weighed)
+    for n in (0, 2, 2048):
+        plan = plan_index(n, 256, metric=metric, radius=1)
+        assert plan.kind == ("exact" if metric is Metric.EXACT else "linear")
+        assert list(plan.expected_us) == [plan.kind]
+    with pytest.raises(AssertionError, match="weighed"):
+        plan_index(2049, 256, metric=metric, radius=1)
+
+
+def test_a_plan_that_is_made_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`build_index` takes the choice it is given."""
+    codes = np.random.default_rng(2).integers(0, 256, (3_000, 8), dtype=np.uint8)
+    plan = replace(plan_index(len(codes), 64, radius=4), kind="bktree")
+    monkeypatch.setattr("hashmatch.index.planner.plan_index", None)
+    assert isinstance(build_index(codes, radius=4, plan=plan), BKTree)
+
+
 def test_known_cases() -> None:
     """The cases that the documents name."""
     assert plan_index(1_000_000, 256, radius=31).kind == "multi"

@@ -43,7 +43,7 @@ class Plan:
     why : str
         The reason, in a sentence.
     expected_us : mapping of str to float
-        Expected microseconds a search of each kind that can serve, read only.
+        Expected microseconds a search of each kind that was weighed, read only; of few codes, of the choice alone.
     """
 
     kind: Kind
@@ -74,7 +74,7 @@ def plan_index(
         Radius of the searches, inclusive.
     sample : (s, n_bits / 8) uint8 array, optional
         Some of the codes; how far apart they lie decides what a BK-tree can prune. Without it, random bits are
-        assumed for Hamming, and for Euclidean distances random bytes.
+        assumed for Hamming, and for Euclidean distances random bytes. Not read where codes are few.
     costs : Costs
         Measured costs of this machine.
 
@@ -91,7 +91,8 @@ def plan_index(
     Notes
     -----
     The figures are for codes spread like random ones. The indexes guard themselves where the data is worse: a
-    `MultiIndex` or `BKTree` whose search would cost more than a scan scans.
+    `MultiIndex` or `BKTree` whose search would cost more than a scan scans. Up to 2,048 codes are few: every index
+    scans them, and nothing is weighed.
 
     Examples
     --------
@@ -105,6 +106,10 @@ def plan_index(
     space = space_of(metric, n_bits // 8)
     bound = check_radius(radius, space.max_distance)
     expected: dict[Kind, float] = {"linear": costs.scan_start + costs.scan(metric, space.n_bytes) * n}
+    if n <= DEFAULT_PENDING:
+        kind: Kind = "exact" if metric is Metric.EXACT else "linear"
+        why = f"{n} codes are few: {_NAMES[kind]} answers at once and every other index would scan them too."
+        return _plan(kind, why, {kind: expected["linear"]})
     if metric is Metric.EXACT:
         expected["exact"] = costs.scan_start if bound == 0 else expected["linear"]
     else:
@@ -112,17 +117,17 @@ def plan_index(
         expected["bktree"] = _tree_cost(n, spread, bound, costs.leaf(metric, space.n_bytes), costs)
     if metric is Metric.HAMMING:
         expected["multi"] = expected_cost(choose_widths(n, n_bits, bound, costs), n, bound, costs)
-    if n <= DEFAULT_PENDING:
-        kind: Kind = "exact" if metric is Metric.EXACT else "linear"
-        why = f"{n} codes are few: {_NAMES[kind]} answers at once and every other index would scan them too."
-    else:
-        kind = min(expected, key=lambda name: (expected[name], name != "linear"))
-        why = _reason(kind, expected, n, n_bits, bound)
-    return Plan(kind=kind, why=why, expected_us=MappingProxyType({k: v / 1000 for k, v in expected.items()}))
+    kind = min(expected, key=lambda name: (expected[name], name != "linear"))
+    return _plan(kind, _reason(kind, expected, n, n_bits, bound), expected)
 
 
 def build_index(
-    codes: ArrayLike, *, metric: Metric = Metric.HAMMING, radius: int = 31, costs: Costs = MEASURED
+    codes: ArrayLike,
+    *,
+    metric: Metric = Metric.HAMMING,
+    radius: int = 31,
+    costs: Costs = MEASURED,
+    plan: Plan | None = None,
 ) -> LinearIndex | BKTree | MultiIndex | ExactIndex:
     """Build the index that `plan_index` chooses for these codes, with a sample of them.
 
@@ -136,6 +141,8 @@ def build_index(
         Radius to be fast at; searches at any radius are exact.
     costs : Costs
         Measured costs of this machine.
+    plan : Plan, optional
+        The choice, where it is made already.
 
     Raises
     ------
@@ -148,9 +155,9 @@ def build_index(
     <LinearIndex of 3 codes, 256 bits, hamming>
     """
     checked = check_codes(codes, None)
-    plan = plan_index(
-        len(checked), 8 * checked.shape[1], metric=metric, radius=radius, sample=sample_of(checked), costs=costs
-    )
+    if plan is None:
+        sample = sample_of(checked)
+        plan = plan_index(len(checked), 8 * checked.shape[1], metric=metric, radius=radius, sample=sample, costs=costs)
     builders: dict[Kind, Callable[[], LinearIndex | BKTree | MultiIndex | ExactIndex]] = {
         "linear": lambda: LinearIndex.build(checked, metric=metric),
         "bktree": lambda: BKTree.build(checked, metric=metric, costs=costs),
@@ -201,6 +208,10 @@ def _tree_cost(n: int, spread: NDArray[np.float64], radius: int, leaf: float, co
         size, codes = size / branches, codes * kept
         nodes = codes / max(size, 1.0)
     return total + leaf * codes
+
+
+def _plan(kind: Kind, why: str, expected: Mapping[Kind, float]) -> Plan:
+    return Plan(kind=kind, why=why, expected_us=MappingProxyType({k: v / 1000 for k, v in expected.items()}))
 
 
 def _reason(kind: Kind, expected: Mapping[Kind, float], n: int, n_bits: int, radius: int) -> str:

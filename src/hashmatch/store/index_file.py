@@ -374,7 +374,7 @@ def build_kept(
                 more=more,
             )
         else:
-            index = build_index(codes, metric=algorithm.metric, radius=radius, costs=costs)
+            index = build_index(codes, metric=algorithm.metric, radius=radius, costs=costs, plan=plan)
             index._write(path, tag, more)
     identity = identity_of(path)
     if identity is not None:
