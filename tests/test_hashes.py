@@ -112,6 +112,15 @@ def test_parse_takes_text_only(bad: object) -> None:
         HashValue.parse(bad)  # type: ignore[arg-type]
 
 
+def test_values_of_own_hashers_are_as_any() -> None:
+    """Made unchecked, they equal those that are checked, and nothing else can be told of them."""
+    value = HashValue.of_own("pdq", bytes(range(32)))
+    checked = HashValue("pdq", bytes(range(32)))
+    assert value == checked
+    assert hash(value) == hash(checked)
+    assert str(value) == str(checked)
+
+
 def test_wrong_data_is_refused() -> None:
     """A hash cannot be made with another length or type of data, or of an unknown algorithm."""
     with pytest.raises(HashFormatError, match="32 bytes, not 31"):

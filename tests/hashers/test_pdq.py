@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as npst
 from golden.make_pdq import picture
 from hashmatch.hashers import PDQHasher
 from hashmatch.hashers.base import turned
-from hashmatch.hashers.pdq import _COEFFICIENT_NOISE, _averages
+from hashmatch.hashers.pdq import _COEFFICIENT_NOISE, _averages, told_share
 from hashmatch.hashers.pdq_float32 import (
     COSINES,
     coefficients_float32,
@@ -280,3 +280,14 @@ def test_without_the_judge_few_bits_differ(kind: str) -> None:
     exact, quick = PDQHasher().hash_turns(pixels), PDQHasher(exact=False).hash_turns(pixels)
     assert all(distance(exact[turn][0], quick[turn][0]) <= 2 for turn in Turn)
     assert abs(exact[Turn.NONE][1] - quick[Turn.NONE][1]) <= 1
+
+
+def test_a_search_counts_what_stands_clear_as_for_many() -> None:
+    """The quality of one view is bounded by the share that `told_share` gives of its coefficients."""
+    searching = PDQHasher(searching=True)
+    shares = np.arange(256.0).reshape(16, 16) * np.geomspace(0.001, 1, 60)[:, None, None]
+    told = told_share(shares)
+    assert 0 in told
+    assert 100 in told
+    assert [searching._judged(100, one) for one in shares] == told.tolist()
+    assert [searching._judged(7, one) for one in shares] == np.minimum(7, told).tolist()

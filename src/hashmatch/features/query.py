@@ -73,9 +73,9 @@ class Query:
     frames: FrameCount | None = None
     by_policy: bool = True
 
-    def searched(self, policy: MatchPolicy) -> set[str]:
-        """Algorithms that are searched with."""
-        found = {item.value.algorithm for item in self.searched_hashes(policy)}
+    def searched(self, good: tuple[ViewHash, ...]) -> set[str]:
+        """Algorithms that are searched with, by what `searched_hashes` gives."""
+        found = {item.value.algorithm for item in good}
         return found | {"keypoint"} if any(len(look.points) >= _FEWEST_POINTS for look in self.keypoints) else found
 
     def searched_hashes(self, policy: MatchPolicy) -> tuple[ViewHash, ...]:
@@ -95,10 +95,10 @@ class Query:
             views=self.views & {"digests"},
         )
 
-    def compared_views(self, policy: MatchPolicy, searched: Set[str]) -> frozenset[str]:
+    def compared_views(self, policy: MatchPolicy, good: tuple[ViewHash, ...], searched: Set[str]) -> frozenset[str]:
         """Give the views that were done and of which something was good enough to be searched with."""
         computed = {name for name in searched if is_computed(name)}
-        hashes = [item for item in self.hashes if item.value.algorithm in computed and _good_enough(item, policy)]
+        hashes = [item for item in good if item.value.algorithm in computed]
         rule = policy.rule_for("pdq")
         for_rotations = [item for item in self.smalls if rule is not None and item.quality >= rule.min_quality]
         for_crops = [item for item in self.smalls if policy.crops and item.quality >= policy.crops.min_quality]
@@ -195,7 +195,7 @@ def open_source(
     from hashmatch.hashers.digest import Digester
     from hashmatch.picture import read_whole, refusal_of
 
-    digester = Digester(rule.algorithm for rule in policy.rules if rule.is_digest and rule.algorithm in held)
+    digester = Digester(rule.algorithm for rule in policy.rules if rule.algorithm in held and rule.is_digest)
 
     def tap(part: bytes | bytearray | memoryview) -> None:
         if stopped is not None and stopped():

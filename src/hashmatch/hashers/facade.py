@@ -235,6 +235,7 @@ def hash_view(
     def hashed_by(hasher: Hasher) -> Mapping[Turn, tuple[HashValue, int | None]]:
         return hasher.hash_turns(pixels) if turns else {Turn.NONE: hasher.hash_pixels(pixels)}
 
+    views = _in_turns(view) if turns else {Turn.NONE: view}
     by_pdq = hashed_by(_GUESSING if not exact else _SEARCHING if searching else _PDQ)
     for name in names:
         if name == "keypoint":
@@ -242,12 +243,13 @@ def hash_view(
             continue
         hashed = by_pdq if name == "pdq" else hashed_by(PICTURE_HASHERS[name])
         for turn, (value, _) in hashed.items():
-            yield ViewHash(value=value, quality=by_pdq[turn][1], view=_turned(view, turn))
+            yield ViewHash(value=value, quality=by_pdq[turn][1], view=views[turn])
 
 
-@lru_cache(maxsize=256)
-def _turned(view: View, turn: Turn) -> View:
-    return replace(view, turn=turn)
+@lru_cache(maxsize=64)
+def _in_turns(view: View) -> Mapping[Turn, View]:
+    """Give a view in all turns; looked up at once, for to find one costs as much as to make it."""
+    return MappingProxyType({turn: replace(view, turn=turn) for turn in Turn})
 
 
 def _keypoint_record(pixels: Any, key: bytes | None) -> HashValue:

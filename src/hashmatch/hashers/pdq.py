@@ -34,7 +34,9 @@ _BY_CELL: Final = np.ascontiguousarray(COSINES.T.astype(np.float64))
 _COEFFICIENT_NOISE: Final = 0.01
 _STEP_NOISE: Final = 0.0004
 _RECODING: Final = 1.5  # grey levels of a cell by which JPEG and resizing move a coefficient
+_HALF: Final = 128  # of the coefficients
 _TIE: Final = 0.001  # far over what float32 sums at the edges can move; below it a turn asks the judge
+_GAPS: Final = np.array([2 * _COEFFICIENT_NOISE, *([_TIE] * 7)])  # of the picture and its turns
 
 _MIRRORED_THEN_SWAPPED: Final = MappingProxyType(
     {
@@ -147,15 +149,15 @@ class PDQHasher:
             return {turn: (judge.value(turn), judged) for turn in turns}
         noise = _noise_factor(*size)
         averages = _averages(pixels, mirrored=every_turn)
-        coefficients = dict(zip(averages, kernels.transform(np.stack([*averages.values()]), _BY_CELL), strict=True))
+        coefficients = dict(zip(averages, kernels.transform(np.array([*averages.values()]), _BY_CELL), strict=True))
         doubt = 1.0 if self._exact else 0.0
         own = [coefficients[Turn.NONE]]
         for turn in turns[1:]:
             mirrored, swapped = _MIRRORED_THEN_SWAPPED[turn]
             own.append(coefficients[mirrored].T if swapped else coefficients[mirrored])
-        codes, gaps = kernels.decide(np.stack(own))
-        found = [HashValue("pdq", code.tobytes()) for code in codes]
-        is_clear = gaps > doubt * noise * np.array([2 * _COEFFICIENT_NOISE, *([_TIE] * len(turns[1:]))])
+        codes, gaps = kernels.decide(np.array(own))
+        found = [HashValue.of_own("pdq", code.tobytes()) for code in codes]
+        is_clear = (gaps > doubt * noise * _GAPS[: len(turns)]).tolist()
         quality = _sure_quality(averages[Turn.NONE], doubt * noise * _STEP_NOISE)
         if doubt and (quality is None or not is_clear[0]):
             found[0], quality = judge.value(Turn.NONE), judge.quality()
@@ -166,7 +168,11 @@ class PDQHasher:
         return {turn: (value, judged) for turn, value in zip(turns, found, strict=True)}
 
     def _judged(self, quality: int, coefficients: _Values) -> int:
-        return min(quality, int(told_share(coefficients))) if self._searching else quality
+        if not self._searching:
+            return quality
+        flat = coefficients.ravel()
+        clear = int(np.count_nonzero(np.abs(flat - np.partition(flat, 127)[127]) > _RECODING))
+        return quality if clear >= _HALF else min(quality, 100 * clear // 256)  # as `told_share`
 
 
 class _Judge:
@@ -212,7 +218,7 @@ def told_share(coefficients: _Values) -> npt.NDArray[np.int64]:
     flat = coefficients.reshape(*coefficients.shape[:-2], 256)
     median = np.partition(flat, 127, axis=-1)[..., 127:128]
     clear = np.count_nonzero(np.abs(flat - median) > _RECODING, axis=-1)
-    share: npt.NDArray[np.int64] = np.where(clear >= 128, 100, 100 * clear // 256)
+    share: npt.NDArray[np.int64] = np.where(clear >= _HALF, 100, 100 * clear // 256)
     return share
 
 

@@ -55,15 +55,16 @@ def answer(
         If a list is damaged where it was searched, or where it says what a found entry is, and nothing else matched;
         it names the list. Beside a match it is the reason ``list-damaged``.
     """
-    found, failures = find_hits(snapshots, query, policy, deadline)
+    good = query.searched_hashes(policy)
+    found, failures = find_hits(snapshots, query, good, policy, deadline)
     hits = [hit for hit in found if not hit.tells_little]
     matches = _explained(hits, policy.max_matches, failures, deadline)
     if failures and not matches:
         raise failures[0]
-    searched = query.searched(policy)
+    searched = query.searched(good)
     lists = tuple(_compared(item, searched) for item in snapshots)
     asked = asked_views(policy, {name for item in snapshots for name in item.sizes})
-    compared = query.compared_views(policy, searched)
+    compared = query.compared_views(policy, good, searched)
     reason = query.failure or ("list-damaged" if failures else _gap(snapshots, query, searched, lists, asked))
     if reason is None and not matches and len(hits) < len(found):
         reason = "too-plain"  # near an entry whose hash says too little to tell

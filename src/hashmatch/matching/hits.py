@@ -209,9 +209,15 @@ def _match(hit: Hit, entry: Entry) -> partial[Match]:
 
 
 def find_hits(
-    snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPolicy, deadline: Deadline = NO_DEADLINE
+    snapshots: Sequence[ListSnapshot],
+    query: Query,
+    good: tuple[ViewHash, ...],
+    policy: MatchPolicy,
+    deadline: Deadline = NO_DEADLINE,
 ) -> tuple[list[Hit], list[ReferenceListError]]:
     """Search all lists: the best hit for each list, entry and algorithm, in the order of the report.
+
+    ``good`` is what the query's `searched_hashes` gives.
 
     The second of the two is what went wrong in a list that could not be searched to its end.
     """
@@ -220,7 +226,7 @@ def find_hits(
     for number, snapshot in enumerate(snapshots):
         try:
             # views come plainest first, so that the plainest wins a tie
-            for hit in _hits_in(snapshot, query, policy, deadline):
+            for hit in _hits_in(snapshot, query, good, policy, deadline):
                 deadline.check()
                 slot = number, hit.algorithm, hit.key
                 if slot not in best or hit.order < best[slot].order:
@@ -235,9 +241,11 @@ def named(snapshot: ListSnapshot, error: ReferenceListError) -> ReferenceListErr
     return ReferenceListError(f"the list {snapshot.name!r}: {error}")
 
 
-def _hits_in(snapshot: ListSnapshot, query: Query, policy: MatchPolicy, deadline: Deadline) -> Iterator[Hit]:
+def _hits_in(
+    snapshot: ListSnapshot, query: Query, good: tuple[ViewHash, ...], policy: MatchPolicy, deadline: Deadline
+) -> Iterator[Hit]:
     deadline.check()
-    yield from _plain_hits(snapshot, query.searched_hashes(policy), policy, seen=query.by_policy)
+    yield from _plain_hits(snapshot, good, policy, seen=query.by_policy)
     if policy.rotations and query.smalls:
         for small in query.smalls:
             deadline.check()
@@ -257,8 +265,10 @@ def _plain_hits(
 ) -> Iterator[PlainHit]:
     for place, rule in enumerate(policy.rules):
         layer = snapshot.layers.get(rule.algorithm)
+        if layer is None:
+            continue
         queries = _distinct(rule, [item for item in hashes if item.value.algorithm == rule.algorithm])
-        if layer is None or not queries:
+        if not queries:
             continue
         codes = np.frombuffer(b"".join(item.value.data for item in queries), np.uint8).reshape(len(queries), -1)
         # a hash that is given is looked up for what it is; a picture is only near what its hash can tell from others
