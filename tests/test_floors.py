@@ -70,6 +70,17 @@ def test_every_room_has_a_floor() -> None:
     assert {room_of(path) for path in FILES} <= set(FLOORS)
 
 
+def test_the_picture_and_the_table_of_rooms_name_every_room() -> None:
+    """Who reads about the architecture sees each room that there is."""
+    pages = Path(__file__).parent.parent / "docs/explanation"
+    table, drawn = (
+        (pages / "architecture.md").read_text(encoding="utf-8"),
+        (pages / "rooms.svg").read_text(encoding="utf-8"),
+    )
+    rooms = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"synthetic"}
+    assert {room for room in rooms if f"`{room}`" not in table or f"{room}" not in drawn} == set()
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_imports_go_down(path: Path) -> None:
     """A file imports only from its own room and from floors below."""
