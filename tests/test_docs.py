@@ -10,6 +10,7 @@ from __future__ import annotations
 import doctest
 import glob
 import os
+import pydoc
 import re
 import shlex
 import subprocess
@@ -111,6 +112,13 @@ def test_the_api_reference_has_every_module_that_pages_import_from() -> None:
     documented = set(re.findall(r"^::: (hashmatch[\w.]*)$", reference, re.MULTILINE))
     assert len(shown) > 15
     assert shown - {"hashmatch"} <= documented
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_names_that_pages_mention_exist(page: Path) -> None:
+    """A module or name in backquotes can be imported from where the page says."""
+    for name in set(re.findall(r"`(hashmatch(?:\.\w+)+)`", page.read_text(encoding="utf-8"))):
+        assert pydoc.locate(name) is not None, name
 
 
 DOCTESTED = sorted(

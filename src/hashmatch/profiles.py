@@ -102,7 +102,7 @@ picture behind a PDQ entry, and by keypoint records where a list has them. Of an
 at in these ways, and every frame as STANDARD does.
 
 Measured on synthetic photographs against PDQ lists: 1, 2 and 4 degrees of rotation 100 % of 240 each, with corners
-filled or cut off (``docs/explanation/budget.md``); 5, 10 and 20 % cut off one side 99.5, 98.1 and 89.4 %; 2.5, 5 and 10
+filled or cut off (``docs/research/views.md``); 5, 10 and 20 % cut off one side 99.5, 98.1 and 89.4 %; 2.5, 5 and 10
 % off every side 99.8, 97.6 and 80.4 %; own shares up to 10 % 95.9 % (``docs/explanation/crops.md``). Keypoint records
 find parts down to a tenth (``benchmarks/results/keypoints.md``). Expected false reports against 1,000,000 PDQ hashes:
 2.8e-4 for a photograph or portrait, extrapolated, of which crops spend 3.4e-5, rotations 1.9e-5, and the picture as it
