@@ -235,22 +235,6 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("command", sorted(COMMANDS))
-@pytest.mark.parametrize("what", ["gone", "folder", "empty", "foreign"])
-def test_what_is_no_list_is_one_line(listed: Path, tmp_path: Path, command: str, what: str) -> None:
-    """It names the file, shows no traceback, and changes nothing."""
-    path = tmp_path / "wrong"
-    if what == "folder":
-        path.mkdir()
-    elif what != "gone":
-        path.write_bytes(b"" if what == "empty" else b"not a list" * 900)
-    words = [listed if word == "OTHER" else word for word in COMMANDS[command]]
-    code, out, err = run("list", command, path, *words)
-    assert (code, out, len(err.splitlines())) == (2, "", 1)
-    assert str(path) in err
-    assert not path.is_file() or path.read_bytes()[:3] in (b"", b"not")
-
-
 @pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"add", "diff"}))
 def test_an_empty_list_is_served(tmp_path: Path, command: str) -> None:
     """It lacks every entry, and that is an answer."""

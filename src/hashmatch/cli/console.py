@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
@@ -96,7 +97,8 @@ _IN_COMMANDS: Final = (
     (r"a DecodePolicy with a (larger|smaller) (max_\w+)", r"a policy file (--policy FILE.toml) with a \1 \2"),
     (r"a DecodePolicy with '?(\w+)'? among its formats", r"--formats with \1, or formats in a policy file,"),
     (r"open it with ReferenceList\.open, or choose", "use it as it is, or choose"),
-    (r"ReferenceList\.create\b", "hashmatch list create"),
+    (r"ReferenceList\.create\b", "hashmatch list create LIST"),
+    (r"force=True, --force,", "--force"),
     (r", or raise timeout=", ""),
 )
 """What messages of the library say, as a pattern, and how the command line says it."""
@@ -146,11 +148,14 @@ def safe(text: str) -> str:
     )
 
 
-def in_commands(message: str) -> str:
-    """Say a message of the library, which names its classes and parameters, in commands and options."""
+def in_commands(message: str, path: Path | None = None) -> str:
+    """Say a message of the library, which names its classes and parameters, in commands and options.
+
+    Commands that are named are of the list at the path, so that they can be copied.
+    """
     for pattern, words in _IN_COMMANDS:
         message = re.sub(pattern, words, message)
-    return message
+    return message if path is None else message.replace(" LIST", f" {shlex.quote(str(path))}")
 
 
 def fail(message: str) -> typer.Exit:

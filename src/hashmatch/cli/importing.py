@@ -13,9 +13,9 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
 from hashmatch.cli.console import ERRORS, OUT, Exit, emit, fail, labels_from, safe, warn
-from hashmatch.cli.sources import STDIN, open_list, standard_input
+from hashmatch.cli.sources import STDIN, check_list, named, standard_input
 from hashmatch.errors import HashFormatError, ReferenceListError
-from hashmatch.lists import LOCAL
+from hashmatch.lists import LOCAL, ReferenceList
 from hashmatch.lists.formats import ColumnMapping, Flaw, ImportReport, Refused, import_into, read_table, read_text
 
 __all__ = ["import_file"]
@@ -92,9 +92,11 @@ def import_file(
             raise typer.BadParameter("a table needs --hash COLUMN=ALGORITHM for each column of hashes")
         else:
             rows = read_text(delivery, algorithm, source=source, labels=pairs, encoding=encoding)
+        check_list(path)
         with ExitStack() as stack:
             stack.enter_context(_few_collections())
-            ref = stack.enter_context(open_list(path, writable=True, check="none"))
+            with named(path):
+                ref = stack.enter_context(ReferenceList.open(path, writable=True, check="none"))
             sink = None if refused is None else stack.enter_context(refused.open("w", encoding="utf-8"))
             progress = stack.enter_context(
                 Progress(
@@ -117,7 +119,7 @@ def import_file(
             )
     except (HashFormatError, ReferenceListError, LookupError, ValueError) as error:
         _show_refused(shown, as_json=as_json)
-        raise fail(f"{error}; nothing was imported, the list is as it was") from error
+        raise fail(f"{file}, into {path}: {error}; nothing was imported, the list is as it was") from error
     _show(report, as_json=as_json)
     if not report.rows:
         warn("the file has no rows; nothing was imported")

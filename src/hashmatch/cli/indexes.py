@@ -14,7 +14,7 @@ from rich.text import Text
 
 from hashmatch.cli.console import OUT, emit, fail, policy_from, safe
 from hashmatch.cli.interrupts import ended_by_sigterm
-from hashmatch.cli.sources import hash_from, open_list
+from hashmatch.cli.sources import hash_from, named, open_list
 from hashmatch.errors import IndexFormatError
 from hashmatch.index import Costs, load_index, plan_index
 from hashmatch.index.calibration import COSTS_FILE, calibrate, load_costs, save_costs
@@ -73,7 +73,7 @@ def build(
     if not folder.is_dir():
         raise fail("the index folder cannot be used: name an existing folder that can be written")
     for path in lists:
-        with ended_by_sigterm(), open_list(path) as reference:
+        with ended_by_sigterm(), open_list(path) as reference, named(path, folder):
             if not reference.contents and not as_json:
                 OUT.print(Text(f"{safe(reference.name)}: no hashes, so no file"), soft_wrap=True)
             for built in build_files(reference, rules, folder.absolute(), memory=memory * _MEGABYTE, again=again):

@@ -9,14 +9,13 @@ from rich.table import Table
 from rich.text import Text
 
 from hashmatch.cli.adding import add
-from hashmatch.cli.console import OUT, emit, fail, safe
+from hashmatch.cli.console import OUT, emit, safe
 from hashmatch.cli.entries import find, relabel, show, withdraw
 from hashmatch.cli.importing import import_file
 from hashmatch.cli.options import Json, ListFile
 from hashmatch.cli.replacing import recover_file, replace_file
-from hashmatch.cli.sources import open_list
+from hashmatch.cli.sources import named, open_list
 from hashmatch.cli.whole import compact, diff, export
-from hashmatch.errors import ReferenceListError
 from hashmatch.lists import ListInfo, ReferenceList
 
 __all__ = ["list_app"]
@@ -40,11 +39,7 @@ def create(
 
     Example: hashmatch list create mine.hashmatch --name mine
     """
-    try:
-        ref = ReferenceList.create(path, name=name or path.stem)
-    except ReferenceListError as error:
-        raise fail(f"{path}: {error}") from error
-    with ref:
+    with named(path), ReferenceList.create(path, name=name or path.stem) as ref:
         if as_json:
             emit({"list": ref.name, "list_id": ref.list_id, "version": ref.version})
         else:

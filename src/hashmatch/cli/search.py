@@ -135,10 +135,12 @@ def _matcher(lists: list[Path], policy: MatchPolicy, index_folder: Path | None, 
         check_list(path)
     try:
         return Matcher.open(*lists, policy=policy, index_folder=index_folder, isolation=isolation)
-    except ReferenceListError:
+    except ReferenceListError as error:
         for path in lists:
-            open_list(path).close()
-        raise
+            with open_list(path):
+                pass
+        folders = () if index_folder is None else (index_folder,)
+        raise fail(f"{', '.join(map(str, (*lists, *folders)))}: {error}") from error
 
 
 def _matched(matcher: Matcher, source: str) -> MatchReport:

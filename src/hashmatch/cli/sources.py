@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
 from hashmatch.algorithms import ALGORITHMS
-from hashmatch.cli.console import fail, warn
+from hashmatch.cli.console import fail, in_commands, warn
 from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.hashes import HashValue
 from hashmatch.lists import ReferenceList
@@ -22,6 +22,7 @@ __all__ = [
     "check_list",
     "check_once",
     "hash_from",
+    "named",
     "open_list",
     "opened",
     "standard_input",
@@ -96,15 +97,24 @@ def opened(text: str) -> Iterator[str | BinaryIO]:
         yield text
 
 
+@contextmanager
 def open_list(
     path: Path, *, writable: bool = False, check: Literal["none", "pages", "full"] = "pages"
-) -> ReferenceList:
-    """Open a list; an error names the path, since several lists may be given."""
+) -> Iterator[ReferenceList]:
+    """Open a list; an error of it, then or while it is used, names the path, since several lists may be given."""
     check_list(path)
+    with named(path), ReferenceList.open(path, writable=writable, check=check) as ref:
+        yield ref
+
+
+@contextmanager
+def named(path: Path, *others: Path) -> Iterator[None]:
+    """End the command where something is wrong with a list, or with one of several things, and name them."""
     try:
-        return ReferenceList.open(path, writable=writable, check=check)
+        yield
     except ReferenceListError as error:
-        raise fail(f"{path}: {error}") from error
+        what = ", ".join(map(str, (path, *others)))
+        raise fail(f"{what}: {in_commands(str(error), path)}") from error
 
 
 def check_list(path: Path) -> None:

@@ -19,7 +19,7 @@ from rich.text import Text
 from hashmatch.cli.console import OUT, Exit, emit, fail, safe, stopped_reading
 from hashmatch.cli.entries import Hashes, entry_record
 from hashmatch.cli.options import Json, ListFile
-from hashmatch.cli.sources import open_list
+from hashmatch.cli.sources import named, open_list
 from hashmatch.lists import Difference, Entry, ReferenceList, differences
 
 __all__ = ["compact", "diff", "export"]
@@ -136,7 +136,7 @@ def diff(
     Example: hashmatch list diff old.hashmatch new.hashmatch
     """
     kinds: Counter[str] = Counter()
-    with open_list(old) as before, open_list(new) as after:
+    with open_list(old) as before, open_list(new) as after, named(old, new):
         for item in differences(before, after):
             kinds[item.kind] += 1
             if as_json:

@@ -47,6 +47,11 @@ _FOREIGN: Final = (
     "changed by another program; replace it by a sound copy"
 )
 
+_NO_LIST: Final = (
+    "this is not a hashmatch list, or its first page is damaged: name another file, or read hashes of another form "
+    "into a list with hashmatch list import"
+)
+
 _DAMAGED: Final = (
     "the list file is damaged: replace it by a sound copy, or build it again from its sources "
     "(hashmatch list verify shows whether a copy is sound)"
@@ -56,11 +61,13 @@ _MEANINGS: Final = {
     sqlite3.SQLITE_BUSY: _BUSY,
     sqlite3.SQLITE_LOCKED: _BUSY,
     sqlite3.SQLITE_CORRUPT: _DAMAGED,
-    sqlite3.SQLITE_NOTADB: "this is not a hashmatch list, or its first page is damaged",
-    sqlite3.SQLITE_FULL: "the disk is full; nothing of this transaction was kept",
+    sqlite3.SQLITE_NOTADB: _NO_LIST,
+    sqlite3.SQLITE_FULL: "the disk is full; nothing of this transaction was kept: make room and try again",
     sqlite3.SQLITE_READONLY: "the list file cannot be written: check its permissions and those of its folder",
     sqlite3.SQLITE_CANTOPEN: "the list file cannot be opened: check that it and its folder can be read",
-    sqlite3.SQLITE_IOERR: "reading or writing the list file failed; nothing of this transaction was kept",
+    sqlite3.SQLITE_IOERR: (
+        "reading or writing the list file failed; nothing of this transaction was kept: check the disk and try again"
+    ),
     sqlite3.SQLITE_PERM: "the list file cannot be opened: check its permissions",
     sqlite3.SQLITE_TOOBIG: _DAMAGED,
     sqlite3.SQLITE_MISMATCH: _DAMAGED,
@@ -120,9 +127,9 @@ def check_file(path: Path) -> tuple[int, int]:
     except (OSError, ValueError):
         raise ReferenceListError("the list file cannot be opened: check its path and permissions") from None
     if stat.S_ISDIR(status.st_mode):
-        raise ReferenceListError("the path of the list is a folder, not a file")
+        raise ReferenceListError("the path of the list is a folder: name the list file in it")
     if not stat.S_ISREG(status.st_mode):
-        raise ReferenceListError("the path of the list is not a regular file")
+        raise ReferenceListError("the path of the list is not a regular file: name a list file")
     if status.st_size == 0:
         raise ReferenceListError("the list file is empty: delete it and make it again with ReferenceList.create")
     return status.st_dev, status.st_ino
@@ -249,7 +256,7 @@ def check_structure(connection: sqlite3.Connection) -> None:
     Reads the first pages only.
     """
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        raise ReferenceListError("this is not a hashmatch list, or its first page is damaged")
+        raise ReferenceListError(_NO_LIST)
     version = format_version(connection)
     if version > FORMAT_VERSION:
         raise ReferenceListError(
@@ -259,7 +266,7 @@ def check_structure(connection: sqlite3.Connection) -> None:
     if version not in FORMAT_VERSIONS:
         raise ReferenceListError(
             f"the list has format version {version}, which never existed (this hashmatch reads versions up to "
-            f"{FORMAT_VERSION}): the file is damaged or not a hashmatch list"
+            f"{FORMAT_VERSION}): the file is damaged or not a hashmatch list, replace it by a sound copy"
         )
     found = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchmany(100)
     if sorted(map(repr, found)) != expected_schema(version):
