@@ -17,6 +17,7 @@ def listed(tmp_path: Path) -> Path:
     """Make a list in which one hash is of two entries, and there is a record."""
     with ReferenceList.create(tmp_path / "list.hashmatch", name="demo") as ref:
         ref.add("a", hashes=[made_up(1), made_up(1, "md5")], source="x", labels={"class": "A1"})
+        ref.add("a", hashes=[made_up(1)], source="y")
         ref.add("b", hashes=[made_up(2)])
         ref.add("c", hashes=[made_up(1), made_up(7, "keypoint")])
     return tmp_path / "list.hashmatch"
