@@ -42,7 +42,7 @@ from fuzz import results
 from fuzz.engine import Finding, Run
 from hashmatch import Matcher, profiles
 from hashmatch.errors import IndexFormatError, ReferenceListError
-from hashmatch.index import storage
+from hashmatch.index import atomic
 from hashmatch.lists import Entry, ReferenceList
 from hashmatch.store import rows as layer
 from list_makers import made_up
@@ -128,7 +128,7 @@ class _Stop(Exception):
 
 
 class _Watched:
-    """Stands in for the module ``os`` in `hashmatch.index.storage`: counts and fails what changes a disk."""
+    """Stands in for the module ``os`` in `hashmatch.index.atomic`: counts and fails what changes a disk."""
 
     def __init__(self, at: int, error: Callable[[], BaseException]) -> None:
         self._left = at
@@ -187,11 +187,11 @@ class _Watched:
 
 @contextlib.contextmanager
 def _watching(watched: _Watched) -> Iterator[None]:
-    real, storage.os = storage.os, watched  # type: ignore[attr-defined]
+    real, atomic.os = atomic.os, watched  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        storage.os = real  # type: ignore[attr-defined]
+        atomic.os = real  # type: ignore[attr-defined]
 
 
 def _publishing(run: Run, folder: Path, kind: str, error: Callable[[], BaseException]) -> Iterator[_Watched]:

@@ -10,8 +10,8 @@ import pytest
 
 from hashmatch import profiles
 from hashmatch.budget.evidence import ROTATION_TAILS, SCREENSHOT_TAIL
-from hashmatch.budget.measured import KEYPOINT_PAIRS, TAILS, DistanceTail, poisson_upper
-from hashmatch.budget.rates import evidence_false_reports
+from hashmatch.budget.measured import KEYPOINT_PAIRS, TAILS, DistanceTail
+from hashmatch.budget.rates import evidence_false_reports, poisson_upper
 from hashmatch.budget.spending import budget_of, check_budget, tail_of
 from hashmatch.errors import PolicyError
 from hashmatch.policy import CropRule, KeypointRule, MatchPolicy, Rule

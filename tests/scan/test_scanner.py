@@ -6,6 +6,7 @@ import inspect
 import os
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,26 @@ def test_every_file_is_in_exactly_one_outcome(tree: Path, workers: int) -> None:
     assert summary.reasons == {"too-plain": 1, "not-an-image": 1, "empty": 1}
     assert summary.n_files == len(paths)
     assert sum(summary.to_dict()["outcomes"].values()) == len(paths)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("isolate", [False, True])
+def test_an_endless_iterator_is_read_a_few_ahead(tree: Path, workers: int, *, isolate: bool) -> None:
+    """Paths come from an iterator, which is read as the answers are taken."""
+    taken = 0
+
+    def paths() -> Iterator[Path]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield tree / "a.png"
+
+    with Matcher.open(tree.parent / "list.hashmatch") as matcher:
+        items = scan(matcher, paths(), workers=workers, isolate=isolate)
+        assert taken == 0
+        assert [next(items).path.name for _ in range(5)] == ["a.png"] * 5
+        assert 5 <= taken < 100
+        items.close()
 
 
 def test_missing_roots_are_told_and_the_rest_goes_on(tree: Path) -> None:

@@ -121,7 +121,7 @@ def test_what_a_killed_maker_left_goes(path: Path, folder: Path, monkeypatch: py
     (part,) = folder.glob(".*.part")
     list_id = part.name.split(".")[1]
     older = [f".{list_id}.pdq.index.{'0' * 16}.part", f".{list_id}.pdq.0-0.crops.{'1' * 16}.part"]
-    gone = [f".{list_id}.r9.pdq.index.checked", f".{list_id}.pdq.index.checked.{'2' * 8}"]
+    gone = [f".{list_id}.r9.pdq.index.checked", f".{list_id}.pdq.index.checked.{'2' * 16}.part"]
     foreign = [f".{'f' * 32}.pdq.index.{'3' * 16}.part"]
     for name in older + gone + foreign:
         (folder / name).touch()

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Final, Literal
 
 from hashmatch.budget.evidence import Pictures
-from hashmatch.budget.rates import FalseReports
+from hashmatch.budget.rates import FalseReports, poisson_upper
 
 __all__ = [
     "KEYPOINT_PAIRS",
@@ -22,7 +22,6 @@ __all__ = [
     "DistanceTail",
     "SeenPairs",
     "Views",
-    "poisson_upper",
 ]
 
 Views = Literal["plain", "turns", "trims", "negatives"]
@@ -124,15 +123,6 @@ class DistanceTail:
             upper=poisson_upper(seen) * scale,
             is_extrapolated=not seen or n_entries > self.entries,
         )
-
-
-def poisson_upper(count: int) -> float:
-    """95 % upper bound of the mean of a Poisson count (Wilson and Hilferty); 3 for none."""
-    if count == 0:
-        return 3.0
-    n = count + 1
-    bound: float = n * (1 - 1 / (9 * n) + 1.645 / (3 * math.sqrt(n))) ** 3
-    return bound
 
 
 _Row = tuple[Views, Pictures, int, float, tuple[int, ...]]

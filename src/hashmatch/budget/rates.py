@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from hashmatch.budget.evidence import PHOTO_TAIL, EvidenceTail
 
-__all__ = ["FalseReports", "evidence_false_reports"]
+__all__ = ["FalseReports", "evidence_false_reports", "poisson_upper"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ def evidence_false_reports(
         return FalseReports(per_picture=0.0, upper=0.0, is_extrapolated=False)
     level, count = max(item for item in tail.over if item[0] <= min(min_evidence, tail.base[0]))
     share = math.exp((level - min_evidence) / tail.fall) * max(1.0, compared / tail.entries) / tail.queries
-    rate, upper = count * share, _upper(count) * share
+    rate, upper = count * share, poisson_upper(count) * share
     beyond = min_evidence > tail.base[0] or compared > tail.entries
     if not tail.thinned:
         return FalseReports(per_picture=rate, upper=upper, is_extrapolated=beyond)
@@ -87,8 +87,8 @@ def evidence_false_reports(
     return FalseReports(per_picture=max(rate, worst), upper=max(upper, worst * upper / rate), is_extrapolated=beyond)
 
 
-def _upper(count: int) -> float:
-    """95 % upper bound of a Poisson mean of which ``count`` were seen (Wilson and Hilferty)."""
+def poisson_upper(count: int) -> float:
+    """95 % upper bound of the mean of a Poisson count (Wilson and Hilferty); 3 for none."""
     if count == 0:
         return 3.0
     n = count + 1

@@ -21,9 +21,8 @@ from hashmatch.budget.measured import (
     TAILS,
     DistanceTail,
     Views,
-    poisson_upper,
 )
-from hashmatch.budget.rates import FalseReports, evidence_false_reports
+from hashmatch.budget.rates import FalseReports, evidence_false_reports, poisson_upper
 from hashmatch.errors import PolicyError
 from hashmatch.policy import CropRule, MatchPolicy, Rule
 

@@ -10,10 +10,8 @@ the built-in costs serve.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import secrets
 import time
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -24,6 +22,7 @@ from numpy.typing import NDArray
 
 from hashmatch.algorithms import Metric
 from hashmatch.errors import IndexFormatError
+from hashmatch.index.atomic import AtomicFile
 from hashmatch.index.bktree import BKTree
 from hashmatch.index.costs import MEASURED, Costs
 from hashmatch.index.linear import LinearIndex
@@ -92,24 +91,12 @@ def save_costs(folder: str | os.PathLike[str], costs: Costs) -> Path:
         If it cannot be written.
     """
     path = Path(folder) / COSTS_FILE
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     text = json.dumps({"format": _FORMAT, "kernels": _kernels(), "costs": asdict(costs)}, indent=1) + "\n"
-    try:
-        # as all in the folder its owner's alone, whatever the umask: what it says decides how lists are searched
-        with open(beside, "x", encoding="utf-8", opener=_as_own) as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(beside)
-        raise
+    file = AtomicFile(path)
+    with file as stream:
+        stream.write(text.encode())
+        file.finish()
     return path
-
-
-def _as_own(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def load_costs(folder: str | os.PathLike[str]) -> Costs:

@@ -34,7 +34,14 @@ from hashmatch.index.base import (
 from hashmatch.index.costs import MEASURED, Costs
 from hashmatch.index.frozen import Core, Counted, Found, ScanCore, Segment, join_found
 from hashmatch.index.space import Packed, Space, space_of
-from hashmatch.index.storage import IndexFile, Section, Verify, read_index_file, write_index_file
+from hashmatch.index.storage import (
+    IndexFile,
+    Section,
+    Verify,
+    impossible_numbers,
+    read_index_file,
+    write_index_file,
+)
 
 __all__ = ["DEFAULT_PENDING", "SegmentedIndex"]
 
@@ -193,10 +200,7 @@ class SegmentedIndex(ABC):
         except (IndexError, ValueError) as error:
             if not self._is_from_file:
                 raise
-            raise IndexFormatError(
-                "the index holds impossible numbers: the file it was loaded from is corrupt, or was forged; "
-                "rebuild it from the list"
-            ) from error
+            raise impossible_numbers() from error
         if len(parts) == 1:
             found, positions = parts[0]
         else:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from hashmatch.algorithms import Metric
 from hashmatch.errors import IndexFormatError
 from hashmatch.index.base import Path, check_codes
-from hashmatch.index.storage import IndexFile, IndexWriter
+from hashmatch.index.storage import IndexFile, IndexWriter, impossible_numbers
 from hashmatch.kernels.guided import near_by_keys
 from hashmatch.kernels.tables import table_fill
 
@@ -213,10 +213,7 @@ class GuidedIndex:
         except (ValueError, IndexError) as error:
             if not self._is_from_file:
                 raise
-            raise IndexFormatError(
-                "the index holds impossible numbers: the file it was loaded from is corrupt, or was forged; "
-                "rebuild it from the list"
-            ) from error
+            raise impossible_numbers() from error
         return found
 
     def _check(self) -> None:

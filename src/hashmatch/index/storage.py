@@ -36,7 +36,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import stat
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -51,6 +50,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from hashmatch.algorithms import Metric
 from hashmatch.errors import IndexFormatError
+from hashmatch.index.atomic import AtomicFile
 from hashmatch.index.base import MAX_BYTES, Path
 
 __all__ = [
@@ -59,6 +59,7 @@ __all__ = [
     "IndexWriter",
     "Section",
     "Verify",
+    "impossible_numbers",
     "read_index_file",
     "read_index_stream",
     "write_index_file",
@@ -174,26 +175,21 @@ class IndexWriter:
         self._tag = json.dumps(dict(tag), ensure_ascii=False, sort_keys=True).encode()
         if len(self._tag) > _MAX_TAG:
             raise ValueError(f"a tag takes at most {_MAX_TAG} bytes, not {len(self._tag)}")
-        self._path = FilePath(path)
-        self._beside = self._path.with_name(f".{self._path.name}.{secrets.token_hex(8)}.part")
+        target = FilePath(path)
         self._facts = (n_bytes, kind.encode("ascii"), metric.value.encode("ascii"))
         self._header_length = _padded(_HEAD.size + _SECTION.size * n_sections + len(self._tag) + _DIGEST)
         self._n_sections = n_sections
         self._table: list[bytes] = []
         self._offset = self._header_length
-        self._undo = ExitStack()
-        self._mode = 0o600
+        mode = 0o600
         with suppress(OSError):
-            self._mode = _mode_in(self._path.parent)
+            mode = _mode_in(target.parent)
+        self._file = AtomicFile(target, mode=mode)
+        self._undo = ExitStack()
 
     def __enter__(self) -> IndexWriter:
         with ExitStack() as undo:
-            # hashes are sensitive: the file is its owner's alone, whatever the umask
-            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
-            undo.callback(self._remove)
-            self._stream: BinaryIO = undo.enter_context(os.fdopen(os.open(self._beside, flags, 0o600), "wb"))
-            if self._mode != 0o600:
-                os.chmod(self._beside, self._mode)
+            self._stream: BinaryIO = undo.enter_context(self._file)
             self._stream.write(bytes(self._header_length))
             self._undo = undo.pop_all()
         return self
@@ -202,10 +198,6 @@ class IndexWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._undo.close()
-
-    def _remove(self) -> None:
-        with suppress(OSError):
-            os.unlink(self._beside)
 
     def write(self, name: str, array: NDArray[Any]) -> None:
         """Write a section of one array."""
@@ -266,7 +258,7 @@ class IndexWriter:
         if not rows * columns:
             return np.empty(shape, _text(kind))
         self._stream.flush()
-        return np.memmap(self._beside, dtype=_text(kind), mode="r", offset=offset, shape=shape).view(np.ndarray)
+        return np.memmap(self._file.part, dtype=_text(kind), mode="r", offset=offset, shape=shape).view(np.ndarray)
 
     def finish(self, *, n: int, next_position: int) -> None:
         """Write the header, flush all to disk and rename the file into place; nobody may write to it then."""
@@ -280,19 +272,14 @@ class IndexWriter:
         header = (head + b"".join(self._table) + self._tag).ljust(self._header_length - _DIGEST, b"\0")
         self._stream.seek(0)
         self._stream.write(header + hashlib.sha256(header).digest())
-        self._stream.flush()
-        if os.name == "posix":  # a mapped file that is cut ends its readers: nobody writes to it by mistake
-            os.fchmod(self._stream.fileno(), self._mode & 0o444)
-        os.fsync(self._stream.fileno())
-        self._stream.close()
-        os.replace(self._beside, self._path)
-        self._undo.pop_all()
-        if os.name == "posix":
-            directory = os.open(self._path.parent, os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+        self._file.finish(read_only=True)  # a mapped file that is cut ends its readers: nobody writes to it by mistake
+
+
+def impossible_numbers() -> IndexFormatError:
+    """Make the error for tables of a file, under fitting checksums, that a search cannot follow."""
+    return IndexFormatError(
+        "the index holds impossible numbers: the file it was loaded from is corrupt, or was forged" + _REBUILD
+    )
 
 
 def _mode_in(folder: FilePath) -> int:

@@ -17,7 +17,6 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from numpy.typing import NDArray
 from hashmatch.algorithms import Algorithm
 from hashmatch.errors import IndexFormatError
 from hashmatch.index import MultiIndex, build_index, plan_index
+from hashmatch.index.atomic import AtomicFile
 from hashmatch.index.loading import index_from
 from hashmatch.index.multi.out_of_core import DEFAULT_MEMORY
 from hashmatch.index.planner import sample_of
@@ -182,10 +182,9 @@ def lock_of(path: Path, *, wait: bool) -> Iterator[bool]:
     """Hold the right to make the file at a path, as `file_lock`; takes away what a killed maker left behind."""
     with file_lock(path.with_name(f".{path.name}.lock"), wait=wait) as held:
         if held:
-            for pattern in (f".{path.name}.*.part", f".{path.name}.checked.*"):
-                for left in path.parent.glob(pattern):
-                    with contextlib.suppress(OSError):
-                        left.unlink()
+            for left in path.parent.glob(f".{path.name}.*.part"):
+                with contextlib.suppress(OSError):
+                    left.unlink()
         yield held
 
 
@@ -530,14 +529,7 @@ def _noted(path: Path) -> object:
 
 def note(path: Path, identity: Identity) -> None:
     """Note that the checksums of a file fitted; where that cannot be written it is checked again next time."""
-    target = note_of(path)
-    beside = target.with_name(f"{target.name}.{secrets.token_hex(4)}")
-    with contextlib.suppress(OSError):
-        descriptor = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-                json.dump({"checked": list(identity)}, stream)
-            os.replace(beside, target)
-        except BaseException:  # also where it is stopped
-            os.unlink(beside)
-            raise
+    file = AtomicFile(note_of(path))
+    with contextlib.suppress(OSError), file as stream:
+        stream.write(json.dumps({"checked": list(identity)}).encode())
+        file.finish(durable=False)

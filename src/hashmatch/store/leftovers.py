@@ -20,7 +20,7 @@ except ImportError:  # Windows
 
 __all__ = ["remove_unused", "sweep"]
 
-_PART: Final = re.compile(r"\.(?P<file>.+?)\.(?:[0-9a-f]{16}\.part|checked\.[0-9a-f]{8})")
+_PART: Final = re.compile(r"\.(?P<file>.+?)(?:\.checked)?\.[0-9a-f]{16}\.part")
 _NOTE: Final = re.compile(r"\.(?P<file>.+)\.checked")
 
 

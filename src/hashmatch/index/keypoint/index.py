@@ -30,7 +30,7 @@ from hashmatch.index.keypoint.tables import (
     plan_probes,
 )
 from hashmatch.index.keypoint.votes import AgreeingPairs, mirrored_geometry, one_to_one, rank
-from hashmatch.index.storage import IndexFile, Verify, read_index_file, write_index_file
+from hashmatch.index.storage import IndexFile, Verify, impossible_numbers, read_index_file, write_index_file
 from hashmatch.kernels.keys import BLOCK, Starts, near_rows
 
 __all__ = ["KeypointIndex"]
@@ -235,10 +235,7 @@ class KeypointIndex:
         except (IndexError, ValueError) as error:
             if not self._is_from_file:
                 raise
-            raise IndexFormatError(
-                "the index holds impossible numbers: the file it was loaded from is corrupt, or was forged; "
-                "rebuild it from the list"
-            ) from error
+            raise impossible_numbers() from error
         return found, stats
 
     def pairs(self, entry: int, codes: ArrayLike, *, max_distance: int = 26) -> tuple[Ints, Ints, NDArray[np.int32]]:
