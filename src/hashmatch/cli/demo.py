@@ -20,6 +20,7 @@ from rich.text import Text
 from hashmatch import profiles
 from hashmatch.cli.console import ERRORS, OUT, emit, fail, safe
 from hashmatch.hashers.facade import fingerprint
+from hashmatch.jail.cpus import usable_cpus
 from hashmatch.lists import Entry, ReferenceList
 from hashmatch.matching import Matcher, MatchReport
 from hashmatch.picture.encode import encode
@@ -29,6 +30,7 @@ __all__ = ["demo"]
 
 _SIZE: Final = (360, 480)
 _KINDS: Final = ("photo", "portrait", "comic", "meme")
+_MOST_WORKERS: Final = 4  # each takes about a second to start: more of them do not pay for so few pictures
 _FORMATS: Final = (("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp"))
 
 Edit = Callable[[Any], Any]
@@ -140,9 +142,10 @@ def _run(place: Path, n_pictures: int, seed: int) -> tuple[dict[str, _Row], int]
     for edit, _ in expected.values():
         rows[edit].files += 1
     paths = list(iter_files([place / "uploads"]))
+    workers = min(_MOST_WORKERS, usable_cpus())
     for policy in _POLICIES:
         with Matcher.open(list_path, policy=policy) as matcher:
-            for item in _watched(scan(matcher, paths), f"scanning, {policy.name}", len(paths)):
+            for item in _watched(scan(matcher, paths, workers=workers), f"scanning, {policy.name}", len(paths)):
                 edit, entry = expected[item.path]
                 rows[edit].count(entry, item.report)
     return rows, n_entries
