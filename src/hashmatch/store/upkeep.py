@@ -230,8 +230,9 @@ class Keeper:
             busy = self._compacting is not None and self._compacting.is_alive()
             if busy or self._closed.is_set():
                 return
-            self._compacting = threading.Thread(target=self._make, name="hashmatch-compact", daemon=True)
-            self._compacting.start()
+            thread = threading.Thread(target=self._make, name="hashmatch-compact", daemon=True)
+            thread.start()
+            self._compacting = thread  # `wait` joins it, so it must run
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for index files that are being made; whether all is done."""
