@@ -6,6 +6,7 @@ package.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import mmap
@@ -207,6 +208,17 @@ def crash(argument: str) -> Iterator[bytes]:
     yield b""
 
 
+def crowd(_: str) -> Iterator[bytes]:
+    """Start threads until it is refused."""
+    enough, started = threading.Event(), 0
+    with contextlib.suppress(RuntimeError):
+        while started < 200:
+            threading.Thread(target=enough.wait).start()
+            started += 1
+    enough.set()
+    yield str(started).encode()
+
+
 def fatal(argument: str) -> Iterator[bytes]:
     """Make a call that no library makes."""
     calls = {
@@ -289,6 +301,7 @@ DEEDS: dict[str, Callable[[str], Iterator[bytes]]] = {
         spin,
         ignore_alarm,
         crash,
+        crowd,
         fatal,
         leave,
         raw,

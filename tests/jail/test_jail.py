@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import jail_inmates
 from hashmatch.errors import IsolationError, PolicyError
 from hashmatch.jail import LEVELS, MEASURES, Isolation, Protection
 from hashmatch.jail.calls import ARCHITECTURES, NUMBERS, machine
+from hashmatch.jail.confine import count_apart
 from hashmatch.jail.pool import Pool
 from hashmatch.jail.seccomp import ALLOWED, FATAL, FOR_THREADS, make_filter
 from hashmatch.jail.worker import WorkerPlan
@@ -105,6 +108,48 @@ def test_threads_where_they_are_needed() -> None:
         assert answer(made, attempt)[0][0].startswith(b"refused"), attempt
     assert made.counts() == {"started": 1, "tasks": 11}
     made.close()
+
+
+def in_child(do: Callable[[], bool]) -> bool:
+    """Do something in a forked process."""
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(BaseException):
+            os._exit(0 if do() else 1)
+        os._exit(2)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def become_another() -> bool:
+    """Give up being root, where one is."""
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setresgid(65534, 65534, 65534)
+        os.setresuid(65534, 65534, 65534)
+    return True
+
+
+def count_to_few() -> bool:
+    """Whether threads are refused soon."""
+    resource.setrlimit(resource.RLIMIT_NPROC, (8, 8))
+    (number,) = list(jail_inmates.crowd(""))
+    return 3 < int(number) < 9
+
+
+@LINUX
+def test_threads_are_bounded() -> None:
+    """Where the system can count them by themselves: as root, and as another user where he may have a namespace."""
+    if not in_child(count_apart):
+        pytest.skip("the system gives no namespaces of users")
+    made = make_pool(hello=b"threads")
+    for _ in range(3):
+        (number,), _ = answer(made, "crowd")
+        assert 3 < int(number) < 9
+    assert made.counts() == {"started": 1, "tasks": 3}
+    made.close()
+    if in_child(lambda: become_another() and count_apart()):
+        assert in_child(lambda: become_another() and count_apart() and count_to_few())
+    assert in_child(lambda: count_apart() and count_to_few())
 
 
 @LINUX

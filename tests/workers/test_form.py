@@ -62,6 +62,17 @@ def test_nothing_is_lost() -> None:
     assert len(PACKED) <= BOUNDS.most_bytes
 
 
+def test_the_longest_answer_is_allowed() -> None:
+    """The bound on what is received is set before it is known which algorithms are asked for."""
+    hashed = ViewHash(value=HashValue("pdq", bytes(32)), quality=9)
+    for algorithms in ((), ("pdq",)):
+        plain = LookBounds(algorithms=algorithms, smalls=False, keypoints=False, max_frames=3, max_side=65_535)
+        assert sum(map(len, pack_look(Look(hashes=(hashed,) * 64)))) <= plain.most_bytes
+    assert len(unpack_look(b"".join(pack_look(Look(hashes=(hashed,) * 64))), BOUNDS).hashes) == 64
+    with pytest.raises(ValueError, match="too many hashes"):
+        unpack_look(b"".join(pack_look(Look(hashes=(hashed,) * 65))), BOUNDS)
+
+
 def test_every_field_is_carried() -> None:
     """A field that the classes gain has to be thought of here."""
     names = {kind: {item.name for item in dataclasses.fields(kind)} for kind in (Look, SmallLook, KeypointLook)}
@@ -143,6 +154,8 @@ def test_a_digest_is_never_taken_from_a_worker() -> None:
 def test_frames_beyond_the_policy_are_refused() -> None:
     """The number of frames is the host's to bound."""
     late = Look(hashes=(ViewHash(value=HashValue("pdq", bytes(32)), quality=9, view=View(frame=3)),))
+    wide = dataclasses.replace(BOUNDS, max_frames=4)
+    assert unpack_look(b"".join(pack_look(late)), wide).hashes == late.hashes  # kept views are held to bounds too
     with pytest.raises(ValueError, match="not asked for"):
         unpack_look(b"".join(pack_look(late)), BOUNDS)
 

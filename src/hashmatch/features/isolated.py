@@ -17,9 +17,10 @@ from hashmatch.jail import Isolation, Protection
 from hashmatch.jail.pool import Pool
 from hashmatch.jail.worker import WorkerPlan, bad_answer
 from hashmatch.picture import count_source
+from hashmatch.picture.header import read_header
 from hashmatch.picture.jpeg import count_scans
 from hashmatch.picture.policy import DecodePolicy
-from hashmatch.picture.sniff import sniff
+from hashmatch.picture.sniff import Header, sniff
 from hashmatch.policy import MatchPolicy, Rule
 
 __all__ = ["REASONS", "IsolatedReader", "protection"]
@@ -185,6 +186,7 @@ class IsolatedReader:
             max_frames=self._bounds.max_frames,
             max_side=self._bounds.max_side,
         )
+        header = read_header(data, self.decode)  # what the first bytes give away needs no worker
         question = json.dumps({"algorithms": algorithms, "keypoints": keypoints}).encode()
         answer = self._pool.run(
             _QUESTION.pack(len(question)) + question,
@@ -192,7 +194,7 @@ class IsolatedReader:
             words=REASONS,
             until=until,
             wait=wait,
-            is_dear=is_dear(data, self.decode),
+            is_dear=is_dear(data, self.decode, header),
         )
         try:
             reason = yield from _looks(answer, bounds, LookCounter(data, self._policy))
@@ -217,18 +219,9 @@ class LookCounter:
     """
 
     def __init__(self, data: bytes, policy: MatchPolicy) -> None:
-        decode = policy.decode
-        held = count_source(data, decode)
-        frames = decode.max_frames if held is None or not held[1] else max(1, held[0])
-        full = 1
-        if decode.frames == "first":
-            frames = 1
-        elif decode.frames == "spread":
-            frames = full = min(frames, decode.n_spread)
-        else:
-            full = min(frames, 2 * decode.n_spread)
-        self._looks = _OF_FRAME_0 + _OF_A_FRAME * (frames - 1)
-        self._dear = _OF_A_FRAME * (full + 1)
+        self._data, self._decode = data, policy.decode
+        self._looks, self._dear = _OF_FRAME_0, 2 * _OF_A_FRAME  # of one frame
+        self._is_counted = policy.decode.frames == "first"
 
     def take(self, look: Look) -> None:
         """Count a look.
@@ -240,8 +233,22 @@ class LookCounter:
         """
         self._looks -= 1
         self._dear -= bool(look.smalls) or look.keypoints is not None
-        if self._looks < 0 or self._dear < 0:
+        if min(self._looks, self._dear) < 0 and not self._is_counted:
+            self._count_frames()
+        if min(self._looks, self._dear) < 0:
             raise ValueError("more looks than the picture has frames and views")
+
+    def _count_frames(self) -> None:
+        """Allow for the further frames; nearly all files have none, and are not searched for them."""
+        self._is_counted, decode = True, self._decode
+        held = count_source(self._data, decode)
+        frames = decode.max_frames if held is None or not held[1] else max(1, held[0])
+        if decode.frames == "spread":
+            frames = full = min(frames, decode.n_spread)
+        else:
+            full = min(frames, 2 * decode.n_spread)
+        self._looks += _OF_A_FRAME * (frames - 1)
+        self._dear += _OF_A_FRAME * (full - 1)
 
 
 def _looks(
@@ -261,7 +268,7 @@ def _looks(
             yield look
 
 
-def is_dear(data: bytes, decode: DecodePolicy) -> bool:
+def is_dear(data: bytes, decode: DecodePolicy, header: Header | None = None) -> bool:
     """Whether a picture takes seconds rather than tenths of one, by its header: pixels, frames and scans.
 
     Parameters
@@ -270,8 +277,10 @@ def is_dear(data: bytes, decode: DecodePolicy) -> bool:
         The file.
     decode : DecodePolicy
         Which frames are decoded.
+    header : Header, optional
+        The file's, where it has been read.
     """
-    header = sniff(data)
+    header = header or sniff(data)
     if header is None or header.size is None:
         return False
     pixels = header.size[0] * header.size[1]

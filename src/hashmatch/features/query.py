@@ -305,9 +305,6 @@ def _looks(
     deadline: Deadline,
 ) -> Iterator[Look]:
     if reader is not None and isinstance(source, bytes):
-        from hashmatch.picture import check_header
-
-        check_header(source, reader.decode)  # what the first bytes give away needs no worker
         return reader.iter_looks(source, names, keypoints=keypoints, until=deadline.until, wait=deadline.wait)
     from hashmatch.features.extract import iter_looks
 

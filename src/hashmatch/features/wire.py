@@ -5,7 +5,8 @@ has the length its picture's policy allows, each float is finite and in range; a
 Little-endian.
 
     frame (uint32), whether it was looked at in full (uint8, 0 or 1);
-    number of hashes (uint16), length (uint32), a `Fingerprint` in its own byte form;
+    number of hashes (uint16), each: place of its algorithm in `ALGORITHMS`, quality (255 is none), length (uint8 each),
+    view, its bytes;
     number of small pictures (uint8), each: view, height, width (uint32), quality (uint8), 128 x 128 float32;
     keypoints (uint8, 0 or 1): view, width, height (float64), number of points (uint16), x, y, sigma, angle (float32
     each), 16 bytes of code for each, 128 float32 margins for each, rows, columns (uint32), rows x columns float32.
@@ -16,14 +17,16 @@ from __future__ import annotations
 import math
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from hashmatch.algorithms import ALGORITHMS
 from hashmatch.features.extract import KeypointLook, Look, SmallLook
 from hashmatch.hashers.keypoint import QUERY_POINTS
-from hashmatch.hashes import Fingerprint, ViewHash
+from hashmatch.hashes import HashValue, ViewHash
 from hashmatch.keypoints.describe import mirrored
 from hashmatch.keypoints.points import CODE_BITS, CODE_BYTES, FRAME_SIDE, Keypoints
 from hashmatch.view import Background, Margins, Rendering, Shrink, Turn, View
@@ -33,14 +36,19 @@ __all__ = ["LookBounds", "pack_look", "unpack_look"]
 
 _BACKGROUNDS, _TURNS, _SHRINKS, _RENDERINGS = tuple(Background), tuple(Turn), tuple(Shrink), tuple(Rendering)
 _FRAME: Final = struct.Struct("<IB")
-_HASHES: Final = struct.Struct("<HI")
+_COUNT: Final = struct.Struct("<H")
+_HASH: Final = struct.Struct("<BBB")
 _VIEW: Final = struct.Struct("<I5Bh8h")
 _POINTS: Final = struct.Struct("<ddH")
 _LUMA: Final = struct.Struct("<II")
 _SIZE: Final = struct.Struct("<II")
 _TILTS: Final = 100
 _MOST_HASHES: Final = 64  # of each algorithm: eight turns of the picture, its negative and four trims, and shrinks
-_BYTES_OF_HASHES: Final = 2**20
+_NAMES: Final = tuple(ALGORITHMS)
+_NUMBERS: Final = {name: number for number, name in enumerate(_NAMES)}
+_NO_QUALITY: Final = 255
+_LONGEST: Final = 255  # bytes of a hash; records of keypoints are made by the host
+_KEPT_VIEWS: Final = 256  # pictures are looked at in the same ways over and over
 _MOST_SMALLS: Final = 2  # of the whole picture and of its likeliest trim
 _LEVELS: Final = (-1.0, 256.0)  # sums of weights overshoot 0 and 255 a little
 _LARGEST: Final = 1e6  # places, scales and margins; real ones stay far below
@@ -73,7 +81,7 @@ class LookBounds:
     @property
     def most_bytes(self) -> int:
         """Length of the longest look, bytes."""
-        size = _BYTES_OF_HASHES + 64 + _FRAME.size
+        size = 64 + _MOST_HASHES * len(_NAMES) * (_HASH.size + _VIEW.size + _LONGEST)  # whatever is asked for
         size += self.smalls * _MOST_SMALLS * (_VIEW.size + _SIZE.size + 1 + 4 * SMALL_SIDE**2)
         each = 4 * 4 + CODE_BYTES + 4 * CODE_BITS
         return size + self.keypoints * (_VIEW.size + 64 + QUERY_POINTS * each + 4 * self.most_luma)
@@ -92,9 +100,12 @@ def pack_look(look: Look) -> list[bytes]:
     look : Look
         Of a raster; a look from a stored record has no luma and cannot be written.
     """
-    hashes = Fingerprint(look.hashes).to_bytes()
-    head = _FRAME.pack(look.frame, look.is_full) + _HASHES.pack(len(look.hashes), len(hashes))
-    parts = [head, hashes, bytes([len(look.smalls)])]
+    parts = [_FRAME.pack(look.frame, look.is_full) + _COUNT.pack(len(look.hashes))]
+    for hashed in look.hashes:
+        value, quality = hashed.value, _NO_QUALITY if hashed.quality is None else hashed.quality
+        head = _HASH.pack(_NUMBERS[value.algorithm], quality, len(value.data))
+        parts += [head, _packed_view(hashed.view), value.data]
+    parts.append(bytes([len(look.smalls)]))
     for item in look.smalls:
         parts += [_packed_view(item.view), _SIZE.pack(*item.size), bytes([item.quality]), _packed(item.small)]
     found = look.keypoints
@@ -128,12 +139,10 @@ def unpack_look(data: bytes | bytearray, bounds: LookBounds) -> Look:
     frame, is_full = rest.take(_FRAME)
     if frame >= bounds.max_frames or is_full > 1:
         raise ValueError("a frame that was not asked for")
-    count, length = rest.take(_HASHES)
-    if count > _MOST_HASHES * len(bounds.algorithms) or length > _BYTES_OF_HASHES:
+    (count,) = rest.take(_COUNT)
+    if count > _MOST_HASHES * len(bounds.algorithms):
         raise ValueError("too many hashes")
-    hashes = Fingerprint.from_bytes(rest.bytes(length)).view_hashes
-    if len(hashes) != count or not all(_is_asked(item, bounds) for item in hashes):
-        raise ValueError("hashes that were not asked for")
+    hashes = tuple(_hash(rest, bounds) for _ in range(count))
     smalls = tuple(_small(rest, bounds) for _ in range(rest.count(_MOST_SMALLS if bounds.smalls else 0)))
     keypoints = _keypoints(rest, bounds) if rest.count(int(bounds.keypoints)) else None
     rest.must_be_empty()
@@ -177,8 +186,12 @@ class _Rest:
             raise ValueError("bytes left over")
 
 
-def _is_asked(item: ViewHash, bounds: LookBounds) -> bool:
-    return item.value.algorithm in bounds.algorithms and item.view.frame < bounds.max_frames
+def _hash(rest: _Rest, bounds: LookBounds) -> ViewHash:
+    number, quality, length = rest.take(_HASH)
+    if number >= len(_NAMES) or _NAMES[number] not in bounds.algorithms:
+        raise ValueError("a hash that was not asked for")
+    view, value = _view(rest, bounds), HashValue(_NAMES[number], rest.bytes(length))
+    return ViewHash(value=value, quality=None if quality == _NO_QUALITY else quality, view=view)
 
 
 def _small(rest: _Rest, bounds: LookBounds) -> SmallLook:
@@ -227,9 +240,17 @@ def _packed_view(view: View) -> bytes:
 
 
 def _view(rest: _Rest, bounds: LookBounds) -> View:
-    frame, background, turn, shrink, rendering, negative, tilt, *shares = rest.take(_VIEW)
+    view = _view_of(rest.bytes(_VIEW.size))
+    if view.frame >= bounds.max_frames:
+        raise ValueError("a view that was not asked for")
+    return view
+
+
+@lru_cache(_KEPT_VIEWS)
+def _view_of(data: bytes) -> View:
+    frame, background, turn, shrink, rendering, negative, tilt, *shares = _VIEW.unpack(data)
     chosen = zip((background, turn, shrink, rendering), (_BACKGROUNDS, _TURNS, _SHRINKS, _RENDERINGS), strict=True)
-    if frame >= bounds.max_frames or negative > 1 or any(place >= len(kinds) for place, kinds in chosen):
+    if negative > 1 or any(place >= len(kinds) for place, kinds in chosen):
         raise ValueError("an unknown view")
     return View(
         frame=frame,

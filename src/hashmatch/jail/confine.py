@@ -24,13 +24,17 @@ if sys.platform != "win32":
     import fcntl
     import resource
 
-__all__ = ["confine", "watch_host"]
+__all__ = ["confine", "count_apart", "watch_host"]
 
 _SET_DUMPABLE, _DROP_FROM_BOUNDING_SET, _SET_NO_NEW_PRIVS, _GET_NO_NEW_PRIVS, _AMBIENT = 4, 24, 38, 39, 47
 _CLEAR_ALL: Final = 4
 _PATIENCE: Final = 50
 _LAST_CAPABILITY: Final = 63
 _CAPABILITY_FORM: Final = 0x20080522
+_NEW_USERS: Final = 0x10000000
+_NOBODYS: Final = 2**31  # user numbers from here on belong to nobody
+_TO_BE_ANOTHER: Final = 0b111 << 5  # the host must still be able to kill: CAP_KILL, and CAP_SETGID and CAP_SETUID
+_MOST_THREADS: Final = 8
 
 
 def confine(*, memory: int, cpu_seconds: int, life: int | None = None, threads: bool = False) -> Protection:
@@ -59,13 +63,15 @@ def confine(*, memory: int, cpu_seconds: int, life: int | None = None, threads: 
     For a process with one thread: Landlock would not hold for the others. Where there are more, it is not claimed.
     """
     _die_first()
+    spare = threads and machine() is not None  # Linux counts threads as processes; the filter forbids these alone
+    if spare and _is_alone() and count_apart():
+        _limited(resource.RLIMIT_NPROC, (_MOST_THREADS, _MOST_THREADS))
     held = []
     held += ["no-new-privileges"] * _no_new_privileges()
     held += ["no-capabilities"] * _no_capabilities()
     landlock = forbid_files() if _is_alone() else 0
     held += ["landlock"] * (landlock > 0)
     held += _limit(memory, cpu_seconds)
-    spare = threads and machine() is not None  # Linux counts threads as processes; the filter forbids these alone
     if not spare:
         _no_processes()
     if install_filter(life=life, threads=threads):
@@ -104,6 +110,37 @@ def watch_host(line: socket.socket) -> int | None:
         fcntl.fcntl(life, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(life, fcntl.F_SETFL, os.O_RDONLY | os.O_ASYNC)
     return life
+
+
+def count_apart() -> bool:
+    """Have the system count this process's threads apart from its user's, so that a bound on them can be set.
+
+    Returns
+    -------
+    bool
+        Whether it does: root becomes a user that nobody else is, others take a namespace of users of their own.
+
+    Notes
+    -----
+    For a process with one thread. Namespaces have counts of their own since Linux 5.14.
+    """
+    if os.geteuid() == 0 and _capabilities() & _TO_BE_ANOTHER == _TO_BE_ANOTHER:
+        number = _NOBODYS + int.from_bytes(os.urandom(4)) // 4
+        with suppress(OSError):
+            os.setgroups([])
+            os.setresgid(number, number, number)
+            os.setresuid(number, number, number)
+            return True
+    with suppress(OSError):
+        syscall("unshare", _NEW_USERS)
+        return True
+    return False
+
+
+def _capabilities() -> int:
+    with suppress(OSError, ValueError, StopIteration), open("/proc/self/status", encoding="ascii") as file:
+        return int(next(line for line in file if line.startswith("CapEff:")).split()[1], 16)
+    return 0
 
 
 def _die_first() -> None:

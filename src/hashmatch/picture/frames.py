@@ -20,6 +20,7 @@ from hashmatch.picture.sniff import gif_frames
 
 __all__ = ["count_frames", "held_frames", "spread_frames"]
 
+_FEW_STEPS: Final = 500
 _MAX_STEPS: Final = 500_000  # chunks of one file; under half a second
 _PNG_START: Final = 8
 _RIFF_START: Final = 12
@@ -79,7 +80,7 @@ def held_frames(container: str, data: bytes, most: int) -> tuple[int, bool]:
         found = _in_boxes(container, data)
         return min(found, most), found <= most
     walk, mark = _WALKS.get(container), _MARKS.get(container)
-    if walk is None or (mark is not None and mark not in data):
+    if walk is None or (container == "PNG" and _is_still_png(data)) or (mark is not None and mark not in data):
         return 1, True
     found, whole = _walked(walk, data, most)
     return max(1, found), whole
@@ -157,6 +158,17 @@ def _png(data: bytes, _most: int) -> Generator[object, None, bool]:
             is_still = True
             yield kind
         at += 12 + length
+    return False
+
+
+def _is_still_png(data: bytes) -> bool:
+    """Whether the chunks say at once that there is one frame, so that not all bytes are searched."""
+    at = _PNG_START
+    for _ in range(_FEW_STEPS):
+        kind = data[at + 4 : at + 8]
+        if kind == b"IEND" or kind == b"fcTL" or len(kind) < 4:
+            return kind == b"IEND"
+        at += 12 + int.from_bytes(data[at : at + 4])
     return False
 
 
