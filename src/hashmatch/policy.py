@@ -33,14 +33,14 @@ class Rule:
     threshold : int
         Largest distance that is a match, inclusive; 0 to the algorithm's largest distance. Digests take 0.
     min_quality : int
-        Least quality of the query's hash and of the entry's, inclusive, 0 to 100; a hash below it is not searched with,
-        and one of a list that states less is not compared, because plain pictures resemble each other. Hashes whose
-        quality is unknown are searched with, and compared.
+        Least quality of the query's hash and of the entry's, inclusive, 0 to 100. A query hash below it is not searched
+        with, and a listed hash that states less is not compared, because plain pictures resemble each other. Hashes of
+        unknown quality are searched with, and compared.
     view_threshold : int or None
-        Largest distance of a view that was turned, trimmed, shrunk, read in another way or taken as a negative, where
-        that is less than ``threshold``: every view spends false reports of its own. None asks no more of a view than
-        of the picture as it is. ``docs/explanation/budget.md`` says what it saves and loses. Crops and small rotations
-        are decided by evidence instead.
+        Largest distance of a view that was turned, trimmed, shrunk, read in another way or taken as a negative, if
+        it is less than ``threshold``: every view adds false reports of its own. None asks no more of a view than
+        of the picture as it is. ``docs/explanation/budget.md`` has its gains and losses. Evidence decides crops and
+        small rotations instead.
 
     Raises
     ------
@@ -109,11 +109,11 @@ class CropRule:
     Parameters
     ----------
     min_evidence : float
-        Least evidence, nats, inclusive. ``docs/explanation/budget.md`` says what it spends.
+        Least evidence, nats, inclusive. ``docs/explanation/budget.md`` has the false reports that it costs.
     turns : tuple of Turn
-        Turns of the query in which crops are looked for; each spends false reports and time of its own.
+        Turns of the query in which crops are searched; each costs false reports and time of its own.
     min_quality : int
-        Least quality of the query and of what the entry states, inclusive, 0 to 100; beside that of the PDQ rule.
+        Least quality of the query and of what the entry states, inclusive, 0 to 100; applies beside the PDQ rule's.
 
     Raises
     ------
@@ -157,11 +157,11 @@ class KeypointRule:
     ----------
     max_chance : float
         Largest chance that an unrelated pair agrees as well, as its decimal logarithm, -300 to -6: -8 is one in a
-        hundred million pairs. Small shared parts, and queries that are themselves records, need less in any case.
+        hundred million pairs. Small shared parts, and queries that are themselves records, always need less.
     key : bytes or None
-        Secret key that the list's records were made with, 16 bytes or more; ``repr`` does not show it.
+        Secret key with which the list's records were made, 16 bytes or more; ``repr`` does not show it.
     min_quality : int
-        Least quality that a record may state to be compared, inclusive, 0 to 100; those that state none are.
+        Least quality that a record may state to be compared, inclusive, 0 to 100. Records that state none are compared.
 
     Raises
     ------
@@ -214,30 +214,30 @@ class MatchPolicy:
     Parameters
     ----------
     name : str
-        Stands in every report.
+        Name that every report shows.
     rules : tuple of Rule
-        One for each algorithm that is searched; digests are always tried first, whatever the order here.
+        One rule for each algorithm that is searched; digests are always tried first, whatever the order here.
     turns : bool
-        Whether the query is also looked at in the seven other turns (quarter turns and mirror images).
+        Whether the query is also searched in its seven other turns (quarter turns and mirror images).
     trims : bool
-        Whether it is also looked at without borders, letterboxes, caption bands and the bars of a phone's screen.
+        Whether the query is also searched without borders, letterboxes, caption bands and the bars of a phone's screen.
     rotations : bool
-        Whether it is also looked at turned back by a few degrees; PDQ only.
+        Whether the query is also searched turned back by a few degrees; PDQ only.
     rotation_evidence : float
         Least evidence, nats, inclusive, 0 to 1000, for an entry to count as the picture that was rotated by a few
-        degrees. ``docs/explanation/budget.md`` says what it spends.
+        degrees. ``docs/explanation/budget.md`` has the false reports that it costs.
     shrinks : bool
-        Whether it is also shrunk first as other producers of lists do; PDQ only.
+        Whether the query is also shrunk first as other producers of lists do; PDQ only.
     negatives : bool
-        Whether the negative of the picture, in each turn that is looked at, is looked up too; PDQ only.
+        Whether the negative of the picture is also searched, in each turn that is searched; PDQ only.
     crops : CropRule or None
-        When a PDQ entry counts as the picture that the query was cut from; None looks for no crops.
+        When a PDQ entry counts as the picture from which the query was cut; None searches no crops.
     keypoints : KeypointRule or None
-        When a keypoint record counts as a match; None compares none.
+        When a keypoint record counts as a match; None compares no records.
     stop_at_digest : bool
         Whether a picture whose digest is on a list is reported without being decoded.
     max_matches : int
-        Most matches in one report, 1 or more; the nearest are kept and the report says how many there were.
+        Most matches in one report, 1 or more; the report keeps the nearest and says how many there were.
     max_false_reports : float or None
         Most false reports expected for one unrelated photograph against the lists that are opened; a policy that
         spends more is refused. None refuses nothing.
@@ -314,9 +314,9 @@ class MatchPolicy:
         Parameters
         ----------
         data : mapping
-            Fields by name. ``"none"`` stands for None where the form has no null; a rule that is ``"none"`` goes.
+            Fields by name. ``"none"`` stands for None where the form has no null; a rule that is ``"none"`` is removed.
         base : MatchPolicy, optional
-            What is left out is taken from here, tables field by field; else it has its default.
+            Policy that gives the fields that ``data`` lacks, tables field by field; without it they have defaults.
 
         Raises
         ------

@@ -1,7 +1,7 @@
 """Named, frozen match policies, each with the source of its numbers.
 
-``FAST`` looks at the picture as it is; ``STANDARD`` also at its seven other turns and inside its borders; ``THOROUGH``
-also for what it may have been cut from. Derive your own with
+``FAST`` searches the picture as it is; ``STANDARD`` also its seven other turns and what lies inside its borders;
+``THOROUGH`` also pictures from which it may have been cut. Derive your own with
 ``dataclasses.replace(profiles.STANDARD, name="mine", ...)``: a policy's name stands in every report.
 """
 
@@ -55,15 +55,15 @@ RULES: Final = (
 _DECODE: Final = DecodePolicy(salvage=True, as_others=True)
 
 FAST: Final = MatchPolicy(name="fast", rules=RULES, turns=False, stop_at_digest=True, decode=_DECODE)
-"""One view of the picture; a known file is reported by its digest alone, without being decoded.
+"""One view of the picture; the digest alone reports a known file, without a decode.
 
-Files that end early are searched as far as they can be decoded: whoever receives one sees it in a browser. Files that
-other clients read otherwise than browsers are also looked at as those do. Of an animation the first frame is looked at:
-without a match the outcome is undecidable.
+Truncated files are searched as far as they decode, because browsers show the decoded part. Files that other clients
+read differently from browsers are also searched as those clients read them. Of an animation only the first frame is
+searched: without a match the outcome is undecidable.
 """
 
 REDUCED: Final = DecodePolicy(salvage=True, reduced=True, as_others=True)
-"""Decode policy for searching at the least cost, as ``replace(profiles.FAST, decode=profiles.REDUCED)``.
+"""Decode policy for searching at the least cost: ``replace(profiles.FAST, decode=profiles.REDUCED)``.
 
 JPEGs whose shorter side is 1,024 px or more are decoded in grey, at a fraction of their size; see
 ``docs/reference/pixel-contract.md``.
@@ -79,8 +79,8 @@ STANDARD: Final = replace(
 )
 """The eight turns of the picture, with and without borders, bars and caption bands, of every frame; the default.
 
-Frames are looked at up to 1,000, or 300 million pixels together: 1,000 of 640 x 480. Where a file holds more, the
-report counts them, and without a match the outcome is undecidable.
+Up to 1,000 frames are searched, or 300 million pixels together (1,000 frames of 640 x 480). If a file holds more
+frames, the report counts them, and without a match the outcome is undecidable.
 
 Measured on synthetic photographs (``benchmarks/results/robustness.md``): flips and quarter turns 100 %, borders and
 letterboxes of up to 25 % a side 99.9 %, caption bands and phone screens 99 %. Expected false reports against 1,000,000
@@ -97,9 +97,9 @@ THOROUGH: Final = replace(
     crops=CropRule(min_evidence=24.0),
     keypoints=KeypointRule(max_chance=-6.0),
 )
-"""STANDARD, and also: turned back by a few degrees, shrunk as other producers do, as a negative, as a crop of the
-picture behind a PDQ entry, and by keypoint records where a list has them. Of an animation up to ten frames are looked
-at in these ways, and every frame as STANDARD does.
+"""STANDARD, and also: the picture turned back by a few degrees, shrunk as other producers do, as a negative, as a crop
+of the picture behind a PDQ entry, and by keypoint records if a list has them. Up to ten frames of an animation are
+searched in these ways, and every frame as by STANDARD.
 
 Measured on synthetic photographs against PDQ lists: 1, 2 and 4 degrees of rotation 100 % of 240 each, with corners
 filled or cut off (``docs/research/views.md``); 5, 10 and 20 % cut off one side 99.5, 98.1 and 89.4 %; 2.5, 5 and 10
@@ -116,18 +116,18 @@ PRESETS: Final[Mapping[str, MatchPolicy]] = MappingProxyType(
 
 
 def policy_from_dict(data: Mapping[str, Any]) -> MatchPolicy:
-    """Make a policy of a dictionary that may begin with a preset.
+    """Make a policy from a dictionary that may begin with a preset.
 
     Parameters
     ----------
     data : mapping
-        As for `hashmatch.policy.MatchPolicy.from_dict`; ``base`` may name one of `PRESETS`, and then the rest is what
-        differs from it. A policy without ``name`` is named after its base and all that it changes.
+        Fields as for `hashmatch.policy.MatchPolicy.from_dict`. ``base`` may name one of `PRESETS`; the other fields
+        then say what differs from it. A policy without ``name`` is named after its base and all its changes.
 
     Raises
     ------
     PolicyError
-        As there, or if ``base`` is no preset.
+        As for `hashmatch.policy.MatchPolicy.from_dict`, or if ``base`` is no preset.
 
     Examples
     --------
@@ -160,7 +160,7 @@ def policy_from_toml(text: str) -> MatchPolicy:
     Raises
     ------
     PolicyError
-        If it is no TOML, or as for `policy_from_dict`.
+        If the text is no TOML, or as for `policy_from_dict`.
     """
     try:
         data = tomllib.loads(text)

@@ -58,25 +58,25 @@ class ListInfo:
     Parameters
     ----------
     list_id : str
-        Given at creation, 32 hexadecimal digits; tells two lists of one name apart.
+        Identifier that `ReferenceList.create` draws, 32 hexadecimal digits; distinguishes two lists of one name.
     name : str
         The list's name.
     version : int
         Transactions that changed the list so far.
     digest : str or None
-        Content digest: 64 hexadecimal digits that are the same for the same entries with the same hashes, qualities,
-        sources and labels, in every list, and else differ. None for a file of format version 1 or 2 that was not
+        Content digest, 64 hexadecimal digits: the same for the same entries with the same hashes, qualities, sources
+        and labels, in every list; different for other contents. None for a file of format version 1 or 2 that was not
         written since.
     format_version : int
-        Of the file.
+        Version of the file's format.
     entries : int
-        Entries.
+        Number of entries.
     hashes : mapping of str to int
-        Hash rows by algorithm; a hash that two sources list for one entry counts twice.
+        Number of hash rows by algorithm; a hash that two sources list for one entry counts twice.
     sources : mapping of str to int
-        Entries by source. A source that withdrew everything stays, with 0.
+        Number of entries by source. A source that withdrew everything stays, with 0.
     file_bytes : int
-        Size of the file, without a log that a writer may keep beside it.
+        Size of the file, bytes, without a log that a writer may keep beside it.
     """
 
     list_id: str
@@ -100,19 +100,19 @@ class ReferenceList:
 
     Notes
     -----
-    Threads: every method may be called from any thread; calls on one object take turns, but for `snapshot`,
-    `changes_since` and `verify`, which read through a connection of their own and keep nobody waiting. While one
+    Threads: every method may be called from any thread. Calls on one object take turns, except `snapshot`,
+    `changes_since` and `verify`, which read through a connection of their own and delay nobody. While one
     thread is inside `transaction`, the others wait for it.
 
     Processes: any number may read beside one writer. Writers take turns by transaction, each waiting up to
-    ``timeout`` seconds. A list opened for reading may be used in a forked child; one opened for
-    writing may not. A fork waits up to ten seconds until no thread is within a call of SQLite; where one still is, the
-    child says so at every use of a list.
+    ``timeout`` seconds. A forked child may use a list that was opened for reading, but none that was opened for
+    writing. A fork waits up to ten seconds until no thread is within a call of SQLite; if one still is, the
+    child raises at every use of a list.
 
-    Durability: a method that returned is on disk (``synchronous = FULL``); a killed writer loses the transaction it
-    was in and nothing else. While a writer is open there are ``-wal``, ``-shm`` and ``-tie`` files beside the list;
-    when it closes everything is in the one file again. If others were reading then, an empty log may stay until the
-    next writer closes. What stands there and is not the list's own is refused; see `recover`.
+    Durability: when a method has returned, its changes are on disk (``synchronous = FULL``). A killed writer loses its
+    open transaction and nothing else. While a writer is open, ``-wal``, ``-shm`` and ``-tie`` files stand beside the
+    list; when it closes, everything is in the one file again. If others were reading then, an empty log may stay until
+    the next writer closes. Such files of another list are refused; see `recover`.
 
     Examples
     --------
@@ -138,9 +138,9 @@ class ReferenceList:
         Parameters
         ----------
         path : path
-            Where no file is yet. The file is readable by its owner only.
+            Path of the new list; no file may exist there. Only its owner can read the file.
         name : str
-            Name of the list, 1 to 256 characters, none of them a control character; reports of matches show it.
+            Name of the list, 1 to 256 characters without control characters; match reports show it.
         timeout : float
             Seconds to wait for others that use the file.
 
@@ -196,13 +196,13 @@ class ReferenceList:
         Parameters
         ----------
         path : path
-            Of the file.
+            Path of the list.
         writable : bool
-            Open for reading and writing. Otherwise the file is opened read-only, so also from read-only media.
+            Open for reading and writing. Otherwise the file is opened read-only, also from read-only media.
         check : {"pages", "none", "full"}
-            What to check beyond format, version, schema and counters, which are always checked: ``"pages"`` lets
-            SQLite check every page (0.3 to 1 second for a million entries), ``"full"`` is `verify`, ``"none"`` leaves
-            it to the reading methods, which check each row they hand out but may then not find one by its id.
+            What to check beyond format, version, schema and counters, which are always checked. ``"pages"`` lets
+            SQLite check every page (0.3 to 1 second for a million entries); ``"full"`` calls `verify`; ``"none"``
+            checks nothing more: the reading methods check each row that they return, but may not find one by its id.
         timeout : float
             Seconds to wait for others that use the file.
 
@@ -224,17 +224,17 @@ class ReferenceList:
         force: bool = False,
         timeout: float = _TIMEOUT,
     ) -> ListInfo:
-        """Put a copy of a later version of a list in its place, whoever reads or writes it meanwhile.
+        """Put a copy of a later version of a list in its place while others read or write the list.
 
         Parameters
         ----------
         path : path
-            Of the list that is replaced. Its permissions stay.
+            Path of the list that is replaced. Its permissions stay.
         new_path : path
-            Of the list that is copied there; it stays as it is.
+            Path of the list that is copied; its file stays as it is.
         force : bool
-            Replace the list also by another one, by an earlier version, or by a copy that was changed apart; and where
-            the old list cannot be opened.
+            Replace the list also by another list, by an earlier version, or by a copy that was changed separately; and
+            also if the old list cannot be opened.
         timeout : float
             Seconds to wait for a writer's transaction, or for readers.
 
@@ -246,16 +246,16 @@ class ReferenceList:
         Raises
         ------
         ReferenceListError
-            If the new file is no sound list or not a later version of the old one, the old one cannot be opened or is
-            busy, or the folder cannot be written. The old list is as it was then.
+            If the new file is no sound list or not a later version of the old one, if the old list cannot be opened or
+            is busy, or if the folder cannot be written. The old list then stays as it was.
 
         Notes
         -----
-        The copy is made beside the list and verified in full before it is put there, so the folder needs room for it.
-        The renaming decides: a process that is killed, or a power cut, leaves the old list with its log or the new one
-        without. Who has the old file open goes on reading it and finds `replaced` set; a writer raises at its next
-        transaction. Matchers take the new file up at their next reload. A killed process may leave a file named
-        ``.NAME.….new``, to be deleted.
+        The copy is made beside the list and verified in full before it takes the list's place, so the folder needs
+        room for it. The renaming decides: a killed process or a power cut leaves the old list with its log or the new
+        list without. A reader that has the old file open goes on reading it and finds `replaced` set; a writer raises
+        at its next transaction. Matchers take the new file up at their next reload. A killed process may leave a file
+        named ``.NAME.….new``, to be deleted.
         """
         replace_list(Path(path), Path(new_path), force=force, timeout=timeout)
         with cls.open(path, check="none", timeout=timeout) as now:
@@ -263,16 +263,16 @@ class ReferenceList:
 
     @classmethod
     def recover(cls, path: str | os.PathLike[str], *, keep_log: bool, timeout: float = _TIMEOUT) -> ListInfo:
-        """Make a list usable again beside which files stand that do not belong to it.
+        """Make a list usable again if files stand beside it that do not belong to it.
 
-        `open` refuses such a list: SQLite would replay them. Where nothing stands, nothing is done.
+        `open` refuses such a list, because SQLite would replay these files. Without such files nothing is done.
 
         Parameters
         ----------
         path : path
-            Of the list.
+            Path of the list.
         keep_log : bool
-            False takes the list as the file alone has it, and removes what stands beside it. True brings in what the
+            False keeps the list as the file alone has it, and removes the files beside it. True brings in what the
             log holds: for a list and the log of its killed writer that were copied or restored together.
         timeout : float
             Seconds to wait for others that use the file.
@@ -285,13 +285,13 @@ class ReferenceList:
         Raises
         ------
         ReferenceListError
-            If what would be left is no sound list, or the log is another list's or older than the file. Everything is
-            as it was then.
+            If the result would be no sound list, or the log is another list's or older than the file. Everything then
+            stays as it was.
 
         Notes
         -----
-        The outcome is made beside the list, verified in full and put there as `replace` does. No process should be
-        writing to the list meanwhile: what it writes is lost, and its next transaction says so.
+        The result is made beside the list, verified in full and put in place as `replace` does. No process should
+        write to the list meanwhile: what it writes is lost, and its next transaction raises.
         """
         recover_list(Path(path), keep_log=keep_log, timeout=timeout)
         with cls.open(path, check="none", timeout=timeout) as now:
@@ -336,7 +336,7 @@ class ReferenceList:
 
     @property
     def replaced(self) -> bool:
-        """Whether another file, or none, is at the path now: what is open is then no longer what is there."""
+        """Whether the path now has another file, or none, so that the open file is no longer the one at the path."""
         return self._session.replaced
 
     @property
@@ -361,7 +361,7 @@ class ReferenceList:
         return f"<ReferenceList {seen.name!r}, version {seen.version}, entries: {seen.n_entries}{closed}>"
 
     def info(self) -> ListInfo:
-        """Figures of the list; cost: a few rows, whatever the size of the list."""
+        """Return the figures of the list; cost: a few rows, whatever the size of the list."""
         state = self._state()
         try:
             size = os.stat(self._session.path).st_size
@@ -397,7 +397,7 @@ class ReferenceList:
         Parameters
         ----------
         entry_ids : iterable of str
-            All held at once; some thousands at a time read most quickly.
+            Ids, all held in memory at once; a few thousand at a time read most quickly.
 
         Raises
         ------
@@ -423,13 +423,13 @@ class ReferenceList:
         Parameters
         ----------
         value : HashValue
-            Nearness is what `Matcher.match_hash` looks for.
+            The hash; `Matcher.match_hash` searches for hashes near it.
 
         Returns
         -------
         tuple of Entry
-            Empty only after the check value of every row of that algorithm was found right: a row that decayed is an
-            error, not an entry that is not there.
+            The entries. It is empty only after the check value of every row of that algorithm was found right: a
+            damaged row is an error, not an absent entry.
 
         Raises
         ------
@@ -537,24 +537,24 @@ class ReferenceList:
         Parameters
         ----------
         algorithms : iterable of str, optional
-            Only these; all by default.
+            Algorithms to read; all by default.
 
         Returns
         -------
         Snapshot
-            Of the last committed version.
+            The hashes of the last committed version.
 
         Raises
         ------
         ReferenceListError
-            If a row is missing, surplus or damaged; never are some rows silently left out.
+            If a row is missing, surplus or damaged; no row is silently left out.
         HashFormatError
             If an algorithm is unknown.
 
         Notes
         -----
         Cost: one pass over the hash rows for each algorithm, 1.5 to 2 seconds for a million rows; memory, the arrays
-        twice. Keypoint records are not read here but when their `RecordStream` is iterated over.
+        twice. Keypoint records are read later, when their `RecordStream` is iterated over.
         """
         names = None if algorithms is None else {algorithm_named(name).name for name in algorithms}
         with self._session.reading_apart() as connection:
@@ -566,13 +566,13 @@ class ReferenceList:
         Parameters
         ----------
         version : int
-            A version of this list that the caller has the hashes of, 0 or more.
+            Version of this list whose hashes the caller has, 0 or more.
 
         Returns
         -------
         Changes or None
-            None if it cannot be told, because the list was compacted since or never had that version; take a
-            `snapshot` then.
+            The changes; None if they are unknown, because the list was compacted since or never had that version. Then
+            take a `snapshot`.
 
         Raises
         ------
@@ -614,8 +614,8 @@ class ReferenceList:
 
         Notes
         -----
-        Cost: some 20 microseconds, where `pinned` opens a connection. Calls from other threads wait meanwhile. Also of
-        a file that another has taken the place of.
+        Cost: about 20 microseconds; `pinned` opens a connection instead. Calls from other threads wait meanwhile. Also
+        works on a file whose place another file has taken.
         """
         with self._session.reading() as connection:
             yield PinnedVersion(connection, self._session.state(connection))
@@ -627,7 +627,7 @@ class ReferenceList:
 
     @property
     def change_mark(self) -> tuple[int, int, bool]:
-        """What to compare with an earlier one, to see cheaply whether the list may have changed.
+        """Mark to compare with an earlier one, to see at little cost whether the list may have changed.
 
         A number of this opening, SQLite's number of foreign changes to the open file, which each connection counts
         for itself, and `replaced`. Equal marks mean that nobody but this very
@@ -668,20 +668,20 @@ class ReferenceList:
     ) -> bool:
         """Add an entry, or add to one: one transaction.
 
-        Hashes and labels belong to the source that gives them. To an entry that is already there the hashes the
-        source had not listed are added; a hash it had listed stays, but a stated quality that differs replaces it by
-        a new row; labels of other names stay, of the same name are replaced; what other sources say is not touched.
+        Hashes and labels belong to the source that gives them. An existing entry gets the hashes that the source had
+        not listed yet. A hash that it had listed stays, but a stated quality that differs replaces it by a new row.
+        Labels of other names stay; labels of the same name are replaced. Data of other sources stays.
 
         Parameters
         ----------
         entry_id : str
             1 to 256 characters, none of them a control character. Never the name of an image file.
         hashes : iterable of HashValue
-            Of one or several algorithms; at least one here or in ``fingerprint``.
+            Hashes of one or several algorithms; at least one here or in ``fingerprint``.
         fingerprint : Fingerprint, optional
-            All of its hashes are taken, each with its quality. Its views must be upright.
+            Fingerprint whose hashes are all taken, each with its quality. Its views must be upright.
         source : str
-            Who lists the entry, 1 to 64 characters.
+            Name of who lists the entry, 1 to 64 characters.
         labels : mapping of str to str, optional
             At most 64; names up to 64 and values up to 256 characters.
         quality : int, optional
@@ -755,7 +755,7 @@ class ReferenceList:
             return editor.relabel(entry_id, source, wanted)
 
     def withdraw(self, entry_id: str, *, source: str = LOCAL) -> bool:
-        """Take back what a source says of an entry: its hashes and labels. The last source takes the entry along.
+        """Withdraw an entry for one source, with its hashes and labels; the last source removes the entry.
 
         Returns
         -------
@@ -774,7 +774,7 @@ class ReferenceList:
         return self.withdraw_many([entry_id], source=source) == 1
 
     def withdraw_many(self, entry_ids: Iterable[str], *, source: str = LOCAL) -> int:
-        """Withdraw entries as `withdraw` does, in one transaction; the number that the source did list."""
+        """Withdraw entries as `withdraw` does, in one transaction; return how many of them the source listed."""
         checked_text(source, "the source", MAX_SOURCE)
         if isinstance(entry_ids, str):
             raise TypeError("entry_ids must be an iterable of str, not one str")
@@ -799,9 +799,9 @@ class ReferenceList:
             yield
 
     def compact(self) -> None:
-        """Give space of withdrawn entries back and forget which rows were withdrawn.
+        """Release the space of withdrawn entries and forget which rows were withdrawn.
 
-        Afterwards `changes_since` answers None for every earlier version. The version stays. Cost: the file is
+        Afterwards `changes_since` returns None for every earlier version. The version stays. Cost: the file is
         written anew; memory, up to the size of the file.
         """
         with self._session.writing_alone() as connection:

@@ -40,33 +40,33 @@ class DecodePolicy:
     max_side : int
         Longest width or height, px. The default is the longest a JPEG can have.
     max_frames : int
-        Most frames of one file that are walked. With ``frames="all"`` the frames up to the limit are
-        given, then comes an error, so that nothing hides behind a thousand blank frames unnoticed. A `Matcher` counts
-        the frames beyond instead (`MatchReport.frames`).
+        Most frames of one file that are walked. With ``frames="all"`` the frames up to the limit are yielded, then an
+        error is raised, so that nothing hides behind a thousand blank frames unnoticed. A `Matcher` counts
+        the frames beyond the limit instead (`MatchReport.frames`).
     max_total_pixels : int
-        Most pixels of all frames together, px; reaching it ends like ``max_frames``.
+        Most pixels of all frames together, px; a file beyond it ends as one beyond ``max_frames``.
     frames : {"first", "spread", "all"}
         Whether only the first frame is decoded, or every frame of GIF, APNG, animated WebP, multi-page TIFF, AVIF
-        and HEIF sequences, or ``n_spread`` of them. JPEG has one.
+        and HEIF sequences, or ``n_spread`` of them. A JPEG has one frame.
     n_spread : int
-        How many frames are decoded with ``frames="spread"``: the first, the last of the first ``max_frames``, and some
-        evenly between them, as counted in the file's structure; where only the codec could count (AVIF, HEIF, PIL
-        images) frames 0, 1, 2, 4, 8 and so on. With ``"all"``, how many are looked at in the views that cost the most;
-        see `hashmatch.features.plan`.
+        How many frames are decoded with ``frames="spread"``: the first, the last of the first ``max_frames``, and
+        frames evenly between them, as counted in the file's structure. If only the codec could count (AVIF, HEIF, PIL
+        images), frames 0, 1, 2, 4, 8 and so on. With ``"all"``, how many frames are searched in the views that cost
+        the most; see `hashmatch.features.plan`.
     salvage : bool
-        Whether a file that ends early or is damaged inside its first frame is given as far as it can be decoded, before
-        the error: browsers show such pictures. What is missing is one colour. With it a match can be found in part of a
-        picture (`MatchReport.partial`); without a match the outcome is unreadable, as ever. Hashes that are kept
+        Whether a file that ends early or is damaged inside its first frame is decoded as far as possible before the
+        error, because browsers show such pictures. One colour fills what is missing. A match can then be found in part
+        of a picture (`MatchReport.partial`); without a match the outcome stays unreadable. Hashes for lists
         (`fingerprint`, `hash_image`) are never made of part of a picture.
     reduced : bool
-        Whether a large JPEG is decoded in grey at 1/2, 1/4 or 1/8 of its size, as far as the shorter side keeps 512 px:
-        much faster, and the hash lies some bits away from that of the whole picture. For searching, not for making
-        lists; sizes and places are then those of the reduced picture, and borders that only colour tells are not seen.
-
+        Whether a large JPEG is decoded in grey at 1/2, 1/4 or 1/8 of its size, as long as the shorter side keeps
+        512 px. This is much faster, and the hash lies a few bits away from that of the whole picture. For searching,
+        not for making lists: sizes and places are those of the reduced picture, and a border that differs by its colour
+        alone is not seen.
     as_others : bool
         Whether files with alpha, a palette, inks or more than 8 bits a sample are also read as other clients read them,
-        where that differs: for searching lists that those made, not for making lists;
-        ``docs/reference/pixel-contract.md`` says how. Policies of `hashmatch.profiles` have it.
+        if that differs. For searching lists that such clients made, not for making lists;
+        ``docs/reference/pixel-contract.md`` has the rules. Policies of `hashmatch.profiles` set it.
 
     Raises
     ------
