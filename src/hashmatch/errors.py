@@ -110,14 +110,14 @@ class IsolationError(HashmatchError, RuntimeError):
 
 
 class BusyError(HashmatchError, RuntimeError):
-    """There is no answer, because there was no time for one: nothing is said of the picture; ask again later.
+    """No answer, because there was no time for one: nothing is known about the picture, so ask again later.
 
     Parameters
     ----------
     message : str
         What took too long.
     reason : str
-        ``"timeout"``: the time that the caller gave is over; ``"queue-full"``: as many pictures wait as may.
+        ``"timeout"``: the caller's time is over; ``"queue-full"``: the queue holds as many pictures as it may.
     """
 
     def __init__(self, message: str, *, reason: str = "timeout") -> None:
@@ -129,4 +129,4 @@ class BusyError(HashmatchError, RuntimeError):
 
 
 class WeakIsolationWarning(RuntimeWarning):
-    """Worker processes are used whose reach over this process nothing bounds."""
+    """Worker processes are in use that nothing keeps from reading or changing the memory of this process."""

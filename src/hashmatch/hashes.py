@@ -53,7 +53,7 @@ _RENDERINGS: Final = tuple(Rendering)
 class HashValue:
     """One hash of one picture by one algorithm, compared and ordered exactly.
 
-    Equal means: same algorithm and same bits. Nearness is `distance`, never ``==``. ``repr`` never shows the bits.
+    Two values are equal if algorithm and bits are equal. `distance` measures nearness. ``repr`` never shows the bits.
 
     Parameters
     ----------
@@ -102,12 +102,12 @@ class HashValue:
             ``"<algorithm>:<hex>"``, or bare hex where ``algorithm`` is given. Upper case and surrounding white
             space are accepted.
         algorithm : str, optional
-            Name the text must have (or need not repeat).
+            Name of the algorithm, which the text may repeat but not contradict.
 
         Raises
         ------
         HashFormatError
-            If the text is not a hash of that algorithm. The message says where, without repeating the text.
+            If the text is not a hash of that algorithm. The message says where, and does not repeat the text.
         """
         if not isinstance(text, str):
             raise HashFormatError(f"a hash is parsed from str, not {type(text).__name__}")
@@ -155,9 +155,9 @@ class HashValue:
         return f"<HashValue {self.algorithm}, {self.n_bits} bits>"
 
     def to_bytes(self) -> bytes:
-        """Byte form, version 1: version byte, length of the name, name in ASCII, data.
+        """Write the byte form, version 1: version byte, length of the name, name in ASCII, data.
 
-        Where hashes are of any length, the data's length (uint16, little-endian) stands before it.
+        If hashes of the algorithm vary in length, the data's length (uint16, little-endian) stands before the data.
         """
         name = self.algorithm.encode("ascii")
         length = b"" if ALGORITHMS[self.algorithm].n_bits else _LENGTH.pack(len(self.data))
@@ -206,7 +206,7 @@ def _ascii(data: bytes) -> str:
 
 
 def distance(a: HashValue, b: HashValue) -> int:
-    """Distance between two hashes of one algorithm.
+    """Compute the distance between two hashes of one algorithm.
 
     Parameters
     ----------
@@ -222,7 +222,7 @@ def distance(a: HashValue, b: HashValue) -> int:
     Raises
     ------
     AlgorithmMismatchError
-        If the algorithms differ, or have no distance: ``keypoint`` records are laid over each other by a `Matcher`.
+        If the algorithms differ, or have no distance: a `Matcher` compares ``keypoint`` records.
     TypeError
         If one is not a `HashValue`.
 
@@ -253,9 +253,9 @@ class ViewHash:
     value : HashValue
         The hash.
     quality : int, optional
-        How much there was to hash, 0 to 100; None for algorithms that do not measure it.
+        Detail that the hash rests on, 0 to 100; None for algorithms that do not measure it.
     view : View
-        How the picture was looked at.
+        View of the picture that was hashed.
     """
 
     value: HashValue
@@ -339,15 +339,15 @@ class Fingerprint(_Carrier):
     Parameters
     ----------
     view_hashes : tuple of ViewHash
-        Digests carry the plain `View`.
+        The hashes; digests have the plain `View`.
     looked : Looked, optional
         For queries made by a policy: how the picture was looked at. None for fingerprints of lists.
 
     Notes
     -----
-    Made by a policy (``hashmatch.fingerprint(source, policy=...)``), it also carries what crops, small rotations and
-    keypoints are searched with. These are small pictures, so they live in memory alone: bytes, pickles and copies
-    lack them, and a report by such a fingerprint names those views as not compared.
+    A fingerprint that a policy made (``hashmatch.fingerprint(source, policy=...)``) also carries the small pictures
+    with which crops, small rotations and keypoints are searched. They stay in memory: bytes, pickles and copies
+    lack them, and a report for such a fingerprint names those views as not compared.
     """
 
     view_hashes: tuple[ViewHash, ...]
@@ -362,7 +362,7 @@ class Fingerprint(_Carrier):
 
     @property
     def memory(self) -> object:
-        """What is carried in memory only; None after a way through bytes, a pickle or a copy."""
+        """What is carried in memory only; None after the fingerprint went through bytes, a pickle or a copy."""
         return getattr(self, "_memory", None)
 
     def __post_init__(self) -> None:
@@ -379,7 +379,7 @@ class Fingerprint(_Carrier):
 
     @property
     def quality(self) -> int | None:
-        """Quality of the first view that has one, 0 to 100; None when no algorithm measures it."""
+        """Quality of the first view that has one, 0 to 100; None if no algorithm measures it."""
         return next((item.quality for item in self.view_hashes if item.quality is not None), None)
 
     def to_bytes(self) -> bytes:

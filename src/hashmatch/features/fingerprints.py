@@ -37,19 +37,20 @@ def fingerprint(
     source : bytes, path, binary file, PIL image or array
         The picture; digests need bytes, a path or a binary file.
     algorithms : iterable of str
-        Algorithms that can be computed, each taken once. ``keypoint`` has to be asked for: a record shows about as
+        Names of algorithms that can be computed, each used once. ``keypoint`` has to be named: a record shows about as
         much as a small grey copy of the picture, see ``docs/explanation/privacy.md``.
     turns : bool
-        Whether the seven other turns are hashed too: for queries, a list takes upright pictures only. Keypoint
+        Whether the seven other turns are hashed too. For queries only: a list takes upright pictures. Keypoint
         records need no turns.
     decode : DecodePolicy, optional
         Formats and limits, and whether every frame is hashed.
     keypoint_key : bytes, optional
         Secret key of ``keypoint`` records; see ``docs/explanation/privacy.md``.
     policy : MatchPolicy, optional
-        Compute everything that this policy compares a picture by, in all its views, so that `Matcher.match_fingerprint`
-        under the same policy answers as `Matcher.match` does for the picture. It takes the place of the arguments
-        above. What crops, small rotations and keypoints are searched with is carried in memory only; see `Fingerprint`.
+        Compute everything by which this policy compares a picture, in all its views, so that
+        `Matcher.match_fingerprint` under the same policy answers as `Matcher.match` does for the picture. It replaces
+        the arguments above. What crops, small rotations and keypoints are searched with stays in memory; see
+        `Fingerprint`.
     isolation : Isolation, optional
         With ``policy``: decode and hash in a worker process that is started for this call, which takes about a second.
         For many pictures, `Matcher.match` with ``return_fingerprint=True`` uses the matcher's workers.
@@ -63,14 +64,14 @@ def fingerprint(
     Raises
     ------
     ImageError
-        If the source cannot be read or is over a limit. Not with ``policy``: what could be read is kept, and
-        ``looked.failure`` says why it is not all.
+        If the source cannot be read or is over a limit. With ``policy`` it is not raised: the fingerprint keeps what
+        could be read, and ``looked.failure`` says why the rest is missing.
     HashFormatError
         If an algorithm is unknown or can only be stored.
     IsolationError
         If no worker process can be started, or a measure that the isolation requires does not hold.
     TypeError
-        If ``policy`` stands beside what it takes the place of, or ``isolation`` without it.
+        If ``policy`` is given with arguments that it replaces, or ``isolation`` without ``policy``.
     """
     if policy is None:
         if isolation is not None:

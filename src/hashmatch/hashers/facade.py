@@ -68,8 +68,8 @@ def hash_image(
     Returns
     -------
     HashValue
-        Hash of the first frame, with transparency on white. A plain picture has a hash too, and it is worth little:
-        `fingerprint` tells the quality.
+        Hash of the first frame, with transparency on white. The hash of a plain picture tells little:
+        `fingerprint` returns the quality too.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def hash_image(
 
     Notes
     -----
-    Cost: the decode, and for PDQ about a fifth of it more.
+    Cost: the decode, and for PDQ about a fifth more.
     """
     first = _first_frame(_USUAL if decode is None else decode)
     return fingerprint(source, (algorithm,), decode=first, keypoint_key=keypoint_key).view_hashes[0].value
@@ -164,7 +164,7 @@ def iter_view_hashes(
     decode: DecodePolicy,
     keypoint_key: bytes | None = None,
 ) -> Iterator[ViewHash]:
-    """Hash one view after the other, so that those before a broken frame are not lost.
+    """Hash one view after the other, so that a broken frame does not lose the views before it.
 
     Parameters
     ----------

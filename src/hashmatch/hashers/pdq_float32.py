@@ -1,6 +1,6 @@
 """PDQ in the reference's own float32 arithmetic, step by step: the judge of the fast way.
 
-The reference blurs with running sums in float32, so its coefficients carry rounding noise of some thousandths. Where
+The reference blurs with running sums in float32, so its coefficients carry rounding noise of a few thousandths. Where
 two coefficients beside the median are nearer than that, or a quality step falls on a whole number, only the same
 operations in the same order tell what the reference says; here they are, over whole rows of NumPy arrays.
 """

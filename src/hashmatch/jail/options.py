@@ -43,24 +43,24 @@ class Isolation:
     Parameters
     ----------
     workers : int or None
-        Most worker processes, 1 to 256; they are started when they are needed. None is one for each processor that this
+        Most worker processes, 1 to 256; each is started when it is needed. None means one for each processor that this
         process may use, by affinity and by the quotas of its control groups.
     seconds : float
         Longest time for one picture, wall clock, above 0 to 3600 s; then its worker is killed.
     memory : int or None
-        Most address space of a worker, bytes, 256 MiB or more. None is worked out from the decode policy: what the
-        largest picture allowed takes.
+        Most address space of a worker, bytes, 256 MiB or more. None computes it from the decode policy: what the
+        largest allowed picture needs.
     recycle : int
         Pictures after which a worker is replaced by a fresh one, 1 or more.
     require : "strong", "weak" or tuple of str
-        Names of `MEASURES`, or of `LEVELS`, that must hold. Where one does not, no picture is decoded. A service asks
-        for ``"strong"``: with less a worker that was taken over may read the memory of its host.
+        Names of `MEASURES`, or of `LEVELS`, that must hold. If one does not, no picture is decoded. A service asks
+        for ``"strong"``: with less, a worker that was taken over may read the memory of its host.
     python : str or None
-        The interpreter that runs the workers; None is ``sys.executable``, which is wrong where Python is embedded in
-        another program.
+        Path of the interpreter that runs the workers. None means ``sys.executable``, which is wrong if Python is
+        embedded in another program.
     queue : int or None
-        Most pictures that wait for a worker, 0 or more: with one more `Matcher.match` raises `BusyError` at once. None
-        is no bound. `Matcher.match_many` and scans, which ask no faster than they are answered, wait all the same.
+        Most pictures that wait for a worker, 0 or more: with one more, `Matcher.match` raises `BusyError` at once. None
+        means no bound. `Matcher.match_many` and scans ask no faster than they are answered, and always wait.
     environment : mapping or tuple of (str, str)
         Variables that the interpreter needs to start, such as ``LD_LIBRARY_PATH``; a worker has no others. Python's
         own (``PYTHON...``) are refused: a worker's interpreter does not look at them.
@@ -120,7 +120,7 @@ class Isolation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protection:
-    """What holds a worker back, as the worker found it by trying, before it saw a byte from outside.
+    """Measures that restrict a worker, which the worker tested before it saw a byte from outside.
 
     Parameters
     ----------

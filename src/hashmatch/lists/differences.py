@@ -86,7 +86,7 @@ def differences(old: ReferenceList, new: ReferenceList) -> Iterator[Difference]:
     Notes
     -----
     Cost: lists of equal `ReferenceList.digest` are not read; else each entry of both is read twice, about 70
-    microseconds an entry. Memory: some thousands of entries.
+    microseconds an entry. Memory: a few thousand entries.
     """
     before = (old.version, new.version)
     if old.digest is not None and old.digest == new.digest:

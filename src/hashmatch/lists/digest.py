@@ -6,7 +6,7 @@ is shown is a hash of the sum, so that the digests of two versions do not give a
 
 Numbers that one file gives (keys, rows, sources) and its history, id and name play no part. Two different contents
 differ in their digests but for a chance of 2**-256. That holds against accidents, not against a forger: sums of hashes
-can be steered to a wanted value with some 2**32 chosen entries.
+can be steered to a wanted value with about 2**32 chosen entries.
 
 Source of the sum: M. Bellare, D. Micciancio, "A new paradigm for collision-free hashing: incrementality at reduced
 cost", EUROCRYPT 1997 (AdHash).

@@ -61,9 +61,10 @@ if hasattr(os, "register_at_fork"):
 class Matcher:
     """Answer for pictures, from several lists, by one policy.
 
-    Make one with `open`, keep it, and share it between threads: searching changes nothing in it. It takes over the
-    lists it is given and closes them. It may be opened before a process forks: a child has the indexes at no cost,
-    opens the lists anew, reloads, and watches from its first use on if the parent did; see ``docs/how-to/services.md``.
+    Make a matcher with `open`, keep it, and share it between threads: a search changes nothing in it. The matcher owns
+    its lists and closes them. A process may open a matcher before it forks: a child shares the indexes at no cost,
+    opens the lists anew, reloads, and, if the parent watched, watches from its first use on; see
+    ``docs/how-to/services.md``.
 
     Examples
     --------
@@ -148,20 +149,20 @@ class Matcher:
             What counts as a match; see `hashmatch.profiles`.
         index_folder : path, optional
             Existing folder for index files. With it, processes that search the same list share one memory-mapped
-            index, and opening is a map, whatever the size of the list. A file that is behind is brought up to date by
-            what changed since; one that is missing, damaged or far behind is made anew. They hold the list's hashes:
-            keep the folder as safe as the list. Without it indexes live in memory only.
+            index, and opening maps the file, whatever the size of the list. A file that is behind is completed by the
+            changes since; a file that is missing, damaged or far behind is made anew. Index files hold the list's
+            hashes: keep the folder as safe as the list. Without a folder indexes live in memory only.
         isolation : Isolation, optional
-            Decode and hash files in worker processes that can do little else, see ``docs/explanation/isolation.md``.
-            PIL images and arrays, which the caller opened, are hashed in this process all the same.
+            Decode and hash files in restricted worker processes, see ``docs/explanation/isolation.md``. PIL images and
+            arrays, which the caller opened, are still hashed in this process.
         reload_every : float, optional
-            Seconds between two looks whether a list has changed, as `watch` does; without it call `reload`.
+            Seconds between two looks whether a list has changed, as for `watch`; without it call `reload`.
         recheck_rate : int, optional
             As for `watch`; needs ``reload_every``.
         map_files : bool
-            False to copy index files into the memory of this process instead of mapping them. Nothing that becomes of
-            a file afterwards then changes an answer or ends the process. Each process has a copy, but for children
-            forked later, and opening reads and checks all of the file, about a second for 1.5 GB.
+            False copies index files into the memory of this process instead of mapping them. Later changes of a file
+            then change no answer and cannot end the process. Each process has a copy, except children that are
+            forked later. Opening reads and checks the whole file, about a second for 1.5 GB.
 
         Raises
         ------
@@ -169,19 +170,19 @@ class Matcher:
             If a file is missing, is not a list of a version this software reads, or is corrupt; if no path or one list
             twice is given; if the index folder does not exist or cannot be written.
         PolicyError
-            If the policy sets ``max_false_reports`` and spends more against these lists; later versions of them are
-            not held against it.
+            If the policy sets ``max_false_reports`` and is expected to make more against these lists; later versions of
+            the lists are not checked.
         IsolationError
             If no worker process can be started, or a measure that the isolation requires does not hold.
         ValueError
-            If ``reload_every`` is less than 0.001, ``recheck_rate`` negative or without it, or ``map_files`` false
-            without an index folder.
+            If ``reload_every`` is less than 0.001, if ``recheck_rate`` is negative or given without it, or if
+            ``map_files`` is false without an index folder.
 
         Notes
         -----
-        Cost: without index files every hash is read once and one index built for each list and algorithm, a few seconds
-        for 1,000,000 hashes of 256 bits. With index files that fit, some 20 ms, whatever the size of the list; its
-        pages are then not checked before they are read (`ReferenceList.open` with ``check="none"``).
+        Cost: without index files every hash is read once and one index is built for each list and algorithm, a few
+        seconds for 1,000,000 hashes of 256 bits. With index files that fit, about 20 ms, whatever the size of the list;
+        the list's pages are then not checked before they are read (`ReferenceList.open` with ``check="none"``).
         """
         if not paths:
             raise ReferenceListError("give at least one list")
@@ -225,7 +226,7 @@ class Matcher:
         return tuple(item.mark.digest for item in self._snapshots)
 
     def isolate(self, isolation: Isolation) -> None:
-        """Decode and hash files in worker processes from now on, until the matcher is closed.
+        """Decode and hash files in worker processes from this call on, until the matcher is closed.
 
         Parameters
         ----------
@@ -248,7 +249,7 @@ class Matcher:
                 self._reader = IsolatedReader(self._policy, isolation)
 
     def warm(self) -> None:
-        """Get everything ready that the first picture would wait for: the image code, and all worker processes.
+        """Load the image code and start all worker processes, so that the first picture does not wait for them.
 
         Raises
         ------
@@ -259,7 +260,7 @@ class Matcher:
 
         Notes
         -----
-        Cost: a second for each worker that a processor is not free for.
+        Cost: about a second for each worker beyond the free processors.
         """
         self._match(np.zeros((64, 64), np.uint8), NO_DEADLINE, NO_DEADLINE.check)
         if self._reader is not None:
@@ -267,15 +268,15 @@ class Matcher:
 
     @property
     def idle_lists(self) -> tuple[str, ...]:
-        """Names of the lists of which no hash is compared with a picture, so that none is ever "no match" here.
+        """Names of the lists that have no hash to compare with a picture; with one of them no answer is "no match".
 
-        Such a list is empty, or holds only hashes that the policy has no rule for or that cannot be computed here.
+        Such a list is empty, or holds only hashes that the policy has no rule for or that hashmatch cannot compute.
         """
         return tuple(item.name for item in self._snapshots if not item.computable)
 
     @property
     def protection(self) -> Protection | None:
-        """What holds the worker processes; None where pictures are decoded in this process."""
+        """Measures that restrict the worker processes; None if this process decodes pictures itself."""
         return None if self._reader is None else self._reader.protection
 
     def counts(self) -> dict[str, dict[str, int]]:
@@ -284,14 +285,14 @@ class Matcher:
         Returns
         -------
         dict
-            ``outcomes`` and ``reasons`` of all that was given to `match` and `match_many`; ``workers`` counts the
+            ``outcomes`` and ``reasons`` count all sources of `match` and `match_many`; ``workers`` counts the
             worker processes and their tasks, and is empty without isolation. JSON-ready.
         """
         return self._counts.to_dict() | {"workers": {} if self._reader is None else self._reader.counts()}
 
     @property
     def upkeep(self) -> Upkeep:
-        """What was done in the background to keep the matcher up to date, and what went wrong there."""
+        """Reloads and compactions in the background so far, and the errors of the last ones."""
         if self._keeper.is_asleep:
             self._keeper.wake()
         return self._keeper.upkeep
@@ -324,13 +325,13 @@ class Matcher:
             self._snapshots = tuple(item.emptied() for item in self._snapshots)
 
     def reload(self) -> bool:
-        """Take up what has changed in the lists.
+        """Take up the changes of the lists.
 
         Returns
         -------
         bool
-            Whether there was something since the last reload: a new version of a list, or a new index file. A list file
-            that was replaced, as by a finished download, is opened anew.
+            Whether a list had a new version or a new index file since the last reload. A list file that was replaced,
+            for example by a finished download, is opened anew.
 
         Raises
         ------
@@ -408,7 +409,7 @@ class Matcher:
         ----------
         interval : float
             Seconds between two looks, 0.001 or more. A look asks SQLite whether somebody changed the file, and the
-            system whether another took its place or that of an index file: some 20 microseconds a list.
+            system whether another took its place or that of an index file: about 20 microseconds a list.
         recheck_rate : int
             Bytes a second of mapped index files that are read again and compared with the checksums that they had when
             they were opened; 4 MiB costs about half a percent of a core. One that differs is answered from no more, and
@@ -466,16 +467,16 @@ class Matcher:
         Parameters
         ----------
         source : bytes, path, binary file, PIL image or array
-            The picture; nothing of it is kept. Where lists hold digests a file of any size is read to its end, once:
-            bound a stream that may never end.
+            The picture; the matcher keeps nothing of it. If lists hold digests, a file of any size is read to its end
+            once: bound a stream that may never end.
         return_fingerprint : bool
-            Whether the report carries what was searched with, as ``report.fingerprint``: `match_fingerprint` gives the
-            same answer for it. It holds the algorithms of these lists alone; ``hashmatch.fingerprint(source,
-            policy=...)`` makes one for any list.
+            Whether the report carries the fingerprint that was searched with, as ``report.fingerprint``, for which
+            `match_fingerprint` gives the same answer. It holds the algorithms of these lists only;
+            ``hashmatch.fingerprint(source, policy=...)`` makes one for any list.
         timeout : float, optional
             Most seconds to the answer, above 0: waiting for a worker process, decoding and searching together. Without
-            isolation a decoder is not interrupted, so that it can take longer by one frame; nor is a ``read`` of the
-            source's own.
+            isolation a decoder is not interrupted, so that the answer can be late by one frame; a ``read`` of the
+            source is not interrupted either.
 
         Returns
         -------
@@ -486,8 +487,8 @@ class Matcher:
         Raises
         ------
         BusyError
-            If there is no answer in the time given (a worker that was at the picture is replaced), or as many pictures
-            wait for a worker as `Isolation` allows; nothing is said of the picture.
+            If there is no answer in the given time (a worker that was at the picture is replaced), or if as many
+            pictures wait for a worker as `Isolation` allows. The picture then has no answer.
 
         Notes
         -----
@@ -554,10 +555,10 @@ class Matcher:
         Parameters
         ----------
         sources : iterable
-            As for `match`; read a few ahead of the answers, never all at once.
+            Sources as for `match`; a few are read ahead of the answers, never all at once.
         workers : int
-            Threads, 1 or more; decoding and searching run outside the interpreter's lock for the most part. With
-            isolation one thread more reads ahead, and `Isolation` says how many processes there are.
+            Threads, 1 or more; decoding and searching mostly run outside the interpreter's lock. With isolation one
+            more thread reads ahead, and `Isolation` sets the number of processes.
 
         Yields
         ------
@@ -613,11 +614,11 @@ class Matcher:
         Parameters
         ----------
         fingerprint : Fingerprint
-            Hashes of one picture. Made by this matcher's policy (``hashmatch.fingerprint(source, policy=...)``, or
-            `match` with ``return_fingerprint=True``) it gives the report that `match` gives for the picture. What it
-            lacks is named in ``report.views_not_compared``; if a policy made it, as one that crops are searched with
-            and that was written and read since, the outcome is then undecidable where nothing matches. Hashes that no
-            policy made stand for themselves: "no match" is of them, and of no other view.
+            Hashes of one picture. A fingerprint that this matcher's policy made (``hashmatch.fingerprint(source,
+            policy=...)``, or `match` with ``return_fingerprint=True``) gives the report that `match` gives for the
+            picture. ``report.views_not_compared`` names the views that it lacks. If a policy made it and it lacks
+            views, for example because it was written and read since, the outcome is undecidable if nothing matches.
+            Hashes that no policy made stand for themselves: "no match" then covers them, and no other view.
 
         Raises
         ------

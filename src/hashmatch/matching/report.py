@@ -21,10 +21,10 @@ __all__ = ["ComparedList", "Match", "MatchReport", "OutcomeCounts", "Outcome", "
 class Outcome(Enum):
     """The four answers.
 
-    ``MATCH``: at least one entry is near enough by its rule. ``NO_MATCH``: everything the lists allow was compared and
-    nothing was near. ``UNDECIDABLE``: nothing was near, but the picture is too plain to hash, one of the lists holds
-    nothing this policy can compare it with, frames were not looked at, or a fingerprint lacks views that the policy
-    asks for. ``UNREADABLE``: the source could not be decoded.
+    ``MATCH``: at least one entry is near enough by its rule. ``NO_MATCH``: everything that the lists allow was compared
+    and nothing was near. ``UNDECIDABLE``: nothing was near, but the picture is too plain to hash, one of the lists
+    holds nothing that this policy can compare it with, frames were not looked at, or a fingerprint lacks views that the
+    policy asks for. ``UNREADABLE``: the source could not be decoded.
     """
 
     MATCH = "match"
@@ -35,24 +35,25 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """How the query lies on the entry's picture, told by keypoints.
+    """How the query lies on the entry's picture, computed from keypoints.
 
     Parameters
     ----------
     crop : tuple of float
-        Left, top, right and bottom of the upright box round what the query covers, as shares of the entry's picture,
-        0 to 1. The empty corners of a turned query cover too.
+        Left, top, right and bottom of the upright box around what the query covers, as shares of the entry's picture,
+        0 to 1. The empty corners of a turned query count as covered.
     overlap : float
         Share of the entry's picture that the query covers, 0 to 1.
     scale : float
-        How much larger the query shows it than it is, both resampled to one area; below 1 it is smaller.
+        Size of the entry's picture in the query relative to its own, both pictures resampled to one area; below 1 the
+        query shows it smaller.
     angle : float
-        Degrees, -180 to 180, that the entry's picture is turned anticlockwise to lie as the query does; where
-        ``mirrored``, it is turned first and mirrored then.
+        Degrees, -180 to 180, by which the entry's picture is turned anticlockwise to lie as the query does; if
+        ``mirrored``, it is turned first and then mirrored.
     mirrored : bool
         Whether the query is mirrored left to right.
     inliers : int
-        Points that lie where they should.
+        Number of points that lie where the placement puts them.
     agreement : float
         Share of the compared signs of the record's field that agree, 0 to 1.
     n_compared : int
@@ -97,7 +98,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """One entry of one list that the picture matches, with everything needed to explain it.
+    """One entry of one list that the picture matches, with everything that explains the match.
 
     Parameters
     ----------
@@ -108,25 +109,25 @@ class Match:
     list_version : int
         Version of the list that was searched.
     list_digest : str or None
-        Content digest of that version, see `hashmatch.lists.content_digest`: tells two copies of a list apart that went
-        on differently. None for a list file of format version 1 or 2.
+        Content digest of that version, see `hashmatch.lists.content_digest`: distinguishes two copies of a list that
+        were changed separately. None for a list file of format version 1 or 2.
     entry_id : str
         The entry's identifier in that list.
     sources : mapping of str to mapping of str to str
-        Each source that stands behind the entry, with the labels it gave.
+        Each source that lists the entry, with the labels that it gave.
     algorithm : str
         Algorithm of the two hashes.
     distance : int or None
-        Distance between them in that view, in the algorithm's unit (bits for perceptual hashes); None for keypoint
-        records, which have none.
+        Distance between the two hashes in that view, in the algorithm's unit (bits for perceptual hashes); None for
+        keypoint records, which have no distance.
     threshold : int or None
-        Largest distance that counted, same unit; None where not the distance but the evidence decided.
+        Largest distance that counted, same unit; None if the evidence decided instead of the distance.
     quality : int or None
-        Quality of the query's hash, 0 to 100; None where it is not measured.
+        Quality of the query's hash, 0 to 100; None if it is not measured.
     view : View
-        How the query was looked at: ``str(match.view)`` says it in words.
+        View of the query that matched; ``str(match.view)`` says it in words.
     evidence : float or None
-        For crops and small rotations: how much more likely the two hashes are if the query was made of the entry's
+        For crops and small rotations: how much more likely the two hashes are if the query was made from the entry's
         picture in that way, nats.
     min_evidence : float or None
         Least evidence that counted.
@@ -181,7 +182,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedList:
-    """What of one list was compared.
+    """What was compared of one list.
 
     Parameters
     ----------
@@ -192,16 +193,16 @@ class ComparedList:
     digest : str or None
         Content digest of that version, as `Match.list_digest`.
     n_entries : int
-        Entries it had.
+        Number of entries in that version.
     compared : mapping of str to int
-        Hashes that the picture was compared with, by algorithm.
+        Number of hashes that the picture was compared with, by algorithm.
     not_compared : mapping of str to int
-        Hashes left out, by algorithm: the policy has no rule for them, they cannot be computed from a picture (such
-        as ``photodna``), the picture was too plain for them, or they are keypoint records that have no points or were
-        made with another key.
+        Number of hashes left out, by algorithm: the policy has no rule for them, they cannot be computed from a picture
+        (such as ``photodna``), the picture was too plain for them, or they are keypoint records without points or of
+        another key.
     entries_not_compared : int
-        Entries whose only hashes of pictures are of algorithms that hashmatch does not compute (``photodna``): an
-        edited copy of these pictures is not found.
+        Number of entries whose only hashes of pictures are of algorithms that hashmatch does not compute
+        (``photodna``): an edited copy of these pictures is not found.
     """
 
     name: str
@@ -239,17 +240,18 @@ class MatchReport:
         Best comparison for each list, entry and algorithm: digests first, then by distance relative to the
         threshold, then crops and small rotations by their evidence, then keypoint records by their chance.
     n_matches : int
-        How many there were before the policy's ``max_matches`` cut them. In lists that hold very
+        Number of matches before the policy's ``max_matches`` cut them. In lists that hold very
         many copies of one picture not all are counted: for each frame and list at most 32 keypoint records are judged,
-        and some thousands of crops.
+        and a few thousand crops.
     reason : str or None
         For undecidable and unreadable: a stable word such as ``"too-plain"``, ``"frames-unseen"`` or ``"truncated"``.
-        Beside a match it says what kept the picture from being compared in full; ``"list-damaged"`` that a list could
+        Beside a match it says why the picture was not compared in full; ``"list-damaged"`` says that a list could
         not be read where something was found.
     format : str or None
-        Beside a reason: the file format of the picture, if its bytes tell one, read here or not: ``"JXL"``, ``"BMP"``.
+        Beside a reason: the file format of the picture, if its bytes tell one, decoded here or not: ``"JXL"``,
+        ``"BMP"``.
     lists : tuple of ComparedList
-        What was compared.
+        What was compared of each list.
     quality : int or None
         Best quality among the picture's hashes, 0 to 100.
     policy : str
@@ -259,16 +261,16 @@ class MatchReport:
     decode : str
         Version of the pixel contract, and what the policy changes in it; ``docs/reference/pixel-contract.md``.
     protection : Protection or None
-        What held the worker process that decoded and hashed the picture; None where it was decoded in this process, or
-        not at all.
+        Measures that restricted the worker process that decoded and hashed the picture; None if this process decoded
+        it, or none did.
     views_compared, views_not_compared : tuple of str
-        What the policy asks for and the lists can answer, names of `hashmatch.view.VIEW_KINDS`: what was compared, and
-        what was not, because a hash or fingerprint was given that lacks it, the picture is too plain for it, the source
-        has no bytes to digest, or frames are unseen.
+        Views that the policy asks for and the lists can answer, names of `hashmatch.view.VIEW_KINDS`: those that were
+        compared, and those that were not, because a given hash or fingerprint lacks them, the picture is too plain for
+        them, the source has no bytes to digest, or frames are unseen.
     frames : FrameCount or None
-        Frames of the file that were seen and unseen; None where no picture was decoded.
+        Numbers of frames of the file that were seen and unseen; None if no picture was decoded.
     fingerprint : Fingerprint or None
-        What the picture was searched with, where `Matcher.match` was asked to return it; not part of `to_dict`.
+        Fingerprint that the picture was searched with, if `Matcher.match` was asked for it; not part of `to_dict`.
     """
 
     outcome: Outcome
@@ -289,26 +291,26 @@ class MatchReport:
 
     @property
     def frames_seen(self) -> int | None:
-        """Frames that were looked at; None where no picture was decoded."""
+        """Number of frames that were looked at; None if no picture was decoded."""
         return None if self.frames is None else self.frames.seen
 
     @property
     def frames_unseen(self) -> int | None:
-        """Frames that were not looked at, or of them at least as many (``frames.at_least``)."""
+        """Number of frames that were not looked at, or a lower bound of it (``frames.at_least``)."""
         return None if self.frames is None else self.frames.unseen
 
     @property
     def partial(self) -> bool:
-        """Whether the match was found without looking at all the file should hold; ``reason`` says why.
+        """Whether the match was found in a part of what the file should hold; ``reason`` says why.
 
-        A match by digest is of the whole file, whatever the reason beside it.
+        A match by digest covers the whole file, whatever the reason beside it.
         """
         whole = any(ALGORITHMS[match.algorithm].metric is Metric.EXACT for match in self.matches)
         return self.outcome is Outcome.MATCH and self.reason is not None and not whole
 
     @property
     def advice(self) -> str | None:
-        """What to do about a picture whose format is switched off or not read; None in all other cases."""
+        """Advice for a picture whose format is switched off or not read; None in all other cases."""
         if self.reason == "format-not-allowed":
             return f"allow it: a DecodePolicy with {self.format} among its formats, --formats on the command line"
         if self.reason != "format-not-read":
@@ -317,14 +319,14 @@ class MatchReport:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> MatchReport:
-        """Read what `to_dict` gives, or what JSON made of it: an equal report, without a ``fingerprint``.
+        """Read the output of `to_dict`, also from JSON: an equal report, without a ``fingerprint``.
 
         Parameters
         ----------
         data : mapping
-            Keys that older versions did not write may be missing, where the field has a default. What is worked out of
-            other keys (``partial``, ``advice``, ``labels``) is worked out anew. Any other key is refused, since it may
-            say why an answer does not hold: take out what was put beside, as the ``source`` of the command line.
+            Keys that older versions did not write may be missing if the field has a default. Values that follow from
+            other keys (``partial``, ``advice``, ``labels``) are computed anew. Any other key is refused, because it may
+            say why an answer does not hold: remove added keys first, such as the ``source`` of the command line.
 
         Raises
         ------

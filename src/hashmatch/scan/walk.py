@@ -95,7 +95,7 @@ def iter_files(
 
     Notes
     -----
-    Memory: the names of one folder, and of the folders that wait. With ``follow_links`` some 100 bytes for each file.
+    Memory: the names of one folder, and of the folders that wait. With ``follow_links`` about 100 bytes for each file.
     """
     roots = list(roots)
     yield from _Walk(roots, on_error, follow_links, WalkCounts() if counts is None else counts).files(roots)

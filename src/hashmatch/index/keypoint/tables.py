@@ -240,7 +240,7 @@ class KeyTables:
 
 
 class _Directory:
-    """Makes the starts of all keys, some thousand keys at a time."""
+    """Makes the starts of all keys, a few thousand keys at a time."""
 
     def __init__(self, n_keys: int, n_rows: int) -> None:
         self.starts = Starts(

@@ -136,7 +136,7 @@ class MultiIndex(SegmentedIndex):
     """Multi-index hashing: exact Hamming search by looking up substrings.
 
     Build with `build`, edit with `add` and `remove`, search with `search`, `search_batch` and `explain`, keep with
-    `save` and `load`. The index to take for 256-bit hashes from some ten thousand entries on.
+    `save` and `load`. The index to take for 256-bit hashes from about ten thousand entries on.
 
     Notes
     -----
