@@ -8,8 +8,8 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-KERNELS = Path("src/hashmatch/kernels")
-SHARED = "hashmatch.kernels._native_shared"  # Cython's own code for arrays, compiled once for all kernels
+KERNELS = Path("src/hashmatch/kernels/native")
+SHARED = "hashmatch.kernels.native.shared"  # Cython's own code for arrays, compiled once for all kernels
 
 if sys.platform == "win32":
     compile_args, link_args = ["/O2", "/fp:precise"], []
@@ -48,10 +48,10 @@ def extension(name, source):
 
 
 # the modules that take longest come first, so that no core waits for the last of them
-sources = sorted(KERNELS.glob("_native_*.pyx"), key=lambda source: (-source.stat().st_size, source.name))
+sources = sorted(KERNELS.glob("*.pyx"), key=lambda source: (-source.stat().st_size, source.name))
 extensions = [
-    extension(SHARED, KERNELS / "_native_shared.c"),
-    *(extension(f"hashmatch.kernels.{source.stem}", source) for source in sources),
+    extension(SHARED, KERNELS / "shared.c"),
+    *(extension(f"hashmatch.kernels.native.{source.stem}", source) for source in sources),
 ]
 modules = cythonize(extensions, build_dir="build/cython", language_level=3, shared_utility_qualified_name=SHARED)
 for module in modules:

@@ -32,7 +32,7 @@ from pathlib import Path
 from hashmatch import kernels
 
 assert all(kernels.compiled().values()), f"some kernels were not built: {kernels.compiled()}"
-for module in Path(kernels.__file__).parent.glob("*.so"):
+for module in Path(kernels.__file__).parent.glob("native/*.so"):
     assert b"__asan_" in module.read_bytes(), f"{module.name} was built without the checker"
 PYTHON
 
@@ -40,7 +40,7 @@ PYTHON
 ended=0
 checked -m pytest -q -n 0 -p no:cacheprovider "$@" || ended=$?
 for report in "$work"/report*; do
-    if [ "$ended" != 0 ] || grep -qE 'hm_|_native_' "$report"; then
+    if [ "$ended" != 0 ] || grep -qE 'hm_|kernels/native' "$report"; then
         cat "$report"
         ended=1
     fi

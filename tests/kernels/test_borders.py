@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from hashmatch.kernels import borders, reference_borders
+from hashmatch.kernels import borders
+from hashmatch.kernels.numpy import borders as reference_borders
 
 native: Any = borders.native
 PATHS = native.PATHS if native is not None else ("portable",)

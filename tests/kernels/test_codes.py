@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from code_makers import clustered, same
 from hashmatch.kernels import codes as facade
-from hashmatch.kernels import pack_words, reference
+from hashmatch.kernels import pack_words
+from hashmatch.kernels.numpy import codes as reference
 
 native: Any = facade.native
 PATHS = native.PATHS if native is not None else ("portable",)

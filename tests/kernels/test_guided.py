@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from hashmatch.kernels import compiled, guided, reference_guided
+from hashmatch.kernels import compiled, guided
+from hashmatch.kernels.numpy import guided as reference_guided
 
 native: Any = guided.native
 PATHS = native.PATHS if native is not None else ("portable",)

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hashmatch.index.keypoint.tables import KeyTables, high_words, low_bits, low_words
-from hashmatch.kernels import compiled, keys, reference_keys
-from hashmatch.kernels.reference_keys import Starts
+from hashmatch.kernels import compiled, keys
+from hashmatch.kernels.numpy import keys as reference_keys
+from hashmatch.kernels.numpy.keys import Starts
 
 native: Any = keys.native
 PATHS = native.PATHS if native is not None else ("portable",)

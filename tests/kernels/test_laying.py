@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hashmatch.kernels import compiled, laying, reference_laying
-from hashmatch.kernels.reference_laying import Grid
+from hashmatch.kernels import compiled, laying
+from hashmatch.kernels.numpy import laying as reference_laying
+from hashmatch.kernels.numpy.laying import Grid
 
 native: Any = laying.native
 needs_native = pytest.mark.skipif(native is None, reason="the compiled kernels were not built")

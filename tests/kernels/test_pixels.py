@@ -13,8 +13,9 @@ from hypothesis.extra import numpy as npst
 
 from hashmatch.hashers.pdq_float32 import COSINES
 from hashmatch.hashers.tent import taps_of
-from hashmatch.kernels import compiled, pixels, reference_pixels
-from hashmatch.kernels.reference_pixels import Taps
+from hashmatch.kernels import compiled, pixels
+from hashmatch.kernels.numpy import pixels as reference_pixels
+from hashmatch.kernels.numpy.pixels import Taps
 
 native: Any = pixels.native
 PATHS = native.PATHS if native is not None else ("portable",)

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from hashmatch.kernels import compiled, points, reference_points
-from hashmatch.kernels.reference_points import Sampling, Tents
+from hashmatch.kernels import compiled, points
+from hashmatch.kernels.numpy import points as reference_points
+from hashmatch.kernels.numpy.points import Sampling, Tents
 from hashmatch.keypoints.describe import _COSINES, _GRID, _ORDER, _WEIGHT, _rotation
 from hashmatch.keypoints.frame import _tents, frame_shape
 

@@ -13,8 +13,10 @@ from code_makers import clustered, same
 from hashmatch.index.costs import MEASURED
 from hashmatch.index.multi.substrings import plan_probes
 from hashmatch.index.multi.tables import PADDING, build_tables, item_layout
-from hashmatch.kernels import pack_words, reference, reference_tables, substring_keys
+from hashmatch.kernels import pack_words, substring_keys
 from hashmatch.kernels import tables as facade
+from hashmatch.kernels.numpy import codes as reference
+from hashmatch.kernels.numpy import tables as reference_tables
 
 native: Any = facade.native
 PATHS = native.PATHS if native is not None else ("portable",)

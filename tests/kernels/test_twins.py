@@ -16,28 +16,16 @@ from hypothesis.extra import numpy as npst
 from hashmatch.index.costs import MEASURED
 from hashmatch.index.multi.substrings import plan_probes
 from hashmatch.index.multi.tables import build_tables, item_layout
-from hashmatch.kernels import (
-    borders,
-    codes,
-    compiled,
-    guided,
-    keys,
-    laying,
-    pack_words,
-    pixels,
-    points,
-    reference,
-    reference_borders,
-    reference_guided,
-    reference_keys,
-    reference_laying,
-    reference_pixels,
-    reference_points,
-    reference_tables,
-    tables,
-    tree,
-)
-from hashmatch.kernels.reference_points import Sampling
+from hashmatch.kernels import borders, codes, compiled, guided, keys, laying, pack_words, pixels, points, tables, tree
+from hashmatch.kernels.numpy import borders as reference_borders
+from hashmatch.kernels.numpy import codes as reference
+from hashmatch.kernels.numpy import guided as reference_guided
+from hashmatch.kernels.numpy import keys as reference_keys
+from hashmatch.kernels.numpy import laying as reference_laying
+from hashmatch.kernels.numpy import pixels as reference_pixels
+from hashmatch.kernels.numpy import points as reference_points
+from hashmatch.kernels.numpy import tables as reference_tables
+from hashmatch.kernels.numpy.points import Sampling
 
 GROUPS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "borders": (borders.native, (reference_borders,)),

@@ -14,7 +14,7 @@ from hashmatch.cli.console import OUT, emit
 from hashmatch.cli.interpreter import loader_variables
 from hashmatch.errors import IsolationError
 from hashmatch.jail import Isolation
-from hashmatch.kernels import compiled
+from hashmatch.kernels import broken, compiled
 from hashmatch.picture import DecodePolicy
 from hashmatch.picture.codecs import codec_versions
 from hashmatch.profiles import STANDARD
@@ -61,7 +61,8 @@ def gathered() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "packages": {name: _version_of(name) for name in _PACKAGES},
         "codecs": codec_versions(),
-        "kernels": {name: "compiled" if built else "NumPy" for name, built in compiled().items()},
+        "kernels": {name: "compiled" if built else "NumPy" for name, built in compiled().items()}
+        | {name: f"NumPy, as the compiled one does not load: {reason}" for name, reason in broken().items()},
         "decode": {
             "contract": policy.contract,
             "formats": list(policy.allowed),

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from hashmatch.hashers.base import Pixels
 from hashmatch.kernels import pixels as kernels
-from hashmatch.kernels.reference_pixels import SIDE, luma_rows
+from hashmatch.kernels.numpy.pixels import SIDE, luma_rows
 
 __all__ = ["COSINES", "coefficients_float32", "downsample_float32", "luma_float32", "quality_float32"]
 

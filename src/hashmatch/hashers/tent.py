@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashmatch.hashers.base import Pixels
-from hashmatch.kernels.reference_pixels import SIDE, Taps, box_width, sample_positions
+from hashmatch.kernels.numpy.pixels import SIDE, Taps, box_width, sample_positions
 
 __all__ = ["LUMA", "SIDE", "Windows", "box_width", "float_averages", "sample_positions", "taps_of", "windows_of"]
 

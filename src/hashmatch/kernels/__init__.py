@@ -3,11 +3,12 @@
 Floor: above `hashmatch.hashes`, below the indexes. Imports NumPy only.
 """
 
+import warnings
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Final
+from typing import Any, Final
 
-from hashmatch.kernels.reference import (
+from hashmatch.kernels.numpy.codes import (
     euclidean_at,
     euclidean_scan,
     expand_ranges,
@@ -20,6 +21,8 @@ from hashmatch.kernels.reference import (
 )
 
 __all__ = [
+    "broken",
+    "built",
     "compiled",
     "euclidean_at",
     "euclidean_scan",
@@ -33,6 +36,39 @@ __all__ = [
 ]
 
 _GROUPS: Final = ("borders", "codes", "guided", "keys", "laying", "pixels", "points", "tables", "tree")
+
+
+_broken: Final[dict[str, str]] = {}
+
+
+def built(group: str) -> Any:
+    """Give the compiled module of a group of kernels; None where it was not built, so that NumPy's twins serve.
+
+    Warns
+    -----
+    RuntimeWarning
+        If the module is there and does not load; NumPy's twin serves, slower. `broken` keeps the reason.
+    """
+    name = f"{__name__}.native.{group}"
+    if find_spec(name) is None:
+        return None
+    try:
+        return import_module(name)
+    except ImportError as error:
+        _broken[group] = str(error)
+        warnings.warn(
+            f"the compiled kernels {group!r} are there and do not load ({error}); NumPy does their work, slower: "
+            "install hashmatch again for this interpreter and this machine",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
+
+
+def broken() -> dict[str, str]:
+    """Say which groups of kernels were compiled and did not load, and why; imports the groups."""
+    compiled()
+    return dict(_broken)
 
 
 def compiled() -> dict[str, bool]:

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hashmatch.kernels import reference_borders
-from hashmatch.kernels.built import built
-from hashmatch.kernels.reference_borders import Cells
+from hashmatch.kernels import built
+from hashmatch.kernels.numpy import borders as twin
+from hashmatch.kernels.numpy.borders import Cells
 
 native = built("borders")
+
+if TYPE_CHECKING:
+    from hashmatch.kernels.numpy.borders import (
+        border_rises,
+        line_colour,
+        line_textures,
+        median_away,
+        off_middle,
+        ramp_rest,
+        seam_strengths,
+    )
+else:
+    _chosen = twin if native is None else native
+    border_rises = _chosen.border_rises
+    line_colour = _chosen.line_colour
+    line_textures = _chosen.line_textures
+    median_away = _chosen.median_away
+    off_middle = _chosen.off_middle
+    ramp_rest = _chosen.ramp_rest
+    seam_strengths = _chosen.seam_strengths
 
 __all__ = [
     "border_rises",
@@ -25,20 +45,10 @@ __all__ = [
     "step_profile",
 ]
 
-_chosen: Any = reference_borders if native is None else native
-
-border_rises: Any = _chosen.border_rises
-line_colour: Any = _chosen.line_colour
-line_textures: Any = _chosen.line_textures
-median_away: Any = _chosen.median_away
-off_middle: Any = _chosen.off_middle
-ramp_rest: Any = _chosen.ramp_rest
-seam_strengths: Any = _chosen.seam_strengths
-
 
 def step_profile(strip: npt.NDArray[Any], colour: Cells | None, tolerance: float, tail: int) -> npt.NDArray[np.int64]:
-    """`reference_borders.step_profile`; floats are always left to NumPy."""
+    """`twin.step_profile`; floats are always left to NumPy."""
     if native is None or strip.dtype != np.uint8:
-        return reference_borders.step_profile(strip, colour, tolerance, tail)
+        return twin.step_profile(strip, colour, tolerance, tail)
     profile: npt.NDArray[np.int64] = native.step_profile(strip, colour, tolerance, tail)
     return profile

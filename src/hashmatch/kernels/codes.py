@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from hashmatch.kernels import reference
-from hashmatch.kernels.built import built
+from hashmatch.kernels import built
+from hashmatch.kernels.numpy import codes as twin
 
 native = built("codes")
 
+if TYPE_CHECKING:
+    from hashmatch.kernels.numpy.codes import hamming_scan, rows_scan
+else:
+    _chosen = twin if native is None else native
+    hamming_scan = _chosen.hamming_scan
+    rows_scan = _chosen.rows_scan
+
 __all__ = ["hamming_scan", "native", "rows_scan"]
-
-_chosen: Any = reference if native is None else native
-
-hamming_scan: Any = _chosen.hamming_scan
-rows_scan: Any = _chosen.rows_scan

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from hashmatch.kernels import reference_guided
-from hashmatch.kernels.built import built
+from hashmatch.kernels import built
+from hashmatch.kernels.numpy import guided as twin
 
 native = built("guided")
 
+if TYPE_CHECKING:
+    from hashmatch.kernels.numpy.guided import likely_keys, near_by_keys
+else:
+    _chosen = twin if native is None else native
+    likely_keys = _chosen.likely_keys
+    near_by_keys = _chosen.near_by_keys
+
 __all__ = ["likely_keys", "native", "near_by_keys"]
-
-_chosen: Any = reference_guided if native is None else native
-
-likely_keys: Any = _chosen.likely_keys
-near_by_keys: Any = _chosen.near_by_keys

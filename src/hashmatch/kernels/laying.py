@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from hashmatch.kernels import reference_laying
-from hashmatch.kernels.built import built
-from hashmatch.kernels.reference_laying import MAX_RATIO, Grid
+from hashmatch.kernels import built
+from hashmatch.kernels.numpy import laying as twin
+from hashmatch.kernels.numpy.laying import MAX_RATIO, Grid
 
 native = built("laying")
 
+if TYPE_CHECKING:
+    from hashmatch.kernels.numpy.laying import fit_map, lay
+else:
+    _chosen = twin if native is None else native
+    fit_map = _chosen.fit_map
+    lay = _chosen.lay
+
 __all__ = ["MAX_RATIO", "Grid", "fit_map", "lay", "native"]
-
-_chosen: Any = reference_laying if native is None else native
-
-fit_map: Any = _chosen.fit_map
-lay: Any = _chosen.lay

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hashmatch.kernels import reference_pixels
-from hashmatch.kernels.built import built
-from hashmatch.kernels.reference_pixels import Bytes, Float32s, Floats, Taps
+from hashmatch.kernels import built
+from hashmatch.kernels.numpy import pixels as twin
+from hashmatch.kernels.numpy.pixels import Bytes, Float32s, Floats, Taps
 
 native = built("pixels")
 
@@ -26,7 +26,13 @@ __all__ = [
     "with_fourth_byte",
 ]
 
-_chosen: Any = reference_pixels if native is None else native
+_chosen: Any = twin if native is None else native
+
+if TYPE_CHECKING:
+    from hashmatch.kernels.numpy.pixels import decide, step_sums, transform, transform_float32
+else:
+    decide, step_sums = _chosen.decide, _chosen.step_sums
+    transform, transform_float32 = _chosen.transform, _chosen.transform_float32
 
 
 def in_memory_order(pixels: npt.NDArray[Any]) -> tuple[Bytes, int]:
@@ -90,46 +96,22 @@ def with_fourth_byte(pixels: npt.NDArray[Any]) -> Bytes | None:
 
 
 def tent_averages(pixels: npt.NDArray[Any], down: tuple[Taps, ...], along: tuple[Taps, ...]) -> Floats:
-    """`reference_pixels.tent_averages` of an (H, W, 3) or (H, W) uint8 picture of any strides."""
+    """`hashmatch.kernels.numpy.pixels.tent_averages` of an (H, W, 3) or (H, W) uint8 picture of any strides."""
     averages: Floats = _chosen.tent_averages(*in_memory_order(pixels), down, along)
     return averages
 
 
-def transform(small: Floats, cosines: Floats) -> Floats:
-    """`reference_pixels.transform`."""
-    coefficients: Floats = _chosen.transform(small, cosines)
-    return coefficients
-
-
-def transform_float32(small: Float32s, cosines: Float32s) -> Float32s:
-    """`reference_pixels.transform_float32`."""
-    coefficients: Float32s = _chosen.transform_float32(small, cosines)
-    return coefficients
-
-
-def decide(coefficients: Floats) -> tuple[Bytes, Floats]:
-    """`reference_pixels.decide`."""
-    decided: tuple[Bytes, Floats] = _chosen.decide(coefficients)
-    return decided
-
-
-def step_sums(small: Floats, noise: float) -> tuple[int, int]:
-    """`reference_pixels.step_sums`."""
-    sums: tuple[int, int] = _chosen.step_sums(small, noise)
-    return sums
-
-
 def blur_float32(pixels: npt.NDArray[Any]) -> Float32s:
-    """`reference_pixels.blur_float32`; floats are always left to NumPy."""
+    """`hashmatch.kernels.numpy.pixels.blur_float32`; floats are always left to NumPy."""
     if native is None or pixels.dtype != np.uint8:
-        return reference_pixels.blur_float32(pixels)
+        return twin.blur_float32(pixels)
     small: Float32s = native.blur_float32(*in_memory_order(pixels))
     return small
 
 
 def opponent_cells(pixels: npt.NDArray[Any], down: int, across: int) -> npt.NDArray[np.int16]:
-    """`reference_pixels.opponent_cells`; floats are always left to NumPy."""
+    """`hashmatch.kernels.numpy.pixels.opponent_cells`; floats are always left to NumPy."""
     if native is None or pixels.dtype != np.uint8:
-        return reference_pixels.opponent_cells(pixels, down, across)
+        return twin.opponent_cells(pixels, down, across)
     cells: npt.NDArray[np.int16] = native.opponent_cells(*in_memory_order(pixels), down, across)
     return cells

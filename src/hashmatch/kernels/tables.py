@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from hashmatch.kernels import reference_tables
-from hashmatch.kernels.built import built
+from hashmatch.kernels import built
+from hashmatch.kernels.numpy import tables as twin
 
 native = built("tables")
 
+if TYPE_CHECKING:
+    from hashmatch.kernels.numpy.tables import TableSearch, table_fill, table_pack
+else:
+    _chosen = twin if native is None else native
+    TableSearch = _chosen.TableSearch
+    table_fill = _chosen.table_fill
+    table_pack = _chosen.table_pack
+
 __all__ = ["TableSearch", "native", "table_fill", "table_pack"]
-
-_chosen: Any = reference_tables if native is None else native
-
-TableSearch: Any = _chosen.TableSearch
-table_fill: Any = _chosen.table_fill
-table_pack: Any = _chosen.table_pack

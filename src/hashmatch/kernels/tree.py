@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hashmatch.kernels.built import built
+from hashmatch.kernels import built
 
 native = built("tree")
 

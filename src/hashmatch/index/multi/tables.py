@@ -23,7 +23,7 @@ _ITEM_BYTES: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The arrays of the substring tables; `hashmatch.kernels.reference_tables.TableSearch` says what stands in each."""
+    """The arrays of the substring tables; `hashmatch.kernels.numpy.tables.TableSearch` says what stands in each."""
 
     widths: tuple[int, ...]
     ranks: NDArray[np.uint64]

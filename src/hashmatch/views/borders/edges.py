@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hashmatch.kernels import borders as kernels
+from hashmatch.kernels.numpy.borders import DUST
 from hashmatch.kernels.pixels import opponent_cells
-from hashmatch.kernels.reference_borders import DUST
 
 __all__ = [
     "DEEPEST",

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from hashmatch.kernels import borders as kernels
-from hashmatch.kernels.reference_borders import SMOOTH
+from hashmatch.kernels.numpy.borders import SMOOTH
 from hashmatch.views.borders.echo import echo
 from hashmatch.views.borders.edges import SIDES, Cells, Edge, Kind, Small, Values, ends_of, from_side
 

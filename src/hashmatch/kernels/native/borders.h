@@ -1,5 +1,5 @@
-/* The loops of _native_borders.pyx. Bodies over many samples are compiled twice: portable, and for AVX2 where the
-   compiler can. Sums are of whole numbers, and what is divided then rounds as in reference_borders.py, so both give the
+/* The loops of borders.pyx. Bodies over many samples are compiled twice: portable, and for AVX2 where the
+   compiler can. Sums are of whole numbers, and what is divided then rounds as in numpy/borders.py, so both give the
    same bits. */
 #ifndef HASHMATCH_BORDERS_H
 #define HASHMATCH_BORDERS_H
@@ -342,7 +342,7 @@ HM_BODY void hm_opponent_line(const hm_strip *strip, int64_t k, int16_t *values)
     }
 }
 
-/* colour: NULL, or in sixteenths; tolerance: in HM_PARTs of those; profile: as reference_borders.step_profile says. */
+/* colour: NULL, or in sixteenths; tolerance: in HM_PARTs of those; profile: as numpy.borders.step_profile says. */
 HM_BODY int hm_profile_body(const hm_strip *strip, const int16_t *colour, int32_t tolerance, int64_t tail,
                             int32_t change, int64_t *profile)
 {

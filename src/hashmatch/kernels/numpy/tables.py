@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hashmatch.kernels.reference import Distances, Rows, Words, expand_ranges
+from hashmatch.kernels.numpy.codes import Distances, Rows, Words, expand_ranges
 
 __all__ = ["Probes", "TableSearch", "table_fill", "table_pack"]
 

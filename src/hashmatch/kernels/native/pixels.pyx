@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
-"""Compiled twins of `hashmatch.kernels.reference_pixels`: the same bits, without the interpreter's lock."""
+"""Compiled twins of `hashmatch.kernels.numpy.pixels`: the same bits, without the interpreter's lock."""
 
 from libc.stdint cimport int16_t, int64_t, uint8_t
 

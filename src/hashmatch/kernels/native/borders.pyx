@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
-"""Compiled twins of `hashmatch.kernels.reference_borders`: the same bits, and where it is worth it without the
+"""Compiled twins of `hashmatch.kernels.numpy.borders`: the same bits, and where it is worth it without the
 interpreter's lock."""
 
 from libc.math cimport floor
@@ -7,7 +7,7 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
 
 import numpy as np
 
-from hashmatch.kernels import reference_borders as rules
+from hashmatch.kernels.numpy import borders as rules
 
 cdef extern from "borders.h" nogil:
     ctypedef struct hm_lines:

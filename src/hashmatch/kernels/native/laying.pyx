@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
-"""Compiled twins of `hashmatch.kernels.reference_laying`: the same bits, without the interpreter's lock."""
+"""Compiled twins of `hashmatch.kernels.numpy.laying`: the same bits, without the interpreter's lock."""
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free, malloc

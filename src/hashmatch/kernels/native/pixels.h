@@ -1,4 +1,4 @@
-/* The loops of _native_pixels.pyx. Every body is compiled twice: portable, and for AVX2 where the compiler can. Sums
+/* The loops of pixels.pyx. Every body is compiled twice: portable, and for AVX2 where the compiler can. Sums
    are of whole numbers, or of floats in one stated order without fused multiply-add, so both give the same bits. */
 #ifndef HASHMATCH_PIXELS_H
 #define HASHMATCH_PIXELS_H

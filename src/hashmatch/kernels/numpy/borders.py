@@ -1,7 +1,7 @@
 """NumPy's kernels of the search for borders: the slow twins that judge the compiled ones.
 
 Lines are seen from one side of a picture inwards, line 0 the outermost, in the colours of
-`hashmatch.kernels.reference_pixels.opponent_cells`. Everything is counted in whole numbers, so that sums are exact in
+`hashmatch.kernels.numpy.pixels.opponent_cells`. Everything is counted in whole numbers, so that sums are exact in
 any order; what is divided then is float64. What the numbers mean for a border is said in `hashmatch.views`.
 """
 

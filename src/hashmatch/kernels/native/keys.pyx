@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
-"""Compiled twins of `hashmatch.kernels.reference_keys`, without the interpreter's lock."""
+"""Compiled twins of `hashmatch.kernels.numpy.keys`, without the interpreter's lock."""
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free

@@ -1,4 +1,4 @@
-/* Looking a query up in substring tables, see _native_tables.pyx. What stands in the tables may come from a damaged file:
+/* Looking a query up in substring tables, see tables.pyx. What stands in the tables may come from a damaged file:
    each place is checked before it is used, and HM_BAD is returned for one that lies outside. Whether a bucket holds
    nothing, one row or several is as good as random; so the loops write every place, and count on only where it is wanted:
    a branch would be mispredicted half of the time. Each loop asks some steps ahead for what it reads: asking for all
@@ -10,7 +10,7 @@
 
 #define HM_CROWDED (-3)
 
-/* Substring tables of one index, see reference_tables.TableSearch. */
+/* Substring tables of one index, see numpy.tables.TableSearch. */
 typedef struct {
     const uint64_t *ranks; /* for 64 buckets each: the slots before them, and two planes of what each has */
     const uint8_t *slots, *runs;

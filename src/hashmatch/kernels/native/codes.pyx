@@ -1,11 +1,11 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
-"""Compiled twins of the scans of `hashmatch.kernels.reference` and `hashmatch.kernels.reference_codes`, without the
+"""Compiled twins of the scans of `hashmatch.kernels.numpy.codes` and `hashmatch.kernels.reference_codes`, without the
 interpreter's lock."""
 
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-from hashmatch.kernels._hits cimport (
+from hashmatch.kernels.native.hits cimport (
     checked, fill, hm_codes_level, hm_columns, hm_hits, hm_rows, hm_scan, hm_scan_rows
 )
 

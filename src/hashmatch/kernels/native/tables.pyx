@@ -1,11 +1,11 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
-"""Compiled twin of `hashmatch.kernels.reference_tables`, without the interpreter's lock."""
+"""Compiled twin of `hashmatch.kernels.numpy.tables`, without the interpreter's lock."""
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from hashmatch.kernels._hits cimport (
+from hashmatch.kernels.native.hits cimport (
     HM_AHEAD, checked, fill, hm_check, hm_codes_level, hm_hits, hm_order, hm_rows
 )
 
@@ -66,7 +66,7 @@ cdef class Probes:
 
 
 cdef class TableSearch:
-    """Twin of `hashmatch.kernels.reference_tables.TableSearch`."""
+    """Twin of `hashmatch.kernels.numpy.tables.TableSearch`."""
 
     cdef hm_rows codes
     cdef hm_tables tables

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
-"""Compiled twins of `hashmatch.kernels.reference_points`: the same bytes, without the interpreter's lock."""
+"""Compiled twins of `hashmatch.kernels.numpy.points`: the same bytes, without the interpreter's lock."""
 
 from libc.math cimport fabs
 from libc.stdint cimport int32_t, int64_t, uint8_t
@@ -7,7 +7,7 @@ from libc.stdlib cimport free, malloc
 
 import numpy as np
 
-from hashmatch.kernels.reference_points import LUMA, SLOPE
+from hashmatch.kernels.numpy.points import LUMA, SLOPE
 
 cdef extern from "points.h" nogil:
     int hm_has_wide()

@@ -4,7 +4,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-from hashmatch.kernels._hits cimport checked, fill, hm_codes_level, hm_columns, hm_hits
+from hashmatch.kernels.native.hits cimport checked, fill, hm_codes_level, hm_columns, hm_hits
 
 import numpy as np
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hashmatch.kernels.reference import expand_ranges
+from hashmatch.kernels.numpy.codes import expand_ranges
 
 __all__ = ["BLOCK", "Starts", "bucket_ranges", "near_rows"]
 

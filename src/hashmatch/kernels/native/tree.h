@@ -1,4 +1,4 @@
-/* The walk of a BK-tree, see _native_tree.pyx. Slots, edges and nodes may come from a damaged file: each is checked before
+/* The walk of a BK-tree, see tree.pyx. Slots, edges and nodes may come from a damaged file: each is checked before
    it is used, and HM_BAD is returned for one that lies outside. */
 #ifndef HASHMATCH_TREE_H
 #define HASHMATCH_TREE_H

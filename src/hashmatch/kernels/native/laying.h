@@ -1,5 +1,5 @@
-/* The loops of _native_laying.pyx: a map fitted to pairs of points, cells of a picture read through maps, and their steps
-   held against signs. Each sum and product rounds on its own, in the order of reference_laying.py. */
+/* The loops of laying.pyx: a map fitted to pairs of points, cells of a picture read through maps, and their steps
+   held against signs. Each sum and product rounds on its own, in the order of numpy/laying.py. */
 #ifndef HASHMATCH_LAYING_H
 #define HASHMATCH_LAYING_H
 
@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Fit a map; see reference_laying.fit_map. `weights` and `owns` have room for n numbers. */
+/* Fit a map; see numpy.laying.fit_map. `weights` and `owns` have room for n numbers. */
 static void hm_fit(const double *source, const double *target, const double *sigma, const double *turn, int64_t n,
                    double *weights, double *owns, double *matrix, double *shift, uint8_t *keep, double *residual) {
     for (int64_t i = 0; i < n; i++) {

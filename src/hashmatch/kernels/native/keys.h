@@ -1,4 +1,4 @@
-/* The loops of _native_keys.pyx: buckets of a compact directory, and the codes they hold. All numbers are whole, so
+/* The loops of keys.pyx: buckets of a compact directory, and the codes they hold. All numbers are whole, so
    every path gives the same answer. Starts, lengths and rows may come from a damaged file: each is checked before it is
    used, and HM_BAD is returned for one that lies outside. */
 #ifndef HASHMATCH_KEYS_H
@@ -37,7 +37,7 @@ static int hm_counts_bits(void) {
 #endif
 }
 
-/* Where the rows of every bucket start, see reference_keys.Starts. */
+/* Where the rows of every bucket start, see numpy.keys.Starts. */
 typedef struct {
     const uint32_t *heads4; /* one of the two is NULL */
     const uint64_t *heads8;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from hashmatch.kernels.reference import expand_ranges
+from hashmatch.kernels.numpy.codes import expand_ranges
 
 __all__ = ["likely_keys", "near_by_keys"]
 
