@@ -10,6 +10,7 @@ from benchmarks.runner import ONE_THREAD
 
 AREAS = {
     "hashing": "pixels and files to hashes, beside pdqhash, imagehash, perception, imagededup, threatexchange",
+    "ties": "what ties cost PDQ on smooth and plain pictures: median, mean and 99th percentile",
     "lookup": "exact search within a radius, beside faiss, usearch, pybktree, imagededup, threatexchange, NumPy",
     "endtoend": "bytes to verdict, one and many threads, and a folder",
     "threads": "8 threads' worth of look-ups and hashes against one thread",

@@ -20,6 +20,7 @@ ALL: Final = (
     *KEPT,
     "keypoints",
     "robustness",
+    "ties",
     "strangers",
     "plain",
     "crops",

@@ -9,6 +9,7 @@ from benchmarks.runner import ROOT
 
 BENCHMARKS = (
     "hashing",
+    "ties",
     "lookup",
     "endtoend",
     "threads",

@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as npst
 from golden.make_pdq import picture
 from hashmatch.hashers import PDQHasher
 from hashmatch.hashers.base import turned
-from hashmatch.hashers.pdq import _COEFFICIENT_NOISE, _averages, told_share
+from hashmatch.hashers.pdq import _COEFFICIENT_NOISE, _NOISE, _averages, _noise_factor, told_share
 from hashmatch.hashers.pdq_float32 import (
     COSINES,
     coefficients_float32,
@@ -129,14 +129,60 @@ def test_the_judge_repeats_the_reference_exactly() -> None:
 
 
 def test_exact_arithmetic_stays_within_the_noise_allowed() -> None:
-    """Averages in exact arithmetic lie nearer to the judge's than the bound that calls the judge."""
+    """Coefficients in exact arithmetic lie nearer to the judge's than the bound of each that calls the judge."""
     rng = np.random.default_rng(4)
-    for kind in ("photo", "photo", "blobs", "noise"):
-        pixels = make_pixels(kind, 300, 420, rng)
-        exact = _averages(pixels, mirrored=False)[Turn.NONE]
-        cosines = COSINES.astype(float)
-        off = cosines @ exact @ cosines.T - coefficients_float32(downsample_float32(pixels))
-        assert np.abs(off).max() < _COEFFICIENT_NOISE
+    cosines = COSINES.astype(float)
+    for number, kind in enumerate(("photo", "photo", "blobs", "noise", "faint", "steps")):
+        for height, width in ((300, 420), (129, 90), (64, 700)):
+            pixels = make_pixels(kind, height, width, rng)
+            exact = _averages(pixels, mirrored=False)[Turn.NONE]
+            off = cosines @ exact @ cosines.T - coefficients_float32(downsample_float32(pixels))
+            assert (np.abs(off) < _noise_factor(height, width) * _NOISE).all(), (number, kind, height, width)
+    assert _NOISE.max() == _COEFFICIENT_NOISE
+
+
+def smooth(number: int, rng: np.random.Generator) -> np.ndarray:
+    """Make one picture whose middle coefficients lie close: few waves, of falling strength, faint or strong."""
+    height, width = rng.integers(60, 400, 2)
+    waves = 3 + number % 14
+    places = [np.pi * np.arange(waves) * (np.arange(side)[:, None] + 0.5) / side + 0.3 for side in (height, width)]
+    strengths = rng.normal(size=(waves, waves)) / (1 + np.hypot(*np.indices((waves, waves)))) ** (number % 3)
+    field = np.cos(places[0]) @ strengths @ np.cos(places[1]).T
+    field *= rng.uniform(20, 120) / np.abs(field).max()
+    return (128 + field[..., None] * rng.uniform(0.7, 1.0, 3)).round().astype(np.uint8)
+
+
+def test_close_coefficients_that_noise_cannot_swap_are_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Smooth pictures equal the reference, though most whose middle coefficients lie close are not judged."""
+    asked: list[tuple[int, ...]] = []
+
+    def judged(pixels: np.ndarray) -> np.ndarray:
+        asked.append(pixels.shape)
+        return downsample_float32(pixels)
+
+    monkeypatch.setattr("hashmatch.hashers.pdq.downsample_float32", judged)
+    rng = np.random.default_rng(14)
+    close = spared = 0
+    for number in range(200):
+        pixels = smooth(number, rng)
+        expected, quality = reference(pixels)
+        asked.clear()
+        assert HASHER.hash_pixels(pixels) == (expected, quality), (number, pixels.shape)
+        exact = COSINES @ _averages(pixels, mirrored=False)[Turn.NONE] @ COSINES.T
+        below, above = np.sort(exact, axis=None)[127:129]
+        if above - below <= 2 * _COEFFICIENT_NOISE:
+            close += 1
+            spared += not asked
+    assert close > 40
+    assert close // 3 < spared < close
+
+
+def test_the_bound_that_decides_who_is_judged_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With bounds of nothing, striped and sloping pictures differ from the reference: the judge is needed."""
+    monkeypatch.setattr("hashmatch.hashers.pdq._NOISE", np.zeros((16, 16)))
+    rng = np.random.default_rng(15)
+    pictures = [make_pixels(kind, 200, 256, rng) for kind in ("stripes", "ramp", "flat")]
+    assert any(HASHER.hash_pixels(pixels) != reference(pixels) for pixels in pictures)
 
 
 @pytest.mark.parametrize(("height", "width"), [(5, 17), (64, 100), (129, 128), (200, 256), (391, 450), (700, 70)])
