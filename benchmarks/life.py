@@ -3,9 +3,11 @@
 Makes a list of random hashes (``--folder`` keeps it for the next run: ten million take some twelve minutes and 1.3 GB),
 then measures, each part in a fresh process: codes to an index file, in memory and out of core; the list to its files;
 opening a matcher; the memory that a second worker adds to a first that has the same file open; the time from the commit
-of an addition and of a withdrawal until a matcher answers by it, by a call and by a watch; and searches while a new
-file is made. Private memory is what a process has alone (Private_Clean + Private_Dirty of ``smaps_rollup``); pages of
-the file are shared. Linux only, for the memory.
+of an addition and of a withdrawal until a matcher answers by it, by a call and by a watch; searches while a new file
+is made, and while another process imports 50,000 hashes into a copy of the list, which a watch takes up. Private memory
+is what a process has alone (Private_Clean + Private_Dirty of ``smaps_rollup``); pages of the file are shared. Linux
+only, for the memory. On a machine with other work ``chrt --rr 5`` before the command keeps that out of the searches;
+the results say so.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ SEED = 20_261_128
 SEARCHES = 200
 CHANGES = 20
 BLOCK = 100_000
+IMPORTED = 50_000
 
 
 def codes_of(first: int, count: int) -> np.ndarray:
@@ -237,6 +240,42 @@ def part_compaction(path: Path, folder: Path) -> dict[str, Any]:
         }
 
 
+def part_import(path: Path, folder: Path) -> dict[str, Any]:
+    """Search while another process imports into the list, until a watch has taken up what it did."""
+    from hashmatch import Matcher, profiles
+
+    rng = np.random.default_rng(SEED)
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        copy, delivery = Path(name, "list"), Path(name, "delivery")
+        shutil.copyfile(path, copy)
+        delivery.write_text("".join(f"{rng.bytes(32).hex()}\n" for _ in range(IMPORTED)), encoding="ascii")
+        with Matcher.open(copy, index_folder=folder, policy=profiles.STANDARD, reload_every=1.0) as matcher:
+            base, before = _slowest(matcher, rng, lambda: False, 3000), matcher.lists[0][2]
+            words = ["list", "import", str(copy), str(delivery), "--algorithm", "pdq"]
+            process = subprocess.Popen([sys.executable, "-m", "hashmatch", *words], stdout=subprocess.DEVNULL)
+            began = time.perf_counter()
+
+            def done() -> bool:
+                return process.poll() is not None and (
+                    process.returncode != 0 or matcher.lists[0][2] == before + IMPORTED
+                )
+
+            during = _slowest(matcher, rng, done, 10**9)
+            if process.returncode:
+                raise RuntimeError("the import failed")
+            seconds = time.perf_counter() - began
+            matcher._keeper.wait()
+        priority = getattr(os, "sched_getscheduler", lambda _: None)(0) == getattr(os, "SCHED_RR", -1)
+        return {
+            "date": runner.machine()["date"],
+            "seconds": seconds,
+            "imported": IMPORTED,
+            "search_ms": base,
+            "search_during_ms": during,
+            "real_time": priority,
+        }
+
+
 def _slowest(matcher: Any, rng: np.random.Generator, done: Callable[[], bool], most: int) -> dict[str, float]:
     from hashmatch.hashes import HashValue
 
@@ -248,7 +287,12 @@ def _slowest(matcher: Any, rng: np.random.Generator, done: Callable[[], bool], m
         times.append(1000 * (time.perf_counter() - began))
         time.sleep(0.001)
     values = times or [0.0]
-    return {"median": statistics.median(values), "p99": float(np.quantile(values, 0.99)), "max": max(values)}
+    return {
+        "median": statistics.median(values),
+        "mean": statistics.fmean(values),
+        "p99": float(np.quantile(values, 0.99)),
+        "max": max(values),
+    }
 
 
 # The whole
@@ -289,17 +333,24 @@ def run_workers(path: Path, folder: Path, n: int) -> dict[str, Any]:
     return dict(found[0])
 
 
-def measure(path: Path, folder: Path, n: int) -> dict[str, Any]:
-    """Measure all of one size."""
-    result: dict[str, Any] = {"n": n, "list_s": make_list(path, n), "list_bytes": path.stat().st_size}
-    result["build_memory"] = run("build", path, folder, n)
-    result["build_external"] = run("external", path, folder, n, "256")
-    result["build_external_small"] = run("external", path, folder, n, "64")
-    result["files"] = run("files", path, folder, n)
-    result["open"] = run("open", path, folder, n)
-    result["worker"] = run_workers(path, folder, n)
-    result["changes"] = run("changes", path, folder, n)
-    result["compaction"] = run("compaction", path, folder, n)
+def measure(path: Path, folder: Path, n: int, known: dict[str, Any]) -> dict[str, Any]:
+    """Measure all of one size but what is known."""
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "build_memory": lambda: run("build", path, folder, n),
+        "build_external": lambda: run("external", path, folder, n, "256"),
+        "build_external_small": lambda: run("external", path, folder, n, "64"),
+        "files": lambda: run("files", path, folder, n),
+        "open": lambda: run("open", path, folder, n),
+        "worker": lambda: run_workers(path, folder, n),
+        "changes": lambda: run("changes", path, folder, n),
+        "compaction": lambda: run("compaction", path, folder, n),
+        "import": lambda: run("import", path, folder, n),
+    }
+    seconds = make_list(path, n)
+    result: dict[str, Any] = {"n": n, "list_s": seconds, "list_bytes": path.stat().st_size} | known
+    for name, work in parts.items():
+        if name not in result:
+            result[name] = work()
     return result
 
 
@@ -350,16 +401,31 @@ def summary(results: list[dict[str, Any]], facts: dict[str, str]) -> str:
         ("compaction in the background", lambda r: f"{r['compaction']['seconds']:.1f} s"),
         ("a search, median / 99th percentile / slowest", lambda r: _three(r["compaction"]["search_ms"])),
         ("the same during compaction", lambda r: _three(r["compaction"]["search_during_ms"])),
+        (
+            f"a search beside an import of {IMPORTED:,} by another process, median / mean / 99th percentile",
+            lambda r: (
+                f"{_means(r['import']['search_during_ms'])}{', real-time' if r['import']['real_time'] else ''}, "
+                f"{r['import']['date']}"
+            ),
+        ),
+        ("the same before it", lambda r: _means(r["import"]["search_ms"])),
     ]
+
+    def given(give: Callable[[dict[str, Any]], str], result: dict[str, Any]) -> str:
+        try:
+            return give(result)
+        except KeyError:  # of an earlier form
+            return "not measured"
+
     header = ["", *(f"{result['n']:,} hashes" for result in results)]
-    rows = [[name, *(give(result) for result in results)] for name, give in lines]
+    rows = [[name, *(given(give, result) for result in results)] for name, give in lines]
     said = ", ".join(f"{name} {value}" for name, value in facts.items())
     return (
         "# Life of an index, in detail\n\n`python -m benchmarks life`; random 256-bit hashes, seed "
         f"{SEED}, radius 31, one thread. {said}.\n\n{runner.markdown_table(header, rows)}\n\n"
         f"Changes: {CHANGES} each, median and slowest. Private memory of the process before opening: "
         + ", ".join(f"{result['worker']['before']['private'] / mb:.1f} MiB" for result in results)
-        + ".\n"
+        + '. "Real-time": the searches and the import had that priority, since the machine had other work.\n'
     )
 
 
@@ -375,12 +441,17 @@ def _three(times: dict[str, float]) -> str:
     return f"{times['median']:.2f} / {times['p99']:.2f} / {times['max']:.1f} ms"
 
 
+def _means(times: dict[str, float]) -> str:
+    return f"{times['median']:.2f} / {times['mean']:.2f} / {times['p99']:.2f} ms"
+
+
 def main() -> None:
     """Measure, print the table and write the files asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--entries", type=int, nargs="+", default=[1_000_000, 10_000_000], help="sizes of the lists")
     parser.add_argument("--folder", type=Path, help="keep lists here; a temporary folder without")
     parser.add_argument("--json", type=Path, help="write all results here")
+    parser.add_argument("--resume", type=Path, help="take over what these results hold, and measure what they lack")
     parser.add_argument("--markdown", type=Path, help="write the table here")
     parser.add_argument("--quick", action="store_true", help="20,000 hashes only: does it run?")
     parser.add_argument("--part", nargs="+", help=argparse.SUPPRESS)
@@ -389,19 +460,23 @@ def main() -> None:
         print(json.dumps(_part(*args.part)))
         return
     folder = Path(tempfile.mkdtemp(prefix="life-")) if args.folder is None else args.folder.absolute()
+    earlier = {"results": []} if args.resume is None else json.loads(args.resume.read_text(encoding="utf-8"))
+    known = {result["n"]: result for result in earlier["results"]}
+    sizes = [20_000] if args.quick else args.entries
     results = []
     try:
-        for n in [20_000] if args.quick else args.entries:
+        for n in sizes:
             indexes = Path(tempfile.mkdtemp(prefix="indexes-", dir=folder))
             try:
-                results.append(measure(folder / f"list-{n}.hashmatch", indexes, n))
+                results.append(measure(folder / f"list-{n}.hashmatch", indexes, n, known.get(n, {})))
             finally:
                 shutil.rmtree(indexes)
             print(json.dumps(results[-1]), flush=True)
     finally:
         if args.folder is None:
             shutil.rmtree(folder)
-    facts = runner.machine()
+    results = sorted([*results, *(r for n, r in known.items() if n not in sizes)], key=lambda r: r["n"])
+    facts = earlier.get("machine") or runner.machine()
     text = summary(results, facts)
     print("\n" + text)
     if args.json:
@@ -417,6 +492,7 @@ def _part(name: str, path: str, folder: str, n: str, megabytes: str = "256") -> 
         "external": lambda: part_build(size, indexes, external=True, megabytes=int(megabytes)),
         "files": lambda: part_files(target, indexes),
         "open": lambda: part_open(target, indexes),
+        "import": lambda: part_import(target, indexes),
         "worker": lambda: part_worker(target, indexes),
         "changes": lambda: part_changes(target, indexes, size),
         "compaction": lambda: part_compaction(target, indexes),

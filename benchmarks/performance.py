@@ -12,10 +12,23 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.goals import BOUNDS, DECODE, INEXACT, OURS, SUM, Results, hashed, near, number, ten_million
+from benchmarks.goals import (
+    BOUNDS,
+    DECODE,
+    INEXACT,
+    OURS,
+    SUM,
+    Results,
+    beside_import,
+    hashed,
+    near,
+    number,
+    ten_million,
+)
 from benchmarks.lookup_report import PEER, SCAN, TREE, flat
 from benchmarks.runner import ROOT, markdown_table
 
@@ -169,6 +182,11 @@ def life(results: Results) -> str:
             for name, what in (("add", "an added entry"), ("withdraw_old", "a withdrawn one"))
         ),
     ]
+    with suppress(KeyError):  # results of an earlier form
+        beside = beside_import(results)
+        what = f"a hash looked up in 1,000,000 beside an import of {beside['imported']:,} by another process"
+        times = beside["search_during_ms"]
+        lines.append([f"{what}, ms, median (99th percentile; {beside['date']})", _pair(times["median"], times["p99"])])
     return markdown_table([f"{n:,} PDQ hashes", ""], lines)
 
 
