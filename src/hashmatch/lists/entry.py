@@ -139,7 +139,7 @@ class ListedHash:
     value : HashValue
         The hash.
     quality : int, optional
-        How much there was to hash, 0 to 100; None where it was not measured or is not known.
+        Detail that the hash rests on, 0 to 100; None if it was not measured or is unknown.
     """
 
     value: HashValue
@@ -159,9 +159,9 @@ class Listing:
     Parameters
     ----------
     source : str
-        Who lists it, 1 to 64 characters.
+        Name of who lists the entry, 1 to 64 characters.
     hashes : tuple of ListedHash
-        At least one; at most 65,536, of which 4,096 of an algorithm whose hashes vary in length (``keypoint``).
+        1 to 65,536 hashes, at most 4,096 of them of an algorithm whose hashes vary in length (``keypoint``).
     labels : mapping of str to str
         The source's own labels, at most 64; names up to 64 and values up to 256 characters.
     """
@@ -195,9 +195,9 @@ class Entry:
     entry_id : str
         Name of the entry within its list, 1 to 256 characters. Never the name of an image file.
     listings : tuple of Listing
-        At least one, each of another source.
+        One or more listings, each of another source.
     key : int, optional
-        Number of the entry in the file it was read from; never given to another entry of that file. Not compared.
+        Number of the entry in the file from which it was read; no other entry of that file gets it. Not compared.
     """
 
     entry_id: str
@@ -232,7 +232,7 @@ class Entry:
         entry_id : str
             Name of the entry.
         hashes : iterable of HashValue
-            Hashes of the picture, of one or several algorithms; all are given ``quality``.
+            Hashes of the picture, of one or several algorithms; ``quality`` is that of all of them.
         fingerprint : Fingerprint, optional
             Further hashes, each with its own quality. Every view must be upright.
         source, labels

@@ -21,9 +21,9 @@ class ScanItem:
     Parameters
     ----------
     path : Path
-        Where it is, as it was reached.
+        Path of the file, as the walk reached it.
     report : MatchReport
-        The answer for it.
+        Answer for the file.
     """
 
     path: Path
@@ -37,11 +37,11 @@ class ScanSummary:
     Parameters
     ----------
     outcomes : Counter of Outcome
-        Files by outcome.
+        Number of files by outcome.
     reasons : Counter of str
-        Unreadable and undecidable files by reason.
+        Number of unreadable and undecidable files by reason.
     walk : WalkCounts or None
-        What the walk met that found the files: the counts that `iter_files` was given.
+        Counts of the walk that found the files, as given to `iter_files`.
     """
 
     outcomes: Counter[Outcome] = field(default_factory=Counter)
@@ -55,7 +55,7 @@ class ScanSummary:
 
     @property
     def complete(self) -> bool:
-        """Whether every file was answered for: none was gone before it was read, and the walk reached and gave all."""
+        """Whether every file has an answer: none was gone before it was read, and the walk reached and yielded all."""
         walked = self.walk is None or (self.walk.complete and self.walk.found == self.n_files)
         return walked and not self.reasons["not-found"]
 
@@ -86,17 +86,18 @@ def scan(
     matcher : Matcher
         The lists and the policy.
     paths : iterable of Path
-        Files, such as those of `iter_files`; read a few ahead of the answers.
+        Files, such as those of `iter_files`; a few are read ahead of the answers.
     workers : int
-        Worker processes, 1 or more; threads without isolation. A matcher that was opened with an `Isolation` keeps it.
+        Number of worker processes, 1 or more; of threads without isolation. A matcher that was opened with an
+        `Isolation` keeps it.
     isolate : bool
-        Whether a matcher without worker processes is given some, see `Matcher.isolate`: files from anywhere are
-        decoded where they can do no harm. They stay until the matcher is closed.
+        Whether a matcher without worker processes gets them, see `Matcher.isolate`, so that untrusted files are decoded
+        in restricted processes. The processes stay until the matcher is closed.
 
     Yields
     ------
     ScanItem
-        One for each path, in order; a file that cannot be read is an item with the outcome unreadable.
+        One item for each path, in order; a file that cannot be read is an item with the outcome unreadable.
 
     Raises
     ------

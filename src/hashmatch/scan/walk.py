@@ -19,11 +19,11 @@ class WalkCounts:
     Parameters
     ----------
     found : int
-        Files that were handed out.
+        Files that were yielded.
     folders : int
         Folders that were listed, roots included.
     folders_empty : int
-        Those of them that hold nothing at all.
+        Listed folders that hold nothing.
     folders_unreadable : int
         Folders that could not be entered, or not be listed to their end.
     unreachable : int
@@ -33,11 +33,11 @@ class WalkCounts:
     links_followed : int
         Symbolic links inside folders that were followed.
     links_outside : int
-        Those of the followed that lead out of all roots.
+        Followed links that lead out of all roots.
     special : int
-        Pipes, sockets and devices inside folders, which are passed over: opening one could wait for ever.
+        Pipes, sockets and devices inside folders, which are passed over, because opening one could wait for ever.
     repeated : int
-        Files and folders that were reached before by another way, while links are followed.
+        Files and folders that were reached before by another path, while links are followed.
     ended : bool
         Whether the walk has come to its end.
     """
@@ -56,7 +56,7 @@ class WalkCounts:
 
     @property
     def complete(self) -> bool:
-        """Whether the walk has ended, and reached all that the roots hold but for what it passes over by its rules."""
+        """Whether the walk has ended, and reached everything that the roots hold except what its rules pass over."""
         return self.ended and not self.folders_unreadable and not self.unreachable
 
     def to_dict(self) -> dict[str, int]:
@@ -78,20 +78,20 @@ def iter_files(
     Parameters
     ----------
     roots : iterable of path
-        Files and folders. A root that is a symbolic link is followed in any case.
+        Files and folders. A root that is a symbolic link is always followed.
     on_error : callable, optional
-        Told of every folder that cannot be read, of every root that is neither a file nor a folder, and of every name
-        that is gone before it is looked at; the walk goes on. Without it the error is raised.
+        Called with the error of every folder that cannot be read, of every root that is neither a file nor a folder,
+        and of every name that is gone before it is looked at; the walk goes on. Without it the error is raised.
     follow_links : bool
-        Whether symbolic links inside folders are followed, also out of the roots. Then each real file and folder comes
-        once, told by device and number, so that no loop is entered; a link that leads nowhere is passed over.
+        Whether symbolic links inside folders are followed, also out of the roots. Each real file and folder then comes
+        once, identified by device and number, so that no loop is entered; a link that leads nowhere is passed over.
     counts : WalkCounts, optional
-        A new one, to be filled: what was met, passed over and not reached.
+        A new object, which the walk fills: what was met, passed over and not reached.
 
     Yields
     ------
     Path
-        As soon as its folder is listed.
+        Path of each file, as soon as its folder is listed.
 
     Notes
     -----

@@ -31,23 +31,24 @@ class Upkeep:
     Parameters
     ----------
     watching : bool
-        Whether a `Watch` runs. In a forked child it begins again when the matcher is used first.
+        Whether a `Watch` runs. In a forked child it begins again when the matcher is first used.
     looks : int
-        Times it looked whether something had changed.
+        Number of times that the watch looked for changes.
     reloads : int
-        Reloads that took something up, in the background.
+        Number of reloads in the background that took something up.
     failures : int
-        Looks and reloads that failed.
+        Number of looks and reloads that failed.
     error : Exception or None
-        Of the last look or reload, if it failed: the matcher answers from what it had before.
+        Error of the last look or reload, if it failed: the matcher answers from what it had before.
     compactions : int
-        Index files made in the background.
+        Number of index files made in the background.
     compaction_error : Exception or None
-        Of the last attempt to make one, if it failed.
+        Error of the last attempt to make an index file, if it failed.
     rechecked : int
-        Bytes of mapped index files that were compared with their checksums again.
+        Bytes of mapped index files that were compared again with their checksums.
     damaged : int
-        Index files that this found changed in place: nothing is answered from them, and they are made anew.
+        Number of index files that were found changed in place: the matcher answers nothing from them, and they are
+        made anew.
     """
 
     watching: bool = False

@@ -40,19 +40,19 @@ _BOMS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), 
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """What was not taken, or not taken as it stood, of a line that is otherwise good.
+    """Something in an otherwise good line that was left out or changed.
 
     Parameters
     ----------
     line : int
         Number of the line, from 1.
     column : str
-        Name of the column, as the mapping gives it; empty where it is the line as a whole.
+        Name of the column, as the mapping gives it; empty if the flaw concerns the whole line.
     kind : {"left out", "cut", "cleaned", "misquoted"}
-        Left out: the cell. Cut: a label of too many characters. Cleaned: a label, of what is no text. Misquoted: the
-        line, which was read without regard to its quotes.
+        ``"left out"``: the cell was not read. ``"cut"``: a label was too long. ``"cleaned"``: characters that are no
+        text were taken out of a label. ``"misquoted"``: the line was read without regard to its quotes.
     reason : str
-        Why, without what it said.
+        Cause, without the content of the cell.
     """
 
     line: int
@@ -73,9 +73,9 @@ class Row:
     line : int
         Number of the line, from 1.
     entry : Entry
-        What it says.
+        Entry that the line describes.
     flaws : tuple of Flaw
-        What of it was not taken as it stood.
+        What was left out or changed.
     """
 
     line: int
@@ -85,14 +85,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """One line that says nothing a list can hold.
+    """One line without anything that a list can hold.
 
     Parameters
     ----------
     line : int
         Number of the line, from 1.
     reason : str
-        Why, without what it said.
+        Cause, without the content of the line.
     """
 
     line: int
@@ -106,23 +106,23 @@ class ImportReport:
     Parameters
     ----------
     rows : int
-        Rows read; comments, blank lines and the header are not rows.
+        Number of rows read; comments, blank lines and the header are not rows.
     accepted : int
-        Rows that changed the list.
+        Number of rows that changed the list.
     new_entries : int
-        Those of the accepted that made a new entry; the others added to one.
+        Number of accepted rows that made a new entry; the others added to an entry.
     duplicates : int
-        Rows that said only what the list, or an earlier row, had from that source already.
+        Number of rows that repeat what the list, or an earlier row, had from that source.
     refused_count : int
-        Rows refused.
+        Number of refused rows.
     refused : tuple of Refused
-        The first of them, as many as were asked for.
+        The first refused rows, as many as were asked for.
     version : int
         The list's version afterwards.
     flawed : int
-        Rows, among the accepted and the duplicates, of which something was not taken as it stood.
+        Number of rows, among the accepted and the duplicates, with a flaw.
     flaws : tuple of Flaw
-        The first of what was not, as many as were asked for.
+        The first flaws, as many as were asked for.
     columns : mapping of str to mapping of str to int
         How many cells of a column were ``"left out"``, ``"cut"`` or ``"cleaned"``; under ``""`` how many lines were
         ``"misquoted"``.
@@ -169,31 +169,31 @@ def import_into(
     Parameters
     ----------
     ref : ReferenceList
-        Open for writing.
+        List that is open for writing.
     rows : iterable of Row or Refused
-        As `read_table` and `read_text` yield them.
+        Rows as `read_table` and `read_text` yield them.
     on_refused : callable, optional
-        Called with every refused row, in order; the way to keep them all.
+        Called with every refused row, in order, for example to keep them all.
     on_flaw : callable, optional
-        Called with everything that was not taken as it stood, in order.
+        Called with every flaw, in order.
     progress : callable, optional
         Called with the number of rows so far, every 1,000 rows and at the end.
     max_refused : int
-        How many refused rows, and how many flaws, the report keeps, 0 or more; it counts them all, and refuses nothing
-        by this number.
+        Most refused rows, and most flaws, that the report keeps, 0 or more. The report counts them all; this number
+        refuses nothing.
     max_refused_share : float, optional
         Largest share of the rows that may be refused, or have a cell of one column left out, 0 to 1. Beyond it nothing
-        is imported: a delivery of which so much is refused was probably misread. Without it any share passes, and the
-        report tells it.
+        is imported, because such a delivery was probably misread. Without it any share passes, and the report has
+        the share.
 
     Raises
     ------
     HashFormatError
-        If a larger share of the rows, or of a column, was refused than ``max_refused_share``, or the reader is given
-        something else than text. The list stays as it was.
+        If a larger share of the rows, or of a column, was refused than ``max_refused_share``, or if the reader's file
+        is not text. The list stays as it was.
     ReferenceListError
-        If the list cannot be written, or the reader cannot read. Then, and when the import is interrupted, the list
-        stays as it was: an import counts as a whole or not at all.
+        If the list cannot be written, or the reader cannot read. An import is kept as a whole or not at all: after an
+        error or an interruption the list is as it was.
 
     Notes
     -----

@@ -49,16 +49,16 @@ class ColumnMapping:
     Parameters
     ----------
     hashes : mapping of str to str
-        Column to algorithm, at least one. A cell may be empty, but not all of a row.
+        Algorithm by column, at least one. A cell may be empty, but not all of a row.
     entry_id : str, optional
-        Column of the entry's id; none may be empty. By default an entry is named after its first hash, see
+        Column of the entry's id; no cell of it may be empty. By default an entry is named after its first hash, see
         `default_entry_id`.
     labels : mapping of str to str
-        Column to name of the label. An empty cell gives no label.
+        Name of the label by column. An empty cell gives no label.
     quality : str, optional
-        Column of the quality of the row's hashes, 0 to 100. An empty cell means that it is not known.
+        Column of the quality of the row's hashes, 0 to 100. An empty cell means that the quality is unknown.
     source : str
-        Who lists these rows.
+        Name of who lists these rows, 1 to 64 characters.
     header : bool
         Whether the first line names the columns.
 

@@ -42,15 +42,15 @@ def read_text(
     Parameters
     ----------
     file : path or binary file
-        Read as a stream.
+        The text, read as a stream.
     algorithm : str, optional
-        What bare hexadecimal digits are. Without it every line must name its algorithm, for it is never guessed.
+        Algorithm of bare hexadecimal digits. Without it every line must name its algorithm, which is never guessed.
     source : str
-        Who lists these hashes.
+        Name of who lists these hashes, 1 to 64 characters.
     labels : mapping of str to str, optional
-        Given to every entry.
+        Labels that every entry gets.
     encoding : str, optional
-        UTF-8 by default, or UTF-16 where the file begins with its byte order mark.
+        Encoding of the text; UTF-8 by default, or UTF-16 if the file begins with its byte order mark.
 
     Yields
     ------
@@ -60,8 +60,8 @@ def read_text(
     Raises
     ------
     HashFormatError
-        If the algorithm is unknown, or the file is something else than text, such as JSON, XML, a database, an archive
-        or a workbook: the message names it.
+        If the algorithm is unknown, or the file is not text but JSON, XML, a database, an archive, a workbook or the
+        like: the message names the kind.
     ReferenceListError
         If the file cannot be read, or the source or a label is not acceptable.
     LookupError
