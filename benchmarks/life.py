@@ -216,9 +216,9 @@ def part_compaction(path: Path, folder: Path) -> dict[str, Any]:
     """Search while a new index file is made and taken up."""
     from hashmatch import Matcher, profiles
     from hashmatch.hashes import HashValue
-    from hashmatch.store import rows as layer
+    from hashmatch.index import segmented
 
-    layer._REBUILD_FLOOR, layer._REBUILD_SHARE = 0, 0.0
+    segmented._REBUILD_FLOOR, segmented._REBUILD_SHARE = 0, 0.0
     rng = np.random.default_rng(SEED)
     with Matcher.open(path, index_folder=folder, policy=profiles.STANDARD) as matcher:
         base = _slowest(matcher, rng, lambda: False, 500)

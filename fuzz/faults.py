@@ -5,6 +5,7 @@
 ``power``: after each of those calls the power goes; whatever was not flushed is lost; old file or new file.
 ``kills``: a process that publishes without end is killed at a random moment; old state or new state, never another.
 ``compactions``: a matcher that compacts without end beside a changing list is killed; the next one answers as the list.
+``records``: each call that makes, takes up or compacts a keypoint file fails once; a typed error or the list's answers.
 ``full``: the disk is full after so many bytes, at every length; old state or new state.
 ``readonly``: a folder that may not be written to; a typed error and the old state.
 """
@@ -24,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,12 +44,12 @@ from fuzz import results
 from fuzz.engine import Finding, Run
 from hashmatch import Matcher, profiles
 from hashmatch.errors import IndexFormatError, ReferenceListError
-from hashmatch.index import atomic
+from hashmatch.index import atomic, segmented
 from hashmatch.lists import Entry, ReferenceList
-from hashmatch.store import rows as layer
-from list_makers import made_up
+from hashmatch.store import trust
+from list_makers import made_up, made_up_record
 
-__all__ = ["PARTS", "calls", "compactions", "flips", "full", "kills", "power", "readonly"]
+__all__ = ["PARTS", "calls", "compactions", "flips", "full", "kills", "power", "readonly", "records"]
 
 
 def _old_list(path: Path) -> None:
@@ -62,6 +64,7 @@ LISTS: Final[dict[str, Callable[[Path], None]]] = {"list": smallest_list, "list 
 _A_LIST: Final = 40  # published versions of one list before a new one is begun
 _ID: Final = struct.Struct("<q")
 _NOBODY: Final = 65534
+_RECORDS: Final = replace(profiles.FAST, name="records", keypoints=profiles.THOROUGH.keypoints)
 
 
 def _wrong(run: Run, kind: str, what: str, where: str, case: int = 0) -> None:
@@ -149,6 +152,8 @@ class _Watched:
         return os.open(*given, **options)
 
     def fdopen(self, *given: Any, **options: Any) -> Any:
+        if given[1:2] != ("wb",):
+            return os.fdopen(*given, **options)
         stream = os.fdopen(*given, **{"buffering": 0, **options})
         write = stream.write
 
@@ -180,18 +185,25 @@ class _Watched:
         os.replace(*given)
         self.renamed = True
 
+    @property
+    def failed(self) -> bool:
+        """Whether it came to the call that fails."""
+        return self._left <= 0
+
     def unlink(self, *given: Any) -> None:
         if self._error is not _Stop:
             os.unlink(*given)
 
 
 @contextlib.contextmanager
-def _watching(watched: _Watched) -> Iterator[None]:
-    real, atomic.os = atomic.os, watched  # type: ignore[attr-defined]
+def _watching(watched: _Watched, *modules: Any) -> Iterator[None]:
+    for module in (atomic, *modules):
+        module.os = watched
     try:
         yield
     finally:
-        atomic.os = real  # type: ignore[attr-defined]
+        for module in (atomic, *modules):
+            module.os = os
 
 
 def _publishing(run: Run, folder: Path, kind: str, error: Callable[[], BaseException]) -> Iterator[_Watched]:
@@ -250,6 +262,68 @@ def power(run: Run, folder: Path) -> None:
                 run.outcomes[f"{kind}: {state}"] += 1
                 if state not in ("old", "new"):
                     _wrong(run, "another state", state, kind)
+
+
+# A keypoint file of a list
+
+
+def records(run: Run, folder: Path, *, stride: int = 1) -> None:
+    """Fail at the n-th call, for every n, while a keypoint file is made, taken up or compacted; then look again."""
+    path, indexes = folder / "list", folder / "indexes"
+    for stage in ("made", "taken up", "compacted"):
+        for at in range(1, 1000, 1 if stage == "taken up" else stride):
+            shutil.rmtree(indexes, ignore_errors=True)
+            indexes.mkdir()
+            path.unlink(missing_ok=True)
+            with ReferenceList.create(path, name="records") as ref:
+                ref.add_many(Entry.of(f"e{i}", hashes=[made_up_record(i, 60)]) for i in range(3))
+            watched = _Watched(at, lambda: OSError(28, "No space left on device"))
+            run.outcomes[f"{stage}: {_record_stage(run, stage, path, indexes, watched)}"] += 1
+            run.executions += 1
+            with Matcher.open(path, index_folder=indexes, policy=_RECORDS) as matcher:
+                _check_records(run, matcher, stage, at)
+            if [file for file in indexes.iterdir() if file.suffix == ".part"]:
+                _wrong(run, "left behind", "a part of a file", stage, at)
+            if not watched.failed:
+                break
+
+
+def _record_stage(run: Run, stage: str, path: Path, indexes: Path, watched: _Watched) -> str:
+    """Open a matcher, or let one compact, while a call fails; what became of it."""
+    with contextlib.ExitStack() as held, _compacting_after(0 if stage == "compacted" else 100):
+        matcher = None
+        if stage != "made":
+            matcher = held.enter_context(Matcher.open(path, index_folder=indexes, policy=_RECORDS))
+            with ReferenceList.open(path, writable=True, check="none") as ref:
+                ref.add("e4", hashes=[made_up_record(4, 60)])
+                ref.withdraw("e1")
+        with _watching(watched, trust):
+            try:
+                if matcher is None or stage == "taken up":
+                    matcher = held.enter_context(Matcher.open(path, index_folder=indexes, policy=_RECORDS))
+                matcher.reload()
+                matcher._keeper.wait()
+            except ReferenceListError:
+                return "ReferenceListError"
+        _check_records(run, matcher, stage, 0)
+        return "answers" if matcher.upkeep.compaction_error is None else "answers, and keeps an error"
+
+
+def _check_records(run: Run, matcher: Matcher, stage: str, at: int) -> None:
+    found = [match.entry_id for i in (1, 2, 4) for match in matcher.match_hash(made_up_record(i, 60)).matches]
+    if found != (["e1", "e2"] if stage == "made" else ["e2", "e4"]):
+        _wrong(run, "false answer", str(found), stage, at)
+
+
+@contextlib.contextmanager
+def _compacting_after(changes: int) -> Iterator[None]:
+    """Let matchers make index files anew after so many changes."""
+    floor, share = segmented._REBUILD_FLOOR, segmented._REBUILD_SHARE
+    segmented._REBUILD_FLOOR, segmented._REBUILD_SHARE = changes, 0.0  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        segmented._REBUILD_FLOOR, segmented._REBUILD_SHARE = floor, share  # type: ignore[misc]
 
 
 # Killed processes
@@ -317,7 +391,8 @@ def _change(ref: ReferenceList, version: int) -> None:
     elif version % 3 == 1:
         ref.add_many([Entry.of(f"entry-{version}-{i}", hashes=[made_up(i)]) for i in range(20)])
     else:
-        ref.add(f"entry-{version}", hashes=[made_up(version), made_up(version, "md5")], labels={"class": "A1"})
+        hashes = [made_up(version), made_up(version, "md5"), made_up_record(version, 60)]
+        ref.add(f"entry-{version}", hashes=hashes, labels={"class": "A1"})
 
 
 def _expected(version: int) -> set[str]:
@@ -376,9 +451,7 @@ def compactions(run: Run, folder: Path, *, n: int = 1000) -> None:
     rng = random.Random(run.seed)
     path, indexes = folder / "list.hashmatch", folder / "indexes"
     indexes.mkdir()
-    floor, share = layer._REBUILD_FLOOR, layer._REBUILD_SHARE
-    layer._REBUILD_FLOOR, layer._REBUILD_SHARE = 20, 0.0  # type: ignore[misc]
-    try:
+    with _compacting_after(5):
         for case in range(n):
             if not path.exists():
                 for file in indexes.iterdir():
@@ -388,19 +461,18 @@ def compactions(run: Run, folder: Path, *, n: int = 1000) -> None:
             run.executions += 1
             left = [file for file in indexes.iterdir() if file.name.endswith(".part")]
             run.outcomes["killed with a part written"] += bool(left)
+            run.outcomes["a keypoint file there"] += any(indexes.glob("*.keypoint.index"))
             _check_matcher(run, path, indexes, told, case)
             if int(told) >= _A_LIST:
                 for file in (*folder.glob("list.hashmatch*"),):
                     file.unlink()
-    finally:
-        layer._REBUILD_FLOOR, layer._REBUILD_SHARE = floor, share  # type: ignore[misc]
 
 
 def _compacting(target: int, path: Path, indexes: Path) -> None:
     """Change the list, take the change up, and make index files, without end."""
     with (
         ReferenceList.open(path, writable=True, check="none") as ref,
-        Matcher.open(path, index_folder=indexes, policy=profiles.FAST) as matcher,
+        Matcher.open(path, index_folder=indexes, policy=_RECORDS) as matcher,
     ):
         version = ref.version
         os.write(target, _ID.pack(version))
@@ -415,19 +487,20 @@ def _compacting(target: int, path: Path, indexes: Path) -> None:
 def _check_matcher(run: Run, path: Path, indexes: Path, told: int, case: int) -> None:
     """Hold a new matcher against what the list of its version must hold."""
     try:
-        with Matcher.open(path, index_folder=indexes, policy=profiles.FAST) as matcher:
+        with Matcher.open(path, index_folder=indexes, policy=_RECORDS) as matcher:
             version, held = matcher.lists[0][1], _expected(matcher.lists[0][1])
-            base = matcher._snapshots[0].layers.get("pdq")
-            run.outcomes["from a file with changes" if base is not None and base.recent else "from a file"] += 1
+            later = any(rows.segments.recent for rows in matcher._snapshots[0].rows.values())
+            run.outcomes["from a file with changes" if later else "from a file"] += 1
             if version not in (told, told + 1) or matcher.lists[0][2] != len(held):
                 _wrong(run, "another state", f"version {version}, told {told}", "matcher", case)
-            for number in range(1, version + 1):
+            for number in range(2, version + 1, 3):
+                asked = [made_up_record(number, 60)] if number > version - 9 else []
                 # the hashes 0 to 19 are in every third version's entries
-                if number % 3 == 1 or number < 20:
-                    continue
-                found = {match.entry_id for match in matcher.match_hash(made_up(number)).matches}
-                if found != {f"entry-{number}"} & held:
-                    _wrong(run, "false answer", f"entry {number} of version {version}", "matcher", case)
+                asked += [made_up(number)] if number >= 20 else []
+                for value in asked:
+                    found = {match.entry_id for match in matcher.match_hash(value).matches}
+                    if found != {f"entry-{number}"} & held:
+                        _wrong(run, "false answer", f"{value.algorithm} {number} of version {version}", "matcher", case)
     except (IndexFormatError, ReferenceListError) as error:
         _wrong(run, "damaged", repr(error), "matcher", case)
 
@@ -538,6 +611,7 @@ PARTS: Final[dict[str, Callable[..., None]]] = {
     "compactions": compactions,
     "full": full,
     "readonly": readonly,
+    "records": records,
 }
 
 
@@ -555,6 +629,7 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown:
         parser.error(f"there is no part {unknown[0]!r}")
     more: dict[str, dict[str, int]] = {"flips": {"stride": options.stride}, "kills": {"n": options.kills}}
+    more["records"] = {"stride": options.stride}
     more["compactions"] = {"n": -(-options.kills // 5)}
     failed = False
     for name in options.parts or PARTS:

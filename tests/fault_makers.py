@@ -96,7 +96,7 @@ def kept_answers(path: Path) -> object:
     note_of(path).unlink()
     columns = kept.columns
     rows = [getattr(columns, name).tolist() for name in ("hash_ids", "entry_keys", "source_numbers", "quality")]
-    return kept.version, kept.content, rows, index_answers(kept.index)
+    return kept.file.version, kept.file.content, rows, index_answers(kept.index)
 
 
 def smallest_list(path: Path, *, page_size: int = 512) -> None:

@@ -54,6 +54,15 @@ def test_failed_calls(tmp_path: Path) -> None:
     assert run.outcomes["multi: old"] > 10
 
 
+def test_failed_calls_of_a_keypoint_file(tmp_path: Path) -> None:
+    """Whichever call fails while a keypoint file is made, taken up or compacted: a typed error or right answers."""
+    outcomes = tried(faults.records, tmp_path, stride=3).outcomes
+    assert outcomes["made: ReferenceListError"] > 4
+    assert outcomes["taken up: ReferenceListError"] > 0
+    assert outcomes["compacted: answers, and keeps an error"] > 4
+    assert all(outcomes[f"{stage}: answers"] for stage in ("made", "taken up", "compacted"))
+
+
 def test_lost_power(tmp_path: Path) -> None:
     """Whenever the power goes, there is the old file or the new one."""
     assert tried(faults.power, tmp_path).outcomes["multi: new"] > 0
@@ -82,6 +91,7 @@ def test_killed_compactions(tmp_path: Path) -> None:
     run = tried(faults.compactions, tmp_path, n=25)
     assert run.executions == 25
     assert run.outcomes["from a file"] > 0
+    assert run.outcomes["a keypoint file there"] > 0
 
 
 def test_full_disk(tmp_path: Path) -> None:

@@ -23,12 +23,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from hashmatch import Matcher, Outcome, ReferenceList, fingerprint, hash_image, profiles
 from hashmatch.errors import PolicyError, ReferenceListError
 from hashmatch.hashes import Fingerprint, HashValue, ViewHash, distance
+from hashmatch.index import segmented
 from hashmatch.jail import Isolation
 from hashmatch.lists import Entry
 from hashmatch.matching.hits import _plain_hits
 from hashmatch.picture.encode import encode
 from hashmatch.policy import MatchPolicy, Rule
-from hashmatch.store import rows as layer
 from hashmatch.store.snapshot import ListSnapshot
 from hashmatch.synthetic import picture
 from hashmatch.view import Turn, View
@@ -614,13 +614,13 @@ TestReload.settings = settings(max_examples=15, stateful_step_count=20, deadline
 
 def test_reload_rebuilds_when_much_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the knob turned down every reload indexes anew, and answers stay the same."""
-    monkeypatch.setattr(layer, "_REBUILD_FLOOR", 0)
+    monkeypatch.setattr(segmented, "_REBUILD_FLOOR", 0)
     path = make_list(tmp_path / "list.hashmatch", a=[pdq(1)], b=[pdq(2)])
     with Matcher.open(path) as matcher:
         with ReferenceList.open(path, writable=True) as ref:
             ref.add("c", hashes=[pdq(3)])
         assert matcher.reload()
-        assert len(matcher._snapshots[0].layers["pdq"].base.columns) == 3, "indexed anew"
+        assert len(matcher._snapshots[0].rows["pdq"].segments.base.columns) == 3, "indexed anew"
         assert matcher.match_hash(pdq(3)).matches[0].entry_id == "c"
         assert matcher.match_hash(pdq(1)).matches[0].entry_id == "a"
 
@@ -727,7 +727,7 @@ def test_reload_does_not_depend_on_the_working_folder(tmp_path: Path, monkeypatc
     make_list(tmp_path / "list.hashmatch", a=[pdq(1)])
     (tmp_path / "indexes").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(layer, "_REBUILD_FLOOR", 0)
+    monkeypatch.setattr(segmented, "_REBUILD_FLOOR", 0)
     with Matcher.open("list.hashmatch", index_folder="indexes") as matcher:
         monkeypatch.chdir("/")
         with ReferenceList.open(tmp_path / "list.hashmatch", writable=True) as ref:
@@ -738,7 +738,7 @@ def test_reload_does_not_depend_on_the_working_folder(tmp_path: Path, monkeypatc
 
 def test_a_lost_index_folder_is_said_and_stops_no_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without its folder a matcher takes up changes all the same, and says that no new file could be made."""
-    monkeypatch.setattr(layer, "_REBUILD_FLOOR", 0)
+    monkeypatch.setattr(segmented, "_REBUILD_FLOOR", 0)
     path = make_list(tmp_path / "list.hashmatch", a=[pdq(1)])
     folder = tmp_path / "indexes"
     folder.mkdir()
@@ -785,10 +785,10 @@ def test_equal_turns_find_once(tmp_path: Path) -> None:
     turns = tuple(ViewHash(value=value, quality=100, view=View(turn=turn)) for turn in Turn)
     other = ViewHash(value=near, quality=100, view=View(turn=Turn.ROTATE_180))
     with Matcher.open(tmp_path / "list") as matcher:
-        held = matcher._snapshots[0].layers["pdq"]
+        held = matcher._snapshots[0].rows["pdq"]
         asked: list[int] = []
         counted = SimpleNamespace(search=lambda codes, *rest: asked.append(len(codes)) or held.search(codes, *rest))
-        snapshot = SimpleNamespace(layers={"pdq": counted})
+        snapshot = SimpleNamespace(hashes={"pdq": counted}.get)
         found = list(_plain_hits(cast("ListSnapshot", snapshot), (*turns, other), matcher.policy, seen=True))
         report = matcher.match_fingerprint(Fingerprint((*turns, other)))
     assert asked == [2]

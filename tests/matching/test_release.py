@@ -13,8 +13,8 @@ import pytest
 
 from hashmatch import Matcher, ReferenceList, profiles
 from hashmatch.errors import IndexFormatError, ReferenceListError
-from hashmatch.store import folder as files
-from hashmatch.store import rows as layer
+from hashmatch.index import segmented
+from hashmatch.store import rows
 from list_makers import made_up, made_up_entries
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc tells what is mapped and open")
@@ -78,8 +78,8 @@ def test_a_replaced_file_is_given_back(path: Path, folder: Path, monkeypatch: py
     """Once a newer file is taken up the older one is neither mapped nor open."""
     with Matcher.open(path, index_folder=folder) as matcher:
         before = used(folder)
-        monkeypatch.setattr(layer, "_REBUILD_FLOOR", 0)
-        monkeypatch.setattr(layer, "_REBUILD_SHARE", 0.0)
+        monkeypatch.setattr(segmented, "_REBUILD_FLOOR", 0)
+        monkeypatch.setattr(segmented, "_REBUILD_SHARE", 0.0)
         for number in range(3):
             with ReferenceList.open(path, writable=True) as ref:
                 ref.add_many(made_up_entries(1, first=5000 + number))
@@ -95,12 +95,12 @@ def test_a_kept_error_holds_no_map(path: Path, folder: Path, monkeypatch: pytest
     matcher = Matcher.open(path, index_folder=folder)
 
     def fails(*_: object, **__: object) -> None:
-        held = files.open_kept  # a frame with something in it
+        held = rows.open_kept  # a frame with something in it
         raise IndexFormatError(f"made up {held is not None}")
 
-    monkeypatch.setattr("hashmatch.store.snapshot.make_file", fails)
-    monkeypatch.setattr(layer, "_REBUILD_FLOOR", 0)
-    monkeypatch.setattr(layer, "_REBUILD_SHARE", 0.0)
+    monkeypatch.setattr("hashmatch.store.rows.HashFiles.make", fails)
+    monkeypatch.setattr(segmented, "_REBUILD_FLOOR", 0)
+    monkeypatch.setattr(segmented, "_REBUILD_SHARE", 0.0)
     with ReferenceList.open(path, writable=True) as ref:
         ref.add_many(made_up_entries(1, first=5000))
     matcher.reload()

@@ -19,13 +19,14 @@ from hashmatch import Matcher, Outcome, ReferenceList, profiles
 from hashmatch.algorithms import ALGORITHMS
 from hashmatch.errors import IndexFormatError, ReferenceListError
 from hashmatch.hashes import HashValue, distance
+from hashmatch.index import segmented
 from hashmatch.index.costs import MEASURED
 from hashmatch.index.loading import load_index
 from hashmatch.index.storage import read_index_file, write_index_file
-from hashmatch.lists import Entry
+from hashmatch.lists import Changes, Entry
 from hashmatch.store import folder as files
 from hashmatch.store import index_file as kept
-from hashmatch.store import rows as layer
+from hashmatch.store import rows
 from list_makers import made_up, tampered
 
 KINDS = ("pdq", "md5", "phash", "photodna", "sha1")
@@ -233,7 +234,7 @@ def test_rows_that_are_not_the_lists_are_found_by_verify(tmp_path: Path, folder:
 
 def test_a_file_far_behind_is_made_anew(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At opening, changes beyond a share of the file are not laid over it."""
-    monkeypatch.setattr(layer, "_REBUILD_FLOOR", 5)
+    monkeypatch.setattr(segmented, "_REBUILD_FLOOR", 5)
     path = make(tmp_path / "list", 50)
     Matcher.open(path, index_folder=folder).close()
     before = file_of(folder).read_bytes()
@@ -241,15 +242,15 @@ def test_a_file_far_behind_is_made_anew(tmp_path: Path, folder: Path, monkeypatc
         ref.add_many(entry(number) for number in range(50, 56))
     with Matcher.open(path, index_folder=folder) as matcher:
         assert found(matcher, 55) == ["e55"]
-        assert not matcher._snapshots[0].layers["pdq"].recent
+        assert not matcher._snapshots[0].rows["pdq"].segments.recent
     assert file_of(folder).read_bytes() != before
 
 
 def test_compaction_goes_on_beside(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond a share of changes a reload has a new file made, and answers are right before, during and after."""
-    monkeypatch.setattr(layer, "_REBUILD_FLOOR", 5)
+    monkeypatch.setattr(segmented, "_REBUILD_FLOOR", 5)
     path = make(tmp_path / "list", 50)
-    real, began, go_on = files.build_kept, threading.Event(), threading.Event()
+    real, began, go_on = rows.build_kept, threading.Event(), threading.Event()
 
     def slow(*args: object, **more: object) -> None:
         began.set()
@@ -257,7 +258,7 @@ def test_compaction_goes_on_beside(tmp_path: Path, folder: Path, monkeypatch: py
         real(*args, **more)  # type: ignore[arg-type]
 
     with Matcher.open(path, index_folder=folder) as matcher, Matcher.open(path, index_folder=folder) as other:
-        monkeypatch.setattr(files, "build_kept", slow)
+        monkeypatch.setattr(rows, "build_kept", slow)
         before = file_of(folder).read_bytes()
         with ReferenceList.open(path, writable=True) as ref:
             ref.add_many(entry(number) for number in range(50, 60))
@@ -271,27 +272,31 @@ def test_compaction_goes_on_beside(tmp_path: Path, folder: Path, monkeypatch: py
             assert file_of(folder).read_bytes() == before
             go_on.set()
             assert matcher._keeper.wait(30)
-        snapshot = matcher._snapshots[0].layers["pdq"]
-        assert (len(snapshot.recent), snapshot.base.n_gone, len(snapshot.base.columns)) == (1, 0, 59)
+        snapshot = matcher._snapshots[0].rows["pdq"]
+        assert (len(snapshot.segments.recent), snapshot.segments.base.n_deleted, len(snapshot.segments.base)) == (
+            1,
+            0,
+            59,
+        )
         assert matcher.upkeep.compactions == 1
         assert matcher.upkeep.compaction_error is None
         for each in (matcher, other):
             each.reload()
             assert [found(each, number) for number in (60, 55, 4, 3)] == [["e60"], ["e55"], [], ["e3"]]
-        assert other._snapshots[0].layers["pdq"].kept.identity == snapshot.kept.identity, "one file for both"
+        assert other._snapshots[0].rows["pdq"].kept.identity == snapshot.kept.identity, "one file for both"
 
 
 def test_one_process_makes_a_file(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of many that open a list at once one makes the file, and the others wait for it."""
     path = make(tmp_path / "list", 3000)
-    real, made = files.build_kept, []
+    real, made = rows.build_kept, []
 
     def slow(*args: object, **more: object) -> None:
         made.append(1)
         time.sleep(0.2)
         real(*args, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(files, "build_kept", slow)
+    monkeypatch.setattr(rows, "build_kept", slow)
     matchers: list[Matcher] = []
     threads = [
         threading.Thread(target=lambda: matchers.append(Matcher.open(path, index_folder=folder))) for _ in range(4)
@@ -320,8 +325,8 @@ def test_what_a_killed_maker_left_is_taken_away(tmp_path: Path, folder: Path) ->
 
 def test_answers_follow_any_changes(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With every bound turned down, random changes by three matchers' reloads answer like brute force."""
-    monkeypatch.setattr(layer, "_REBUILD_FLOOR", 12)
-    monkeypatch.setattr(layer, "_SCANNED", 3)
+    monkeypatch.setattr(segmented, "_REBUILD_FLOOR", 12)
+    monkeypatch.setattr(segmented, "_SCANNED_BYTES", 100)
     rng = np.random.default_rng(5)
     path = make(tmp_path / "list", 40, "pdq", "md5")
     held = set(range(40))
@@ -357,18 +362,22 @@ def test_a_layer_that_is_not_what_the_list_says_is_dropped(tmp_path: Path) -> No
     """Changes that do not lead to the list's content, or withdraw what is not there, make no layer."""
     path = make(tmp_path / "list", 10)
     with Matcher.open(path) as matcher:
-        before = matcher._snapshots[0].layers["pdq"]
-        nothing = np.empty(0, np.int64)
-        assert before.updated(None, nothing, before.content) is not None
-        assert before.updated(None, np.array([3]), before.content) is None
-        assert before.updated(None, np.array([77]), before.content) is None
+        before = matcher._snapshots[0].rows["pdq"]
+
+        def without(*ids: int) -> Changes:
+            gone = {"pdq": np.array(ids, np.int64)}
+            return Changes(since=1, version=2, n_entries=0, added={}, withdrawn=gone, records={})
+
+        assert before.updated(without(), before.content) is not None
+        assert before.updated(without(3), before.content) is None
+        assert before.updated(without(77), before.content) is None
         with ReferenceList.open(path, writable=True) as ref:
             ref.withdraw("e2")
-            after = before.updated(None, np.array([3]), ref.contents["pdq"])
+            after = before.updated(without(3), ref.contents["pdq"])
             assert after is not None
-            assert after.updated(None, np.array([3]), ref.contents["pdq"]) is None, "gone already"
+            assert after.updated(without(3), ref.contents["pdq"]) is None, "gone already"
             changed = ref.contents["pdq"]
-            assert before.updated(None, np.array([4]), changed) is None, "another row of the same number"
+            assert before.updated(without(4), changed) is None, "another row of the same number"
 
 
 def test_a_hit_whose_entry_is_missing_is_an_error(tmp_path: Path, folder: Path) -> None:
@@ -397,7 +406,7 @@ def test_measured_costs_are_used(tmp_path: Path, folder: Path) -> None:
     save_costs(folder, costs)
     file_of(folder).unlink()
     with Matcher.open(path, index_folder=folder) as matcher:
-        assert matcher._snapshots[0].layers["pdq"].base.index._costs == costs
+        assert matcher._snapshots[0].rows["pdq"].segments.base.index._costs == costs
         assert (first, read_index_file(file_of(folder)).kind) == ("linear", "multi")
         near = HashValue("pdq", bytes([made_up(5).data[0] ^ 3]) + made_up(5).data[1:])
         assert distance(near, made_up(5)) == 2
@@ -465,8 +474,8 @@ def test_crops_have_a_file_too(tmp_path: Path, folder: Path, monkeypatch: pytest
     assert answer()[0] == ["photo"]
     assert built == [1], "later hashes are filed in memory"
     Matcher.open(path, index_folder=folder, policy=profiles.FAST).close()
-    monkeypatch.setattr(layer, "_REBUILD_FLOOR", 0)
-    monkeypatch.setattr(layer, "_REBUILD_SHARE", 0.0)
+    monkeypatch.setattr(segmented, "_REBUILD_FLOOR", 0)
+    monkeypatch.setattr(segmented, "_REBUILD_SHARE", 0.0)
     assert answer()[0] == ["photo"]
     (other,) = folder.glob("*.crops")
     assert other.name != file.name, "the older one went"
@@ -483,8 +492,8 @@ def test_a_file_made_without_crops_is_completed(tmp_path: Path, folder: Path, mo
         with ReferenceList.open(path, writable=True) as ref:
             ref.add_many([entry(100)])
         with monkeypatch.context() as patched:
-            patched.setattr(layer, "_REBUILD_FLOOR", 0)
-            patched.setattr(layer, "_REBUILD_SHARE", 0.0)
+            patched.setattr(segmented, "_REBUILD_FLOOR", 0)
+            patched.setattr(segmented, "_REBUILD_SHARE", 0.0)
             fast.reload()
             assert fast._keeper.wait(30)
         assert fast.upkeep.compactions == 1
@@ -492,9 +501,9 @@ def test_a_file_made_without_crops_is_completed(tmp_path: Path, folder: Path, mo
         assert thorough.reload()
         assert found(thorough, 100) == ["e100"]
         assert thorough._keeper.wait(30)
-        now = thorough._snapshots[0].layers["pdq"]
-        assert (now.kept.identity, now.recent) == (newer, ())
-        assert now.base.guided is not None
+        now = thorough._snapshots[0].rows["pdq"]
+        assert (now.kept.identity, now.segments.recent) == (newer, ())
+        assert now.segments.base.guided is not None
         assert thorough.upkeep.compaction_error is None
         assert len(list(folder.glob("*.crops"))) == 1
 
@@ -502,7 +511,7 @@ def test_a_file_made_without_crops_is_completed(tmp_path: Path, folder: Path, mo
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="everything may be written to here")
 def test_a_folder_that_cannot_be_written_serves(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files that somebody else made serve from a read-only folder, also far behind; without a file it is an error."""
-    monkeypatch.setattr(layer, "_REBUILD_FLOOR", 0)
+    monkeypatch.setattr(segmented, "_REBUILD_FLOOR", 0)
     path = make(tmp_path / "list", 50)
     Matcher.open(path, index_folder=folder).close()
     with ReferenceList.open(path, writable=True) as ref:
@@ -521,7 +530,7 @@ def test_a_folder_that_cannot_be_written_serves(tmp_path: Path, folder: Path, mo
 
 def test_a_folder_that_fails_serves_what_it_has(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A lock that cannot be had leaves the file that is far behind, with the changes over it."""
-    monkeypatch.setattr(layer, "_REBUILD_FLOOR", 0)
+    monkeypatch.setattr(segmented, "_REBUILD_FLOOR", 0)
     path = make(tmp_path / "list", 50)
     Matcher.open(path, index_folder=folder).close()
     with ReferenceList.open(path, writable=True) as ref:

@@ -13,6 +13,7 @@ from hashmatch import Fingerprint, HashValue, Matcher, Outcome, ReferenceList, f
 from hashmatch.errors import HashFormatError, IndexFormatError, PolicyError, ReferenceListError
 from hashmatch.features.query import Query, read_pixels, read_records
 from hashmatch.hashes import ViewHash
+from hashmatch.index import segmented
 from hashmatch.keypoints.verify import ACCEPTED_CHANCE
 from hashmatch.lists.file import editor
 from hashmatch.policy import KeypointRule
@@ -141,7 +142,7 @@ def test_records_follow_the_list(records_list: Path, monkeypatch: pytest.MonkeyP
             with ReferenceList.open(records_list, writable=True) as ref:
                 ref.add(f"added-{number}", hashes=[hash_image(photo, "keypoint")])
             if number:
-                monkeypatch.setattr(room, "_REBUILD_FLOOR", 0)
+                monkeypatch.setattr(segmented, "_REBUILD_FLOOR", 0)
             assert matcher.reload()
             assert matcher.match(PHOTOS[0]).outcome is Outcome.NO_MATCH
             for known in range(number + 1):
@@ -210,7 +211,7 @@ def test_index_files_are_used_again(records_list: Path, tmp_path: Path, monkeypa
         expected = matcher.match(crop)
     (file,) = tmp_path.glob("*.keypoint.index")
     with monkeypatch.context() as patch:
-        patch.setattr(room, "_gather", None)
+        patch.setattr(room, "_read", None)
         with Matcher.open(records_list, policy=ONLY_KEYPOINTS, index_folder=tmp_path) as matcher:
             assert matcher.match(crop) == expected
     data = bytearray(file.read_bytes())
@@ -249,8 +250,9 @@ def test_two_copies_have_an_index_file_each(records_list: Path, tmp_path: Path) 
     (tmp_path / "folder").mkdir(mode=0o700)
     copy = tmp_path / "copy"
     copy.write_bytes(records_list.read_bytes())
-    with ReferenceList.open(copy, writable=True) as ref:
-        assert ref.withdraw("photo-2", source="ncmec")
+    for changed, name in ((copy, "photo-2"), (records_list, "photo-4")):
+        with ReferenceList.open(changed, writable=True) as ref:
+            assert ref.withdraw(name, source="ncmec")
     made = []
     for _ in range(3):
         for path in (records_list, copy):

@@ -264,7 +264,7 @@ def _plain_hits(
     snapshot: ListSnapshot, hashes: tuple[ViewHash, ...], policy: MatchPolicy, *, seen: bool
 ) -> Iterator[PlainHit]:
     for place, rule in enumerate(policy.rules):
-        layer = snapshot.layers.get(rule.algorithm)
+        layer = snapshot.hashes(rule.algorithm)
         if layer is None:
             continue
         queries = _distinct(rule, [item for item in hashes if item.value.algorithm == rule.algorithm])
@@ -310,7 +310,7 @@ def _of_few_signs(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
 def _rotated_hits(snapshot: ListSnapshot, looks: tuple[SmallLook, ...], policy: MatchPolicy) -> Iterator[EvidenceHit]:
     from hashmatch.views.small_rotations import TiltedSearch
 
-    layer, rule = snapshot.layers.get("pdq"), policy.rule_for("pdq")
+    layer, rule = snapshot.hashes("pdq"), policy.rule_for("pdq")
     if layer is None or rule is None:
         return
     search = TiltedSearch(min_evidence=policy.rotation_evidence, min_quality=rule.min_quality)
@@ -334,7 +334,7 @@ def _rotated_hits(snapshot: ListSnapshot, looks: tuple[SmallLook, ...], policy: 
 def _crop_hits(snapshot: ListSnapshot, looks: tuple[SmallLook, ...], rule: CropRule) -> Iterator[EvidenceHit]:
     from hashmatch.views.crops import CropSearch
 
-    layer = snapshot.layers.get("pdq")
+    layer = snapshot.hashes("pdq")
     if layer is None:
         return
     search = CropSearch(min_evidence=rule.min_evidence, turns=rule.turns)

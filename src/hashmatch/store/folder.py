@@ -1,4 +1,4 @@
-"""Where a list's index files are, and a layer from one: taken, brought up to date, or made anew."""
+"""Where a list's index files are, and searchable rows from one: taken up, brought up to date, or made anew."""
 
 from __future__ import annotations
 
@@ -6,52 +6,78 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-import numpy as np
-
-from hashmatch.algorithms import ALGORITHMS
 from hashmatch.errors import IndexFormatError, ReferenceListError
 from hashmatch.index.calibration import saved_costs
 from hashmatch.index.multi.out_of_core import DEFAULT_MEMORY
 from hashmatch.lists import Content
-from hashmatch.store.held import HeldFile
-from hashmatch.store.index_file import (
-    KeptIndex,
-    build_kept,
-    copy_of,
-    crops_of,
-    lock_of,
-    open_crops,
-    open_kept,
-    write_crops,
-)
+from hashmatch.store.index_file import copy_of, lock_of
 from hashmatch.store.leftovers import remove_unused, sweep
-from hashmatch.store.rows import Layer
+from hashmatch.store.listed import AnyRows, Named, Second
+from hashmatch.store.rows import HashFiles
 from hashmatch.store.trust import check_folder
 
 if TYPE_CHECKING:
     from hashmatch.index import Costs
-    from hashmatch.index.probing import GuidedIndex
     from hashmatch.lists import PinnedVersion, ReferenceList
     from hashmatch.policy import MatchPolicy
 
 __all__ = [
     "BuiltFile",
+    "Files",
     "build_files",
-    "has_crops",
+    "files_of",
     "index_file",
-    "layer_of",
-    "make_crops_file",
-    "make_file",
     "own_place",
     "place_of",
     "remove_others",
+    "rows_of",
     "taken_up",
     "translated_folder_errors",
 ]
+
+R_co = TypeVar("R_co", bound=AnyRows, covariant=True)
+R = TypeVar("R", bound=AnyRows)
+
+
+class Files(Named, Protocol[R_co]):
+    """How the index files of one algorithm are made and read, for a policy.
+
+    ``made_for`` is what a file depends on, for its name: policies do not replace each other's files.
+    """
+
+    @property
+    def made_for(self) -> str:
+        """What a file depends on."""
+
+    def in_memory(self, pinned: PinnedVersion) -> R_co:
+        """Index all hashes of a list without a file."""
+
+    def read(self, path: Path, list_id: str, *, second: Second, maps: bool) -> R_co:
+        """Take all hashes of the version that a file was made at from it, mapped or copied into memory.
+
+        A second file that belongs to it is left alone, opened, or also made where it alone is missing. Raises
+        FileNotFoundError or IndexFormatError where there is no file of that list that serves, else OSError.
+        """
+
+    def make(self, path: Path, pinned: PinnedVersion, *, memory: int, stopped: Callable[[], bool]) -> None:
+        """Make the file of a version of a list, and what belongs to it; the caller holds its lock. As `build_kept`."""
+
+
+def files_of(name: str, policy: MatchPolicy, costs: Costs) -> Files[AnyRows] | None:
+    """Give the files of an algorithm for a policy; None where the policy has no rule for it."""
+    if name == "keypoint":
+        if policy.keypoints is None:
+            return None
+        from hashmatch.store.keypoint_rows import KeypointFiles  # only such a policy loads the code for it
+
+        return KeypointFiles(policy.keypoints)
+    rule = policy.rule_for(name)
+    crops = name == "pdq" and (policy.crops is not None or policy.rotations)
+    return None if rule is None else HashFiles(rule, costs, crops)
 
 
 @contextlib.contextmanager
@@ -73,27 +99,12 @@ def translated_folder_errors() -> Iterator[None]:
         ) from error
 
 
-def index_file(folder: Path | None, list_id: str, name: str, policy: MatchPolicy) -> Path | None:
-    """Path of the index file of one algorithm of a list for a policy; None without a folder.
-
-    What a file depends on stands in its name, so that policies do not replace each other's: the radius, or the key and
-    the least quality of records.
-    """
-    if folder is None:
-        return None
-    rule = policy.rule_for(name)
-    made_for = "" if rule is None else f"r{rule.threshold}."
-    if name == "keypoint" and policy.keypoints is not None:
-        from hashmatch.keypoints.record import key_check  # only such a policy loads the code for it
-
-        key = policy.keypoints.key
-        made_for = f"{'open' if key is None else key_check(key).hex()}-q{policy.keypoints.min_quality}."
-    return folder / f"{list_id}.{made_for}{name}.index"
+def index_file(folder: Path, list_id: str, files: Files[AnyRows]) -> Path:
+    """Path of an index file of a list."""
+    return folder / f"{list_id}.{files.made_for}.{files.name}.index"
 
 
-def layer_of(
-    pinned: PinnedVersion, name: str, policy: MatchPolicy, costs: Costs, folder: Path | None, *, maps: bool = True
-) -> Layer:
+def rows_of(pinned: PinnedVersion, files: Files[R], folder: Path | None, *, maps: bool = True) -> R:
     """Index one algorithm of a list, or take the index from its file, which is made where there is none that serves.
 
     The file is mapped, or copied into memory.
@@ -105,38 +116,25 @@ def layer_of(
     OSError
         If the file cannot be made.
     """
-    file = index_file(folder, pinned.list_id, name, policy)
-    if file is None:
-        rule = policy.rule_for(name)
-        radius = 0 if rule is None else rule.threshold
-        rows, content = pinned.rows(name), pinned.contents[name]
-        return Layer.build(
-            ALGORITHMS[name],
-            rows,
-            radius,
-            costs,
-            pinned.list_id,
-            content,
-            crops=has_crops(name, policy),
-            min_quality=0 if rule is None else rule.min_quality,
-        )
-    layer = taken_up(pinned, name, policy, costs, folder, maps=maps)
-    if layer is None or layer.is_overgrown:
+    if folder is None:
+        return files.in_memory(pinned)
+    rows = taken_up(pinned, files, folder, maps=maps)
+    if rows is None or rows.is_overgrown:
         try:
             # of many workers that start at once one makes the file, the others wait and take it
-            with _locked_place(file, pinned, name, policy, costs) as place:
-                layer = taken_up(pinned, name, policy, costs, folder, held=place, maps=maps)
-                if layer is None or layer.is_overgrown:
-                    make_file(place, pinned, name, policy, costs)
-                    layer = taken_up(pinned, name, policy, costs, folder, held=place, maps=maps)
+            with _locked_place(index_file(folder, pinned.list_id, files), pinned, files) as place:
+                rows = taken_up(pinned, files, folder, held=place, maps=maps)
+                if rows is None or rows.is_overgrown:
+                    files.make(place, pinned, memory=DEFAULT_MEMORY, stopped=lambda: False)
+                    rows = taken_up(pinned, files, folder, held=place, maps=maps)
         except OSError:
-            if layer is None:  # one that is far behind serves, where the folder cannot be written to
+            if rows is None:  # one that is far behind serves, where the folder cannot be written to
                 raise
-    if layer is None:
+    if rows is None:
         raise ReferenceListError(
             "the index folder cannot be used: an index file that was just made cannot be read back"
         )
-    return layer
+    return rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,14 +200,14 @@ def build_files(
         check_folder(folder, reference.path)
         sweep(folder, pinned.list_id)
         for name, content in pinned.contents.items():
-            file, rule = index_file(folder, pinned.list_id, name, policy), policy.rule_for(name)
-            if file is None or rule is None:
+            files = files_of(name, policy, costs)
+            if files is None:
                 continue
             began = time.perf_counter()
-            with _locked_place(file, pinned, name, policy, costs) as place:
-                made = again or not _is_current(place, pinned, name, policy, costs)
+            with _locked_place(index_file(folder, pinned.list_id, files), pinned, files) as place:
+                made = again or not _is_current(place, pinned, files)
                 if made:
-                    make_file(place, pinned, name, policy, costs, memory=memory)
+                    files.make(place, pinned, memory=memory, stopped=lambda: False)
             spent = time.perf_counter() - began
             yield BuiltFile(algorithm=name, path=place, n_rows=content.n_rows, made=made, seconds=spent)
 
@@ -224,13 +222,11 @@ def remove_others(reference: ReferenceList, policy: MatchPolicy, folder: Path) -
     """
     with translated_folder_errors(), reference.pinned() as pinned:
         check_folder(folder, reference.path)
-        wanted = set()
+        wanted, costs = set(), saved_costs(folder)
         for name in pinned.contents:
-            file = index_file(folder, pinned.list_id, name, policy)
-            if file is not None and policy.rule_for(name) is not None:
-                wanted.add(place_of(file, pinned, name, policy, saved_costs(folder)))
-            elif file is not None and policy.keypoints is not None:
-                wanted |= {file, own_place(file, pinned)}
+            files = files_of(name, policy, costs)
+            if files is not None:
+                wanted.add(place_of(index_file(folder, pinned.list_id, files), pinned, files))
         yield from remove_unused(folder, pinned.list_id, wanted)
 
 
@@ -239,85 +235,46 @@ def own_place(file: Path, pinned: PinnedVersion) -> Path:
     return file.with_name(file.name.replace(pinned.list_id, f"{pinned.list_id}.c{copy_of(pinned)}", 1))
 
 
-def place_of(file: Path, pinned: PinnedVersion, name: str, policy: MatchPolicy, costs: Costs) -> Path:
+def place_of(file: Path, pinned: PinnedVersion, files: Files[AnyRows]) -> Path:
     """Choose where the index file of a list is made: for all copies, or its own where another copy's is there.
 
     Another copy's is one that this list's history does not lead from; it serves a service that is not to be disturbed.
     """
-    rule = policy.rule_for(name)
     try:
-        kept = open_kept(file, pinned.list_id, ALGORITHMS[name], 0 if rule is None else rule.threshold, costs)
+        rows = files.read(file, pinned.list_id, second="leave", maps=True)
     except (FileNotFoundError, IndexFormatError):
         return file
-    if kept.copy in ("", copy_of(pinned)) or _from_file(file, pinned, name, policy, costs, crops=False) is not None:
+    if rows.kept is None or rows.kept.copy in ("", copy_of(pinned)) or _brought_to(pinned, rows) is not None:
         return file
     return own_place(file, pinned)
 
 
 @contextlib.contextmanager
-def _locked_place(file: Path, pinned: PinnedVersion, name: str, policy: MatchPolicy, costs: Costs) -> Iterator[Path]:
+def _locked_place(file: Path, pinned: PinnedVersion, files: Files[AnyRows]) -> Iterator[Path]:
     """Hold the lock of `place_of`; another copy's file may come while it is waited for."""
     while True:
-        place = place_of(file, pinned, name, policy, costs)
+        place = place_of(file, pinned, files)
         with lock_of(place, wait=True):
-            if place_of(file, pinned, name, policy, costs) == place:
+            if place_of(file, pinned, files) == place:
                 yield place
                 return
 
 
-def _is_current(file: Path, pinned: PinnedVersion, name: str, policy: MatchPolicy, costs: Costs) -> bool:
-    rule = policy.rule_for(name)
+def _is_current(file: Path, pinned: PinnedVersion, files: Files[AnyRows]) -> bool:
     try:
-        kept = open_kept(file, pinned.list_id, ALGORITHMS[name], 0 if rule is None else rule.threshold, costs)
-        if has_crops(name, policy):
-            open_crops(crops_of(file, kept.content), kept)
+        rows = files.read(file, pinned.list_id, second="open", maps=True)
     except (FileNotFoundError, IndexFormatError):
         return False
-    return kept.content == pinned.contents[name]
-
-
-def make_file(
-    file: Path,
-    pinned: PinnedVersion,
-    name: str,
-    policy: MatchPolicy,
-    costs: Costs,
-    *,
-    memory: int = DEFAULT_MEMORY,
-    stopped: Callable[[], bool] = lambda: False,
-) -> None:
-    """Make the index file of one algorithm of a list for a policy, and that for crops; the caller holds its lock."""
-    rule = policy.rule_for(name)
-    radius = 0 if rule is None else rule.threshold
-    build_kept(file, pinned, ALGORITHMS[name], radius, costs, memory=memory, stopped=stopped)
-    if has_crops(name, policy):
-        make_crops_file(file, open_kept(file, pinned.list_id, ALGORITHMS[name], radius, costs))
-
-
-def make_crops_file(file: Path, kept: KeptIndex) -> None:
-    """Make the file for crops that belongs to an index file, whose lock the caller holds; older ones go."""
-    wanted = crops_of(file, kept.content)
-    write_crops(wanted, kept)
-    for other in [*file.parent.glob(f"{file.stem}.*.crops"), *file.parent.glob(f".{file.stem}.*.crops.*")]:
-        if not other.name.lstrip(".").startswith(wanted.name):
-            with contextlib.suppress(OSError):
-                other.unlink()
+    return rows.content == pinned.contents[files.name]
 
 
 def taken_up(
-    pinned: PinnedVersion,
-    name: str,
-    policy: MatchPolicy,
-    costs: Costs,
-    folder: Path | None,
-    *,
-    held: Path | None = None,
-    maps: bool = True,
-) -> Layer | None:
+    pinned: PinnedVersion, files: Files[R], folder: Path, *, held: Path | None = None, maps: bool = True
+) -> R | None:
     """Take an index from its file and bring it to the pinned version; None where that cannot be done.
 
     The file is that for all copies of the list, or that of this copy. Of the one whose lock the caller holds, if any,
-    the file for crops is made where it alone is missing.
+    a second file is made where it alone is missing.
 
     Raises
     ------
@@ -326,59 +283,23 @@ def taken_up(
     OSError
         If the file cannot be read.
     """
-    file, rule = index_file(folder, pinned.list_id, name, policy), policy.rule_for(name)
-    if file is None or rule is None:
-        return None
-    grown = None
+    file, grown = index_file(folder, pinned.list_id, files), None
     for place in (file, own_place(file, pinned)):
-        crops = has_crops(name, policy)
-        layer = _from_file(place, pinned, name, policy, costs, crops=crops, make=place == held, maps=maps)
-        if layer is not None and not layer.is_overgrown:
-            return layer
-        grown = grown or layer
+        try:
+            read = files.read(place, pinned.list_id, second="make" if place == held else "open", maps=maps)
+        except (FileNotFoundError, IndexFormatError):
+            continue
+        rows = _brought_to(pinned, read)
+        if rows is not None and not rows.is_overgrown:
+            return rows
+        grown = grown or rows
     return grown
 
 
-def _from_file(
-    file: Path,
-    pinned: PinnedVersion,
-    name: str,
-    policy: MatchPolicy,
-    costs: Costs,
-    *,
-    crops: bool,
-    make: bool = False,
-    maps: bool = True,
-) -> Layer | None:
-    rule = policy.rule_for(name)
-    if rule is None:
-        return None
-    algorithm, content = ALGORITHMS[name], pinned.contents.get(name, Content(0, 0))
-    try:
-        kept = open_kept(file, pinned.list_id, algorithm, rule.threshold, costs, maps=maps)
-        changes = None if kept.content == content else pinned.changes_since(kept.version)
-        if changes is None and kept.content != content:
-            return None
-        guided, more = _opened_crops(file, kept, make=make, maps=maps) if crops else (None, None)
-    except (FileNotFoundError, IndexFormatError):
-        return None
-    layer = Layer.mapped(algorithm, kept, rule.threshold, costs, pinned.list_id, guided, rule.min_quality)
-    layer = replace(layer, held=tuple(held for held in (kept.held, more) if held is not None))
-    if changes is None:
-        return layer
-    return layer.updated(changes.added.get(name), changes.withdrawn.get(name, np.empty(0, np.int64)), content)
-
-
-def _opened_crops(file: Path, kept: KeptIndex, *, make: bool, maps: bool) -> tuple[GuidedIndex, HeldFile | None]:
-    try:
-        return open_crops(crops_of(file, kept.content), kept, maps=maps)
-    except (FileNotFoundError, IndexFormatError):
-        if not make:
-            raise
-    make_crops_file(file, kept)
-    return open_crops(crops_of(file, kept.content), kept, maps=maps)
-
-
-def has_crops(name: str, policy: MatchPolicy) -> bool:
-    """Whether a policy searches the hashes of an algorithm for crops too, or for rotated pictures, in the same way."""
-    return name == "pdq" and (policy.crops is not None or policy.rotations)
+def _brought_to(pinned: PinnedVersion, rows: R) -> R | None:
+    """Bring rows from an index file to the pinned version; None where what changed since does not lead there."""
+    content = pinned.contents.get(rows.files.name, Content(0, 0))
+    if rows.content == content:
+        return rows
+    changes = None if rows.kept is None else pinned.changes_since(rows.kept.version)
+    return None if changes is None else rows.updated(changes, content)

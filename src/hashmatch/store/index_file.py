@@ -18,7 +18,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -35,7 +35,8 @@ from hashmatch.index.multi.out_of_core import DEFAULT_MEMORY
 from hashmatch.index.planner import sample_of
 from hashmatch.index.storage import IndexFile, Section, read_index_file, read_index_stream
 from hashmatch.index.verification import AnyIndex
-from hashmatch.lists import Content, HashRows, content_of
+from hashmatch.lists import Content
+from hashmatch.store.columns import REBUILD, HashColumns, RecordColumns
 from hashmatch.store.held import HeldFile
 from hashmatch.store.locks import file_lock
 from hashmatch.store.trust import open_trusted
@@ -46,8 +47,8 @@ if TYPE_CHECKING:
     from hashmatch.lists import PinnedVersion
 
 __all__ = [
-    "Columns",
     "Identity",
+    "KeptFile",
     "KeptIndex",
     "build_kept",
     "copy_of",
@@ -59,7 +60,10 @@ __all__ = [
     "note_of",
     "open_crops",
     "open_kept",
+    "open_tagged",
     "read_noted",
+    "tag_from",
+    "tag_of",
     "verify_kept",
     "write_crops",
 ]
@@ -71,74 +75,14 @@ _DAMAGED: Final[set[Identity]] = set()  # files that this process found changed,
 _BLOCK: Final = 1 << 18
 _CHECK_ROWS: Final = 1 << 18
 _MOST_NOTE: Final = 4096
-_REBUILD: Final = "; rebuild it from the list"
-_MAY_BE_ONE: Final = frozenset({"source_numbers", "quality"})  # columns of one number where all rows have it
-_SECTIONS: Final = {
-    "hash_ids": ("row.ids", ("<u4", "<i8")),
-    "entry_keys": ("row.entries", ("<u4", "<i8")),
-    "source_numbers": ("row.sources", ("<u2",)),
-    "quality": ("row.quality", ("|i1",)),
-}
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Columns:
-    """What a list says of each row beside its hash; in memory, or mapped with narrower numbers.
+class KeptFile:
+    """An open index file of one algorithm of one list: what it says of itself.
 
     Parameters
     ----------
-    hash_ids : (n,) integer array, ascending
-        Number of each row.
-    entry_keys, source_numbers, quality : (n,) integer arrays
-        As in `HashRows`.
-    """
-
-    hash_ids: NDArray[Any]
-    entry_keys: NDArray[Any]
-    source_numbers: NDArray[Any]
-    quality: NDArray[Any]
-
-    @classmethod
-    def of(cls, rows: HashRows) -> Columns:
-        """Take the columns of rows in memory."""
-        return cls(rows.hash_ids, rows.entry_keys, rows.source_numbers, rows.quality)
-
-    def __len__(self) -> int:
-        return len(self.hash_ids)
-
-    def places(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Find rows by their numbers: which of ``ids`` are here, and the place of each; a look-up each."""
-        kind = self.hash_ids.dtype
-        fits = (ids >= 0) & (ids <= np.iinfo(kind).max)
-        # of the column's own type, or the search would convert the column
-        places = np.searchsorted(self.hash_ids, np.where(fits, ids, 0).astype(kind))
-        here = (fits & (places < len(self))).nonzero()[0]
-        here = here[self.hash_ids[places[here]] == ids[here].astype(kind)]
-        return here, places[here]
-
-    def content(self, list_id: str, algorithm: str, index: AnyIndex, places: NDArray[np.int64]) -> Content:
-        """Work out the content of some rows, ascending, whose hashes are in ``index``."""
-        return content_of(
-            list_id,
-            algorithm,
-            hash_ids=self.hash_ids[places].astype(np.int64),
-            entry_keys=self.entry_keys[places].astype(np.int64),
-            source_numbers=self.source_numbers[places].astype(np.int16),
-            quality=self.quality[places].astype(np.int16),
-            codes=index.codes_at(places),
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class KeptIndex:
-    """An open index file of one algorithm of one list.
-
-    Parameters
-    ----------
-    index : index
-        Mapped; position i is row i of the columns.
-    columns : Columns
-        Mapped.
     version : int
         Version of the list that it was made at.
     content : Content
@@ -153,14 +97,31 @@ class KeptIndex:
         Which copy of the list it was made from, as `copy_of`; empty where it does not say.
     """
 
-    index: AnyIndex
-    columns: Columns
     version: int
     content: Content
     identity: Identity
     held: HeldFile | None
     path: Path
     copy: str
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class KeptIndex:
+    """An open index file of hashes of a fixed length.
+
+    Parameters
+    ----------
+    file : KeptFile
+        What it says of itself.
+    index : index
+        Mapped; position i is row i of the columns.
+    columns : HashColumns
+        Mapped.
+    """
+
+    file: KeptFile
+    index: AnyIndex
+    columns: HashColumns
 
 
 def copy_of(pinned: PinnedVersion) -> str:
@@ -221,18 +182,55 @@ def open_kept(
     -----
     Cost: a millisecond where the file was checked before; else it is read once.
     """
-    identity, known, file, held = read_noted(path, maps=maps)
-    wanted = {"list": list_id, "algorithm": algorithm.name, "radius": str(radius)}
-    for name, value in wanted.items():
-        if file.tag.get(name) != value:
-            raise IndexFormatError(f"the index file is of another {name}{_REBUILD}")
+    kept, file = open_tagged(path, tag_of(list_id, algorithm, radius), maps=maps)
     index = index_from(file, costs)
     if index.metric is not algorithm.metric or index.n_bits != algorithm.n_bits:
-        raise IndexFormatError(f"the index file holds other hashes than it says{_REBUILD}")
-    columns, version, content = _read_columns(file)
+        raise IndexFormatError(f"the index file holds other hashes than it says{REBUILD}")
+    return KeptIndex(kept, index, HashColumns.read(file))
+
+
+def tag_of(list_id: str, algorithm: Algorithm, radius: int) -> dict[str, str]:
+    """Give what an index file of hashes of a fixed length is made for."""
+    return {"list": list_id, "algorithm": algorithm.name, "radius": str(radius)}
+
+
+def tag_from(pinned: PinnedVersion, algorithm: str) -> dict[str, str]:
+    """Give what an index file says of the version of a list that it is made from."""
+    content = pinned.contents.get(algorithm, Content(0, 0))
+    return {"version": str(pinned.version), "content": str(content), "copy": copy_of(pinned)}
+
+
+def open_tagged(path: Path, wanted: Mapping[str, str], *, maps: bool = True) -> tuple[KeptFile, IndexFile]:
+    """Map an index file of any kind that was made for something; errors and cost as `open_kept`.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file.
+    wanted : mapping of str to str
+        What must stand in its tag.
+    maps : bool
+        As for `open_kept`.
+    """
+    identity, known, file, held = read_noted(path, maps=maps)
+    for name, value in wanted.items():
+        if file.tag.get(name) != value:
+            raise IndexFormatError(f"the index file is of another {name.replace('_', ' ')}{REBUILD}")
+    version, content = _made_from(file)
     if not known:
         note(path, identity)
-    return KeptIndex(index, columns, version, content, identity, held, path, file.tag.get("copy", ""))
+    return KeptFile(version, content, identity, held, path, file.tag.get("copy", "")), file
+
+
+def _made_from(file: IndexFile) -> tuple[int, Content]:
+    """Take the version and the content of its rows from a file."""
+    try:
+        version, content = int(file.tag["version"]), Content.parse(file.tag["content"])
+        if content.n_rows != file.n or file.next_position != file.n or not 0 <= version < 2**63:
+            raise ValueError("the counts do not agree")
+    except (KeyError, ValueError) as error:
+        raise IndexFormatError(f"the index file does not say what its rows are{REBUILD}") from error
+    return version, content
 
 
 def read_noted(path: Path, *, maps: bool = True) -> tuple[Identity, bool, IndexFile, HeldFile | None]:
@@ -245,7 +243,7 @@ def read_noted(path: Path, *, maps: bool = True) -> tuple[Identity, bool, IndexF
         if identity is None:
             raise FileNotFoundError("there is no index file")
         if identity in _DAMAGED:
-            raise IndexFormatError(f"the index file was changed in place{_REBUILD}")
+            raise IndexFormatError(f"the index file was changed in place{REBUILD}")
         known = _noted(path) == list(identity)
         with open_trusted(path) as stream:
             held = HeldFile(stream, path) if maps else None  # before it is checked: what changes later is seen
@@ -263,27 +261,6 @@ def distrust(path: Path) -> None:
         _DAMAGED.add(identity)
     with contextlib.suppress(OSError):
         note_of(path).unlink()
-
-
-def _read_columns(file: IndexFile) -> tuple[Columns, int, Content]:
-    """Take what a file says of its rows."""
-    try:
-        version, content = int(file.tag["version"]), Content.parse(file.tag["content"])
-        columns: dict[str, NDArray[Any]] = {}
-        for column, (name, kinds) in _SECTIONS.items():
-            array = file.sections[name]
-            if column == "entry_keys" and not len(array) and array.ndim == 1:
-                array = columns["hash_ids"]
-            elif column in _MAY_BE_ONE and array.shape == (1,):
-                array = np.broadcast_to(array, (file.n,))
-            if array.shape != (file.n,) or array.dtype.str not in kinds:
-                raise ValueError("a column has another shape or type")
-            columns[column] = array
-        if content.n_rows != file.n or file.next_position != file.n or not 0 <= version < 2**63:
-            raise ValueError("the counts do not agree")
-    except (KeyError, ValueError) as error:
-        raise IndexFormatError(f"the index file does not say what its rows are{_REBUILD}") from error
-    return Columns(**columns), version, content
 
 
 def build_kept(
@@ -324,15 +301,7 @@ def build_kept(
     Cost: the list's rows are read once, 2 microseconds each, into temporary files beside the index (55 bytes a row of
     32); then as `MultiIndex.build_file`.
     """
-    content = pinned.contents.get(algorithm.name, Content(0, 0))
-    tag = {
-        "list": pinned.list_id,
-        "algorithm": algorithm.name,
-        "radius": str(radius),
-        "version": str(pinned.version),
-        "content": str(content),
-        "copy": copy_of(pinned),
-    }
+    tag = tag_of(pinned.list_id, algorithm, radius) | tag_from(pinned, algorithm.name)
     with contextlib.ExitStack() as files:
         spools = {
             name: _Spool(files.enter_context(tempfile.TemporaryFile(dir=path.parent)), kind, columns)
@@ -403,12 +372,12 @@ class _Spool:
 
 def _section(column: str, spool: _Spool, *, is_left_out: bool) -> Section:
     """Choose the narrowest form of a column: none where it is that of the row numbers, one number where all are it."""
-    name, kinds = _SECTIONS[column]
+    name, kinds = HashColumns.sections[column]
     kind = kinds[0] if spool.top < 2**32 else kinds[-1]
     if is_left_out:
         return Section(name, kind, [])
     array = spool.array()
-    if column in _MAY_BE_ONE and len(array) and spool.low == spool.top:
+    if column in HashColumns.may_be_one and len(array) and spool.low == spool.top:
         array = array[:1]
     return Section(name, kind, _blocks(array))
 
@@ -431,8 +400,8 @@ def open_crops(path: Path, kept: KeptIndex, *, maps: bool = True) -> tuple[Guide
     from hashmatch.views.crops import restored_guided
 
     identity, known, file, held = read_noted(path, maps=maps)
-    if file.tag.get("content") != str(kept.content):
-        raise IndexFormatError(f"the file for crops is of other rows{_REBUILD}")
+    if file.tag.get("content") != str(kept.file.content):
+        raise IndexFormatError(f"the file for crops is of other rows{REBUILD}")
     found = restored_guided(file, kept.index.all_codes())
     if not known:
         note(path, identity)
@@ -453,7 +422,7 @@ def write_crops(path: Path, kept: KeptIndex) -> None:
     """
     from hashmatch.views.crops import write_guided
 
-    write_guided(path, kept.index.all_codes(), {"content": str(kept.content)})
+    write_guided(path, kept.index.all_codes(), {"content": str(kept.file.content)})
     identity = identity_of(path)
     if identity is not None:
         note(path, identity)
@@ -477,32 +446,36 @@ def verify_kept(path: Path) -> Content | None:
     Cost: about 0.15 microseconds a row.
     """
     file = read_index_file(path)
-    if not any(name in file.sections for name, _ in _SECTIONS.values()):
+    kind: type[RecordColumns | HashColumns] = RecordColumns if file.kind == "keypoint" else HashColumns
+    if not any(name in file.sections for name, _ in kind.sections.values()):
         return None
-    columns, _, content = _read_columns(file)
-    index, found = index_from(file), Content(0, 0)
+    columns, (_, content) = kind.read(file), _made_from(file)
+    index = None if file.kind == "keypoint" else index_from(file)
+    found, last = Content(0, 0), -1
     try:
         list_id, algorithm = str(bytes.fromhex(file.tag["list"]).hex()), file.tag["algorithm"]
-        last = -1
         for first in range(0, len(columns), _CHECK_ROWS):
             places = np.arange(first, min(first + _CHECK_ROWS, len(columns)))
             ids = columns.hash_ids[places].astype(np.int64)
             if ids[0] <= last or bool((np.diff(ids) <= 0).any()):
-                raise IndexFormatError(f"the rows of the index file do not ascend{_REBUILD}")
+                raise IndexFormatError(f"the rows of the index file do not ascend{REBUILD}")
             last = int(ids[-1])
-            found += columns.content(list_id, algorithm, index, places)
+            if isinstance(columns, HashColumns) and index is not None:
+                found += columns.content(list_id, algorithm, index, places)
+            elif isinstance(columns, RecordColumns):
+                found += columns.content(places)
     except (KeyError, ValueError) as error:
-        raise IndexFormatError(f"the index file does not say what its rows are{_REBUILD}") from error
+        raise IndexFormatError(f"the index file does not say what its rows are{REBUILD}") from error
     if found != content:
-        raise IndexFormatError(f"the rows of the index file are not those it was made from{_REBUILD}")
+        raise IndexFormatError(f"the rows of the index file are not those it was made from{REBUILD}")
     crops = crops_of(path, content)
-    if crops.exists():
+    if index is not None and crops.exists():
         from hashmatch.views.crops import restored_guided
 
         try:
             restored_guided(read_index_file(crops), index.all_codes())._check()
         except ValueError as error:
-            raise IndexFormatError(f"{error}{_REBUILD}") from error
+            raise IndexFormatError(f"{error}{REBUILD}") from error
     return content
 
 

@@ -2,173 +2,150 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hashmatch.errors import HashFormatError, IndexFormatError, ReferenceListError
+from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.index import KeypointIndex, pack_geometry
+from hashmatch.index.segmented import Segments
+from hashmatch.index.storage import Section
 from hashmatch.keypoints.points import CODE_BYTES, Keypoints
 from hashmatch.keypoints.record import Record, key_check
-from hashmatch.store.held import HeldFile
-from hashmatch.store.index_file import lock_of, note, read_noted
+from hashmatch.lists import Changes, Content
+from hashmatch.policy import KeypointRule
+from hashmatch.store.columns import RecordColumns
+from hashmatch.store.index_file import identity_of, note, open_tagged, tag_from
+from hashmatch.store.listed import ListedRows, ListedSegment, Second
 
 if TYPE_CHECKING:
     from hashmatch.features.extract import KeypointLook
     from hashmatch.index import Candidate
-    from hashmatch.lists import RecordStream
-    from hashmatch.policy import KeypointRule
+    from hashmatch.lists import PinnedVersion, RecordStream
 
-__all__ = ["KeypointLayer"]
-
-_REBUILD_SHARE: Final = 0.1
-_REBUILD_FLOOR: Final = 1024
-_ALGORITHM: Final = "keypoint"
-_COPY: Final = "copy"
+__all__ = ["KeypointFiles", "KeypointLayer"]
 
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
-class _Gathered:
-    """Points of many records, one after the other, and the rows they come from."""
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class _Points:
+    """Points of many records, one after the other, how many each record has, and the rows the records come from."""
 
     codes: NDArray[np.uint8]
-    places: NDArray[np.uint8]
+    geometry: NDArray[np.uint8]
     counts: Ints
-    hash_ids: Ints
-    entry_keys: Ints
+    columns: RecordColumns
+
+    def __len__(self) -> int:
+        return len(self.counts)
 
 
-_NOTHING: Final = _Gathered(
-    codes=np.empty((0, CODE_BYTES), np.uint8),
-    places=np.empty((0, 4), np.uint8),
-    counts=np.empty(0, np.int64),
-    hash_ids=np.empty(0, np.int64),
-    entry_keys=np.empty(0, np.int64),
-)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Part:
-    """One index, the rows that its entries stand for, which are listed, and for recent records what it was built from.
-
-    ``live`` is None where all are listed; ``n_searched`` and ``n_left_out`` count the listed records with and without
-    points in the index.
-    """
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class KeypointSegment(ListedSegment):
+    """One index of records; ``searched`` are its rows that are not deleted, None where all are not."""
 
     index: KeypointIndex
-    hash_ids: Ints
-    entry_keys: Ints
-    gathered: _Gathered | None = None
-    live: NDArray[np.bool_] | None = None
-    held: HeldFile | None = None
-    n_searched: int = field(init=False)
-    n_left_out: int = field(init=False)
+    columns: RecordColumns
+    searched: NDArray[np.bool_] | None = field(init=False)
 
     def __post_init__(self) -> None:
-        filled = self.index.points_of_entries > 0
-        listed = len(filled) if self.live is None else int(np.count_nonzero(self.live))
-        found = int(np.count_nonzero(filled if self.live is None else filled & self.live))
-        object.__setattr__(self, "n_searched", found)
-        object.__setattr__(self, "n_left_out", listed - found)
+        is_empty = self.index.points_of_entries == 0
+        n_empty = int(np.count_nonzero(is_empty if self.deleted is None else is_empty & ~self.deleted))
+        object.__setattr__(self, "n_left_out", n_empty)
+        object.__setattr__(self, "searched", None if self.deleted is None else ~self.deleted)
 
-    def without(self, withdrawn: Ints) -> _Part:
-        """Leave out rows that were withdrawn."""
-        places = np.searchsorted(self.hash_ids, withdrawn)
-        here = places[places < len(self.hash_ids)]
-        here = here[np.isin(self.hash_ids[here], withdrawn)]
-        if not here.size:
-            return self
-        live = np.ones(len(self.hash_ids), np.bool_) if self.live is None else self.live.copy()
-        live[here] = False
-        return replace(self, live=live)
+    def content(self, list_id: str, rows: Ints) -> Content:  # noqa: ARG002 - the check values know the list
+        """Work out the content of some rows, ascending."""
+        return self.columns.content(rows)
+
+    def listed(self) -> _Points:
+        """Give the points of the rows that are not deleted."""
+        codes, geometry = self.index.points()
+        counts, rows = self.index.points_of_entries, self.live()
+        is_kept = np.repeat(np.ones(len(self), np.bool_) if self.deleted is None else ~self.deleted, counts)
+        columns = RecordColumns(*(getattr(self.columns, name)[rows] for name in ("hash_ids", "entry_keys", "marks")))
+        return _Points(codes[is_kept], geometry[is_kept], counts[rows], columns)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class KeypointLayer:
-    """All keypoint records of one version of a list that were made with the policy's key; immutable.
+@dataclass(frozen=True, slots=True)
+class KeypointFiles:
+    """How the index files of keypoint records are made and read; a `hashmatch.store.folder.Files`.
 
     Parameters
     ----------
     rule : KeypointRule
         The policy's rule; records made with another key, or with one where it has none, are left out, and so are those
         that state less quality than it asks for.
-    base, recent : _Part, _Part or None
-        The large index, and the records added since it was built.
-    withdrawn : (w,) int64 array
-        Numbers of rows that are still in one of the indexes and must not be reported, sorted.
     """
 
     rule: KeypointRule
-    base: _Part
-    recent: _Part | None
-    withdrawn: Ints
+    name: ClassVar[str] = "keypoint"
+    row_bytes: ClassVar[int] = 4096
 
-    @classmethod
-    def build(
-        cls,
-        rule: KeypointRule,
-        records: RecordStream,
-        file: Path | None = None,
-        own: Path | None = None,
+    @property
+    def made_for(self) -> str:
+        """The key and the least quality."""
+        return f"{self._key or 'open'}-q{self.rule.min_quality}"
+
+    @property
+    def _key(self) -> str:
+        return "" if self.rule.key is None else key_check(self.rule.key).hex()
+
+    def _tag(self, list_id: str) -> dict[str, str]:
+        quality = str(self.rule.min_quality)
+        return {"list": list_id, "algorithm": self.name, "key": self._key, "min_quality": quality}
+
+    def in_memory(self, pinned: PinnedVersion) -> KeypointLayer:
+        """Index all records of a list; ``docs/explanation/indexes.md`` has time and memory by the size of the list."""
+        segments = Segments(_indexed(_read(self.rule, pinned.records(self.name))))
+        return KeypointLayer(list_id=pinned.list_id, segments=segments, content=pinned.contents[self.name], files=self)
+
+    def read(self, path: Path, list_id: str, *, second: Second, maps: bool) -> KeypointLayer:  # noqa: ARG002 - has none
+        """Take all records of the version that a file was made at from it."""
+        kept, file = open_tagged(path, self._tag(list_id), maps=maps)
+        base = KeypointSegment(index=KeypointIndex._from_file(file), columns=RecordColumns.read(file))
+        held = () if kept.held is None else (kept.held,)
+        segments = Segments(base)
+        return KeypointLayer(list_id=list_id, segments=segments, content=kept.content, kept=kept, held=held, files=self)
+
+    def make(
+        self,
+        path: Path,
+        pinned: PinnedVersion,
         *,
-        maps: bool = True,
-    ) -> KeypointLayer:
-        """Index all keypoint records of a list.
+        memory: int,  # noqa: ARG002 - the tables are made in memory
+        stopped: Callable[[], bool],
+    ) -> None:
+        """Make the index file of a list, in memory: 41 bytes a point, about 185 points a record."""
+        segment = _indexed(_read(self.rule, pinned.records(self.name), stopped))
+        if stopped():
+            raise InterruptedError("the making of an index file was stopped")
+        sections = [
+            Section(name, next(kind for kind in kinds if _fits(array, kind)), [array])
+            for name, kinds, array in segment.columns.named()
+        ]
+        segment.index._write(path, self._tag(pinned.list_id) | tag_from(pinned, self.name), sections)
+        identity = identity_of(path)
+        if identity is not None:
+            note(path, identity)
 
-        Parameters
-        ----------
-        rule : KeypointRule
-            The policy's rule.
-        records : RecordStream
-            All records of the list.
-        file : Path, optional
-            Where the index is kept between runs: taken from there, memory-mapped, when it was made from just these
-            records; else built, written there and mapped.
-        own : Path, optional
-            Where it is kept instead while another copy of the list has the file.
-        maps : bool
-            False to copy the file into memory instead.
 
-        Raises
-        ------
-        ReferenceListError
-            If the list cannot be read, or holds as a record what is none.
-        OSError
-            If the file cannot be written.
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class KeypointLayer(ListedRows[KeypointSegment, _Points]):
+    """All keypoint records in one version of a list.
 
-        Notes
-        -----
-        Cost: ``docs/explanation/indexes.md`` has time and memory by the size of the list.
-        """
-        base = _part(rule, records) if file is None else _kept(file, own or file, rule, records, maps)
-        # the index keeps the arrays it needs
-        return cls(rule, replace(base, gathered=None), None, np.empty(0, np.int64))
+    Parameters
+    ----------
+    files : KeypointFiles
+        Which records are searched.
+    """
 
-    def __len__(self) -> int:
-        """Count the records that are searched."""
-        return self.base.n_searched + (0 if self.recent is None else self.recent.n_searched)
-
-    @property
-    def n_left_out(self) -> int:
-        """Records that cannot be searched: of another key, of too little quality, or without a point."""
-        return self.base.n_left_out + (0 if self.recent is None else self.recent.n_left_out)
-
-    @property
-    def held(self) -> tuple[HeldFile, ...]:
-        """The mapped file, if any."""
-        return () if self.base.held is None else (self.base.held,)
-
-    def entry_keys(self) -> Ints:
-        """Keys of the entries of all live records, int64; an entry stands once for each of its records."""
-        parts = [part for part in (self.base, self.recent) if part is not None]
-        return np.concatenate([part.entry_keys if part.live is None else part.entry_keys[part.live] for part in parts])
+    files: KeypointFiles
 
     def candidates(self, look: KeypointLook) -> Iterator[tuple[int, int, Candidate]]:
         """Propose live entries of which the query may show a part.
@@ -187,83 +164,76 @@ class KeypointLayer:
         if points.margins is None:
             raise ValueError("keypoints of a query carry margins")
         places = pack_geometry(points.x, points.y, points.sigma, points.angle)
-        for part in (self.base, self.recent):
-            if part is None or not part.index.n_points:
+        for part in self.segments.parts:
+            if not part.index.n_points:
                 continue
-            if part.held is not None:
-                part.held.check()
+            self.check_files()
             found = part.index.search(
                 points.codes,
                 points.margins,
                 places,
                 mirrored_codes=mirrored.codes,
-                live=part.live,
+                live=part.searched,
             )
-            if part.held is not None:
-                part.held.check()
+            self.check_files()
             for item in found:
-                yield int(part.hash_ids[item.entry]), int(part.entry_keys[item.entry]), item
+                yield int(part.columns.hash_ids[item.entry]), int(part.columns.entry_keys[item.entry]), item
 
-    def updated(self, added: RecordStream | None, withdrawn: Ints) -> KeypointLayer | None:
-        """Make the layer of a later version.
-
-        Parameters
-        ----------
-        added : RecordStream or None
-            Records that came since.
-        withdrawn : (w,) int64 array
-            Numbers of rows that went since.
-
-        Returns
-        -------
-        KeypointLayer or None
-            None when so much has changed that building anew is the better way.
-        """
-        gone = np.union1d(self.withdrawn, withdrawn)
-        later = (0 if added is None else len(added)) + (0 if self.recent is None else len(self.recent.hash_ids))
-        if later + gone.size > max(_REBUILD_FLOOR, _REBUILD_SHARE * len(self.base.hash_ids)):
+    def _added(self, changes: Changes) -> tuple[_Points, Content] | None:
+        added = changes.records.get(self.files.name)
+        if added is None or not len(added):
             return None
-        recent = self.recent
-        if added is not None and len(added):
-            # the small index is made anew, never changed: another thread may be searching it
-            recent = _part(self.rule, added, None if recent is None else recent.gathered)
-        recent = None if recent is None else recent.without(gone)
-        return replace(self, base=self.base.without(gone), recent=recent, withdrawn=gone)
+        points = _read(self.files.rule, added)
+        return points, points.columns.content(np.arange(len(points)))
+
+    def _segment(self, added: _Points, merged: Sequence[KeypointSegment]) -> KeypointSegment:
+        return _indexed(_joined([*(part.listed() for part in merged), added]))
 
 
-def _part(rule: KeypointRule, records: RecordStream, before: _Gathered | None = None) -> _Part:
-    """Index records, after those that were gathered before."""
-    gathered = _gather(rule, records, before)
+def _fits(array: Ints, kind: str) -> bool:
+    bounds = np.iinfo(kind)
+    return not len(array) or (bounds.min <= int(array.min()) and int(array.max()) <= bounds.max)
+
+
+def _indexed(points: _Points) -> KeypointSegment:
     index = KeypointIndex.build(
-        gathered.codes,
-        np.repeat(np.arange(len(gathered.counts)), gathered.counts),
-        gathered.places,
-        n_entries=len(gathered.counts),
+        points.codes, np.repeat(np.arange(len(points)), points.counts), points.geometry, n_entries=len(points)
     )
-    return _Part(index, gathered.hash_ids, gathered.entry_keys, gathered)
+    return KeypointSegment(index=index, columns=points.columns)
 
 
-def _gather(rule: KeypointRule, records: RecordStream, before: _Gathered | None) -> _Gathered:
+def _read(rule: KeypointRule, records: RecordStream, stopped: Callable[[], bool] = lambda: False) -> _Points:
+    """Read the points of records; none of those that are not searched."""
     key_id = None if rule.key is None else key_check(rule.key)
-    parts = [_NOTHING if before is None else before]
+    blocks = [_NOTHING]
     for block in records:
-        read = [_listed(data) for data in block]
+        if stopped():
+            raise InterruptedError("the making of an index file was stopped")
         is_plain = (block.quality >= 0) & (block.quality < rule.min_quality)
+        read = [_listed(data) for data in block]
         points = [
             record.points if record.key_id == key_id and not plain else _none()
             for record, plain in zip(read, is_plain.tolist(), strict=True)
         ]
-        parts.append(
-            _Gathered(
+        blocks.append(
+            _Points(
                 codes=np.concatenate([item.codes for item in points]),
-                places=_places(points),
+                geometry=_geometry(points),
                 counts=np.array([len(item) for item in points], np.int64),
-                hash_ids=block.hash_ids,
-                entry_keys=block.entry_keys,
+                columns=RecordColumns.of(block),
             )
         )
-    names = ("codes", "places", "counts", "hash_ids", "entry_keys")
-    return _Gathered(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+    return _joined(blocks)
+
+
+def _joined(blocks: Sequence[_Points]) -> _Points:
+    names = ("hash_ids", "entry_keys", "marks")
+    return _Points(
+        codes=np.concatenate([block.codes for block in blocks]),
+        geometry=np.concatenate([block.geometry for block in blocks]),
+        counts=np.concatenate([block.counts for block in blocks]),
+        columns=RecordColumns(*(np.concatenate([getattr(block.columns, name) for block in blocks]) for name in names)),
+    )
 
 
 def _listed(data: bytes) -> Record:
@@ -273,7 +243,7 @@ def _listed(data: bytes) -> Record:
         raise ReferenceListError(f"the list holds bytes that are no keypoint record: {error}") from None
 
 
-def _places(points: list[Keypoints]) -> NDArray[np.uint8]:
+def _geometry(points: list[Keypoints]) -> NDArray[np.uint8]:
     return pack_geometry(*(np.concatenate([getattr(p, name) for p in points]) for name in ("x", "y", "sigma", "angle")))
 
 
@@ -282,46 +252,10 @@ def _none() -> Keypoints:
     return Keypoints(1.0, 1.0, none, none, none, none, np.empty((0, CODE_BYTES), np.uint8))
 
 
-def _kept(file: Path, own: Path, rule: KeypointRule, records: RecordStream, maps: bool) -> _Part:
-    """Take the index from its file, or make the file where it is missing, damaged or of other records."""
-    key_id = "" if rule.key is None else key_check(rule.key).hex()
-    tag = {
-        "algorithm": _ALGORITHM,
-        "content": f"{records.list_id} {records.content}",
-        "key": key_id,
-        "min_quality": str(rule.min_quality),
-    }
-    found = _fitting(file, tag, records, maps) or _fitting(own, tag, records, maps)
-    if found is not None:
-        return found
-    place = own if _is_anothers(file, own.name) else file
-    # of many workers that start at once one makes the file, the others wait and take it
-    with lock_of(place, wait=True):
-        found = _fitting(place, tag, records, maps)
-        if found is not None:
-            return found
-        built = _part(rule, records)
-        built.index.save(place, tag=tag | {_COPY: own.name})
-        return _fitting(place, tag, records, maps) or built
-
-
-def _is_anothers(file: Path, own: str) -> bool:
-    """Whether the index of another copy of the list is there."""
-    with suppress(FileNotFoundError, IndexFormatError):
-        return read_noted(file)[2].tag.get(_COPY, own) != own
-    return False
-
-
-def _fitting(file: Path, tag: dict[str, str], records: RecordStream, maps: bool) -> _Part | None:
-    """Load the index from its file; None where it is missing, damaged or of other records."""
-    with suppress(FileNotFoundError, IndexFormatError):
-        identity, known, data, held = read_noted(file, maps=maps)
-        index = KeypointIndex._from_file(data)
-        if not known:
-            note(file, identity)
-        if {**index.tag, _COPY: ""} == {**tag, _COPY: ""}:
-            hash_ids, entry_keys = records.rows()
-            # rows withdrawn while this was read: what remains no longer says which entry is which
-            if len(hash_ids) == len(index):
-                return _Part(index, hash_ids, entry_keys, held=held)
-    return None
+_NO_IDS: Final = np.empty(0, np.int64)
+_NOTHING: Final = _Points(
+    codes=np.empty((0, CODE_BYTES), np.uint8),
+    geometry=np.empty((0, 4), np.uint8),
+    counts=_NO_IDS,
+    columns=RecordColumns(_NO_IDS, _NO_IDS, _NO_IDS),
+)

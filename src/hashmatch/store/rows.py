@@ -1,45 +1,35 @@
-"""The hashes of one algorithm in one list, searchable: an index that never changes, what came later, what has gone.
-
-A list changes by a few entries at a time, so a new version does not rebuild the index: later hashes are held in small
-indexes beside it and withdrawn ones are masked. A `Layer` is immutable; `updated` makes the next one, sharing the large
-index, so threads that search the old layer are not disturbed. Its cost depends on what changed, not on the list.
-
-A layer knows the content of its rows (see `hashmatch.lists.read.content`), and so whether it is what the list says it
-holds.
-
-Over 400 lines because one class holds what a search needs of one algorithm's hashes.
-"""
+"""The hashes of a fixed length of one algorithm in one list, searchable by distance and, where filed, by evidence."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hashmatch.algorithms import Algorithm
+from hashmatch.algorithms import ALGORITHMS, Algorithm
+from hashmatch.errors import IndexFormatError
 from hashmatch.index import Costs, LinearIndex, build_index
+from hashmatch.index.segmented import Segments, most_scanned
 from hashmatch.index.verification import AnyIndex
-from hashmatch.lists import Content, HashRows, content_of
+from hashmatch.lists import Changes, Content, HashRows, content_of
+from hashmatch.policy import Rule
+from hashmatch.store.columns import HashColumns
 from hashmatch.store.held import HeldFile
-from hashmatch.store.index_file import Columns, KeptIndex
+from hashmatch.store.index_file import KeptIndex, build_kept, crops_of, open_crops, open_kept, write_crops
+from hashmatch.store.listed import ListedRows, ListedSegment, Second
 
 if TYPE_CHECKING:
     from hashmatch.index.probing import GuidedIndex
+    from hashmatch.lists import PinnedVersion
 
-__all__ = ["Layer"]
-
-_REBUILD_SHARE: Final = 0.1
-_REBUILD_FLOOR: Final = 4096
-_SCANNED: Final = 32_768  # later hashes up to here are one part without structure: cheap to make anew, cheap to scan
-_SCANNED_BYTES: Final = 1 << 20
-_MERGE_RATIO: Final = 2
+__all__ = ["HashFiles", "Layer"]
 
 Ints = NDArray[np.int64]
-
-Telling: TypeAlias = "Callable[[NDArray[np.uint8]], NDArray[np.bool_]]"
 
 
 class _HasPosition(Protocol):
@@ -51,170 +41,152 @@ Placed = TypeVar("Placed", bound=_HasPosition)
 GuidedSearch: TypeAlias = "Callable[[GuidedIndex, NDArray[np.bool_] | None], Iterable[Placed]]"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Part:
-    """One index, what is known of its rows, the same hashes filed for crop searches, and which rows are not searched.
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class HashSegment(ListedSegment):
+    """One index, what is known of its rows, and the same hashes filed for crop searches.
 
-    ``gone`` were withdrawn, ``plain`` state too little quality; ``hidden`` are either, and ``n_plain`` the plain ones
-    that are still listed.
+    ``plain`` rows state too little quality; ``hidden`` ones are plain or deleted.
     """
 
+    algorithm: str
     index: AnyIndex
-    columns: Columns
+    columns: HashColumns
     guided: GuidedIndex | None = None
-    gone: NDArray[np.bool_] | None = None
-    n_gone: int = 0
     plain: NDArray[np.bool_] | None = None
     hidden: NDArray[np.bool_] | None = field(init=False)
-    n_plain: int = field(init=False)
 
     def __post_init__(self) -> None:
-        hidden = _either(self.gone, self.plain)
-        n_plain = 0 if hidden is None else int(np.count_nonzero(hidden)) - self.n_gone
+        hidden = _either(self.deleted, self.plain)
         object.__setattr__(self, "hidden", hidden)
-        object.__setattr__(self, "n_plain", n_plain)
+        n_hidden = 0 if hidden is None else int(np.count_nonzero(hidden))
+        object.__setattr__(self, "n_left_out", n_hidden - self.n_deleted)
 
-    def without(self, places: Ints) -> _Part:
-        """Mask rows; they must not be masked already."""
-        gone = np.zeros(len(self.columns), np.bool_) if self.gone is None else self.gone.copy()
-        gone[places] = True
-        return replace(self, gone=gone, n_gone=self.n_gone + len(places))
+    def content(self, list_id: str, rows: Ints) -> Content:
+        """Work out the content of some rows, ascending."""
+        return self.columns.content(list_id, self.algorithm, self.index, rows)
 
-    def rows(self, algorithm: str) -> HashRows:
-        """Give the rows that are left."""
-        columns = self.columns
-        kept = np.arange(len(columns)) if self.gone is None else (~self.gone).nonzero()[0]
+    def listed(self) -> HashRows:
+        """Give the rows that are not deleted."""
+        columns, rows = self.columns, self.live()
         return HashRows(
-            algorithm=algorithm,
-            codes=self.index.all_codes()[kept],
-            hash_ids=columns.hash_ids[kept],
-            entry_keys=columns.entry_keys[kept],
-            quality=columns.quality[kept],
-            source_numbers=columns.source_numbers[kept],
+            algorithm=self.algorithm,
+            codes=self.index.all_codes()[rows],
+            hash_ids=columns.hash_ids[rows],
+            entry_keys=columns.entry_keys[rows],
+            quality=columns.quality[rows],
+            source_numbers=columns.source_numbers[rows],
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Layer:
-    """All hashes of one algorithm in one version of a list.
+@dataclass(frozen=True, slots=True)
+class HashFiles:
+    """How the index files of hashes of a fixed length are made and read; a `hashmatch.store.folder.Files`.
 
     Parameters
     ----------
-    algorithm : Algorithm
-        What the hashes are.
-    list_id : str
-        The list that they are of.
-    radius : int
-        Radius the indexes are chosen for; any other radius is searched exactly too.
+    rule : Rule
+        The policy's rule: the radius that indexes are made for, and the least quality that a hash may state to be
+        searched; those that state none are.
     costs : Costs
         Measured costs, by which indexes are chosen.
-    base : _Part
-        The large index.
-    recent : tuple of _Part
-        Hashes added since ``base`` was built, the larger parts first.
-    content : Content
-        Of all rows that are listed.
-    kept : KeptIndex or None
-        The file that ``base`` is.
-    min_quality : int
-        Least quality that a hash may state to be searched, 0 to 100; those that state none are.
-    held : tuple of HeldFile
-        The mapped files, to see whether they are still what was checked.
+    crops : bool
+        Whether they are searched for crops or rotated pictures too, by a second file; for PDQ.
     """
 
-    algorithm: Algorithm
-    list_id: str
-    radius: int
+    rule: Rule
     costs: Costs
-    base: _Part
-    recent: tuple[_Part, ...]
-    content: Content
-    kept: KeptIndex | None = None
-    min_quality: int = 0
-    held: tuple[HeldFile, ...] = ()
-
-    @classmethod
-    def build(
-        cls,
-        algorithm: Algorithm,
-        rows: HashRows,
-        radius: int,
-        costs: Costs,
-        list_id: str,
-        content: Content,
-        *,
-        crops: bool = False,
-        min_quality: int = 0,
-    ) -> Layer:
-        """Index all hashes of one algorithm in a list, in memory.
-
-        Parameters
-        ----------
-        algorithm : Algorithm
-            What the codes are.
-        rows : HashRows
-            What the list holds.
-        radius : int
-            Radius that searches will mostly use.
-        costs : Costs
-            Measured costs.
-        list_id : str
-            The list's uuid.
-        content : Content
-            Of the rows.
-        crops : bool
-            Whether crops or rotated pictures are searched too; for PDQ.
-        min_quality : int
-            As for the layer.
-        """
-        index = build_index(rows.codes, metric=algorithm.metric, radius=radius, costs=costs)
-        base = _part(index, rows, crops, min_quality)
-        return cls(algorithm, list_id, radius, costs, base, (), content, min_quality=min_quality)
-
-    @classmethod
-    def mapped(
-        cls,
-        algorithm: Algorithm,
-        kept: KeptIndex,
-        radius: int,
-        costs: Costs,
-        list_id: str,
-        guided: GuidedIndex | None = None,
-        min_quality: int = 0,
-    ) -> Layer:
-        """Take all hashes of one algorithm from an index file, and how they are filed for crops from another.
-
-        The other arguments are those of `build`. Cost: where hashes state their quality, a byte a row is read once.
-        """
-        base = _Part(kept.index, kept.columns, guided, plain=_plain_rows(kept.columns, min_quality))
-        return cls(algorithm, list_id, radius, costs, base, (), kept.content, kept, min_quality)
-
-    def __len__(self) -> int:
-        return self.content.n_rows
+    crops: bool = False
 
     @property
-    def n_plain(self) -> int:
-        """Listed hashes that are not searched, as they state less than the least quality."""
-        return sum(part.n_plain for part in self.parts)
+    def name(self) -> str:
+        """Name of the algorithm."""
+        return self.rule.algorithm
 
     @property
-    def parts(self) -> tuple[_Part, ...]:
-        """The indexes that together hold all hashes."""
-        return (self.base, *self.recent)
-
-    def entry_keys(self) -> Ints:
-        """Keys of the entries of all live hashes, int64; an entry stands once for each of its hashes."""
-        self._check_files()
-        keys = [
-            part.columns.entry_keys if part.gone is None else part.columns.entry_keys[~part.gone] for part in self.parts
-        ]
-        return np.concatenate(keys)
+    def made_for(self) -> str:
+        """The radius."""
+        return f"r{self.rule.threshold}"
 
     @property
-    def is_overgrown(self) -> bool:
-        """Whether so much came and went since the large index was built that building it anew pays."""
-        later = sum(len(part.columns) for part in self.recent) + sum(part.n_gone for part in self.parts)
-        return later > max(_REBUILD_FLOOR, _REBUILD_SHARE * len(self.base.columns))
+    def row_bytes(self) -> int:
+        """Bytes of a hash."""
+        return self.algorithm.n_bytes
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """What the hashes are."""
+        return ALGORITHMS[self.rule.algorithm]
+
+    def in_memory(self, pinned: PinnedVersion) -> Layer:
+        """Index all hashes of a list without a file."""
+        content = pinned.contents[self.name]
+        return Layer(
+            list_id=pinned.list_id, segments=Segments(self.segment(pinned.rows(self.name))), content=content, files=self
+        )
+
+    def segment(self, rows: HashRows, most: int = 0) -> HashSegment:
+        """Index rows; up to so many by a scan."""
+        metric = self.algorithm.metric
+        if len(rows) <= most:
+            index: AnyIndex = LinearIndex.build(rows.codes, metric=metric)
+        else:
+            index = build_index(rows.codes, metric=metric, radius=self.rule.threshold, costs=self.costs)
+        columns, plain = HashColumns.of(rows), _plain_rows(rows.quality, self.rule.min_quality)
+        guided = _guided(rows.codes) if self.crops else None
+        return HashSegment(algorithm=self.name, index=index, columns=columns, guided=guided, plain=plain)
+
+    def read(self, path: Path, list_id: str, *, second: Second, maps: bool) -> Layer:
+        """Take all hashes of the version that a file was made at from it, and from the file for crops."""
+        kept = self._opened(path, list_id, maps=maps)
+        guided, more = (None, None) if second == "leave" or not self.crops else self._crops(path, kept, second, maps)
+        plain = _plain_rows(kept.columns.quality, self.rule.min_quality)
+        base = HashSegment(algorithm=self.name, index=kept.index, columns=kept.columns, guided=guided, plain=plain)
+        held = tuple(held for held in (kept.file.held, more) if held is not None)
+        content = kept.file.content
+        return Layer(list_id=list_id, segments=Segments(base), content=content, kept=kept.file, held=held, files=self)
+
+    def _opened(self, path: Path, list_id: str, *, maps: bool = True) -> KeptIndex:
+        return open_kept(path, list_id, self.algorithm, self.rule.threshold, self.costs, maps=maps)
+
+    @staticmethod
+    def _crops(path: Path, kept: KeptIndex, second: Second, maps: bool) -> tuple[GuidedIndex, HeldFile | None]:
+        wanted = crops_of(path, kept.file.content)
+        try:
+            return open_crops(wanted, kept, maps=maps)
+        except (FileNotFoundError, IndexFormatError):
+            if second != "make":
+                raise
+        _make_crops(path, kept)
+        return open_crops(wanted, kept, maps=maps)
+
+    def make(self, path: Path, pinned: PinnedVersion, *, memory: int, stopped: Callable[[], bool]) -> None:
+        """Make the file of a version of a list, and that for crops."""
+        build_kept(path, pinned, self.algorithm, self.rule.threshold, self.costs, memory=memory, stopped=stopped)
+        if self.crops:
+            _make_crops(path, self._opened(path, pinned.list_id))
+
+
+def _make_crops(path: Path, kept: KeptIndex) -> None:
+    """Make the file for crops that belongs to an index file, whose lock the caller holds; older ones go."""
+    wanted = crops_of(path, kept.file.content)
+    write_crops(wanted, kept)
+    for other in [*path.parent.glob(f"{path.stem}.*.crops"), *path.parent.glob(f".{path.stem}.*.crops.*")]:
+        if not other.name.lstrip(".").startswith(wanted.name):
+            with suppress(OSError):
+                other.unlink()
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Layer(ListedRows[HashSegment, HashRows]):
+    """All hashes of one algorithm in one version of a list; any radius is searched exactly.
+
+    Parameters
+    ----------
+    files : HashFiles
+        What the indexes are made for.
+    """
+
+    files: HashFiles
 
     def search(
         self,
@@ -240,8 +212,8 @@ class Layer:
             once for each of its hashes.
         """
         found: list[tuple[int, int, int, bool]] = []
-        self._check_files()
-        for part in self.parts:
+        self.check_files()
+        for part in self.segments.parts:
             if not len(part.columns):
                 continue
             rows, positions, distances = part.index.search_batch(codes, radius)
@@ -256,18 +228,8 @@ class Layer:
                 told = tell(part.index.codes_at(distinct))[which]
             keys = part.columns.entry_keys[positions]
             found += zip(rows.tolist(), keys.tolist(), distances.tolist(), told.tolist(), strict=True)
-        self._check_files()
+        self.check_files()
         return found
-
-    def _check_files(self) -> None:
-        """Raise IndexFormatError where a mapped file is no longer what was checked."""
-        for held in self.held:
-            held.check()
-
-    @property
-    def is_spoilt(self) -> bool:
-        """Whether a mapped file is no longer what was checked."""
-        return any(held.is_spoilt for held in self.held)
 
     def search_guided(self, search: GuidedSearch[Placed], min_quality: int = 0) -> list[tuple[Placed, int, bytes]]:
         """Find live hashes by evidence.
@@ -286,86 +248,37 @@ class Layer:
             What was found, key of the entry, and the entry's hash. Empty where the layer was built without crops.
         """
         found: list[tuple[Placed, int, bytes]] = []
-        self._check_files()
-        for part in self.parts:
+        self.check_files()
+        for part in self.segments.parts:
             if part.guided is None:
                 continue
             hidden = part.hidden
-            if min_quality > self.min_quality:
-                hidden = _either(hidden, _plain_rows(part.columns, min_quality))
+            if min_quality > self.files.rule.min_quality:
+                hidden = _either(hidden, _plain_rows(part.columns.quality, min_quality))
             for item in search(part.guided, hidden):
                 (code,) = part.index.codes_at([item.position])
                 found.append((item, int(part.columns.entry_keys[item.position]), code.tobytes()))
-        self._check_files()
+        self.check_files()
         return found
 
-    def updated(self, added: HashRows | None, withdrawn: Ints, content: Content) -> Layer | None:
-        """Make the layer of a later version.
-
-        Parameters
-        ----------
-        added : HashRows or None
-            Hashes that came since.
-        withdrawn : (w,) int64 array
-            Ids of hashes that went since, ascending.
-        content : Content
-            What the list says of its rows at that version.
-
-        Returns
-        -------
-        Layer or None
-            None when these changes do not make of this layer what the list holds: it went on differently.
-
-        Notes
-        -----
-        Cost: what changed; a byte a row of each part that loses a row (3 ms for ten million rows); for added rows, a
-        copy of up to 32,768 earlier ones, and how these are filed for crops.
-        """
-        now = self.content
-        parts: list[_Part] = []
-        left = len(withdrawn)
-        for part in self.parts:
-            _, places = part.columns.places(withdrawn)
-            if len(places) and part.gone is not None and bool(part.gone[places].any()):
-                return None
-            if len(places):
-                now -= part.columns.content(self.list_id, self.algorithm.name, part.index, places)
-                part = part.without(places)
-            left -= len(places)
-            parts.append(part)
-        base, *recent = parts
-        if added is not None and len(added):
-            recent = [part for part in recent if part.n_gone < len(part.columns)]
-            recent = self._with(recent, added)
-            now += content_of(
-                self.list_id,
-                self.algorithm.name,
-                hash_ids=added.hash_ids,
-                entry_keys=added.entry_keys,
-                source_numbers=added.source_numbers,
-                quality=added.quality,
-                codes=added.codes,
-            )
-        if left or now != content:
+    def _added(self, changes: Changes) -> tuple[HashRows, Content] | None:
+        added = changes.added.get(self.files.name)
+        if added is None or not len(added):
             return None
-        return replace(self, base=base, recent=tuple(recent), content=now)
+        content = content_of(
+            self.list_id,
+            self.files.name,
+            hash_ids=added.hash_ids,
+            entry_keys=added.entry_keys,
+            source_numbers=added.source_numbers,
+            quality=added.quality,
+            codes=added.codes,
+        )
+        return added, content
 
-    def _with(self, recent: list[_Part], added: HashRows) -> list[_Part]:
-        """Merge new rows with the parts that are not much larger; these are made anew, never changed."""
-        blocks, total = [added], len(added)
-        scanned = min(_SCANNED, _SCANNED_BYTES // self.algorithm.n_bytes)
-        while recent and (
-            len(recent[-1].columns) + total <= scanned
-            or (total > scanned and len(recent[-1].columns) <= _MERGE_RATIO * total)
-        ):
-            blocks.insert(0, recent.pop().rows(self.algorithm.name))
-            total += len(blocks[0])
-        rows = _joined(blocks)
-        if len(rows) <= scanned:
-            index: AnyIndex = LinearIndex.build(rows.codes, metric=self.algorithm.metric)
-        else:
-            index = build_index(rows.codes, metric=self.algorithm.metric, radius=self.radius, costs=self.costs)
-        return [*recent, _part(index, rows, self.base.guided is not None, self.min_quality)]
+    def _segment(self, added: HashRows, merged: Sequence[HashSegment]) -> HashSegment:
+        rows = _joined([*(part.listed() for part in merged), added])
+        return self.files.segment(rows, most_scanned(self.files.row_bytes))
 
 
 def _joined(blocks: list[HashRows]) -> HashRows:
@@ -376,20 +289,14 @@ def _joined(blocks: list[HashRows]) -> HashRows:
     )
 
 
-def _part(index: AnyIndex, rows: HashRows, crops: bool, min_quality: int) -> _Part:
-    columns = Columns.of(rows)
-    return _Part(index, columns, _guided(rows.codes) if crops else None, plain=_plain_rows(columns, min_quality))
-
-
 def _either(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
     if one is None or other is None:
         return other if one is None else one
     return one | other
 
 
-def _plain_rows(columns: Columns, min_quality: int) -> NDArray[np.bool_] | None:
+def _plain_rows(quality: NDArray[Any], min_quality: int) -> NDArray[np.bool_] | None:
     """Mark the rows that state less than a quality; None where none does. Unknown is -1."""
-    quality = columns.quality
     if not min_quality or not len(quality):
         return None
     if quality.strides == (0,):  # one number for all rows

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 
@@ -20,32 +20,31 @@ from hashmatch.errors import ReferenceListError
 from hashmatch.index import Costs
 from hashmatch.index.calibration import saved_costs
 from hashmatch.index.costs import MEASURED
+from hashmatch.index.multi.out_of_core import DEFAULT_MEMORY
 from hashmatch.lists import Changes, Content, Entry, PinnedVersion, ReferenceList, VersionMark
-from hashmatch.policy import KeypointRule, MatchPolicy
+from hashmatch.policy import MatchPolicy
 from hashmatch.store.folder import (
+    files_of,
     index_file,
-    layer_of,
-    make_file,
-    own_place,
     place_of,
+    rows_of,
     taken_up,
     translated_folder_errors,
 )
 from hashmatch.store.held import HeldFile
 from hashmatch.store.index_file import identity_of, lock_of
 from hashmatch.store.leftovers import sweep
-from hashmatch.store.rows import Layer
+from hashmatch.store.listed import AnyRows
 from hashmatch.store.trust import check_folder
 
 if TYPE_CHECKING:
     from hashmatch.hashes import HashValue
-    from hashmatch.lists import RecordStream
     from hashmatch.store.keypoint_rows import KeypointLayer
+    from hashmatch.store.rows import Layer
 
 __all__ = ["ListSnapshot", "MovedOn"]
 
 _STORED_ONLY: Final = frozenset(name for name, algorithm in ALGORITHMS.items() if not algorithm.version)
-RECORD_ALGORITHMS: Final = {name for name, algorithm in ALGORITHMS.items() if not algorithm.n_bits}
 
 
 class _Use:
@@ -81,13 +80,11 @@ class ListSnapshot:
     name : str
         Name of the list.
     mark : VersionMark
-        What tells the version that the layers hold from any other.
+        What tells the version that the rows belong to from any other.
     n_entries : int
         Entries at that version.
-    layers : mapping of str to Layer
+    rows : mapping of str to ListedRows
         Searchable hashes, by algorithm; those that the policy has a rule for.
-    keypoints : KeypointLayer or None
-        Searchable keypoint records, if the list has any and the policy has a rule for them.
     unsearched : mapping of str to int
         Hashes of algorithms that the policy has no rule for.
     index_folder : Path or None
@@ -105,15 +102,14 @@ class ListSnapshot:
     counted : dict of str to int
         Counts that cost a look at every row, once they are known.
     sizes : mapping of str to int
-        Hashes that can be searched, by algorithm; worked out from the layers.
+        Hashes that can be searched, by algorithm; worked out from the rows.
     """
 
     reference: ReferenceList
     name: str
     mark: VersionMark
     n_entries: int
-    layers: Mapping[str, Layer]
-    keypoints: KeypointLayer | None
+    rows: Mapping[str, AnyRows]
     unsearched: Mapping[str, int]
     index_folder: Path | None
     maps: bool
@@ -125,9 +121,7 @@ class ListSnapshot:
     sizes: Mapping[str, int] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        found = {name: len(layer) - layer.n_plain for name, layer in self.layers.items()}
-        if self.keypoints is not None:
-            found["keypoint"] = len(self.keypoints)
+        found = {name: len(rows) - rows.n_left_out for name, rows in self.rows.items()}
         object.__setattr__(self, "sizes", MappingProxyType({name: n for name, n in found.items() if n}))
 
     @classmethod
@@ -154,31 +148,24 @@ class ListSnapshot:
         maps: bool,
     ) -> ListSnapshot:
         costs = MEASURED if index_folder is None else saved_costs(index_folder)
-        layers, unsearched = {}, {}
-        keypoints = None
+        rows: dict[str, AnyRows] = {}
+        unsearched = {}
         with translated_folder_errors():
             if index_folder is not None:
                 check_folder(index_folder, reference.path)
                 sweep(index_folder, pinned.list_id)
             for name, content in pinned.contents.items():
-                if name in RECORD_ALGORITHMS:
-                    if policy.keypoints is None:
-                        unsearched[name] = content.n_rows
-                    else:
-                        file = index_file(index_folder, pinned.list_id, name, policy)
-                        own = None if file is None else own_place(file, pinned)
-                        keypoints = _build_keypoints(policy.keypoints, pinned.records(name), file, own, maps)
-                elif policy.rule_for(name) is None:
+                files = files_of(name, policy, costs)
+                if files is None:
                     unsearched[name] = content.n_rows
                 else:
-                    layers[name] = layer_of(pinned, name, policy, costs, index_folder, maps=maps)
+                    rows[name] = rows_of(pinned, files, index_folder, maps=maps)
         return cls(
             reference=reference,
             name=pinned.name,
             mark=pinned.mark,
             n_entries=pinned.n_entries,
-            layers=MappingProxyType(layers),
-            keypoints=keypoints,
+            rows=MappingProxyType(rows),
             unsearched=MappingProxyType(unsearched),
             index_folder=index_folder,
             maps=maps,
@@ -244,8 +231,8 @@ class ListSnapshot:
     def _newer_files(self) -> set[str]:
         """Give the algorithms whose index file is another than the one in use."""
         newer = set()
-        for name, layer in self.layers.items():
-            if layer.kept is not None and identity_of(layer.kept.path) not in (None, layer.kept.identity):
+        for name, rows in self.rows.items():
+            if rows.kept is not None and identity_of(rows.kept.path) not in (None, rows.kept.identity):
                 newer.add(name)
         return newer
 
@@ -262,7 +249,7 @@ class ListSnapshot:
 
     def emptied(self) -> ListSnapshot:
         """Give what is known of the list without its indexes, so that their files are unmapped."""
-        left = replace(self, layers=MappingProxyType({}), keypoints=None)
+        left = replace(self, rows=MappingProxyType({}))
         object.__setattr__(left, "sizes", self.sizes)
         return left
 
@@ -273,45 +260,30 @@ class ListSnapshot:
     def _with(
         self, changes: Changes, pinned: PinnedVersion, policy: MatchPolicy, newer: set[str]
     ) -> ListSnapshot | None:
-        layers, unsearched = dict(self.layers), dict(self.unsearched)
-        keypoints = self.keypoints
-        if keypoints is not None and any(held.is_spoilt for held in keypoints.held):
-            return None
-        nothing = np.empty(0, np.int64)
-        for name in sorted(changes.records.keys() | changes.withdrawn.keys() & RECORD_ALGORITHMS):
-            records, gone = changes.records.get(name), changes.withdrawn.get(name, nothing)
-            if policy.keypoints is None:
-                unsearched[name] = pinned.contents[name].n_rows if name in pinned.contents else 0
-                continue
-            keypoints = None if keypoints is None else keypoints.updated(records, gone)
-            if keypoints is None:
-                return None
-        for name in sorted((pinned.contents.keys() | layers.keys() | unsearched.keys()) - RECORD_ALGORITHMS):
-            content = pinned.contents.get(name, Content(0, 0))
-            if policy.rule_for(name) is None:
+        rows, unsearched = dict(self.rows), dict(self.unsearched)
+        for name in sorted(pinned.contents.keys() | rows.keys() | unsearched.keys()):
+            content, files = pinned.contents.get(name, Content(0, 0)), files_of(name, policy, self.costs)
+            if files is None:
                 unsearched[name] = content.n_rows
                 continue
-            if name not in layers:
-                layers[name] = layer_of(pinned, name, policy, self.costs, self.index_folder, maps=self.maps)
+            if name not in rows:
+                rows[name] = rows_of(pinned, files, self.index_folder, maps=self.maps)
                 continue
-            layer = None
-            if name in newer:
+            found = None
+            if name in newer and self.index_folder is not None:
                 with suppress(OSError):  # the old one is still mapped
-                    layer = taken_up(pinned, name, policy, self.costs, self.index_folder, maps=self.maps)
-            if layer is None and layers[name].is_spoilt:
+                    found = taken_up(pinned, files, self.index_folder, maps=self.maps)
+            if found is None:
+                found = None if rows[name].is_spoilt else rows[name].updated(changes, content)
+            if found is None or (found.is_overgrown and self.index_folder is None):
                 return None
-            if layer is None:
-                layer = layers[name].updated(changes.added.get(name), changes.withdrawn.get(name, nothing), content)
-            if layer is None or (layer.is_overgrown and self.index_folder is None):
-                return None
-            layers[name] = layer
+            rows[name] = found
         return replace(
             self,
             name=pinned.name,
             mark=pinned.mark,
             n_entries=changes.n_entries,
-            layers=MappingProxyType(layers),
-            keypoints=keypoints,
+            rows=MappingProxyType(rows),
             unsearched=MappingProxyType(unsearched),
             contents=pinned.contents,
             counted={},
@@ -320,14 +292,13 @@ class ListSnapshot:
     @property
     def change_mark(self) -> object:
         """Differs from an earlier one when the list or an index file in use may have changed; cheap."""
-        kept = [layer.kept for layer in self.layers.values() if layer.kept is not None]
+        kept = [rows.kept for rows in self.rows.values() if rows.kept is not None]
         return self.reference.change_mark, [identity_of(item.path) for item in kept], self.is_spoilt
 
     @property
     def held_files(self) -> tuple[HeldFile, ...]:
         """The mapped files."""
-        of_keypoints = () if self.keypoints is None else self.keypoints.held
-        return (*(held for layer in self.layers.values() for held in layer.held), *of_keypoints)
+        return tuple(held for rows in self.rows.values() for held in rows.held)
 
     @property
     def is_spoilt(self) -> bool:
@@ -339,9 +310,9 @@ class ListSnapshot:
 
         Or that another process has made anew in a way that this policy could not take up, for want of a file for crops.
         """
-        kept = {name for name, layer in self.layers.items() if layer.kept is not None}
         newer = self._newer_files()
-        return tuple(sorted(name for name in kept if self.layers[name].is_overgrown or name in newer))
+        grown = {name for name, rows in self.rows.items() if rows.kept is not None and rows.is_overgrown}
+        return tuple(sorted(grown | newer))
 
     def compact(self, policy: MatchPolicy, stopped: Callable[[], bool]) -> int:
         """Make the index files that are due, but those that another process is making; how many were made.
@@ -353,40 +324,49 @@ class ListSnapshot:
         """
         made = 0
         for name in self.due():
-            file = index_file(self.index_folder, self.list_id, name, policy)
-            if file is None:
+            files = files_of(name, policy, self.costs)
+            if files is None or self.index_folder is None:
                 continue
             with self.reference.pinned() as pinned:
                 if pinned.list_id != self.list_id or name not in pinned.contents:
                     continue
-                place = place_of(file, pinned, name, policy, self.costs)
+                place = place_of(index_file(self.index_folder, self.list_id, files), pinned, files)
                 with lock_of(place, wait=False) as held:
                     if not held:
                         continue
                     if name in self._newer_files():
                         # another process made it; at most the file for crops is wanting
-                        taken = taken_up(pinned, name, policy, self.costs, self.index_folder, held=place)
+                        taken = taken_up(pinned, files, self.index_folder, held=place)
                         if taken is not None and not taken.is_overgrown:
                             continue
-                        layer = self.layers[name]
-                        if taken is None and not (layer.is_overgrown or layer.is_spoilt):
+                        rows = self.rows[name]
+                        if taken is None and not (rows.is_overgrown or rows.is_spoilt):
                             continue  # it is another copy's, and this one's map serves as long as it is held
-                    make_file(place, pinned, name, policy, self.costs, stopped=stopped)
+                    files.make(place, pinned, memory=DEFAULT_MEMORY, stopped=stopped)
                     made += 1
         return made
 
+    def hashes(self, algorithm: str) -> Layer | None:
+        """Searchable hashes of a fixed length; None where the list or the policy has none."""
+        return cast("Layer | None", self.rows.get(algorithm))
+
+    @property
+    def keypoints(self) -> KeypointLayer | None:
+        """Searchable keypoint records; None where the list or the policy has none."""
+        return cast("KeypointLayer | None", self.rows.get("keypoint"))
+
     @property
     def list_id(self) -> str:
-        """Identifier of the list that the layers hold."""
+        """Identifier of the list."""
         return self.mark.list_id
 
     @property
     def version(self) -> int:
-        """Version that the layers hold."""
+        """Version that the rows belong to."""
         return self.mark.version
 
     def entry(self, key: int) -> Entry:
-        """Look up an entry that was found, as it is in the version that the layers hold.
+        """Look up an entry that was found, as it is in the version that the rows belong to.
 
         Raises
         ------
@@ -458,18 +438,16 @@ class ListSnapshot:
         """Count entries whose only hashes of pictures are stored and never searched; kept once counted."""
         if searched & _STORED_ONLY:
             return 0
-        stored = [name for name in self.layers if name in _STORED_ONLY and len(self.layers[name])]
+        stored = [name for name in self.rows if name in _STORED_ONLY and len(self.rows[name])]
         if not stored:
             return 0
         if "stored" not in self.counted:
-            of_stored = [self.layers[name].entry_keys() for name in stored]
+            of_stored = [self.rows[name].entry_keys() for name in stored]
             of_others = [
-                layer.entry_keys()
-                for name, layer in self.layers.items()
+                rows.entry_keys()
+                for name, rows in self.rows.items()
                 if name not in _STORED_ONLY and ALGORITHMS[name].metric is not Metric.EXACT
             ]
-            if self.keypoints is not None:
-                of_others.append(self.keypoints.entry_keys())
             closed = np.unique(np.concatenate(of_stored))
             self.counted["stored"] = len(np.setdiff1d(closed, np.concatenate(of_others) if of_others else []))
         return self.counted["stored"]
@@ -477,19 +455,8 @@ class ListSnapshot:
     def n_left_out(self, searched: Set[str]) -> dict[str, int]:
         """Count the hashes that a picture was not compared with, by algorithm, when these algorithms were searched."""
         left_out = {name: n for name, n in self.unsearched.items() if n}
-        if self.keypoints is not None and self.keypoints.n_left_out:
-            left_out["keypoint"] = self.keypoints.n_left_out
-        left_out |= {name: layer.n_plain for name, layer in self.layers.items() if layer.n_plain}
+        left_out |= {name: rows.n_left_out for name, rows in self.rows.items() if rows.n_left_out}
         for name, n in self.sizes.items():
             if name not in searched:
                 left_out[name] = left_out.get(name, 0) + n
         return left_out
-
-
-def _build_keypoints(
-    rule: KeypointRule, records: RecordStream, file: Path | None, own: Path | None, maps: bool
-) -> KeypointLayer:
-    """Index keypoint records; only a policy that searches them loads the code for it."""
-    from hashmatch.store.keypoint_rows import KeypointLayer
-
-    return KeypointLayer.build(rule, records, file, own, maps=maps)

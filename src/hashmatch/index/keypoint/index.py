@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Self
 
@@ -30,7 +30,7 @@ from hashmatch.index.keypoint.tables import (
     plan_probes,
 )
 from hashmatch.index.keypoint.votes import AgreeingPairs, mirrored_geometry, one_to_one, rank
-from hashmatch.index.storage import IndexFile, Verify, impossible_numbers, read_index_file, write_index_file
+from hashmatch.index.storage import IndexFile, Section, Verify, impossible_numbers, read_index_file, write_index_file
 from hashmatch.kernels.keys import BLOCK, Starts, near_rows
 
 __all__ = ["KeypointIndex"]
@@ -158,6 +158,10 @@ class KeypointIndex:
     def n_bytes(self) -> int:
         """Bytes of all arrays, as in a file."""
         return sum(array.nbytes for array in self._sections().values())
+
+    def points(self) -> tuple[Codes, Codes]:
+        """Give the codes and the geometry of all points, entry by entry; not copied."""
+        return self._codes, self._geometry
 
     def __len__(self) -> int:
         """Count the entries, also those without points."""
@@ -379,6 +383,10 @@ class KeypointIndex:
         OSError
             If the file cannot be written; the old one is untouched.
         """
+        self._write(path, tag or {})
+
+    def _write(self, path: Path, tag: Mapping[str, str], more: Sequence[Section] = ()) -> None:
+        """Write the file, with further sections of the caller's after the index's own."""
         write_index_file(
             path,
             IndexFile(
@@ -387,9 +395,10 @@ class KeypointIndex:
                 n_bytes=CODE_BYTES,
                 n=len(self),
                 next_position=len(self),
-                tag=dict(tag or {}),
+                tag=tag,
                 sections=self._sections(),
             ),
+            more,
         )
 
     @classmethod
@@ -448,7 +457,7 @@ class KeypointIndex:
             wanted["heads"] = (("<u4", "<u8"), (n_keys // BLOCK,))
             wanted["low"] = (("<u8",), (low_words(n_keys, tables * n),))
             wanted["high"] = (("<u8",), (high_words(n_keys, tables * n),))
-        if sections.keys() != wanted.keys() or file.metric is not Metric.HAMMING or file.n_bytes != CODE_BYTES:
+        if not sections.keys() >= wanted.keys() or file.metric is not Metric.HAMMING or file.n_bytes != CODE_BYTES:
             raise ValueError("not the sections of a keypoint index")
         for name, (types, shape) in wanted.items():
             if sections[name].dtype.str not in types or sections[name].shape != shape:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import contextmanager
 from types import MappingProxyType
 
 from hashmatch.hashes import HashValue
@@ -70,9 +70,11 @@ class PinnedVersion:
         """Number and marks of the rows of each algorithm that has any; read only."""
         return contents_of(self._state)
 
-    def _reading(self) -> nullcontext[sqlite3.Connection]:
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
         """Give the connection to a stream: what was withdrawn meanwhile is still there in this version."""
-        return nullcontext(self._connection)
+        with translated_errors():
+            yield self._connection
 
     def came_from(self, mark: VersionMark) -> bool:
         """Whether this is the version of a mark, or what changes that the list remembers have made of that.

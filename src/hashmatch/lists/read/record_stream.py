@@ -54,6 +54,9 @@ class RecordRows:
         `Entry.key` of each row. A hash that several sources list for one entry has a row for each source.
     quality : (n,) int16 array, 0 to 100, read-only
         -1 where it is not known.
+    marks : (n,) int64 array, read-only
+        Check value of each row, over all that the list says of it; those of all rows of a version add up to its
+        `Content`.
     """
 
     algorithm: str
@@ -62,9 +65,10 @@ class RecordRows:
     hash_ids: NDArray[np.int64]
     entry_keys: NDArray[np.int64]
     quality: NDArray[np.int16]
+    marks: NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        for array in (self.data, self.offsets, self.hash_ids, self.entry_keys, self.quality):
+        for array in (self.data, self.offsets, self.hash_ids, self.entry_keys, self.quality, self.marks):
             array.setflags(write=False)
 
     def record(self, position: int) -> bytes:
@@ -161,37 +165,6 @@ class RecordStream:
         if size < 1:
             raise ValueError("size must be 1 or more")
         return self._blocks(size)
-
-    def rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Read which rows there are, without their hashes; rows withdrawn meanwhile are left out.
-
-        Returns
-        -------
-        hash_ids, entry_keys : (n,) int64 arrays
-            As in `RecordRows`, ascending by ``hash_ids``. Not checked against the rows' marks, which cover the hashes.
-
-        Raises
-        ------
-        ReferenceListError
-            If the list was closed or its file replaced.
-
-        Notes
-        -----
-        Cost: about 1 microsecond a row.
-        """
-        with self._reading() as connection:
-            state = load_state(connection)
-            if state.uuid.hex() != self.list_id or state.version < self.version:
-                raise ReferenceListError("another list was copied into the file: open it again")
-            found = connection.execute(
-                "SELECT id, entry FROM record WHERE id >= ? AND id < ? AND algorithm = ? ORDER BY id",
-                (self._first, self._end, self._number),
-            ).fetchall()
-        try:
-            both = np.array(found, np.int64).reshape(-1, 2)
-        except (TypeError, ValueError, OverflowError):
-            raise damaged() from None
-        return both[:, 0].copy(), both[:, 1].copy()
 
     def _blocks(self, size: int) -> Iterator[RecordRows]:
         seen = [np.empty(0, np.int64)]
@@ -305,5 +278,6 @@ def _read_block(
         hash_ids=np.array(ids, np.int64),
         entry_keys=np.array(entries, np.int64),
         quality=np.array([-1 if quality is None else quality for quality in qualities], np.int16),
+        marks=np.array(marks, np.int64),
     )
     return block, sum(marks)

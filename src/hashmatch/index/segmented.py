@@ -1,0 +1,144 @@
+"""Rows that change a few at a time: a large segment that stays, segments of what came later, and rows that are deleted.
+
+Every index that changes is one of these values. A value is immutable: a change makes the next one, which shares all
+segments that did not change, so a search in the old value is not disturbed.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Final, Generic, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Segment", "Segments", "most_scanned"]
+
+_REBUILD_SHARE: Final = 0.1
+_REBUILD_FLOOR: Final = 4096
+_MERGE_RATIO: Final = 2
+_SCANNED_BYTES: Final = 1 << 20  # up to here a recent segment is cheap to make anew, and cheap to search
+
+Ints = NDArray[np.int64]
+
+
+def most_scanned(n_bytes: int) -> int:
+    """Rows of so many bytes up to which a recent segment is made anew with every addition."""
+    return max(1, _SCANNED_BYTES // n_bytes)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Segment(ABC):
+    """Rows that are searched together, and which of them are deleted.
+
+    Parameters
+    ----------
+    deleted : (n,) bool array or None
+        Rows that are deleted; None where none is.
+    n_deleted : int
+        How many.
+    """
+
+    deleted: NDArray[np.bool_] | None = None
+    n_deleted: int = 0
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Count the rows, deleted ones included."""
+
+    @abstractmethod
+    def places(self, ids: Ints) -> tuple[Ints, Ints]:
+        """Find ids, ascending: which of them are here, and the row of each, deleted ones included."""
+
+    def live(self) -> Ints:
+        """Rows that are not deleted, ascending."""
+        return np.arange(len(self)) if self.deleted is None else (~self.deleted).nonzero()[0]
+
+    def without(self, rows: Ints) -> Self:
+        """Delete rows that are not deleted already."""
+        if not len(rows):
+            return self
+        deleted = np.zeros(len(self), np.bool_) if self.deleted is None else self.deleted.copy()
+        deleted[rows] = True
+        return replace(self, deleted=deleted, n_deleted=self.n_deleted + len(rows))
+
+
+S = TypeVar("S", bound=Segment)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segments(Generic[S]):
+    """All rows of an index; immutable.
+
+    Parameters
+    ----------
+    base : Segment or None
+        The large segment, which no addition touches; None where there is none.
+    recent : tuple of Segment
+        Rows that came later, ascending, the larger segments first.
+    """
+
+    base: S | None
+    recent: tuple[S, ...] = ()
+
+    def __len__(self) -> int:
+        """Count the rows that are not deleted."""
+        return sum(len(part) - part.n_deleted for part in self.parts)
+
+    @property
+    def parts(self) -> tuple[S, ...]:
+        """All segments, ascending."""
+        return self.recent if self.base is None else (self.base, *self.recent)
+
+    @property
+    def is_overgrown(self) -> bool:
+        """Whether so much came and went since the large segment was made that making it anew pays."""
+        later = sum(map(len, self.recent)) + sum(part.n_deleted for part in self.parts)
+        return later > max(_REBUILD_FLOOR, _REBUILD_SHARE * (0 if self.base is None else len(self.base)))
+
+    def find(self, ids: Ints) -> tuple[Ints, ...] | None:
+        """Find ids, ascending and each once: the rows of each segment; None unless each is a row that is not deleted.
+
+        Cost: a look-up an id and segment.
+        """
+        found, n_found = [], 0
+        for part in self.parts:
+            _, rows = part.places(ids)
+            if part.deleted is not None and bool(part.deleted[rows].any()):
+                return None
+            found.append(rows)
+            n_found += len(rows)
+        return tuple(found) if n_found == len(ids) else None
+
+    def without(self, found: Sequence[Ints]) -> Self:
+        """Delete the rows that `find` gave; a byte a row of each segment that loses one is copied."""
+        parts = [part.without(rows) for part, rows in zip(self.parts, found, strict=True)]
+        base, recent = (None, parts) if self.base is None else (parts[0], parts[1:])
+        return replace(self, base=base, recent=tuple(recent))
+
+    def added(self, n: int, most_scanned: int, make: Callable[[Sequence[S]], S]) -> Self:
+        """Add rows, in one segment with the last recent ones that are not much larger.
+
+        Parameters
+        ----------
+        n : int
+            Number of the new rows.
+        most_scanned : int
+            Rows up to which a segment is made anew with every addition.
+        make : callable
+            Makes the segment of the rows of some segments that are not deleted, and then the new ones.
+
+        Notes
+        -----
+        A row is made anew O(log n) times beyond the first ``most_scanned``, and there are O(log n) recent segments.
+        """
+        kept, merged, total = [part for part in self.recent if part.n_deleted < len(part)], [], n
+        while kept and (
+            len(kept[-1]) <= most_scanned or (total > most_scanned and len(kept[-1]) <= _MERGE_RATIO * total)
+        ):
+            merged.append(kept.pop())
+            total += len(merged[-1]) - merged[-1].n_deleted
+        return replace(self, recent=tuple(chain(kept, [make(merged[::-1])])))
