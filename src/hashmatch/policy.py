@@ -265,6 +265,7 @@ class MatchPolicy:
     max_false_reports: float | None = None
     decode: DecodePolicy = field(default_factory=DecodePolicy)
     _by_algorithm: dict[str, Rule] = field(init=False, repr=False, compare=False)
+    _digests: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name or not self.name.isprintable():
@@ -287,6 +288,7 @@ class MatchPolicy:
         rules = tuple(sorted(rules, key=lambda rule: not rule.is_digest))
         object.__setattr__(self, "rules", rules)
         object.__setattr__(self, "_by_algorithm", {rule.algorithm: rule for rule in rules})
+        object.__setattr__(self, "_digests", tuple(rule.algorithm for rule in rules if rule.is_digest))
         if not rules and self.keypoints is None:
             raise PolicyError("a policy needs at least one rule")
         of_pdq = self.rotations or self.shrinks or self.negatives or self.crops
@@ -300,6 +302,11 @@ class MatchPolicy:
     def rule_for(self, algorithm: str) -> Rule | None:
         """Rule of an algorithm, or None where the policy does not search it."""
         return self._by_algorithm.get(algorithm)
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """Algorithms of its rules that are digests of a file's bytes."""
+        return self._digests
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form of every field but the secret key; ``rules`` is a table by algorithm, in their order."""

@@ -120,6 +120,9 @@ class Query:
         return self.views - without
 
 
+_UNDIGESTED: Final = Query()
+
+
 def _is_plain(view: View) -> bool:
     return view == View(frame=view.frame, background=view.background)
 
@@ -198,7 +201,7 @@ def open_source(
     from hashmatch.hashers.digest import Digester
     from hashmatch.picture import read_whole, refusal_of
 
-    digester = Digester(rule.algorithm for rule in policy.rules if rule.algorithm in held and rule.is_digest)
+    digester = Digester(name for name in policy.digests if name in held)
 
     def tap(part: bytes | bytearray | memoryview) -> None:
         if stopped is not None and stopped():
@@ -212,8 +215,10 @@ def open_source(
         return source, Query(failure=error.reason)
     if data is None:
         return source, Query()
-    digests = tuple(ViewHash(value=value) for value in digester.values())
-    query = Query(hashes=digests, views=frozenset({"digests"} if digests else ()))
+    query = _UNDIGESTED
+    if digester:
+        digests = tuple(ViewHash(value=value) for value in digester.values())
+        query = Query(hashes=digests, views=frozenset({"digests"}))
     if whole:
         return data, query
     return data, replace(query, failure=refusal_of(data, decode).reason, format=_format_of(data))

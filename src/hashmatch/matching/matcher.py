@@ -546,8 +546,7 @@ class Matcher:
         """Digest a file by what was taken up after it was read."""
         from hashmatch.hashers.digest import digest
 
-        names = [rule.algorithm for rule in self._policy.rules if rule.algorithm in wanted and rule.is_digest]
-        return tuple(ViewHash(value=digest(data, name)) for name in names)
+        return tuple(ViewHash(value=digest(data, name)) for name in self._policy.digests if name in wanted)
 
     def match_many(self, sources: Iterable[ImageSource], *, workers: int = 1) -> Iterator[MatchReport]:
         """Look many pictures up, in order.

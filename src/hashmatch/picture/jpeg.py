@@ -234,8 +234,9 @@ class _Frame:
 
     def is_whole(self) -> bool:
         """Tell whether every coefficient of every component was sent to its last bit."""
-        wanted = range(64) if self.progressive else (0,)
-        return all(self.levels.get((name, k), 1) == 0 for name in self.factors for k in wanted)
+        if not self.progressive:
+            return self.levels.keys() >= {(name, 0) for name in self.factors}
+        return all(self.levels.get((name, k), 1) == 0 for name in self.factors for k in range(64))
 
 
 def count_scans(data: bytes, segments: Segments | None = None) -> int:
