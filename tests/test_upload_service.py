@@ -254,7 +254,8 @@ def test_an_importer_changes_the_list_under_the_running_service(settings: Any, t
         await until(lambda: _is(client, LATE, "match"))
         subprocess.run([*command, "withdraw", settings.lists[0], "late"], check=True, capture_output=True)
         await until(lambda: _is(client, LATE, "no match"))
-        assert (await client.get("/ready")).json()["lists"][0]["version"] == 3
+        ready = (await client.get("/ready")).json()
+        assert (ready["ready"], ready["lists"][0]["version"], ready["damaged_index_files"]) == (True, 3, 0)
 
     run(settings, test)
 

@@ -152,6 +152,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             "idle_lists": list(matcher.idle_lists),  # no picture can be cleared while one of them is empty
             "list_error": None if upkeep.error is None else type(upkeep.error).__name__,
             "index_error": None if upkeep.compaction_error is None else type(upkeep.compaction_error).__name__,
+            "damaged_index_files": upkeep.damaged,  # found changed in place and made anew: find out by whom
             "protection": None if matcher.protection is None else matcher.protection.level,
             "counts": matcher.counts(),
         }
