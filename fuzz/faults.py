@@ -19,7 +19,6 @@ import random
 import resource
 import shutil
 import signal
-import sqlite3
 import struct
 import sys
 import tempfile
@@ -34,7 +33,6 @@ from fault_makers import (
     everything,
     index_answers,
     kept_answers,
-    old_list,
     open_index,
     save_index,
     save_kept,
@@ -52,15 +50,7 @@ from list_makers import made_up, made_up_record
 __all__ = ["PARTS", "calls", "compactions", "flips", "full", "kills", "power", "readonly", "records"]
 
 
-def _old_list(path: Path) -> None:
-    """Make a list of format version 1 on small pages."""
-    old_list(path)
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA page_size = 512")
-        connection.execute("VACUUM")
-
-
-LISTS: Final[dict[str, Callable[[Path], None]]] = {"list": smallest_list, "list of version 1": _old_list}
+LISTS: Final[dict[str, Callable[[Path], None]]] = {"list": smallest_list}
 _A_LIST: Final = 40  # published versions of one list before a new one is begun
 _ID: Final = struct.Struct("<q")
 _NOBODY: Final = 65534

@@ -19,7 +19,7 @@ from hashmatch.lists import Entry, ReferenceList
 from hashmatch.store.index_file import build_kept, note_of, open_kept
 from index_makers import exact, linear, multi, tree
 from keypoint_makers import some_pictures
-from list_makers import made_up, version_1_list
+from list_makers import made_up
 
 INDEX_KINDS: dict[str, type[Any]] = {
     "linear": LinearIndex,
@@ -111,15 +111,6 @@ def smallest_list(path: Path, *, page_size: int = 512) -> None:
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute(f"PRAGMA page_size = {page_size}")
         connection.execute("VACUUM")
-
-
-def old_list(path: Path) -> None:
-    """Make a list of format version 1 with a few entries."""
-    version_1_list(path)
-    with ReferenceList.open(path, writable=True) as ref:
-        for i in range(5):
-            ref.add(f"entry-{i}", hashes=[made_up(i), made_up(i, "sha1")], labels={"class": "B"})
-        ref.withdraw("entry-2", source="local")
 
 
 def everything(path: Path, check: str = "full") -> object:

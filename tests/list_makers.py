@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
-import uuid
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +16,6 @@ from hashmatch.hashes import HashValue
 from hashmatch.keypoints.points import Keypoints
 from hashmatch.keypoints.record import Record
 from hashmatch.lists import Entry, ReferenceList
-from hashmatch.lists.file.entries import State, store_state
-from hashmatch.lists.file.tables import create_tables
 
 _WRITE_AND_DIE = """
 import os, sys
@@ -73,15 +69,6 @@ def small_list(path: Path, *, records: bool = True) -> None:
             ref.add("entry-4", hashes=[made_up(4, "keypoint"), made_up(14, "keypoint")], source="two", quality=30)
         ref.withdraw("entry-5", source="one")
         ref.withdraw("entry-3", source="one")
-
-
-def version_1_list(path: Path, name: str = "old") -> None:
-    """Make an empty list of format version 1, as hashmatch made them before there were keypoint records."""
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("BEGIN")
-        create_tables(connection, 1)
-        store_state(connection, State(uuid.uuid4().bytes, name, 0, 0, 1, 1, 0, 0))
-        connection.execute("COMMIT")
 
 
 def content(path: Path, check: str = "full") -> object:

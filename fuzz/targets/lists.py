@@ -17,15 +17,25 @@ from typing import Any, Final
 
 import numpy as np
 
-from fault_makers import everything, old_list, smallest_list
+from fault_makers import everything, smallest_list
 from fuzz.engine import Case, Wrong, check_message
 from fuzz.formats import change_page
 from fuzz.mutate import INTERESTING, mutated
 from fuzz.targets.indexes import QuickFolder
 from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.lists import ReferenceList
+from hashmatch.lists.digest import CONTENT_MODULUS
 from hashmatch.lists.file.checksums import mark_of_record, marks_of_rows, signed, sum_of_marks
-from hashmatch.lists.file.entries import Record, RowCount, Source, State, Stored, record_seal, store_state
+from hashmatch.lists.file.entries import (
+    RowCount,
+    Source,
+    State,
+    StoredEntry,
+    StoredHash,
+    record_element,
+    record_seal,
+    store_state,
+)
 from hashmatch.lists.file.history import change_seal
 from hashmatch.lists.file.tables import ALGORITHM_NUMBERS, RECORD_NUMBERS
 from list_makers import made_up, small_list
@@ -44,6 +54,8 @@ _TABLES: Final = {
     "label": ("entry", "source", "name", "value"),
     "change": ("version", "next_hash", "seal"),
     "withdrawn": ("version", "hash", "algorithm"),
+    "digest": ("version", "first", "content", "seal_sum", "seal"),
+    "changed": ("entry", "version"),
 }
 _WORDS: Final = (
     "",
@@ -66,9 +78,9 @@ _PERSISTENT: Final = (2**31 - 1, 2**31, 2**62, 2**63 - 1, -1, 0, 1, 2, 3, 4, 5, 
 
 
 def seeds(folder: Path) -> list[tuple[bytes, object]]:
-    """Small lists of both format versions, and what they say."""
+    """Small lists, and what they say."""
     found = []
-    for number, make in enumerate((smallest_list, small_list, old_list)):
+    for number, make in enumerate((smallest_list, small_list)):
         path = folder / f"seed-{number}"
         make(path)
         found.append((path.read_bytes(), everything(path)))
@@ -225,11 +237,8 @@ def reseal(connection: sqlite3.Connection, *, counters: bool = True) -> None:
         "SELECT uuid, name, version, history_from, next_entry, next_hash, n_entries, seal_sum FROM state"
     ).fetchone()
     state = State(*row)
-    has_records = bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'record'").fetchone())
     state.tallies = {}
     for number in sorted(ALGORITHM_NUMBERS.values()):
-        if number in RECORD_NUMBERS and not has_records:
-            continue
         table = "record" if number in RECORD_NUMBERS else "hash"
         rows = connection.execute(
             f"SELECT id, entry, source, ifnull(quality, -1), code FROM {table} WHERE algorithm = ? ORDER BY id",
@@ -252,7 +261,7 @@ def reseal(connection: sqlite3.Connection, *, counters: bool = True) -> None:
             f"UPDATE {table} SET mark = ? WHERE id = ?", [(m, r[0]) for m, r in zip(marks.tolist(), rows, strict=True)]
         )
         state.tallies[number] = RowCount(len(rows), sum_of_marks(marks))
-    _reseal_entries(connection, state, has_records)
+    records = _reseal_entries(connection, state)
     for version, next_hash in connection.execute("SELECT version, next_hash FROM change").fetchall():
         gone = connection.execute(
             "SELECT hash, algorithm FROM withdrawn WHERE version = ? ORDER BY hash", (version,)
@@ -264,28 +273,33 @@ def reseal(connection: sqlite3.Connection, *, counters: bool = True) -> None:
         state.sources[name] = Source(number, n_entries)
     if counters:
         owners: dict[int, set[int]] = {}
-        for table in ("hash", "record") if has_records else ("hash",):
+        for table in ("hash", "record"):
             for source, entry in connection.execute(f"SELECT source, entry FROM {table}"):
                 owners.setdefault(source, set()).add(entry)
         for name, source in state.sources.items():
             state.sources[name] = Source(source.number, len(owners.get(source.number, ())))
+        state.content = sum(record_element(record, state.names()) for record in records) % CONTENT_MODULUS
+    state.digest_from = connection.execute("SELECT min(version) FROM digest").fetchone()[0]
     connection.execute("DELETE FROM tally")
     store_state(connection, state)
 
 
-def _reseal_entries(connection: sqlite3.Connection, state: State, has_records: bool) -> None:
-    heads = connection.execute("SELECT key, entry_id FROM entry").fetchall()
-    records = {key: Record(key, entry_id) for key, entry_id in heads}
-    for table in ("hash", "record") if has_records else ("hash",):
+def _reseal_entries(connection: sqlite3.Connection, state: State) -> list[StoredEntry]:
+    heads = connection.execute(
+        "SELECT key, entry_id, version FROM entry LEFT JOIN changed ON changed.entry = entry.key"
+    ).fetchall()
+    records = {key: StoredEntry(key, entry_id, changed=changed) for key, entry_id, changed in heads}
+    for table in ("hash", "record"):
         for entry, source, algorithm, code, row, quality, mark in connection.execute(
             f"SELECT entry, source, algorithm, code, id, quality, mark FROM {table} ORDER BY id"
         ):
             if entry in records:
-                records[entry].hashes[source, algorithm, code] = Stored(row, quality, mark)
+                records[entry].hashes[source, algorithm, code] = StoredHash(row, quality, mark)
     for entry, source, name, value in connection.execute("SELECT * FROM label"):
         if entry in records:
             records[entry].labels[source, name] = value
     seals = [(record_seal(state.uuid, record), key) for key, record in records.items()]
     connection.executemany("UPDATE entry SET seal = ? WHERE key = ?", seals)
-    state.n_entries = len(seals)
+    state.n_entries, state.seal_sum = len(seals), signed(sum(number for number, _ in seals))
+    return list(records.values())
     state.seal_sum = signed(sum(seal for seal, _ in seals))

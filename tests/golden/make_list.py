@@ -1,7 +1,4 @@
-"""Make list-v3.hashmatch: python tests/golden/make_list.py OUT. The files in this folder are never made again.
-
-list-v1.hashmatch and list-v2.hashmatch were made by `make` and `make_2`, each when its format version was new.
-"""
+"""Make list-v3.hashmatch: python tests/golden/make_list.py OUT. The files in this folder are never made again."""
 
 from __future__ import annotations
 
@@ -31,37 +28,8 @@ GOLDEN_ALGORITHMS = ("pdq", *CLASSIC, *(f"{name}-256" for name in CLASSIC), "md5
 
 
 def make(path: str) -> None:
-    """Write the golden list of format version 1."""
-    with ReferenceList.create(path, name="golden, version 1") as ref:
-        ref.add_many(
-            Entry.of(
-                f"entry-{i}",
-                hashes=[golden_hash(i, "pdq"), golden_hash(i, "md5")],
-                source="hotline",
-                labels={"class": "A1" if i % 2 else "B2"},
-                quality=100 - i,
-            )
-            for i in range(20)
-        )
-        ref.add("every algorithm", hashes=[golden_hash(100, name) for name in GOLDEN_ALGORITHMS])
-        ref.add("entry-3", hashes=[golden_hash(3, "pdq")], source="警察", labels={"étiquette": "ÿ 😀"})
-        ref.withdraw("entry-3", source="hotline")
-        ref.withdraw("entry-4", source="hotline")
-        ref.relabel("entry-5", source="hotline", labels={})
-
-
-def make_2(path: str) -> None:
-    """Write the golden list of format version 2."""
-    _make_with_records(path, "golden, version 2")
-
-
-def make_3(path: str) -> None:
-    """Write the golden list of format version 3."""
-    _make_with_records(path, "golden, version 3")
-
-
-def _make_with_records(path: str, name: str) -> None:
-    with ReferenceList.create(path, name=name) as ref:
+    """Write the golden list."""
+    with ReferenceList.create(path, name="golden, version 3") as ref:
         ref.add_many(
             Entry.of(
                 f"entry-{i}", hashes=[golden_hash(i, "pdq"), golden_record(i, 3 * i + 5)], source="hotline", quality=i
@@ -78,4 +46,4 @@ def _make_with_records(path: str, name: str) -> None:
 
 
 if __name__ == "__main__":
-    make_3(sys.argv[1])
+    make(sys.argv[1])

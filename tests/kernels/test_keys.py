@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hashmatch.index.keypoint.tables import KeyTables, high_words, low_bits, low_words
+from hashmatch.index.keypoint.tables import Directory, high_words, low_bits, low_words
 from hashmatch.kernels import compiled, keys
 from hashmatch.kernels.numpy import keys as reference_keys
 from hashmatch.kernels.numpy.keys import Starts
@@ -21,10 +21,10 @@ every_path = pytest.mark.parametrize("path", PATHS)
 
 
 def directory(counts: np.ndarray) -> tuple[Starts, np.ndarray]:
-    """Pack counts through the tables of format version 2; give the plain offsets too."""
-    offsets = np.r_[0, np.cumsum(counts)].astype("<u4")
-    rows = np.zeros(int(offsets[-1]), "<u4")
-    return KeyTables.from_offsets(np.arange(8, dtype=np.uint8)[None], offsets, rows).starts, offsets
+    """Pack counts; give the plain offsets too."""
+    made = Directory(len(counts), int(counts.sum()))
+    made.add(counts)
+    return made.starts, np.r_[0, np.cumsum(counts)].astype("<u4")
 
 
 COUNTS = st.integers(0, 2**32 - 1).flatmap(

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists import Entry, ListedHash, Listing, ReferenceList, content_digest
-from list_makers import made_up, small_list, tampered, version_1_list
+from list_makers import made_up, small_list, tampered
 
 
 def slow_digest(entries: Iterable[Entry]) -> str:
@@ -127,34 +127,6 @@ def test_copies_that_went_on_differently(tmp_path: Path) -> None:
             found.append(ref.digest)
     assert found[0] == found[2]
     assert found[1] != found[3]
-
-
-@pytest.mark.parametrize("first", ["add", "merge", "relabel", "withdraw", "requalify"])
-def test_an_old_list_learns_its_digest_when_it_is_written(tmp_path: Path, first: str) -> None:
-    """The first change of a list of format version 1, of any kind, counts what was there before."""
-    path = tmp_path / "old"
-    golden = Path(__file__).parent.parent / "golden" / "list-v1.hashmatch"
-    shutil.copyfile(golden, path)
-    with ReferenceList.open(path, writable=True) as ref:
-        assert ref.digest is None
-        match first:
-            case "add":
-                ref.add("new", hashes=[made_up(1)], source="new source")
-            case "merge":
-                ref.add("entry-1", hashes=[made_up(1, "keypoint")], source="hotline")
-            case "relabel":
-                ref.relabel("entry-1", source="hotline", labels={"class": "C"})
-            case "withdraw":
-                ref.withdraw("entry-1", source="hotline")
-            case _:
-                value = ref.get("entry-1").hashes[0]  # type: ignore[union-attr]
-                ref.add("entry-1", hashes=[value], source="hotline", quality=1)
-        assert ref.verify().digest == content_digest(ref)
-        assert ref.info().format_version == 3
-    version_1_list(tmp_path / "empty")
-    with ReferenceList.open(tmp_path / "empty", writable=True) as ref:
-        ref.add("new", hashes=[made_up(1)])
-        assert ref.verify().digest == content_digest(ref)
 
 
 def test_verify_recomputes_it(tmp_path: Path) -> None:

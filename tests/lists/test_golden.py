@@ -1,8 +1,7 @@
-"""Lists of every format version are read for ever."""
+"""Lists that were written once are read for ever."""
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import shutil
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from hashmatch.lists import Entry, ReferenceList, content_digest
 
-CONTENTS = {2: "9-ea622fca102e6693", 3: "9-ebcc42a5d5cd62b2"}
+CONTENT = "9-ebcc42a5d5cd62b2"
 DIGEST = "982a4269c7c341a9d24163b1271ad6488e03d1c0abe79856e7cb2483c48a29a5"
 GOLDEN = Path(__file__).parent.parent / "golden"
 
@@ -28,51 +27,12 @@ def maker() -> ModuleType:
     return module
 
 
-def test_format_version_1_is_read(maker: ModuleType) -> None:
-    """The list made when format version 1 was new verifies and holds what was put in."""
-    with ReferenceList.open(GOLDEN / "list-v1.hashmatch", check="full") as ref:
+def test_the_golden_list_is_read(maker: ModuleType) -> None:
+    """The list made once verifies and holds what was put in, the records too."""
+    with ReferenceList.open(GOLDEN / "list-v3.hashmatch", check="full") as ref:
         info = ref.info()
-        assert (ref.name, ref.version, len(ref), info.format_version) == ("golden, version 1", 6, 20, 1)
-        assert info.sources == {"hotline": 18, "local": 1, "警察": 1}
-        for i in range(20):
-            hashes = [maker.golden_hash(i, "pdq"), maker.golden_hash(i, "md5")]
-            labels = {"class": "A1" if i % 2 else "B2"} if i != 5 else {}
-            expected = Entry.of(f"entry-{i}", hashes=hashes, source="hotline", labels=labels, quality=100 - i)
-            if i == 3:
-                expected = Entry.of("entry-3", hashes=hashes[:1], source="警察", labels={"étiquette": "ÿ 😀"})
-            assert ref.get(f"entry-{i}") == (None if i == 4 else expected)
-        every = [maker.golden_hash(100, name) for name in maker.GOLDEN_ALGORITHMS]
-        assert ref.get("every algorithm") == Entry.of("every algorithm", hashes=every)
-        codes = b"".join(rows.codes.tobytes() for _, rows in sorted(ref.snapshot().rows.items()))
-        assert hashlib.sha256(codes).hexdigest() == "623301886682a2c01b32068c2dc097015d7ec9d4c068fef8d02d574e54d53c09"
-        changes = ref.changes_since(3)
-        assert changes is not None
-        assert {name: rows.tolist() for name, rows in changes.withdrawn.items()} == {"pdq": [7, 9], "md5": [8, 10]}
-
-
-def test_format_version_1_can_be_written(maker: ModuleType, tmp_path: Path) -> None:
-    """A list of format version 1 takes changes, is of the newest version then, and verifies."""
-    copy = tmp_path / "copy.hashmatch"
-    shutil.copyfile(GOLDEN / "list-v1.hashmatch", copy)
-    with ReferenceList.open(copy, writable=True) as ref:
-        assert ref.add("entry-4", hashes=[maker.golden_hash(4, "pdq")])
-        assert ref.withdraw("entry-0", source="hotline")
-        assert ref.verify().version == 8
-        assert ref.info().format_version == 3
-        assert ref.add("entry-5", hashes=[maker.golden_record(5, 10)])
-        assert ref.verify().digest == content_digest(ref)
-    with ReferenceList.open(copy, check="full") as ref:
-        assert [len(block) for block in ref.snapshot().records["keypoint"]] == [1]
-        assert len(ref) == 20
-
-
-@pytest.mark.parametrize("version", [2, 3])
-def test_format_versions_2_and_3_are_read(maker: ModuleType, version: int) -> None:
-    """The lists made when they were new verify and hold what was put in, the records too."""
-    with ReferenceList.open(GOLDEN / f"list-v{version}.hashmatch", check="full") as ref:
-        info = ref.info()
-        assert (ref.name, ref.version, len(ref)) == (f"golden, version {version}", 6, 8)
-        assert (info.format_version, info.digest) == (version, DIGEST if version == 3 else None)
+        assert (ref.name, ref.version, len(ref)) == ("golden, version 3", 6, 8)
+        assert (info.format_version, info.digest) == (3, DIGEST)
         assert content_digest(ref) == DIGEST
         for i in (0, 1, 2, 6, 7):
             hashes = [maker.golden_hash(i, "pdq"), maker.golden_record(i, 3 * i + 5)]
@@ -87,7 +47,7 @@ def test_format_versions_2_and_3_are_read(maker: ModuleType, version: int) -> No
         assert block.quality.tolist() == [0, 1, 2, 6, 7, -1, -1, -1, 77]
         expected = [(0, 5), (1, 8), (2, 11), (6, 23), (7, 26), (3, 14), (30, 150), (9, 5), (5, 20)]
         assert list(block) == [maker.golden_record(*numbers).data for numbers in expected]
-        assert stream.content == CONTENTS[version]
+        assert stream.content == CONTENT
         changes = ref.changes_since(3)
         assert changes is not None
         gone = {name: rows.tolist() for name, rows in changes.withdrawn.items()}
@@ -97,10 +57,20 @@ def test_format_versions_2_and_3_are_read(maker: ModuleType, version: int) -> No
 
 def test_the_script_makes_the_golden_list(maker: ModuleType, tmp_path: Path) -> None:
     """A list made by the script today has the content of the golden one."""
-    for version, make in ((1, maker.make), (2, maker.make_2), (3, maker.make_3)):
-        golden = f"list-v{version}.hashmatch"
-        make(tmp_path / golden)
-        with ReferenceList.open(tmp_path / golden) as new, ReferenceList.open(GOLDEN / golden) as old:
-            assert list(new) == list(old)
-            assert new.digest == content_digest(old)
-            assert new.version == old.version
+    made, golden = tmp_path / "list", GOLDEN / "list-v3.hashmatch"
+    maker.make(made)
+    with ReferenceList.open(made) as new, ReferenceList.open(golden) as old:
+        assert list(new) == list(old)
+        assert new.digest == old.digest == content_digest(old)
+        assert new.version == old.version
+
+
+def test_the_golden_list_is_written(maker: ModuleType, tmp_path: Path) -> None:
+    """It takes changes, and verifies."""
+    copy = Path(shutil.copyfile(GOLDEN / "list-v3.hashmatch", tmp_path / "copy"))
+    with ReferenceList.open(copy, writable=True) as ref:
+        assert ref.add("entry-4", hashes=[maker.golden_hash(4, "pdq")])
+        assert ref.withdraw("entry-0", source="hotline")
+        assert ref.add("entry-5", hashes=[maker.golden_record(5, 10)])
+        assert ref.verify().digest == content_digest(ref)
+        assert (ref.version, len(ref)) == (9, 8)

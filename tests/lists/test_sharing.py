@@ -20,7 +20,7 @@ import pytest
 
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists import ReferenceList, content_digest
-from list_makers import content, made_up, made_up_entries, side_files, version_1_list
+from list_makers import content, made_up, made_up_entries, side_files
 
 WRITE_FOR_EVER = """
 import sys
@@ -46,9 +46,9 @@ with ReferenceList.open(sys.argv[1], writable=True) as ref:
 
 
 def test_a_killed_writer_loses_nothing_that_was_committed(tmp_path: Path) -> None:
-    """Killed at random moments, a list that began as version 1 keeps every entry whose add had returned."""
+    """Killed at random moments, a list keeps every entry whose add had returned."""
     path = tmp_path / "list.hashmatch"
-    version_1_list(path)
+    ReferenceList.create(path, name="killed").close()
     rng = random.Random(1)
     done = -1
     for _ in range(5):

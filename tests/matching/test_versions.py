@@ -29,7 +29,6 @@ from hashmatch.synthetic import picture
 from list_makers import made_up
 from picture_makers import save
 
-GOLDEN = Path(__file__).parent.parent / "golden"
 Known = dict[str, dict[str, Entry]]
 """Entries by id of each content digest that a list has had."""
 
@@ -248,22 +247,6 @@ def test_another_course_of_the_list_is_told(tmp_path: Path, algorithm: str) -> N
             assert layer is not None
             assert len(layer) == 2
             assert matcher.match_fingerprint(record).lists[0].digest == matcher.digests[0]
-
-
-def test_an_old_list_is_held_to_its_version_too(tmp_path: Path) -> None:
-    """A list of format version 1, which has no digest, is taken up at the first match after any change."""
-    path = Path(shutil.copyfile(GOLDEN / "list-v1.hashmatch", tmp_path / "old"))
-    with ReferenceList.open(path) as ref:
-        value, other = (ref.get(f"entry-{i}").hashes[0] for i in (0, 1))  # type: ignore[union-attr]
-    known: Known = {}
-    with Matcher.open(path) as matcher:
-        assert matcher.digests == (None,)
-        assert matcher.match_hash(value).matches[0].list_digest is None
-        with ReferenceList.open(path, writable=True) as ref:
-            ref.withdraw("entry-0", source="hotline")
-            note(known, ref)
-        check(matcher.match_hash(other), other, known)
-        check(matcher.match_hash(value), value, known)
 
 
 def test_a_picture_is_hashed_again_for_what_a_later_version_holds(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def _show(found: ListInfo, *, as_json: bool) -> None:
         ("list", found.name),
         ("id", found.list_id),
         ("version", str(found.version)),
-        ("content", "not known: format 1 or 2" if found.digest is None else found.digest[:16]),
+        ("content", found.digest[:16]),
         ("entries", str(found.entries)),
         ("hashes", ", ".join(f"{name} {count}" for name, count in found.hashes.items()) or "none"),
         ("sources", ", ".join(f"{name} {count}" for name, count in found.sources.items()) or "none"),

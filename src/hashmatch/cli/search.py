@@ -289,9 +289,9 @@ def _answer(source: str, report: MatchReport, *, as_json: bool) -> None:
         if item.placement is not None:
             near = str(item.placement)
         labels = "".join(f", {name}={value}" for name, value in item.labels.items())
-        content = "" if item.list_digest is None else f" ({item.list_digest[:16]})"
+        version = f"version {item.list_version} ({item.list_digest[:16]})"
         line = (
-            f"    entry {item.entry_id} of list {item.list_name} version {item.list_version}{content}: "
+            f"    entry {item.entry_id} of list {item.list_name} {version}: "
             f"{item.algorithm}, {near}, view: {item.view}, from {', '.join(item.sources)}{labels}"
         )
         OUT.print(Text(safe(line)), soft_wrap=True)

@@ -68,7 +68,6 @@ __all__ = [
 Verify: TypeAlias = Literal["full", "header"]
 
 FORMAT_VERSION: Final = 5
-_READABLE: Final = (1, 2, 3, 4, 5)  # 2, 3 and 5: other tables of "multi"; 4: no positions, other tables of "keypoint"
 _MAGIC: Final = b"\x89HMI\r\n\x1a\n"
 _HEAD: Final = struct.Struct("<8sIIQQQIHHII16s16s")
 _SECTION: Final = struct.Struct("<16s8sIIQQQQ32s")
@@ -395,9 +394,9 @@ def _read_header(stream: BinaryIO, length: int) -> bytes:
     if len(head) < _HEAD.size or head[:8] != _MAGIC:
         raise IndexFormatError("the file is not a hashmatch index; choose another file or rebuild it from the list")
     version, header_length, file_length = struct.unpack_from("<IIQ", head, 8)
-    if version not in _READABLE:
+    if version != FORMAT_VERSION:
         raise IndexFormatError(
-            f"the index file has format version {version}, this hashmatch reads 1 to {FORMAT_VERSION}" + _REBUILD
+            f"the index file has format version {version}, this hashmatch reads {FORMAT_VERSION}" + _REBUILD
         )
     if file_length != length:
         raise IndexFormatError(f"the index file should have {file_length} bytes and has {length}" + _REBUILD)

@@ -36,7 +36,14 @@ from hashmatch.lists.file.beside import real_path, stands
 from hashmatch.lists.file.editor import AddCounts, blocks_of
 from hashmatch.lists.file.entries import State, keys_after, load_records, load_state, store_state, to_entry
 from hashmatch.lists.file.schema import connect, damaged, translated_errors, use_no_journal
-from hashmatch.lists.file.tables import ALGORITHM_NAMES, ALGORITHM_NUMBERS, RECORD_NUMBERS, create_tables, table_of
+from hashmatch.lists.file.tables import (
+    ALGORITHM_NAMES,
+    ALGORITHM_NUMBERS,
+    FORMAT_VERSION,
+    RECORD_NUMBERS,
+    create_tables,
+    table_of,
+)
 from hashmatch.lists.read.content import Content
 from hashmatch.lists.read.pinned import PinnedVersion, contents_of
 from hashmatch.lists.read.record_stream import read_record
@@ -63,10 +70,9 @@ class ListInfo:
         The list's name.
     version : int
         Transactions that changed the list so far.
-    digest : str or None
+    digest : str
         Content digest, 64 hexadecimal digits: the same for the same entries with the same hashes, qualities, sources
-        and labels, in every list; different for other contents. None for a file of format version 1 or 2 that was not
-        written since.
+        and labels, in every list; different for other contents.
     format_version : int
         Version of the file's format.
     entries : int
@@ -82,7 +88,7 @@ class ListInfo:
     list_id: str
     name: str
     version: int
-    digest: str | None
+    digest: str
     format_version: int
     entries: int
     hashes: Mapping[str, int]
@@ -168,7 +174,7 @@ class ReferenceList:
                 "files of an earlier list stand beside this path (-wal, -shm or -journal): move them away, "
                 "with that list if what they hold is wanted, or choose another path"
             )
-        state = State(uuid.uuid4().bytes, name, 0, 0, 1, 1, 0, 0, content=0)
+        state = State(uuid.uuid4().bytes, name, 0, 0, 1, 1, 0, 0)
         try:
             with translated_errors(), contextlib.closing(connect(target, writable=True, timeout=timeout)) as connection:
                 use_no_journal(connection)
@@ -345,7 +351,7 @@ class ReferenceList:
         return self._state().version
 
     @property
-    def digest(self) -> str | None:
+    def digest(self) -> str:
         """Content digest as in `ListInfo`, read from the file at each call; see `content_digest`."""
         return self._state().digest
 
@@ -372,7 +378,7 @@ class ReferenceList:
             name=state.name,
             version=state.version,
             digest=state.digest,
-            format_version=state.format_version,
+            format_version=FORMAT_VERSION,
             entries=state.n_entries,
             hashes={ALGORITHM_NAMES[n]: t.n_hashes for n, t in sorted(state.tallies.items()) if t.n_hashes},
             sources={name: source.n_entries for name, source in sorted(state.sources.items())},
@@ -700,10 +706,6 @@ class ReferenceList:
             If a ``keypoint`` hash is no well-formed record.
         TypeError
             If something is not of the stated type.
-
-        Notes
-        -----
-        The first keypoint record makes a file of format version 1 one of version 2, within the same transaction.
         """
         entry = Entry.of(
             entry_id, hashes=hashes, fingerprint=fingerprint, source=source, labels=labels, quality=quality
@@ -811,9 +813,8 @@ class ReferenceList:
                 state.history_from = state.version
                 connection.execute("DELETE FROM change")
                 connection.execute("DELETE FROM withdrawn")
-                if state.content is not None:
-                    state.digest_from = state.version
-                    connection.execute("DELETE FROM digest WHERE version < ?", (state.version,))
+                state.digest_from = state.version
+                connection.execute("DELETE FROM digest WHERE version < ?", (state.version,))
                 store_state(connection, state)
                 connection.execute("COMMIT")
             except BaseException:

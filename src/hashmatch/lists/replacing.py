@@ -89,7 +89,7 @@ def _check_successor(old: State, new: State) -> None:
         raise ReferenceListError(
             f"the new file has version {new.version} of the list and would replace version {old.version} {_FORCE}"
         )
-    if new.version == old.version and None not in (old.digest, new.digest) and old.digest != new.digest:
+    if new.version == old.version and old.digest != new.digest:
         raise ReferenceListError(
             f"the new file has another version {new.version} of the list than the one it would replace: copies of one "
             f"list were changed apart {_FORCE}"

@@ -33,12 +33,10 @@ def verify_all(connection: sqlite3.Connection, state: State) -> None:
     """
     check_pages(connection, full=True)
     read_hashes(connection, state, None)
-    if state.has_records:
-        for number in RECORD_NUMBERS:
-            check_records(connection, state, number)
+    for number in RECORD_NUMBERS:
+        check_records(connection, state, number)
     check_history(connection, state, state.history_from)
-    if state.content is not None:
-        check_digests(connection, state)
+    check_digests(connection, state)
     names = state.names()
     if not is_name(state.name, MAX_LIST_NAME) or not all(is_name(name, MAX_SOURCE) for name in names.values()):
         raise damaged()  # no list takes such a name; the file was written by another program
@@ -57,11 +55,10 @@ def verify_all(connection: sqlite3.Connection, state: State) -> None:
             n_hashes += len(record.hashes)
             n_labels += len(record.labels)
             seal_sum += record.seal or 0
-            if state.content is not None:
-                content += record_element(record, names)
-                n_changed += record.changed is not None
-                if record.changed is not None and record.changed > state.version:
-                    raise damaged()
+            content += record_element(record, names)
+            n_changed += record.changed is not None
+            if record.changed is not None and record.changed > state.version:
+                raise damaged()
             last_row = max(last_row, *(stored.row for stored in record.hashes.values()))
     counted = (n_entries, n_hashes, n_labels, signed(seal_sum), listed)
     expected = (
@@ -71,9 +68,8 @@ def verify_all(connection: sqlite3.Connection, state: State) -> None:
         state.seal_sum,
         {source.number: source.n_entries for source in state.sources.values()},
     )
-    if state.content is not None:
-        marked = connection.execute("SELECT count(*) FROM changed").fetchone()[0]
-        if (digest_of(content), n_changed) != (state.digest, marked):
-            raise damaged()
+    marked = connection.execute("SELECT count(*) FROM changed").fetchone()[0]
+    if (digest_of(content), n_changed) != (state.digest, marked):
+        raise damaged()
     if counted != expected or last >= state.next_entry or last_row >= state.next_hash:
         raise damaged()

@@ -221,7 +221,7 @@ class Matcher:
         return tuple((item.name, item.version, item.n_entries) for item in self._snapshots)
 
     @property
-    def digests(self) -> tuple[str | None, ...]:
+    def digests(self) -> tuple[str, ...]:
         """Content digest of each list of `lists`, as `Match.list_digest`."""
         return tuple(item.mark.digest for item in self._snapshots)
 

@@ -108,9 +108,9 @@ class Match:
         Identifier of the list, the same in every copy.
     list_version : int
         Version of the list that was searched.
-    list_digest : str or None
+    list_digest : str
         Content digest of that version, see `hashmatch.lists.content_digest`: distinguishes two copies of a list that
-        were changed separately. None for a list file of format version 1 or 2.
+        were changed separately.
     entry_id : str
         The entry's identifier in that list.
     sources : mapping of str to mapping of str to str
@@ -138,7 +138,7 @@ class Match:
     list_name: str
     list_id: str
     list_version: int
-    list_digest: str | None
+    list_digest: str
     entry_id: str
     sources: Mapping[str, Mapping[str, str]]
     algorithm: str
@@ -190,7 +190,7 @@ class ComparedList:
         Name and identifier of the list.
     version : int
         Version that was searched.
-    digest : str or None
+    digest : str
         Content digest of that version, as `Match.list_digest`.
     n_entries : int
         Number of entries in that version.
@@ -208,7 +208,7 @@ class ComparedList:
     name: str
     list_id: str
     version: int
-    digest: str | None
+    digest: str
     n_entries: int
     compared: Mapping[str, int]
     not_compared: Mapping[str, int]

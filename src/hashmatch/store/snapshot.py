@@ -222,7 +222,7 @@ class ListSnapshot:
     def _brought_to(self, pinned: PinnedVersion, policy: MatchPolicy, newer: set[str]) -> ListSnapshot:
         found = None
         # another list may have been copied into the file, or another course of this one
-        if pinned.came_from(self.mark) or (pinned.list_id == self.list_id and self.mark.digest is None):
+        if pinned.came_from(self.mark):
             changes = pinned.changes_since(self.version)
             with translated_folder_errors():
                 found = None if changes is None else self._with(changes, pinned, policy, newer)

@@ -12,7 +12,6 @@ import pytest
 
 from hashmatch.errors import IndexFormatError
 from hashmatch.index import KeypointIndex, KeypointSearch, LinearIndex, load_index
-from hashmatch.index.keypoint.tables import KeyTables
 from keypoint_makers import some_pictures
 
 GOLDEN = Path(__file__).parent.parent.parent / "golden"
@@ -160,25 +159,11 @@ def test_check_sees_what_is_wrong() -> None:
             index._check()
 
 
-@pytest.mark.parametrize("name", ["v1-keypoint", "v2-keypoint", "v4-keypoint", "v4-keypoint-compact", "v5-keypoint"])
-def test_golden_file(name: str) -> None:
-    """A file written by every format version is read for ever."""
-    index = KeypointIndex.load(GOLDEN / f"index-{name}.bin")
+def test_golden_file() -> None:
+    """A file written once is read for ever."""
+    index = KeypointIndex.load(GOLDEN / "index-v5-keypoint.bin")
     index._check()
     assert (len(index), index.n_points, dict(index.tag)) == (6, 72, {"list": "golden"})
     best = found(index)[0]
     assert best[:2] == (4, False)
     assert len(best[3]) >= 6
-
-
-def test_offsets_of_older_files_become_the_same_tables(tmp_path: Path) -> None:
-    """The tables read from a file of format version 2 are those that are built today, and are saved as such."""
-    old = KeypointIndex.load(GOLDEN / "index-v2-keypoint.bin")
-    old.save(tmp_path / "new", tag={"list": "golden"})
-    assert (tmp_path / "new").read_bytes() == (GOLDEN / "index-v5-keypoint.bin").read_bytes()
-
-
-def test_descending_offsets_are_refused() -> None:
-    """Offsets that go back are no tables."""
-    with pytest.raises(ValueError, match="descend"):
-        KeyTables.from_offsets(np.arange(8, dtype=np.uint8)[None], np.r_[np.zeros(200), 9, np.ones(56)], np.zeros(1))

@@ -1,4 +1,4 @@
-"""Hashes of varying length in a list: keypoint records, kept, streamed, refused when malformed; and older files."""
+"""Hashes of varying length in a list: keypoint records, kept, streamed, refused when malformed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import itertools
 import os
 import shutil
 import signal
-import sqlite3
 import struct
 import tracemalloc
 import warnings
@@ -18,7 +17,7 @@ import pytest
 
 from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.hashes import Fingerprint, HashValue, ViewHash
-from hashmatch.lists import AddCounts, Entry, ListedHash, Listing, RecordStream, ReferenceList, content_digest
+from hashmatch.lists import AddCounts, Entry, ListedHash, Listing, RecordStream, ReferenceList
 from hashmatch.lists.file.checksums import mark_of_record
 from list_makers import content, made_up, made_up_entries, made_up_record, small_list, tampered
 
@@ -28,15 +27,6 @@ def ref(tmp_path: Path) -> Iterator[ReferenceList]:
     """Make an empty list, open for writing."""
     with ReferenceList.create(tmp_path / "list.hashmatch", name="demo") as ref:
         yield ref
-
-
-GOLDEN = Path(__file__).parent.parent.parent / "golden" / "list-v1.hashmatch"
-
-
-@pytest.fixture
-def old(tmp_path: Path) -> Path:
-    """Copy the golden list of format version 1, which has something in every table."""
-    return Path(shutil.copyfile(GOLDEN, tmp_path / "old.hashmatch"))
 
 
 def record_entries(count: int, first: int = 0) -> list[Entry]:
@@ -357,82 +347,6 @@ def test_the_mark_of_a_record_tells_every_column() -> None:
     assert len(marks) == 8
 
 
-def test_version_1_stays_version_1_until_it_changes(old: Path) -> None:
-    """A file of format version 1 is as it is until something is kept: no table is added, its digest is not known."""
-    before = content(old)
-    with ReferenceList.open(old, writable=True, check="full") as ref:
-        assert not ref.withdraw("nobody")
-        assert not ref.snapshot().records
-        with pytest.raises(HashFormatError):
-            ref.add("entry-x", hashes=[HashValue("keypoint", MALFORMED["cut"])])
-        ref.compact()
-        info = ref.verify()
-        assert (info.format_version, info.digest, ref.digest) == (1, None, None)
-        assert ref.add("entry-y", hashes=[made_up(51)])
-        assert ref.info().format_version == 3
-        assert ref.changes_since(6) is not None
-    with ReferenceList.open(old) as ref:
-        assert ref.verify().digest == content_digest(ref)
-        assert [(entry, entry.key) for entry in ref][:-1] == before[1]  # type: ignore[index]
-
-
-def test_the_first_change_makes_version_1_version_3(old: Path, tmp_path: Path) -> None:
-    """The file then is what it would be had it been made as version 3, and all it held is there."""
-    with ReferenceList.open(old) as reader, ReferenceList.open(old, writable=True) as ref:
-        entries = list(ref)
-        assert reader.info().format_version == 1
-        blocks = iter(reader)
-        next(blocks)
-        assert ref.add("entry-7", hashes=[made_up_record(7), made_up(70)], source="two")
-        assert ref.info().format_version == reader.info().format_version == 3
-        assert ref.digest == reader.digest == content_digest(reader)
-        assert len(list(blocks)) == len(entries) - 1
-        assert reader.get("entry-7") == ref.get("entry-7")
-        assert [entry for entry in reader if entry.entry_id != "entry-7"] == [
-            entry for entry in entries if entry.entry_id != "entry-7"
-        ]
-        changes = reader.changes_since(3)
-        assert changes is not None
-        assert len(changes.records["keypoint"]) == 1
-        ref.verify()
-    fresh = tmp_path / "fresh.hashmatch"
-    with ReferenceList.create(fresh, name="old") as ref:
-        ref.add_many(entries)
-    schemas = []
-    for path in (old, fresh):
-        connection = sqlite3.connect(path)
-        schemas.append(
-            sorted(connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"))
-            + list(connection.execute("PRAGMA user_version"))
-        )
-        connection.close()
-    assert schemas[0] == schemas[1]
-
-
-def test_an_undone_transaction_undoes_the_new_version_too(old: Path) -> None:
-    """If what follows the first change fails, or the list is closed, the file is of version 1 as it was."""
-    before = content(old)
-
-    def failing(ref: ReferenceList) -> None:
-        with ref.transaction():
-            ref.add("entry-x", hashes=[made_up_record(1)])
-            assert ref.info().format_version == 3
-            assert len(ref) == 21
-            raise ZeroDivisionError
-
-    with ReferenceList.open(old, writable=True) as ref:
-        with pytest.raises(ZeroDivisionError):
-            failing(ref)
-        assert ref.info().format_version == 1
-        assert ref.add("entry-y", hashes=[made_up(1)])
-        assert ref.withdraw("entry-y")
-        assert ref.add_many([Entry.of("entry-x", hashes=[made_up_record(1)])]) == AddCounts(added=1)
-        assert ref.withdraw("entry-x")
-        assert ref.info().format_version == 3
-    found = content(old)
-    assert found[1] == before[1]  # type: ignore[index]
-
-
 def add_and_die(path: Path, at: int) -> None:
     """In a child process, add the first records to a list and be killed after so many steps of SQLite's machine."""
     left = at
@@ -458,15 +372,18 @@ NEW_ENTRIES = [
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_killed_while_it_becomes_version_3(old: Path, tmp_path: Path) -> None:
-    """Killed after any number of steps, the file is of version 1 as it was, and takes the records when asked again."""
-    before = content(old)
+def test_killed_while_it_takes_records(tmp_path: Path) -> None:
+    """Killed after any number of steps, the file is as it was, and takes the records when asked again."""
+    small = tmp_path / "small"
+    small_list(small, records=False)
+    before = content(small)
+    n_before, version = len(before[1]), before[0].version  # type: ignore[index]
     folder = tmp_path / "copies"
     n_killed = 0
     for at in itertools.count(1, 67):
         folder.mkdir()
         copy = folder / "copy.hashmatch"
-        shutil.copyfile(old, copy)
+        shutil.copyfile(small, copy)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             child = os.fork()
@@ -482,7 +399,7 @@ def test_killed_while_it_becomes_version_3(old: Path, tmp_path: Path) -> None:
             with ReferenceList.open(copy, writable=True) as ref:
                 assert ref.add_many(NEW_ENTRIES) == AddCounts(added=2)
         with ReferenceList.open(copy, check="full") as ref:
-            assert (ref.info().format_version, len(ref), ref.version) == (3, 22, 7)
+            assert (len(ref), ref.version) == (n_before + 2, version + 1)
             assert list(ref)[-2:] == NEW_ENTRIES
         shutil.rmtree(folder)
         if not killed:

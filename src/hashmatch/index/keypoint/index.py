@@ -450,13 +450,10 @@ class KeypointIndex:
             "starts": (("<u4",), (file.n + 1,)),
             "groups": (("|u1",), (tables, width)),
             "rows": (("<u4",), (tables * n,)),
+            "heads": (("<u4", "<u8"), (n_keys // BLOCK,)),
+            "low": (("<u8",), (low_words(n_keys, tables * n),)),
+            "high": (("<u8",), (high_words(n_keys, tables * n),)),
         }
-        if "offsets" in sections:  # format versions 1 and 2: a number for each key
-            wanted["offsets"] = (("<u4", "<u8"), (n_keys + 1,))
-        else:
-            wanted["heads"] = (("<u4", "<u8"), (n_keys // BLOCK,))
-            wanted["low"] = (("<u8",), (low_words(n_keys, tables * n),))
-            wanted["high"] = (("<u8",), (high_words(n_keys, tables * n),))
         if not sections.keys() >= wanted.keys() or file.metric is not Metric.HAMMING or file.n_bytes != CODE_BYTES:
             raise ValueError("not the sections of a keypoint index")
         for name, (types, shape) in wanted.items():
@@ -467,14 +464,8 @@ class KeypointIndex:
             raise ValueError("the groups cannot be right")
         if max(bits) >= CODE_BITS or file.next_position != file.n:
             raise ValueError("the groups cannot be right")
-        rows = sections["rows"]
-        if "offsets" in sections:
-            filed = KeyTables.from_offsets(groups, sections["offsets"], rows)
-        else:
-            shift = low_bits(n_keys, tables * n)
-            starts = Starts(sections["heads"], sections["low"], sections["high"], shift)
-            filed = KeyTables(groups, starts, rows)
-        return cls(codes, sections["geometry"], sections["starts"], filed)
+        starts = Starts(sections["heads"], sections["low"], sections["high"], low_bits(n_keys, tables * n))
+        return cls(codes, sections["geometry"], sections["starts"], KeyTables(groups, starts, sections["rows"]))
 
     def _check(self) -> None:
         """Raise ValueError if an invariant does not hold."""

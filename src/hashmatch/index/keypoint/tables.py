@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -183,7 +183,7 @@ class KeyTables:
         """File the codes under their keys; rows of one key ascend."""
         tables, width = groups.shape
         n, size = len(codes), 1 << width
-        directory = _Directory(tables * size, tables * n)
+        directory = Directory(tables * size, tables * n)
         rows = np.empty(tables * n, dtype="<u4")
         for i, group in enumerate(groups):
             # key and row in one number: one sort gives both, without an array of places
@@ -208,24 +208,6 @@ class KeyTables:
                 directory.add(counts[start : start + _BLOCK])
         return cls(groups, directory.starts, rows)
 
-    @classmethod
-    def from_offsets(cls, groups: Bytes, offsets: NDArray[Any], rows: NDArray[np.uint32]) -> KeyTables:
-        """Take tables of format versions 1 and 2, with a number for where each key's rows start.
-
-        Raises
-        ------
-        ValueError
-            If the numbers descend.
-        """
-        directory = _Directory(len(offsets) - 1, len(rows))
-        for start in range(0, len(offsets) - 1, _BLOCK):
-            part = offsets[start : start + _BLOCK + 1].astype(np.int64)
-            counts: Ints = part[1:] - part[:-1]
-            if (counts < 0).any():
-                raise ValueError("the offsets of the keys descend")
-            directory.add(counts)
-        return cls(groups, directory.starts, rows)
-
     def keys(self, codes: Bytes) -> NDArray[np.uint32]:
         """Keys of codes in every table, (tables, k)."""
         return np.array([_keys(codes, lookup) for lookup in self._lookups], np.uint32).reshape(len(self.groups), -1)
@@ -239,7 +221,7 @@ class KeyTables:
         return starts, lengths
 
 
-class _Directory:
+class Directory:
     """Makes the starts of all keys, a few thousand keys at a time."""
 
     def __init__(self, n_keys: int, n_rows: int) -> None:

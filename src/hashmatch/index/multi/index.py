@@ -12,7 +12,7 @@ from hashmatch.algorithms import Metric
 from hashmatch.index.base import Codes, Path, check_codes, check_radius
 from hashmatch.index.costs import MEASURED, Costs
 from hashmatch.index.editable import DEFAULT_PENDING, SegmentedIndex
-from hashmatch.index.frozen import Core, Found, check_layout, check_sections, join_found
+from hashmatch.index.frozen import Core, Found, check_layout, join_found
 from hashmatch.index.multi.out_of_core import DEFAULT_MEMORY, write_multi_file
 from hashmatch.index.multi.substrings import MAX_WIDTH, choose_widths, plan_probes
 from hashmatch.index.multi.tables import PADDING, Tables, build_tables, item_layout
@@ -299,14 +299,10 @@ class MultiIndex(SegmentedIndex):
 
     def _restore_core(self, sections: Mapping[str, NDArray[Any]]) -> Core:
         widths = _checked_widths(sections["widths"].tolist(), self.n_bits)
-        if not sections.keys() & {"marks", "filled", "slots"}:  # format version 1: codes by columns
-            return MultiCore.build(self._hamming, check_sections(self._space, sections), widths, self._costs)
         codes = sections["codes"]
         n_words = -(-self._space.n_bytes // 8)
         if codes.dtype.str != "<u8" or codes.ndim != 2 or codes.shape[1] != n_words:
             raise ValueError("the codes have the wrong type or shape")
-        if "slots" not in sections:  # format versions 2 to 4: other tables
-            return MultiCore.build(self._hamming, np.ascontiguousarray(codes.T), widths, self._costs)
         ranks, slots, runs = (sections[name] for name in ("ranks", "slots", "runs"))
         if ranks.dtype.str != "<u8" or ranks.shape != (-(-sum(1 << width for width in widths) // 64), 3):
             raise ValueError("the ranks have the wrong type or shape")

@@ -26,7 +26,6 @@ from hashmatch.lists.file.entries import (
     State,
     StoredEntry,
     StoredHash,
-    keys_after,
     load_records,
     record_element,
     record_seal,
@@ -34,7 +33,7 @@ from hashmatch.lists.file.entries import (
 )
 from hashmatch.lists.file.history import change_seal
 from hashmatch.lists.file.schema import damaged
-from hashmatch.lists.file.tables import ALGORITHM_NUMBERS, RECORD_NUMBERS, format_version, table_of, upgrade_tables
+from hashmatch.lists.file.tables import ALGORITHM_NUMBERS, RECORD_NUMBERS, table_of
 
 __all__ = ["AddCounts", "Editor", "blocks_of"]
 
@@ -255,7 +254,6 @@ class Editor:
         if not work.touched:
             return
         self._changed = True
-        self._bring_up()
         connection, state = self._connection, self.state
         if work.gone_rows:
             by_table: dict[str, list[tuple[int]]] = {}
@@ -276,7 +274,7 @@ class Editor:
             "REPLACE INTO label VALUES (?, ?, ?, ?)", [(*key, value) for key, value in work.new_labels.items()]
         )
         new, kept, gone, changed = [], [], [], []
-        seal_sum, content = state.seal_sum, state.content or 0
+        seal_sum, content = state.seal_sum, state.content
         version = state.version + 1
         for entry_id, before in work.touched.items():
             record = work.records[entry_id]
@@ -326,20 +324,6 @@ class Editor:
             tally = self.state.tallies.setdefault(algorithm, RowCount(0, 0))
             tally.n_hashes += len(items)
             tally.mark_sum = signed(tally.mark_sum + sum_of_marks(marks))
-
-    def _bring_up(self) -> None:
-        """Bring a file of an older format version to the newest, within this transaction: reads every entry once."""
-        connection, state = self._connection, self.state
-        if state.content is not None:
-            return
-        content = last = 0
-        while keys := keys_after(connection, last, _BLOCK):
-            last = keys[-1]
-            for record in load_records(connection, state, "key", keys):
-                content += record_element(record, self._names)
-        upgrade_tables(connection)
-        state.format_version = format_version(connection)
-        state.content, state.digest_from = content % CONTENT_MODULUS, state.version + 1
 
     def _marks_of_records(self, items: list[_NewRow], qualities: list[int | None]) -> NDArray[np.int64]:
         marks = [

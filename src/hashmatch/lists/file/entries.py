@@ -21,7 +21,7 @@ from hashmatch.lists.digest import CONTENT_BYTES, digest_of, element
 from hashmatch.lists.entry import Entry, ListedHash, Listing
 from hashmatch.lists.file.checksums import seal
 from hashmatch.lists.file.schema import damaged
-from hashmatch.lists.file.tables import ALGORITHM_NAMES, FORMAT_VERSION, format_version
+from hashmatch.lists.file.tables import ALGORITHM_NAMES
 
 __all__ = [
     "StoredEntry",
@@ -73,22 +73,21 @@ class VersionMark:
         Number of the version.
     seal_sum : int
         Sum of the check values of the entries, which cover all that is stored of them, modulo 2**64, signed.
-    digest : str or None
-        Content digest, 64 hexadecimal digits; None for a file of format version 1 or 2.
+    digest : str
+        Content digest, 64 hexadecimal digits.
     """
 
     list_id: str
     version: int
     seal_sum: int
-    digest: str | None
+    digest: str
 
 
 @dataclass(slots=True)
 class State:
-    """The counters of a list, and the format version of its file; changed within a write transaction only.
+    """The counters of a list; changed within a write transaction only.
 
-    ``content`` is the sum of the entries' elements, None before format version 3, and ``digest_from`` the first version
-    whose content is remembered.
+    ``content`` is the sum of the entries' elements, and ``digest_from`` the first version whose content is remembered.
     """
 
     uuid: bytes
@@ -101,19 +100,13 @@ class State:
     seal_sum: int
     tallies: dict[int, RowCount] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
-    format_version: int = FORMAT_VERSION
-    content: int | None = None
+    content: int = 0
     digest_from: int = 0
 
     @property
-    def has_records(self) -> bool:
-        """Whether the file has a table of records; version 1 has none."""
-        return self.format_version > 1
-
-    @property
-    def digest(self) -> str | None:
-        """Content digest; None before format version 3."""
-        return None if self.content is None else digest_of(self.content)
+    def digest(self) -> str:
+        """Content digest."""
+        return digest_of(self.content)
 
     @property
     def mark(self) -> VersionMark:
@@ -145,8 +138,7 @@ class State:
         for text, source in sorted(self.sources.items()):
             name = text.encode()
             parts += (struct.pack("<2qI", source.number, source.n_entries, len(name)), name)
-        if self.content is not None:
-            parts.append(_packed_content(self.content) + struct.pack("<q", self.digest_from))
+        parts.append(_packed_content(self.content) + struct.pack("<q", self.digest_from))
         return b"".join(parts)
 
 
@@ -166,8 +158,7 @@ HashKey = tuple[int, int, bytes]
 class StoredEntry:
     """An entry as it is stored; ``seal`` is None until it is.
 
-    ``changed`` is the version that last changed it after the one that added it; None where there is none, and where
-    that was before the file had format version 3.
+    ``changed`` is the version that last changed it after the one that added it; None where there is none.
     """
 
     key: int
@@ -195,12 +186,10 @@ def load_state(connection: sqlite3.Connection) -> State:
         state.tallies = {algorithm: RowCount(n, total) for algorithm, n, total in tallies}
         sources = connection.execute("SELECT name, id, n_entries FROM source")
         state.sources = {name: Source(number, n) for name, number, n in sources}
-        state.format_version = format_version(connection)
-        if state.format_version > 2:
-            remembered = _remembered(connection, state, state.version)
-            if remembered is None or remembered[2] != state.seal_sum:
-                raise damaged()
-            state.content, state.digest_from = int.from_bytes(remembered[0], "little"), remembered[1]
+        remembered = _remembered(connection, state, state.version)
+        if remembered is None or remembered[2] != state.seal_sum:
+            raise damaged()
+        state.content, state.digest_from = int.from_bytes(remembered[0], "little"), remembered[1]
         sound = state.seal() == row[-1]
     except (TypeError, ValueError, AttributeError, struct.error):
         raise damaged() from None
@@ -240,7 +229,7 @@ def mark_of(connection: sqlite3.Connection, state: State, version: int) -> Versi
     -----
     Cost: one look-up.
     """
-    found = None if state.content is None else _remembered(connection, state, version)
+    found = _remembered(connection, state, version)
     if found is None:
         return None
     return VersionMark(state.uuid.hex(), version, found[2], digest_of(int.from_bytes(found[0], "little")))
@@ -285,11 +274,10 @@ def store_state(connection: sqlite3.Connection, state: State) -> None:
             state.seal(),
         ),
     )
-    if state.content is not None:
-        content = _packed_content(state.content)
-        line = (state.version, state.digest_from, content, state.seal_sum)
-        line_seal = _digest_seal(state.uuid, state.version, state.digest_from, content, state.seal_sum)
-        connection.execute("REPLACE INTO digest VALUES (?, ?, ?, ?, ?)", (*line, line_seal))
+    content = _packed_content(state.content)
+    line = (state.version, state.digest_from, content, state.seal_sum)
+    line_seal = _digest_seal(state.uuid, state.version, state.digest_from, content, state.seal_sum)
+    connection.execute("REPLACE INTO digest VALUES (?, ?, ?, ?, ?)", (*line, line_seal))
     connection.executemany(
         "REPLACE INTO tally VALUES (?, ?, ?)", [(n, t.n_hashes, t.mark_sum) for n, t in state.tallies.items()]
     )
@@ -324,10 +312,15 @@ def record_seal(uuid: bytes, record: StoredEntry) -> int:
 
 def record_element(record: StoredEntry, names: dict[int, str]) -> int:
     """Element of an entry in the content of its list; ``names`` are those of the sources by number."""
-    hashes = [
-        (names[source], number, code, quality) for (source, number, code), (_, quality, _) in record.hashes.items()
-    ]
-    labels = [(names[source], name, value) for (source, name), value in record.labels.items()] if record.labels else ()
+    labels: Sequence[tuple[str, str, str]] = ()
+    try:
+        hashes = [
+            (names[source], number, code, quality) for (source, number, code), (_, quality, _) in record.hashes.items()
+        ]
+        if record.labels:
+            labels = [(names[source], name, value) for (source, name), value in record.labels.items()]
+    except KeyError:  # a source that a forged list does not have
+        raise damaged() from None
     return element(record.entry_id, hashes, labels)
 
 
@@ -370,11 +363,9 @@ def load_records(
     for start in range(0, len(values), _IDS_A_QUERY):
         block = values[start : start + _IDS_A_QUERY]
         where = f"WHERE {column} IN ({','.join('?' * len(block))})"
-        changed, joined = ("NULL", "")
-        if state.content is not None:
-            changed, joined = "changed.version", "LEFT JOIN changed ON changed.entry = entry.key"
+        joined = "entry LEFT JOIN changed ON changed.entry = entry.key"
         heads = connection.execute(
-            f"SELECT key, entry_id, entry.seal, {changed} FROM entry {joined} {where} ORDER BY key",  # noqa: S608
+            f"SELECT key, entry_id, entry.seal, changed.version FROM {joined} {where} ORDER BY key",  # noqa: S608
             block,
         ).fetchall()
         yield from _complete(connection, state, heads)
@@ -390,9 +381,8 @@ def _complete(
     records = {key: StoredEntry(key, entry_id, seal, changed) for key, entry_id, seal, changed in heads}
     columns = "entry, source, algorithm, code, id, quality, mark"
     rows = connection.execute(f"SELECT {columns} FROM hash {among} ORDER BY id", keys).fetchall()  # noqa: S608
-    if state.has_records:
-        longer = connection.execute(f"SELECT {columns} FROM record {among}", keys).fetchall()  # noqa: S608
-        rows = sorted(rows + longer, key=itemgetter(4)) if longer else rows
+    longer = connection.execute(f"SELECT {columns} FROM record {among}", keys).fetchall()  # noqa: S608
+    rows = sorted(rows + longer, key=itemgetter(4)) if longer else rows
     try:
         for entry, source, algorithm, code, row, quality, mark in rows:
             records[entry].hashes[source, algorithm, code] = StoredHash(row, quality, mark)

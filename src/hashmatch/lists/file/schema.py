@@ -20,7 +20,7 @@ from typing import Final
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists.file.beside import FOREIGN_LOG, has_log
 from hashmatch.lists.file.forks import Connection
-from hashmatch.lists.file.tables import APPLICATION_ID, FORMAT_VERSION, FORMAT_VERSIONS, expected_schema, format_version
+from hashmatch.lists.file.tables import APPLICATION_ID, FORMAT_VERSION, expected_schema, format_version
 
 __all__ = [
     "FileReplacedError",
@@ -244,7 +244,7 @@ def refuse_foreign_log(path: Path, connection: sqlite3.Connection) -> None:
 
 
 def check_structure(connection: sqlite3.Connection) -> None:
-    """Check that the file is a list of a format version this hashmatch reads, with exactly its tables.
+    """Check that the file is a list of the format version this hashmatch reads, with exactly its tables.
 
     Raises
     ------
@@ -260,16 +260,21 @@ def check_structure(connection: sqlite3.Connection) -> None:
     version = format_version(connection)
     if version > FORMAT_VERSION:
         raise ReferenceListError(
-            f"the list has format version {version} and this hashmatch reads versions up to {FORMAT_VERSION}: "
+            f"the list has format version {version} and this hashmatch reads version {FORMAT_VERSION}: "
             "update hashmatch, or ask for the list in an older format"
         )
-    if version not in FORMAT_VERSIONS:
+    if 1 <= version < FORMAT_VERSION:
         raise ReferenceListError(
-            f"the list has format version {version}, which never existed (this hashmatch reads versions up to "
+            f"the list has format version {version}, from before the first release, and this hashmatch reads version "
+            f"{FORMAT_VERSION}: build the list again from its sources"
+        )
+    if version != FORMAT_VERSION:
+        raise ReferenceListError(
+            f"the list has format version {version}, which never existed (this hashmatch reads version "
             f"{FORMAT_VERSION}): the file is damaged or not a hashmatch list, replace it by a sound copy"
         )
     found = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchmany(100)
-    if sorted(map(repr, found)) != expected_schema(version):
+    if sorted(map(repr, found)) != expected_schema():
         raise ReferenceListError(_FOREIGN)
 
 

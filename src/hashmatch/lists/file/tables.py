@@ -1,10 +1,9 @@
-"""The tables of the list file, by format version; new lists are of the newest.
+"""The tables of the list file.
 
-Floor: lists. Format version 3; versions 1 and 2 are read as they are and become version 3 when they are first written.
-Version 1 has no table of records; version 3 alone knows its content and which entries were changed when. The tables
-have room for hashes, labels and numbers and for nothing else: hash columns accept exactly the lengths of their
-algorithm, text columns are short, every column one type. (STRICT tables would say the last more briefly, but need
-SQLite 3.37; Enterprise Linux 9 has 3.34.)
+Floor: lists. Format version 3; versions 1 and 2 were never released, and are refused. The tables have room for hashes,
+labels and numbers and for nothing else: hash columns accept exactly the lengths of their algorithm, text columns are
+short, every column one type. (STRICT tables would say the last more briefly, but need SQLite 3.37; Enterprise Linux 9
+has 3.34.)
 
 Hashes of varying length, which may be a hundred times as long as the others, have a table of their own, ``record``, so
 that reading all hashes of another algorithm does not read them too. Rows of both tables are numbered by one counter.
@@ -23,13 +22,11 @@ __all__ = [
     "ALGORITHM_NUMBERS",
     "APPLICATION_ID",
     "FORMAT_VERSION",
-    "FORMAT_VERSIONS",
     "RECORD_NUMBERS",
     "create_tables",
     "expected_schema",
     "format_version",
     "table_of",
-    "upgrade_tables",
 ]
 
 APPLICATION_ID: Final = 0x484D4C54
@@ -51,20 +48,14 @@ ALGORITHM_NUMBERS: Final = {
     "photodna": 13,
     "keypoint": 14,
 }
-"""Numbers of the algorithms, up to 13 in format version 1; a further algorithm needs a further format version."""
+"""Numbers of the algorithms; a further algorithm needs a further format version."""
 
 RECORD_NUMBERS: Final = frozenset({14})
 """Numbers of the algorithms whose hashes vary in length: their rows are in the table ``record``."""
 
 ALGORITHM_NAMES: Final = {number: name for name, number in ALGORITHM_NUMBERS.items()}
 
-_TALLY: Final = """CREATE TABLE tally (
-  algorithm INTEGER PRIMARY KEY CHECK (algorithm BETWEEN 1 AND {last}),
-  n_hashes INTEGER NOT NULL CHECK (typeof(n_hashes) = 'integer' AND n_hashes >= 0),
-  mark_sum INTEGER NOT NULL CHECK (typeof(mark_sum) = 'integer')
-)"""
-
-_COMMON: Final = (
+_TABLES: Final = (
     """CREATE TABLE state (
   id INTEGER PRIMARY KEY CHECK (id = 1),
   uuid BLOB NOT NULL CHECK (typeof(uuid) = 'blob' AND length(uuid) = 16),
@@ -121,9 +112,11 @@ _COMMON: Final = (
   algorithm INTEGER NOT NULL CHECK (typeof(algorithm) = 'integer'),
   PRIMARY KEY (version, hash)
 ) WITHOUT ROWID""",
-)
-
-_RECORD_TABLES: Final = (
+    """CREATE TABLE tally (
+  algorithm INTEGER PRIMARY KEY CHECK (algorithm BETWEEN 1 AND 14),
+  n_hashes INTEGER NOT NULL CHECK (typeof(n_hashes) = 'integer' AND n_hashes >= 0),
+  mark_sum INTEGER NOT NULL CHECK (typeof(mark_sum) = 'integer')
+)""",
     """CREATE TABLE record (
   id INTEGER PRIMARY KEY,
   entry INTEGER NOT NULL CHECK (typeof(entry) = 'integer'),
@@ -134,9 +127,6 @@ _RECORD_TABLES: Final = (
   code BLOB NOT NULL CHECK (typeof(code) = 'blob' AND length(code) BETWEEN 1 AND 4096)
 )""",
     "CREATE INDEX record_of_entry ON record (entry)",
-)
-
-_DIGEST_TABLES: Final = (
     """CREATE TABLE digest (
   version INTEGER PRIMARY KEY,
   first INTEGER NOT NULL CHECK (typeof(first) = 'integer' AND first BETWEEN 0 AND version),
@@ -149,16 +139,7 @@ _DIGEST_TABLES: Final = (
   version INTEGER NOT NULL CHECK (typeof(version) = 'integer' AND version >= 1)
 )""",
 )
-
-_TABLES: Final = {
-    1: (*_COMMON, _TALLY.format(last=13)),
-    2: (*_COMMON, _TALLY.format(last=14), *_RECORD_TABLES),
-    3: (*_COMMON, _TALLY.format(last=14), *_RECORD_TABLES, *_DIGEST_TABLES),
-}
-"""Tables and indexes by format version; each text stays as it is for ever."""
-
-FORMAT_VERSIONS: Final = frozenset(_TABLES)
-"""Format versions that are read and written."""
+"""Tables and indexes; each text stays as it is for ever."""
 
 
 def table_of(algorithm: int) -> str:
@@ -166,46 +147,21 @@ def table_of(algorithm: int) -> str:
     return "record" if algorithm in RECORD_NUMBERS else "hash"
 
 
-def create_tables(connection: sqlite3.Connection, version: int = FORMAT_VERSION) -> None:
-    """Write the empty tables and the marks of a format version into a new file, within the caller's transaction."""
-    for statement in _TABLES[version]:
+def create_tables(connection: sqlite3.Connection) -> None:
+    """Write the empty tables and the marks of the format into a new file, within the caller's transaction."""
+    for statement in _TABLES:
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {version}")
-
-
-def upgrade_tables(connection: sqlite3.Connection) -> None:
-    """Make a file of format version 1 or 2 one of version 3, within the caller's write transaction.
-
-    Notes
-    -----
-    Adds the empty tables that are missing and makes that of the tallies anew, at most 13 rows: the hashes stay where
-    they are, whatever the size of the list. A part of the transaction like any other: kept with it, or undone. The
-    caller writes the digest of what the list holds.
-    """
-    if format_version(connection) == 1:
-        _add_records(connection)
-    for statement in _DIGEST_TABLES:
-        connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
 
 
-def _add_records(connection: sqlite3.Connection) -> None:
-    tallies = connection.execute("SELECT algorithm, n_hashes, mark_sum FROM tally").fetchall()
-    connection.execute("DROP TABLE tally")
-    connection.execute(_TALLY.format(last=14))
-    connection.executemany("INSERT INTO tally VALUES (?, ?, ?)", tallies)
-    for statement in _RECORD_TABLES:
-        connection.execute(statement)
-
-
 def format_version(connection: sqlite3.Connection) -> int:
-    """Format version of a file whose structure was checked."""
+    """Format version that a file says it has."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def expected_schema(version: int) -> list[str]:
-    """Rows of ``sqlite_master`` of a format version, in a form and order that compares."""
+def expected_schema() -> list[str]:
+    """Rows of ``sqlite_master`` in a form and order that compares."""
     with contextlib.closing(sqlite3.connect(":memory:", factory=Connection)) as model:
-        create_tables(model, version)
+        create_tables(model)
         return sorted(map(repr, model.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")))

@@ -79,8 +79,7 @@ class PinnedVersion:
     def came_from(self, mark: VersionMark) -> bool:
         """Whether this is the version of a mark, or what changes that the list remembers have made of that.
 
-        False for another course of the same list, and where it cannot be told: the list was compacted since, or the
-        file is of format version 1 or 2 and this is another version.
+        False for another course of the same list, and where it cannot be told: the list was compacted since.
         """
         if mark.list_id != self.list_id or mark.version == self.version:
             return mark == self.mark
