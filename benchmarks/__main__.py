@@ -26,6 +26,7 @@ AREAS = {
     "trims": "framed pictures: recall by the boxes found, needless boxes, cost",
     "rotations": "rotations by a few degrees: recall, evidence between unrelated pictures",
     "views": "other producers' shrinks, how near unrelated pictures come",
+    "budget": "the library's tables of false reports, made of the results of views, crops, rotations and keypoints",
     "strangers": "how near unrelated pictures come, for every algorithm",
     "plain": "reports of plain and patterned entries by unlike pictures",
     "privacy": "what a simple inversion gets out of a keypoint record",

@@ -33,6 +33,7 @@ BENCHMARKS = (
     "environments",
     "record",
     "performance",
+    "budget",
 )
 
 

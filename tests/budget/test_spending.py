@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from hashmatch.budget.evidence import PHOTO_TAIL, ROTATION_TAILS, SCREENSHOT_TAIL, EvidenceTail
-from hashmatch.budget.rates import evidence_false_reports
+from hashmatch.budget.measured import measured
+from hashmatch.budget.rates import EvidenceTail, evidence_false_reports
+
+PHOTO_TAIL, SCREENSHOT_TAIL = measured().crops["photo"], measured().crops["template"]
+ROTATION_TAILS = measured().rotations
 
 
 @pytest.mark.parametrize("tail", [PHOTO_TAIL, SCREENSHOT_TAIL])
@@ -42,12 +45,12 @@ def test_spending_grows_with_the_list_and_falls_with_the_evidence() -> None:
 
 def test_a_small_list_is_charged_the_worst_size() -> None:
     """A list of a hundredth of the measured size has fewer rivals, and spends no less, or what the worst size does."""
-    small, twice = (evidence_false_reports(40, 10_000, turns=turns).per_picture for turns in (1, 2))
+    small, twice = (evidence_false_reports(40, 10_000, PHOTO_TAIL, turns=turns).per_picture for turns in (1, 2))
     assert small == dict(PHOTO_TAIL.thinned)[40.0]
     assert twice == 2 * small
     template = evidence_false_reports(40, 480, SCREENSHOT_TAIL)
     assert template.per_picture == dict(SCREENSHOT_TAIL.thinned)[40.0]
-    assert evidence_false_reports(40, 0).per_picture == 0
+    assert evidence_false_reports(40, 0, PHOTO_TAIL).per_picture == 0
 
 
 def test_upper_bound_of_sixteen_events() -> None:
@@ -60,8 +63,8 @@ def test_upper_bound_of_sixteen_events() -> None:
 def test_outside_what_was_measured_is_refused() -> None:
     """Less evidence than was measured has no figure."""
     with pytest.raises(ValueError, match="measured"):
-        evidence_false_reports(-30, 1000)
+        evidence_false_reports(-30, 1000, PHOTO_TAIL)
     with pytest.raises(ValueError, match="entries"):
-        evidence_false_reports(50, -1)
+        evidence_false_reports(50, -1, PHOTO_TAIL)
     with pytest.raises(ValueError, match="turns"):
-        evidence_false_reports(50, 1, turns=9)
+        evidence_false_reports(50, 1, PHOTO_TAIL, turns=9)

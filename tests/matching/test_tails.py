@@ -9,9 +9,8 @@ from itertools import pairwise
 import pytest
 
 from hashmatch import profiles
-from hashmatch.budget.evidence import ROTATION_TAILS, SCREENSHOT_TAIL
-from hashmatch.budget.measured import KEYPOINT_PAIRS, TAILS, DistanceTail
-from hashmatch.budget.rates import evidence_false_reports, poisson_upper
+from hashmatch.budget.measured import measured
+from hashmatch.budget.rates import DistanceTail, evidence_false_reports, poisson_upper
 from hashmatch.budget.spending import budget_of, check_budget, tail_of
 from hashmatch.errors import PolicyError
 from hashmatch.policy import CropRule, KeypointRule, MatchPolicy, Rule
@@ -30,7 +29,7 @@ TAIL = DistanceTail(
 )
 
 
-@pytest.mark.parametrize("tail", TAILS, ids=lambda tail: f"{tail.algorithm}-{tail.views}-{tail.pictures}")
+@pytest.mark.parametrize("tail", measured().tails, ids=lambda tail: f"{tail.algorithm}-{tail.views}-{tail.pictures}")
 def test_measured_counts_are_a_tail(tail: DistanceTail) -> None:
     """Distances ascend, counts do not fall, and there are no more pairs than were compared."""
     assert all(near < far and fewer <= more for (near, fewer), (far, more) in pairwise(tail.within))
@@ -41,7 +40,7 @@ def test_measured_counts_are_a_tail(tail: DistanceTail) -> None:
 
 def test_each_tail_stands_once() -> None:
     """One tail for each algorithm, kind of view and kind of picture; plain and turns for every rule we can compute."""
-    keys = [(tail.algorithm, tail.views, tail.pictures) for tail in TAILS]
+    keys = [(tail.algorithm, tail.views, tail.pictures) for tail in measured().tails]
     assert len(set(keys)) == len(keys)
     for rule in profiles.RULES:
         if rule.definition.version and not rule.is_digest:
@@ -105,7 +104,7 @@ def test_every_view_spends() -> None:
         kinds = ["plain", "turns", "trims", "rotations", "shrinks", "negatives", "keypoints"]
         assert [item.views for item in found.items] == kinds
         assert found.total.per_picture == pytest.approx(sum(item.reports.per_picture for item in found.items))
-        seen = KEYPOINT_PAIRS[pictures]  # type: ignore[index]
+        seen = measured().keypoints[pictures]  # type: ignore[index]
         assert found.items[-1].reports.per_picture == pytest.approx(1000 * max(1, seen.false) / seen.pairs)
         assert found.items[-1].reports.upper >= 1000 * max(3, seen.false) / seen.pairs
         assert found.total.upper >= found.total.per_picture > budget_of(PLAIN, {"pdq": 1_000_000}).total.per_picture
@@ -118,10 +117,13 @@ def test_crops_spend_for_every_look() -> None:
     for turns in (1, 8):
         rule = CropRule(min_evidence=70.0, turns=tuple(Turn)[:turns])
         spent = budget_of(replace(PLAIN, crops=rule), {"pdq": size}).items[-1]
-        assert (spent.views, spent.reports) == ("crops", evidence_false_reports(70.0, size, turns=turns))
+        assert (spent.views, spent.reports) == (
+            "crops",
+            evidence_false_reports(70.0, size, measured().crops["photo"], turns=turns),
+        )
         trimmed = budget_of(replace(PLAIN, crops=rule, trims=True), {"pdq": size}, "template").items[-1].reports
         assert trimmed.per_picture == pytest.approx(
-            2 * evidence_false_reports(70.0, size, SCREENSHOT_TAIL, turns=turns).per_picture
+            2 * evidence_false_reports(70.0, size, measured().crops["template"], turns=turns).per_picture
         )
     assert budget_of(replace(PLAIN, crops=CropRule(min_evidence=70.0)), {"pdq": 1000}, "low-texture").unmeasured == (
         "crops",
@@ -163,7 +165,7 @@ def test_overspending_is_refused_with_the_figure() -> None:
 def test_crops_that_overspend_are_refused_with_the_figure() -> None:
     """Little evidence spends more than plain hashes do, and is named for it; with enough allowed it passes."""
     policy = replace(PLAIN, crops=CropRule(min_evidence=0.0))
-    spent = evidence_false_reports(0.0, 1_000_000, turns=2).per_picture
+    spent = evidence_false_reports(0.0, 1_000_000, measured().crops["photo"], turns=2).per_picture
     with pytest.raises(PolicyError, match=rf"{spent:.1e} of them by pdq \(crops\); 1.0e-06 are allowed"):
         check_budget(policy, {"pdq": 1_000_000}, 1e-6)
     assert check_budget(policy, {"pdq": 1_000_000}, 1e-2).items[-1].reports.per_picture == spent
@@ -204,7 +206,7 @@ def test_a_threshold_of_views_saves_what_views_spend() -> None:
 def test_rotations_spend_by_their_evidence() -> None:
     """More evidence spends less, a longer list more, a shorter one than was measured no less."""
     for pictures in ("photo", "low-texture", "template"):
-        tail = ROTATION_TAILS[pictures]  # type: ignore[index]
+        tail = measured().rotations[pictures]  # type: ignore[index]
         spent = [
             budget_of(replace(PLAIN, rotations=True, rotation_evidence=nats), {"pdq": size}, pictures).items[-1].reports  # type: ignore[arg-type]
             for nats, size in ((40.0, tail.entries), (60.0, tail.entries), (40.0, 10**9), (40.0, 1000))

@@ -1,9 +1,7 @@
 """What a policy spends: false reports expected for one unrelated picture, view by view, and the check of a budget.
 
-Plain hashes, turns, trims, shrinks and negatives spend by the tails in `hashmatch.budget.measured`, crops and
-rotations by those in `hashmatch.budget.evidence`, keypoints by the reports counted in the former. Views of one
-picture are not independent, so each kind was measured by itself, as the least distance or most evidence over its views;
-their sum is an upper estimate.
+Each way of comparing spends by the tables of `hashmatch.budget.measured`. Views of one picture are not independent, so
+each kind was measured by itself, as the least distance or most evidence over its views; their sum is an upper estimate.
 """
 
 from __future__ import annotations
@@ -14,15 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from hashmatch.algorithms import Metric, algorithm_named
-from hashmatch.budget.evidence import PHOTO_TAIL, ROTATION_TAILS, SCREENSHOT_TAIL, Pictures
-from hashmatch.budget.measured import (
-    KEYPOINT_PAIRS,
-    SHRINKS_ADD,
-    TAILS,
+from hashmatch.budget.measured import measured
+from hashmatch.budget.rates import (
     DistanceTail,
+    FalseReports,
+    Pictures,
     Views,
+    evidence_false_reports,
+    poisson_upper,
 )
-from hashmatch.budget.rates import FalseReports, evidence_false_reports, poisson_upper
 from hashmatch.errors import PolicyError
 from hashmatch.policy import CropRule, MatchPolicy, Rule
 
@@ -84,7 +82,7 @@ class Budget:
 def tail_of(algorithm: str, views: Views, pictures: Pictures) -> DistanceTail | None:
     """Measured tail of one comparison, or None where it was not measured."""
     wanted = (algorithm, views, pictures)
-    return next((tail for tail in TAILS if (tail.algorithm, tail.views, tail.pictures) == wanted), None)
+    return next((tail for tail in measured().tails if (tail.algorithm, tail.views, tail.pictures) == wanted), None)
 
 
 def budget_of(policy: MatchPolicy, sizes: Mapping[str, int], pictures: Pictures = "photo") -> Budget:
@@ -173,7 +171,7 @@ def _spent_by(rule: Rule, policy: MatchPolicy, size: int, pictures: Pictures) ->
     """Every kind of view of one algorithm."""
     tightened = rule.threshold if rule.view_threshold is None else min(rule.threshold, rule.view_threshold)
 
-    def measured(views: Views, threshold: int = tightened) -> FalseReports:
+    def spent(views: Views, threshold: int = tightened) -> FalseReports:
         tail = tail_of(rule.algorithm, views, pictures)
         if tail is None:
             raise LookupError(rule.algorithm)
@@ -182,27 +180,28 @@ def _spent_by(rule: Rule, policy: MatchPolicy, size: int, pictures: Pictures) ->
     def spending(views: str, reports: FalseReports) -> Spending:
         return Spending(algorithm=rule.algorithm, views=views, reports=reports)
 
-    yield spending("plain", measured("plain", rule.threshold))
-    plain = measured("plain")  # a view that is a picture of its own
+    yield spending("plain", spent("plain", rule.threshold))
+    plain = spent("plain")  # a view that is a picture of its own
     if policy.turns:
-        yield spending("turns", measured("turns"))
+        yield spending("turns", spent("turns"))
     if policy.trims:
         yield spending("trims", _trims(replace(rule, threshold=tightened), policy, size, pictures, plain))
     if rule.algorithm != "pdq":
         return
     if policy.rotations:
-        yield spending("rotations", evidence_false_reports(policy.rotation_evidence, size, ROTATION_TAILS[pictures]))
+        evidence = measured().rotations[pictures]
+        yield spending("rotations", evidence_false_reports(policy.rotation_evidence, size, evidence))
     if policy.shrinks:
-        yield spending("shrinks", replace(_times(plain, SHRINKS_ADD[pictures]), is_extrapolated=True))
+        yield spending("shrinks", replace(_times(plain, measured().shrinks_add[pictures]), is_extrapolated=True))
     if policy.negatives:
         # of photographs they come near a third as often as the seven other turns, and are charged as those
         views: Views = "turns" if tail_of("pdq", "negatives", pictures) is None else "negatives"
-        yield spending("negatives", replace(measured(views), is_extrapolated=True))
+        yield spending("negatives", replace(spent(views), is_extrapolated=True))
 
 
 def _crops(rule: CropRule, size: int, pictures: Pictures, *, trims: bool) -> FalseReports | None:
     """Spent by the crop search of the picture, its turns and its first trim; None where it was not measured."""
-    tail = {"photo": PHOTO_TAIL, "template": SCREENSHOT_TAIL}.get(pictures)
+    tail = measured().crops.get(pictures)
     if tail is None:
         return None
     trimmed = tail_of("pdq", "trims", pictures) if trims else None
@@ -215,7 +214,7 @@ def _crops(rule: CropRule, size: int, pictures: Pictures, *, trims: bool) -> Fal
 
 def _keypoints(size: int, pictures: Pictures) -> FalseReports:
     """Spent by keypoint records, as counted at the judge's own level, whatever stricter one the rule asks for."""
-    seen = KEYPOINT_PAIRS[pictures]
+    seen = measured().keypoints[pictures]
     # where none was seen, as much as if one had been
     each = max(1, seen.false) / seen.pairs
     upper = poisson_upper(seen.false) / seen.pairs
@@ -228,10 +227,10 @@ def _trims(rule: Rule, policy: MatchPolicy, size: int, pictures: Pictures, plain
     tail, by_pdq = tail_of(rule.algorithm, "trims", pictures), tail_of("pdq", "trims", pictures)
     each = _times(plain, by_pdq.n_views if by_pdq else 1.0)
     if tail is not None:
-        measured = tail.expected(rule.threshold, size)
+        own = tail.expected(rule.threshold, size)
         # too few trims of photographs were near anything for their own tail to be continued
         unseen = math.isinf(tail.fall) and not tail.seen(rule.threshold)
-        each = replace(measured, per_picture=each.per_picture) if unseen else measured
+        each = replace(own, per_picture=each.per_picture) if unseen else own
     return replace(_times(each, turns), is_extrapolated=True)
 
 

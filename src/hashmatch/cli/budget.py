@@ -10,8 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from hashmatch.budget.evidence import Pictures
-from hashmatch.budget.rates import FalseReports
+from hashmatch.budget.rates import FalseReports, Pictures
 from hashmatch.budget.spending import Budget, budget_of
 from hashmatch.cli.console import OUT, emit, policy_from
 from hashmatch.cli.sources import open_list

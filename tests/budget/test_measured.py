@@ -1,0 +1,44 @@
+"""The tables of false reports are those that the benchmarks' results say."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from benchmarks import budget
+
+from hashmatch.budget.measured import measured
+
+
+def test_the_file_is_what_the_results_say() -> None:
+    """Whoever measures anew makes the file anew: by the command that it names, never by hand."""
+    written = budget.FILE.read_text(encoding="utf-8")
+    assert written == budget.text(), "python -m benchmarks budget --write"
+    assert json.loads(written)["made_by"] == "python -m benchmarks budget --write"
+
+
+def test_a_figure_that_was_changed_by_hand_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command ends with 1 and says what to do."""
+    spoilt = tmp_path / "measured.json"
+    spoilt.write_text(budget.FILE.read_text(encoding="utf-8").replace("18168", "18169", 1), encoding="utf-8")
+    monkeypatch.setattr(budget, "FILE", spoilt)
+    monkeypatch.setattr(sys, "argv", ["budget"])
+    with pytest.raises(SystemExit, match="not what the results say"):
+        budget.main()
+    monkeypatch.setattr(sys, "argv", ["budget", "--write"])
+    budget.main()
+    assert spoilt.read_text(encoding="utf-8") == budget.text()
+
+
+def test_nothing_is_read_before_it_is_asked_for() -> None:
+    """Whoever looks up without a budget does not pay for its tables; they are read once and cannot be changed."""
+    code = (
+        "import hashmatch.matching, hashmatch.budget.measured as m; assert not m.measured.cache_info().misses;"
+        "assert m.measured() is m.measured()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(TypeError):
+        measured().keypoints["photo"] = None  # type: ignore[index]
