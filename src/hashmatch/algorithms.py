@@ -93,6 +93,16 @@ ALGORITHMS: Final[Mapping[str, Algorithm]] = _table(
 )
 """Every algorithm whose hashes can be stored and matched, by name."""
 
+DIGESTS: Final = frozenset(name for name, algorithm in ALGORITHMS.items() if algorithm.metric is Metric.EXACT)
+"""Algorithms that are digests of a file's bytes."""
+
+COMPUTED: Final = frozenset(
+    name
+    for name, algorithm in ALGORITHMS.items()
+    if algorithm.version and algorithm.metric not in (Metric.EXACT, Metric.ALIGNMENT)
+)
+"""Algorithms whose hashes are computed from pixels: not digests, records, and what is only stored."""
+
 
 def algorithm_named(name: str) -> Algorithm:
     """Look an algorithm up by its name.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-from hashmatch.algorithms import Algorithm, Metric, algorithm_named
+from hashmatch.algorithms import COMPUTED, DIGESTS, Algorithm, Metric, algorithm_named
 from hashmatch.errors import PolicyError
 from hashmatch.forms import NONE, from_plain, to_plain
 from hashmatch.picture.policy import DecodePolicy
@@ -265,7 +265,8 @@ class MatchPolicy:
     max_false_reports: float | None = None
     decode: DecodePolicy = field(default_factory=DecodePolicy)
     _by_algorithm: dict[str, Rule] = field(init=False, repr=False, compare=False)
-    _digests: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    digests: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    _asked: dict[frozenset[str], frozenset[str]] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name or not self.name.isprintable():
@@ -288,7 +289,7 @@ class MatchPolicy:
         rules = tuple(sorted(rules, key=lambda rule: not rule.is_digest))
         object.__setattr__(self, "rules", rules)
         object.__setattr__(self, "_by_algorithm", {rule.algorithm: rule for rule in rules})
-        object.__setattr__(self, "_digests", tuple(rule.algorithm for rule in rules if rule.is_digest))
+        object.__setattr__(self, "digests", tuple(rule.algorithm for rule in rules if rule.is_digest))
         if not rules and self.keypoints is None:
             raise PolicyError("a policy needs at least one rule")
         of_pdq = self.rotations or self.shrinks or self.negatives or self.crops
@@ -303,10 +304,37 @@ class MatchPolicy:
         """Rule of an algorithm, or None where the policy does not search it."""
         return self._by_algorithm.get(algorithm)
 
-    @property
-    def digests(self) -> tuple[str, ...]:
-        """Algorithms of its rules that are digests of a file's bytes."""
-        return self._digests
+    def asked_views(self, held: frozenset[str]) -> frozenset[str]:
+        """Name the views that the policy asks for and lists can answer; worked out once for each set of algorithms.
+
+        Parameters
+        ----------
+        held : frozenset of str
+            Algorithms that can be searched.
+
+        Returns
+        -------
+        frozenset of str
+            Names of `hashmatch.view.VIEW_KINDS`.
+        """
+        asked = self._asked.get(held)
+        if asked is None:
+            asked = self._asked[held] = self._views_asked(held)
+        return asked
+
+    def _views_asked(self, held: frozenset[str]) -> frozenset[str]:
+        ruled = held & self._by_algorithm.keys()
+        asked = {"digests"} if DIGESTS & ruled else set()
+        if COMPUTED & ruled:
+            asked |= {"original"} | {name for name in ("turns", "trims") if getattr(self, name)}
+        if "pdq" in ruled:
+            asked |= {name for name in ("shrinks", "rotations", "negatives") if getattr(self, name)}
+            asked |= {"crops"} if self.crops is not None else set()
+        if "keypoint" in held and self.keypoints is not None:
+            asked.add("keypoints")
+        if self.decode.frames != "first" and asked - {"digests"}:
+            asked.add("frames")
+        return frozenset(asked)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form of every field but the secret key; ``rules`` is a table by algorithm, in their order."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -208,9 +208,8 @@ def _plainly(raster: Raster) -> list[ViewHash]:
     return _judged(hash_view(raster.pixels, raster.view, ("pdq",), turns=False, searching=True))
 
 
-def _judged(hashes: Iterable[ViewHash]) -> list[ViewHash]:
+def _judged(found: list[ViewHash]) -> list[ViewHash]:
     """Take the hashes of one view; of quality 0 where its PDQ is of a few signs, whose turns are too."""
-    found = list(hashes)
     pdq = next((item.value for item in found if item.value.algorithm == "pdq"), None)
     if pdq is not None and is_patterned(pdq.data):
         return [replace(item, quality=0) for item in found]
@@ -243,7 +242,7 @@ def _is_plain_pdq(item: ViewHash) -> bool:
 def _negative(item: ViewHash) -> ViewHash:
     """Give PDQ of the negative: every coefficient changes its sign, and so every bit but that of the median itself."""
     code = bytes(255 - byte for byte in item.value.data)
-    return replace(item, value=HashValue("pdq", code), view=replace(item.view, negative=True))
+    return replace(item, value=HashValue.of_own("pdq", code), view=replace(item.view, negative=True))
 
 
 def _pdq_quality(hashes: list[ViewHash]) -> int:

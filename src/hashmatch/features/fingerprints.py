@@ -85,7 +85,7 @@ def fingerprint(
 
 
 def _query(source: ImageSource, policy: MatchPolicy, isolation: Isolation | None) -> Query:
-    held = {name for name in ALGORITHMS if policy.rule_for(name) is not None and ALGORITHMS[name].version}
+    held = frozenset(name for name in ALGORITHMS if policy.rule_for(name) is not None and ALGORITHMS[name].version)
     held |= {"keypoint"} if policy.keypoints is not None else set()
     with ExitStack() as stack:
         reader = None

@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from hashmatch.algorithms import Metric, algorithm_named
+from hashmatch.algorithms import COMPUTED, DIGESTS
 from hashmatch.deadline import NO_DEADLINE, Deadline
 from hashmatch.errors import BusyError, ImageError
 from hashmatch.foreign_errors import is_foreign
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Query",
-    "asked_views",
-    "is_computed",
     "kept_query",
     "open_source",
     "read_pixels",
@@ -80,15 +78,12 @@ class Query:
 
     def searched_hashes(self, policy: MatchPolicy) -> tuple[ViewHash, ...]:
         """Hashes that are good enough to be searched with."""
-        least: dict[str, int | None] = {}
-        for name in {item.value.algorithm for item in self.hashes}:
-            rule = policy.rule_for(name)
-            least[name] = None if rule is None else rule.min_quality
-        return tuple(item for item in self.hashes if _is_good(item, least[item.value.algorithm]))
+        least = {rule.algorithm: rule.min_quality for rule in policy.rules}
+        return tuple(item for item in self.hashes if _is_good(item, least.get(item.value.algorithm)))
 
     def digests_alone(self, failure: str, source: ImageSource) -> Query:
         """Leave everything but the digests, for which no worker was asked, and say why."""
-        kept = tuple(item for item in self.hashes if algorithm_named(item.value.algorithm).metric is Metric.EXACT)
+        kept = tuple(item for item in self.hashes if item.value.algorithm in DIGESTS)
         return replace(
             self,
             hashes=kept,
@@ -101,7 +96,7 @@ class Query:
 
     def compared_views(self, policy: MatchPolicy, good: tuple[ViewHash, ...], searched: Set[str]) -> frozenset[str]:
         """Give the views that were done and of which something was good enough to be searched with."""
-        computed = {name for name in searched if is_computed(name)}
+        computed = COMPUTED & searched
         hashes = [item for item in good if item.value.algorithm in computed]
         rule = policy.rule_for("pdq")
         for_rotations = [item for item in self.smalls if rule is not None and item.quality >= rule.min_quality]
@@ -125,41 +120,6 @@ _UNDIGESTED: Final = Query()
 
 def _is_plain(view: View) -> bool:
     return view == View(frame=view.frame, background=view.background)
-
-
-def is_computed(name: str) -> bool:
-    """Whether hashmatch computes these hashes from pixels; not so digests, records, and what is only stored."""
-    algorithm = algorithm_named(name)
-    return algorithm.version > 0 and algorithm.metric not in (Metric.EXACT, Metric.ALIGNMENT)
-
-
-def asked_views(policy: MatchPolicy, held: Set[str]) -> frozenset[str]:
-    """Name what a policy asks for and lists can answer.
-
-    Parameters
-    ----------
-    policy : MatchPolicy
-        What is asked.
-    held : set of str
-        Algorithms that can be searched.
-
-    Returns
-    -------
-    frozenset of str
-        Names of `hashmatch.view.VIEW_KINDS`.
-    """
-    ruled = {name for name in held if policy.rule_for(name) is not None}
-    asked = {"digests"} if any(algorithm_named(name).metric is Metric.EXACT for name in ruled) else set()
-    if any(is_computed(name) for name in ruled):
-        asked |= {"original"} | {name for name in ("turns", "trims") if getattr(policy, name)}
-    if "pdq" in ruled:
-        asked |= {name for name in ("shrinks", "rotations", "negatives") if getattr(policy, name)}
-        asked |= {"crops"} if policy.crops is not None else set()
-    if "keypoint" in held and policy.keypoints is not None:
-        asked.add("keypoints")
-    if policy.decode.frames != "first" and asked - {"digests"}:
-        asked.add("frames")
-    return frozenset(asked)
 
 
 def _is_good(item: ViewHash, least: int | None) -> bool:
@@ -227,7 +187,7 @@ def open_source(
 def read_pixels(
     source: ImageSource,
     digests: tuple[ViewHash, ...],
-    held: set[str],
+    held: frozenset[str],
     policy: MatchPolicy,
     reader: IsolatedReader | None = None,
     deadline: Deadline = NO_DEADLINE,
@@ -240,7 +200,7 @@ def read_pixels(
         The picture.
     digests : tuple of ViewHash
         Its digests, which go first.
-    held : set of str
+    held : frozenset of str
         Algorithms that the lists hold and the policy searches.
     policy : MatchPolicy
         Which views are tried.
@@ -278,7 +238,7 @@ def read_pixels(
     frames = _frames(source, looks, policy)
     if failure in _OVER_LIMIT and looks and frames is not None:
         frames, failure = replace(frames, at_least=frames.at_least or not frames.unseen), None
-    views = asked_views(policy, held)
+    views = policy.asked_views(held)
     if not digests:
         views -= {"digests"}
     if frames is None or not frames.is_whole:
@@ -359,7 +319,7 @@ def recalled_query(fingerprint: Fingerprint, held: Set[str], policy: MatchPolicy
         return Query(hashes=hashes, keypoints=keypoints, views=_given_views(hashes, keypoints), by_policy=False)
     views = frozenset(looked.views)
     algorithms = {item.value.algorithm for item in hashes}
-    if any(is_computed(name) and policy.rule_for(name) and name not in algorithms for name in held):
+    if any(policy.rule_for(name) and name not in algorithms for name in COMPUTED & held):
         views -= {"original", "turns", "trims", "shrinks", "negatives"}  # made for lists without this algorithm
     whole: dict[str, Any] = {"failure": looked.failure, "format": looked.format, "frames": looked.frames}
     if isinstance(memory, Query):
@@ -372,7 +332,7 @@ def recalled_query(fingerprint: Fingerprint, held: Set[str], policy: MatchPolicy
 
 def _narrowed(hashes: tuple[ViewHash, ...], held: Set[str]) -> tuple[ViewHash, ...]:
     """Leave what `read_pixels` would have computed: where no hash of pixels is held, PDQ of the picture as it is."""
-    if any(is_computed(name) for name in held):
+    if COMPUTED & held:
         return tuple(item for item in hashes if item.value.algorithm in held)
     return tuple(
         item
@@ -383,9 +343,9 @@ def _narrowed(hashes: tuple[ViewHash, ...], held: Set[str]) -> tuple[ViewHash, .
 
 def _given_views(hashes: tuple[ViewHash, ...], keypoints: tuple[KeypointLook, ...]) -> frozenset[str]:
     """Tell from hashes that somebody gave which views they are of."""
-    computed = [item.view for item in hashes if is_computed(item.value.algorithm)]
+    computed = [item.view for item in hashes if item.value.algorithm in COMPUTED]
     found = {
-        "digests": any(algorithm_named(item.value.algorithm).metric is Metric.EXACT for item in hashes),
+        "digests": any(item.value.algorithm in DIGESTS for item in hashes),
         "original": any(_is_plain(view) for view in computed),
         "turns": any(view.turn is not Turn.NONE for view in computed),
         "trims": any(view.trim for view in computed),

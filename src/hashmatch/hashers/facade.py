@@ -207,7 +207,7 @@ def hash_view(
     keypoint_key: bytes | None = None,
     exact: bool = True,
     searching: bool = False,
-) -> Iterator[ViewHash]:
+) -> list[ViewHash]:
     """Hash pixels by every algorithm; PDQ's quality stands for all, since the others measure none.
 
     Parameters
@@ -226,9 +226,9 @@ def hash_view(
         Whether PDQ is the reference's to the bit, and quality that of what is compared, see `PDQHasher`; what is not
         exact is for searching.
 
-    Yields
-    ------
-    ViewHash
+    Returns
+    -------
+    list of ViewHash
         For each algorithm the upright hash, then the turns.
     """
 
@@ -237,13 +237,17 @@ def hash_view(
 
     views = _in_turns(view) if turns else {Turn.NONE: view}
     by_pdq = hashed_by(_GUESSING if not exact else _SEARCHING if searching else _PDQ)
+    found = []
     for name in names:
         if name == "keypoint":
-            yield ViewHash(value=_keypoint_record(pixels, keypoint_key), quality=by_pdq[Turn.NONE][1], view=view)
+            record = _keypoint_record(pixels, keypoint_key)
+            found.append(ViewHash(value=record, quality=by_pdq[Turn.NONE][1], view=view))
             continue
         hashed = by_pdq if name == "pdq" else hashed_by(PICTURE_HASHERS[name])
-        for turn, (value, _) in hashed.items():
-            yield ViewHash(value=value, quality=by_pdq[turn][1], view=views[turn])
+        found += [
+            ViewHash(value=value, quality=by_pdq[turn][1], view=views[turn]) for turn, (value, _) in hashed.items()
+        ]
+    return found
 
 
 @lru_cache(maxsize=64)

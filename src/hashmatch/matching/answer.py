@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from hashmatch._version import __version__
 from hashmatch.deadline import NO_DEADLINE, Deadline
 from hashmatch.errors import ReferenceListError
-from hashmatch.features.query import asked_views
 from hashmatch.matching.hits import find_hits, named
 from hashmatch.matching.report import ComparedList, MatchReport, Outcome
 from hashmatch.view import VIEW_KINDS
@@ -63,7 +62,7 @@ def answer(
         raise failures[0]
     searched = query.searched(good)
     lists = tuple(_compared(item, searched) for item in snapshots)
-    asked = asked_views(policy, {name for item in snapshots for name in item.sizes})
+    asked = policy.asked_views(frozenset(name for item in snapshots for name in item.sizes))
     compared = query.compared_views(policy, good, searched)
     reason = query.failure or ("list-damaged" if failures else _gap(snapshots, query, searched, lists, asked))
     if reason is None and not matches and len(hits) < len(found):
@@ -98,8 +97,8 @@ def _compared(snapshot: ListSnapshot, searched: Set[str]) -> ComparedList:
     """Say what of a list a picture was compared with, by the algorithms that were searched."""
     return ComparedList(
         name=snapshot.name,
-        list_id=snapshot.list_id,
-        version=snapshot.version,
+        list_id=snapshot.mark.list_id,
+        version=snapshot.mark.version,
         digest=snapshot.mark.digest,
         n_entries=snapshot.n_entries,
         compared={name: n for name, n in snapshot.sizes.items() if name in searched},

@@ -264,19 +264,20 @@ def _plain_hits(
     snapshot: ListSnapshot, hashes: tuple[ViewHash, ...], policy: MatchPolicy, *, seen: bool
 ) -> Iterator[PlainHit]:
     for place, rule in enumerate(policy.rules):
+        if rule.algorithm not in snapshot.rows:
+            continue
         layer = snapshot.hashes(rule.algorithm)
         if layer is None:
             continue
         queries = _distinct(rule, [item for item in hashes if item.value.algorithm == rule.algorithm])
         if not queries:
             continue
-        codes = np.frombuffer(b"".join(item.value.data for item in queries), np.uint8).reshape(len(queries), -1)
+        codes = np.frombuffer(b"".join(item.value.data for item, _ in queries), np.uint8).reshape(len(queries), -1)
         # a hash that is given is looked up for what it is; a picture is only near what its hash can tell from others
         tell = _of_few_signs if seen and rule.algorithm == "pdq" and rule.min_quality else None
-        thresholds = [rule.threshold_of(item.view) for item in queries]
         best: dict[int, tuple[bool, int, int]] = {}
         for row, key, found, told in layer.search(codes, rule.threshold, tell):
-            if found <= thresholds[row]:
+            if found <= queries[row][1]:
                 known = best.get(key)
                 if known is None or (told, found, row) < known:
                     best[key] = told, found, row
@@ -286,18 +287,19 @@ def _plain_hits(
                 rule=rule,
                 place=place,
                 key=key,
-                query=queries[row],
+                query=queries[row][0],
                 distance=found,
                 tells_little=told,
             )
 
 
-def _distinct(rule: Rule, queries: list[ViewHash]) -> list[ViewHash]:
-    """Leave out hashes that a plainer view has too, as of a symmetric picture's turns: they would find the same."""
+def _distinct(rule: Rule, hashes: list[ViewHash]) -> list[tuple[ViewHash, int]]:
+    """Give the hashes and their thresholds without those that a plainer view has too: they would find the same."""
     first: dict[tuple[bytes, int], ViewHash] = {}
-    for item in queries:
-        first.setdefault((item.value.data, rule.threshold_of(item.view)), item)
-    return list(first.values())
+    for item in hashes:
+        threshold = rule.threshold if rule.view_threshold is None else rule.threshold_of(item.view)
+        first.setdefault((item.value.data, threshold), item)
+    return [(item, threshold) for (_, threshold), item in first.items()]
 
 
 def _of_few_signs(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:

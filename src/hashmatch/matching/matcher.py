@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from hashmatch.algorithms import Metric, algorithm_named
+from hashmatch.algorithms import DIGESTS
 from hashmatch.budget.spending import check_budget
 from hashmatch.deadline import NO_DEADLINE, Deadline
 from hashmatch.errors import BusyError, PolicyError, ReferenceListError
@@ -542,7 +542,7 @@ class Matcher:
         report = answer(snapshots, query, self._policy)
         return (report, query) if report.outcome is Outcome.MATCH else None
 
-    def _further_digests(self, data: bytes, wanted: set[str]) -> tuple[ViewHash, ...]:
+    def _further_digests(self, data: bytes, wanted: frozenset[str]) -> tuple[ViewHash, ...]:
         """Digest a file by what was taken up after it was read."""
         from hashmatch.hashers.digest import digest
 
@@ -641,11 +641,11 @@ class Matcher:
 
     def _recalled_in(self, snapshots: Sequence[ListSnapshot], fingerprint: Fingerprint) -> tuple[MatchReport, Query]:
         query = recalled_query(fingerprint, _held(snapshots), self._policy)
-        digests = tuple(item for item in query.hashes if algorithm_named(item.value.algorithm).metric is Metric.EXACT)
+        digests = tuple(item for item in query.hashes if item.value.algorithm in DIGESTS)
         known = self._by_digest(snapshots, digests) if query.by_policy else None
         return known or (answer(snapshots, query, self._policy), query)
 
 
-def _held(snapshots: Sequence[ListSnapshot]) -> set[str]:
+def _held(snapshots: Sequence[ListSnapshot]) -> frozenset[str]:
     """Algorithms that can be searched."""
-    return {name for item in snapshots for name in item.sizes}
+    return frozenset(name for item in snapshots for name in item.sizes)
