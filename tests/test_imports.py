@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,32 @@ with hashmatch.Matcher.open({str(path)!r}) as matcher:
     assert not modules_after(code) & IMAGE_CODE
 
 
-def test_the_command_line_starts_without_the_demo() -> None:
-    """SciPy makes the demo's pictures; adding a hash to a list does not wait for it."""
-    assert not modules_after("import hashmatch.cli.app") & {"scipy", "hashmatch.synthetic"}
+def rooms_after(*commands: str) -> set[str]:
+    """Run commands of the command line in a new interpreter; the packages and rooms that they loaded."""
+    code = f"""
+from hashmatch.cli.app import app
+for command in {commands!r}:
+    try:
+        app(command.split())
+    except SystemExit as end:
+        if end.code:
+            raise
+"""
+    return {".".join(name.split(".")[:2]) for name in modules_after(code)}
+
+
+def test_a_command_loads_what_it_uses(tmp_path: Path) -> None:
+    """The version loads next to nothing, commands of lists neither matching nor image code, and matching no demo."""
+    unused = IMAGE_CODE - {"typer", "rich"}
+    heavy = {f"hashmatch.{room}" for room in ("picture", "matching", "store", "hashers", "scan", "jail", "synthetic")}
+    assert not rooms_after("--version") & (unused | heavy | {"numpy", "hashmatch.lists"})
+    path, delivery = tmp_path / "list", tmp_path / "delivery"
+    delivery.write_text("0f" * 32 + "\n", encoding="ascii")
+    hashed = "pdq:" + "0f" * 32
+    assert not rooms_after(f"list create {path}", f"list info {path}", f"list verify {path}") & (unused | heavy)
+    # what a delivery is when it is no list of hashes, the room of pictures knows
+    heavy.remove("hashmatch.picture")
+    imported = f"list import {path} {delivery} --algorithm pdq"
+    assert not rooms_after(imported, f"list export {path}", f"list compact {path}") & (unused | heavy)
+    for_demo = {"scipy", "hashmatch.synthetic", "hashmatch.hashers"}
+    assert not rooms_after(f"match {hashed} --list {path}") & for_demo

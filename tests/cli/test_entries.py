@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import csv
-import inspect
 import io
 import json
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
+from cli_makers import commands_of
 from hashmatch import ReferenceList, hash_image
 from hashmatch.cli.app import app
-from hashmatch.cli.indexes import index_app
-from hashmatch.cli.lists import list_app
-from hashmatch.cli.policies import policy_app
 from hashmatch.hashes import HashValue
 from hashmatch.picture.encode import encode
 from hashmatch.synthetic import picture
@@ -246,14 +242,17 @@ def test_an_empty_list_is_served(tmp_path: Path, command: str) -> None:
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize(
-    ("commands", "group"), [(app, ""), (list_app, "list "), (index_app, "index "), (policy_app, "policy ")]
-)
-def test_every_command_has_an_example(commands: typer.Typer, group: str) -> None:
+def test_every_command_has_an_example() -> None:
     """Help says how it is called and with which codes it ends, and each has answers for programs."""
-    for command in commands.registered_commands:
-        assert command.callback is not None
-        said = command.callback.__doc__ or ""
-        assert "xit code" in said, command.name
-        assert f"Example: hashmatch {group}{command.name} " in said, command.name
-        assert "as_json" in inspect.signature(command.callback).parameters or command.name == "export", command.name
+    found = list(commands_of(app))
+    assert len(found) > 20
+    for names, command in found:
+        said = command.help or ""
+        assert "xit code" in said, names
+        assert f"Example: hashmatch {' '.join(names)} " in said, names
+        assert "as_json" in {param.name for param in command.params} or names[-1] == "export", names
+
+
+def test_a_misspelt_command_is_guessed() -> None:
+    """Also where no command of the group was loaded yet."""
+    assert "'withdraw'" in run("list", "withdrew", "x")[2]

@@ -6,14 +6,13 @@ import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
+from cli_makers import commands_of
 from hashmatch import HashValue, ReferenceList
 from hashmatch.cli.app import app
 from hashmatch.errors import ReferenceListError
@@ -194,15 +193,10 @@ def test_what_fails_while_a_list_is_used_names_it(folder: Path, monkeypatch: pyt
 def test_no_command_that_takes_a_list_is_left_out() -> None:
     """The calls above are of every command that has a list among its arguments and options."""
 
-    def leaves(command: Any, names: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-        for name, inner in getattr(command, "commands", {}).items():
-            yield from leaves(inner, (*names, name))
-        if any(param.metavar in {"LIST", "OLD"} or "list" in param.name for param in command.params):
-            yield names
-        if any(param.name == "reference" for param in command.params):
-            yield names
+    def takes_one(param: Any) -> bool:
+        return param.metavar in {"LIST", "OLD"} or param.name in {"lists", "reference"}
 
-    found = {" ".join(names) for names in leaves(typer.main.get_command(app), ())}
+    found = {" ".join(names) for names, command in commands_of(app) if any(map(takes_one, command.params))}
     called = {call for name in found for call in CALLS if f"{call} ".startswith(f"{name} ")}
     assert "list create" in found, "it makes one, and is tried elsewhere"
     assert {name for name in found if not any(call.startswith(f"{name} ") for call in CALLS)} == {"list create"}

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from hashmatch.cli.console import OUT, Exit, decode_from, emit, fail, in_commands, key_from, labels_from, warn
-from hashmatch.cli.options import Formats, Json, Labels, ListFile, MaxBytes, MaxPixels, Source
+from hashmatch.cli.console import OUT, Exit, emit, fail, in_commands, labels_from, warn
+from hashmatch.cli.options import Json, Labels, ListFile, Source
+from hashmatch.cli.policy_options import Formats, MaxBytes, MaxPixels, decode_from, key_from
 from hashmatch.cli.sources import check_list, check_once, hash_from, open_list, opened
 from hashmatch.errors import HashFormatError, ImageError
 from hashmatch.hashes import Fingerprint, HashValue, ViewHash

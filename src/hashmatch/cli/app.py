@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from hashmatch._version import __version__
-from hashmatch.cli.budget import budget
 from hashmatch.cli.console import OUT, fail
-from hashmatch.cli.demo import demo
-from hashmatch.cli.indexes import index_app
-from hashmatch.cli.info import info
-from hashmatch.cli.lists import list_app
-from hashmatch.cli.pictures import hash_pictures
-from hashmatch.cli.policies import policy_app
-from hashmatch.cli.search import match, scan_folders
+from hashmatch.cli.lazy import LazyGroup
 from hashmatch.errors import HashmatchError
 
 __all__ = ["app"]
 
 
-class _Group(TyperGroup):
+class _Group(LazyGroup):
     """The root of the commands: what a command does not expect becomes one line for people and the error code."""
+
+    places = MappingProxyType(
+        {
+            "demo": "hashmatch.cli.demo:demo",
+            "hash": "hashmatch.cli.pictures:hash_pictures",
+            "match": "hashmatch.cli.search:match",
+            "scan": "hashmatch.cli.search:scan_folders",
+            "budget": "hashmatch.cli.budget:budget",
+            "info": "hashmatch.cli.info:info",
+            "list": "hashmatch.cli.lists:list_app",
+            "index": "hashmatch.cli.indexes:index_app",
+            "policy": "hashmatch.cli.policies:policy_app",
+        }
+    )
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command."""
@@ -56,17 +63,6 @@ def _root(
     ] = False,
 ) -> None:
     """Find known abuse material without ever holding an image."""
-
-
-app.command("demo")(demo)
-app.command("hash")(hash_pictures)
-app.command("match")(match)
-app.command("scan")(scan_folders)
-app.command("budget")(budget)
-app.command("info")(info)
-app.add_typer(list_app, name="list")
-app.add_typer(index_app, name="index")
-app.add_typer(policy_app, name="policy")
 
 
 def _sentence(error: Exception) -> str:

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from hashmatch.budget.rates import FalseReports, Pictures
 from hashmatch.budget.spending import Budget, budget_of
-from hashmatch.cli.console import OUT, emit, policy_from
+from hashmatch.cli.console import OUT, emit
+from hashmatch.cli.policy_options import policy_from
 from hashmatch.cli.sources import open_list
 from hashmatch.policy import MatchPolicy
 

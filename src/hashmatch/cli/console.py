@@ -1,4 +1,4 @@
-"""What all commands share: exit codes, consoles, error messages, and reading options into values."""
+"""What all commands share: exit codes, consoles, error messages and labels; loads nothing of what commands do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import re
 import shlex
 import sys
 from collections.abc import Iterable
-from dataclasses import replace
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, Final
@@ -18,28 +17,14 @@ import typer
 from rich.console import Console, ConsoleDimensions
 from rich.text import Text
 
-from hashmatch import profiles
-from hashmatch.errors import HashmatchError, PolicyError
-from hashmatch.keypoints.record import checked_key
-from hashmatch.matching import MatchReport, Outcome
-from hashmatch.picture.policy import KNOWN_FORMATS, DecodePolicy
-from hashmatch.policy import MatchPolicy, Rule
-from hashmatch.scan import ScanSummary
-
 __all__ = [
     "ERRORS",
     "OUT",
     "Exit",
-    "decode_from",
     "emit",
-    "exit_for",
     "fail",
     "in_commands",
     "labels_from",
-    "outcome_text",
-    "key_from",
-    "policy_from",
-    "policy_named",
     "safe",
     "stopped_reading",
     "warn",
@@ -90,7 +75,6 @@ ERRORS: Final = _Console(stderr=True)
 """Standard error: messages and progress."""
 
 _WIDEST: Final = 2**20  # columns
-_LONGEST_POLICY: Final = 2**20  # bytes of a policy file
 _MARKS: Final = "\xad\u061c\u200c\u200d\u200e\u200f"  # soft hyphen, joiners and their like, marks of direction
 _IN_COMMANDS: Final = (
     (r"a DecodePolicy with a (larger|smaller) max_(bytes|pixels)\b", r"a \1 --max-\2, or max_\2 in a policy file,"),
@@ -102,13 +86,6 @@ _IN_COMMANDS: Final = (
     (r", or raise timeout=", ""),
 )
 """What messages of the library say, as a pattern, and how the command line says it."""
-
-_STYLES: Final = {
-    Outcome.MATCH: "bold red",
-    Outcome.NO_MATCH: "green",
-    Outcome.UNDECIDABLE: "yellow",
-    Outcome.UNREADABLE: "magenta",
-}
 
 
 def stopped_reading() -> typer.Exit:
@@ -169,28 +146,6 @@ def warn(message: str) -> None:
     ERRORS.print(Text.assemble(("warning: ", "bold yellow"), safe(message)), soft_wrap=True)
 
 
-def exit_for(summary: ScanSummary, *, folders: bool = False) -> Exit:
-    """Exit code of a search: a match outweighs all; what could not be decided is never "none".
-
-    Nor is a search that looked at no file. In folders, files that are no pictures at all are not errors: folders are
-    full of them.
-    """
-    if summary.outcomes[Outcome.MATCH]:
-        return Exit.FOUND
-    if summary.outcomes[Outcome.UNREADABLE] > (summary.reasons["not-an-image"] if folders else 0):
-        return Exit.ERROR
-    return Exit.UNDECIDED if summary.outcomes[Outcome.UNDECIDABLE] or not summary.n_files else Exit.NONE
-
-
-def outcome_text(report: MatchReport) -> Text:
-    """Outcome in its colour, with the reason if there is one."""
-    text = Text(report.outcome.value, style=_STYLES[report.outcome])
-    if report.reason is None:
-        return text
-    named = "" if report.format is None else f": {report.format}"
-    return text.append(f" ({report.reason}{named})", style="dim")
-
-
 def labels_from(pairs: Iterable[str]) -> dict[str, str]:
     """Read ``NAME=VALUE`` options.
 
@@ -208,124 +163,3 @@ def labels_from(pairs: Iterable[str]) -> dict[str, str]:
             raise typer.BadParameter(f"{safe(name[:40])!r} is given twice")
         labels[name] = value
     return labels
-
-
-def key_from(path: Path | None) -> bytes | None:
-    """Read the secret key of keypoint records from its file; None where no file is named.
-
-    Raises
-    ------
-    typer.BadParameter
-        If the file holds no key.
-    """
-    if path is None:
-        return None
-    key = path.read_bytes()
-    try:
-        return checked_key(key)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-
-
-def policy_named(name: str) -> MatchPolicy:
-    """Give a preset, or read a policy file.
-
-    Raises
-    ------
-    typer.BadParameter
-        If it is neither, or the file holds no policy.
-    """
-    if name in profiles.PRESETS:
-        return profiles.PRESETS[name]
-    if not name.endswith(".toml") and not os.path.isfile(name):
-        raise typer.BadParameter(f"choose one of: {', '.join(profiles.PRESETS)}; or name a policy file, FILE.toml")
-    with open(name, "rb") as file:
-        data = file.read(_LONGEST_POLICY + 1)
-    try:
-        if len(data) > _LONGEST_POLICY:
-            raise PolicyError("the policy file has more than a megabyte")
-        return profiles.policy_from_toml(data.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise typer.BadParameter(f"{safe(name)}: the policy file is no text in UTF-8") from None
-    except PolicyError as error:
-        raise typer.BadParameter(f"{safe(name)}: {safe(str(error))}") from error
-
-
-def policy_from(
-    name: str,
-    thresholds: Iterable[str],
-    key_file: Path | None = None,
-    *,
-    formats: str | None = None,
-    frames: str | None = None,
-    max_bytes: int | None = None,
-    max_pixels: int | None = None,
-) -> MatchPolicy:
-    """Make the policy that the options describe.
-
-    Parameters
-    ----------
-    name : str
-        Name of a preset, or of a policy file.
-    thresholds : iterable of str
-        ``ALGORITHM=DISTANCE`` for each threshold that differs from the preset.
-    key_file : Path, optional
-        File with the secret key of keypoint records.
-    formats, frames, max_bytes, max_pixels
-        Of the policy's `DecodePolicy`, where they differ; formats are names with commas between, or ``all``.
-
-    Raises
-    ------
-    typer.BadParameter
-        If a name or a number is not acceptable; the message says which are.
-    """
-    policy = policy_named(name)
-    for algorithm, text in labels_from(thresholds).items():
-        old = policy.rule_for(algorithm)
-        if old is None or not text.isascii() or not text.isdigit():
-            known = ", ".join(rule.algorithm for rule in policy.rules)
-            raise typer.BadParameter(f"write ALGORITHM=DISTANCE with a whole number and one of: {known}")
-        try:
-            new: Rule = replace(old, threshold=int(text))
-        except (HashmatchError, ValueError) as error:
-            raise typer.BadParameter(str(error)) from error
-        rules = tuple(new if rule is old else rule for rule in policy.rules)
-        # the name stands in every report, so it says what was changed
-        policy = replace(policy, name=f"{policy.name}, {new.algorithm}={new.threshold}", rules=rules)
-    policy = _decoding(policy, {"frames": frames, "max_bytes": max_bytes, "max_pixels": max_pixels}, formats)
-    if key_file is not None:
-        if policy.keypoints is None:
-            raise typer.BadParameter(f"--key-file is for keypoint records, which {name} does not compare; try thorough")
-        policy = replace(policy, keypoints=replace(policy.keypoints, key=key_from(key_file)))
-    return policy
-
-
-def decode_from(base: DecodePolicy, formats: str | None, **wanted: Any) -> DecodePolicy:
-    """Change a policy of decoding by options; options that are None change nothing.
-
-    Raises
-    ------
-    typer.BadParameter
-        If a value is not acceptable.
-    """
-    given = {name: value for name, value in wanted.items() if value is not None}
-    if formats is not None:
-        names = [name.strip().upper() for name in formats.split(",")]
-        given["formats"] = list(KNOWN_FORMATS) if names == ["ALL"] else names
-    try:
-        return DecodePolicy.from_dict(given, base) if given else base
-    except PolicyError as error:
-        raise typer.BadParameter(safe(str(error))) from error
-
-
-def _decoding(policy: MatchPolicy, options: dict[str, Any], formats: str | None) -> MatchPolicy:
-    """Take over what options say of decoding; the policy's name says it too."""
-    wanted: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-    decode = decode_from(policy.decode, formats, **wanted)
-    if decode is policy.decode:
-        return policy
-    said = ({"formats": formats.lower().replace(",", "+")} if formats is not None else {}) | {
-        name: value for name, value in wanted.items() if name != "formats"
-    }
-    changes = ", ".join(f"{name}={value}" for name, value in said.items())
-    return replace(policy, name=f"{policy.name}, {changes}", decode=decode)

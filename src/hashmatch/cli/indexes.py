@@ -12,8 +12,9 @@ import numpy as np
 import typer
 from rich.text import Text
 
-from hashmatch.cli.console import OUT, emit, fail, policy_from, safe
+from hashmatch.cli.console import OUT, emit, fail, safe
 from hashmatch.cli.interrupts import ended_by_sigterm
+from hashmatch.cli.policy_options import policy_from
 from hashmatch.cli.sources import hash_from, named, open_list
 from hashmatch.errors import IndexFormatError
 from hashmatch.index import Costs, load_index, plan_index

@@ -2,32 +2,53 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from hashmatch.cli.adding import add
 from hashmatch.cli.console import OUT, emit, safe
-from hashmatch.cli.entries import find, relabel, show, withdraw
-from hashmatch.cli.importing import import_file
+from hashmatch.cli.lazy import LazyGroup
 from hashmatch.cli.options import Json, ListFile
-from hashmatch.cli.replacing import recover_file, replace_file
 from hashmatch.cli.sources import named, open_list
-from hashmatch.cli.whole import compact, diff, export
 from hashmatch.lists import ListInfo, ReferenceList
 
 __all__ = ["list_app"]
 
+
+class _Group(LazyGroup):
+    """Commands of lists, each with what it needs alone."""
+
+    places = MappingProxyType(
+        {
+            "create": "hashmatch.cli.lists:create",
+            "info": "hashmatch.cli.lists:info",
+            "verify": "hashmatch.cli.lists:verify",
+            "add": "hashmatch.cli.adding:add",
+            "import": "hashmatch.cli.importing:import_file",
+            "replace": "hashmatch.cli.replacing:replace_file",
+            "recover": "hashmatch.cli.replacing:recover_file",
+            "show": "hashmatch.cli.entries:show",
+            "find": "hashmatch.cli.entries:find",
+            "relabel": "hashmatch.cli.entries:relabel",
+            "withdraw": "hashmatch.cli.entries:withdraw",
+            "export": "hashmatch.cli.whole:export",
+            "diff": "hashmatch.cli.whole:diff",
+            "compact": "hashmatch.cli.whole:compact",
+        }
+    )
+
+
 list_app = typer.Typer(
+    cls=_Group,
     help="Make, fill, import, look into, compare, check and describe hash-only lists.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
 
-@list_app.command("create")
 def create(
     path: ListFile,
     name: Annotated[str | None, typer.Option("--name", "-n", help="[default: the file's name]")] = None,
@@ -46,7 +67,6 @@ def create(
             OUT.print(Text(safe(f"made list {ref.name!r}")), soft_wrap=True)
 
 
-@list_app.command("info")
 def info(path: ListFile, as_json: Json = False) -> None:
     """Show a list's name, version and counts.
 
@@ -58,7 +78,6 @@ def info(path: ListFile, as_json: Json = False) -> None:
         _show(ref.info(), as_json=as_json)
 
 
-@list_app.command("verify")
 def verify(path: ListFile, as_json: Json = False) -> None:
     """Check every page, row and check value of a list.
 
@@ -103,16 +122,3 @@ def _show(found: ListInfo, *, as_json: bool) -> None:
     for name, value in rows:
         table.add_row(name, Text(safe(value)))
     OUT.print(table)
-
-
-list_app.command("add")(add)
-list_app.command("import")(import_file)
-list_app.command("replace")(replace_file)
-list_app.command("recover")(recover_file)
-list_app.command("show")(show)
-list_app.command("find")(find)
-list_app.command("relabel")(relabel)
-list_app.command("withdraw")(withdraw)
-list_app.command("export")(export)
-list_app.command("diff")(diff)
-list_app.command("compact")(compact)

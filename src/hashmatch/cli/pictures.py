@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from hashmatch.algorithms import algorithm_named
-from hashmatch.cli.console import OUT, Exit, decode_from, emit, fail, in_commands, key_from, safe
-from hashmatch.cli.options import Formats, MaxBytes, MaxPixels
+from hashmatch.cli.console import OUT, Exit, emit, fail, in_commands, safe
+from hashmatch.cli.policy_options import Formats, MaxBytes, MaxPixels, decode_from, key_from
 from hashmatch.cli.sources import check_once, opened
 from hashmatch.errors import HashFormatError, ImageError
 from hashmatch.hashers.facade import fingerprint

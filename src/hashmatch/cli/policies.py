@@ -10,7 +10,8 @@ import typer
 from rich.text import Text
 
 from hashmatch.cli.budget import budget_record, show_budget, sizes_of
-from hashmatch.cli.console import OUT, emit, policy_named, safe
+from hashmatch.cli.console import OUT, emit, safe
+from hashmatch.cli.policy_options import policy_named
 from hashmatch.policy import MatchPolicy
 from hashmatch.profiles import policy_to_toml
 

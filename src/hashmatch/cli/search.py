@@ -18,16 +18,13 @@ from hashmatch.cli.console import (
     OUT,
     Exit,
     emit,
-    exit_for,
     fail,
-    outcome_text,
-    policy_from,
     safe,
     warn,
 )
 from hashmatch.cli.interpreter import loader_variables
 from hashmatch.cli.interrupts import Interrupts
-from hashmatch.cli.options import Formats, MaxBytes, MaxPixels
+from hashmatch.cli.policy_options import Formats, MaxBytes, MaxPixels, policy_from
 from hashmatch.cli.sources import STDIN, check_list, check_once, hash_from, open_list, opened, warn_of_hashlike
 from hashmatch.errors import ReferenceListError
 from hashmatch.jail import MEASURES, Isolation, Protection
@@ -38,6 +35,12 @@ from hashmatch.scan import ScanItem, ScanSummary, WalkCounts, iter_files, scan
 __all__ = ["match", "scan_folders"]
 
 _LONGEST_SOURCE: Final = 4096
+_STYLES: Final = {
+    Outcome.MATCH: "bold red",
+    Outcome.NO_MATCH: "green",
+    Outcome.UNDECIDABLE: "yellow",
+    Outcome.UNREADABLE: "magenta",
+}
 
 _Lists = Annotated[list[Path], typer.Option("--list", "-l", help="List file; may be given several times.")]
 _Policy = Annotated[
@@ -126,7 +129,7 @@ def match(
             _answer(shown, report, as_json=as_json)
             for line in () if as_json else _left_out(report):
                 OUT.print(Text(safe(f"    {line}")), soft_wrap=True)
-    raise typer.Exit(exit_for(summary))
+    raise typer.Exit(_exit_for(summary))
 
 
 def _matcher(lists: list[Path], policy: MatchPolicy, index_folder: Path | None, isolation: Isolation | None) -> Matcher:
@@ -240,7 +243,7 @@ def scan_folders(
     if interrupted:
         ERRORS.print("interrupted: the counts cover the files up to here")
         raise typer.Exit(Exit.INTERRUPTED)
-    code = exit_for(summary, folders=True)
+    code = _exit_for(summary, folders=True)
     if idle and code is Exit.NONE:
         code = Exit.UNDECIDED
     raise typer.Exit(code if code is Exit.FOUND or walk.complete else Exit.ERROR)
@@ -281,7 +284,7 @@ def _answer(source: str, report: MatchReport, *, as_json: bool) -> None:
     if as_json:
         emit({"source": source} | report.to_dict())
         return
-    OUT.print(Text.assemble(outcome_text(report), f"  {safe(_shortened(source))}"), soft_wrap=True)
+    OUT.print(Text.assemble(_outcome_text(report), f"  {safe(_shortened(source))}"), soft_wrap=True)
     for item in report.matches:
         near = f"distance {item.distance} of at most {item.threshold}" if item.threshold else "equal"
         if item.evidence is not None:
@@ -366,3 +369,25 @@ def _walked(walk: WalkCounts) -> Iterator[tuple[str, int]]:
     yield "links out of the roots", walk.links_outside
     yield "met again", walk.repeated
     yield "pipes, sockets and devices passed over", walk.special
+
+
+def _exit_for(summary: ScanSummary, *, folders: bool = False) -> Exit:
+    """Exit code of a search: a match outweighs all; what could not be decided is never "none".
+
+    Nor is a search that looked at no file. In folders, files that are no pictures at all are not errors: folders are
+    full of them.
+    """
+    if summary.outcomes[Outcome.MATCH]:
+        return Exit.FOUND
+    if summary.outcomes[Outcome.UNREADABLE] > (summary.reasons["not-an-image"] if folders else 0):
+        return Exit.ERROR
+    return Exit.UNDECIDED if summary.outcomes[Outcome.UNDECIDABLE] or not summary.n_files else Exit.NONE
+
+
+def _outcome_text(report: MatchReport) -> Text:
+    """Outcome in its colour, with the reason if there is one."""
+    text = Text(report.outcome.value, style=_STYLES[report.outcome])
+    if report.reason is None:
+        return text
+    named = "" if report.format is None else f": {report.format}"
+    return text.append(f" ({report.reason}{named})", style="dim")
