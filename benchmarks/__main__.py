@@ -34,8 +34,8 @@ AREAS = {
     "house": "figures of the source: rooms, names, and how far a match walks",
     "sameness": "whether two commits give the same reports, field by field",
     "planner_costs": "the costs that the index planner starts from",
-    "record": "measure areas, keep the results, and put their tables into docs/explanation/performance.md",
-    "performance": "the tables of docs/explanation/performance.md from the kept results; measures nothing",
+    "record": "measure areas, keep the results, and put their tables into the documents",
+    "performance": "the documents' tables from the kept results; measures nothing",
     "environments": "make the contenders' own environments",
     "smoke": "every benchmark, small",
 }

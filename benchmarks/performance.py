@@ -1,8 +1,8 @@
-"""Put the latest results into docs/explanation/performance.md: ``python -m benchmarks performance --write``.
+"""Put the latest results into the documents: ``python -m benchmarks performance --write``.
 
-Measures nothing. Every table of that page stands between ``<!-- results: NAME -->`` and ``<!-- end -->`` and is made
+Measures nothing. Every such table of a page stands between ``<!-- results: NAME -->`` and ``<!-- end -->`` and is made
 here from the files in ``benchmarks/results/``; without ``--write`` the tables are only printed, and ``--check`` says
-whether the page has them. A table whose results are missing says which command makes them.
+whether the pages have them. A table whose results are missing says which command makes them.
 """
 
 from __future__ import annotations
@@ -30,15 +30,21 @@ from benchmarks.goals import (
     ten_million,
 )
 from benchmarks.lookup_report import PEER, SCAN, TREE, flat
+from benchmarks.page_tables import algorithm_rates, crop_levels, pdq_rates, pdq_tails, policy_rates, strangers
 from benchmarks.runner import ROOT, markdown_table
 
-PAGE: Final = ROOT / "docs" / "explanation" / "performance.md"
 BLOCK: Final = re.compile(r"(<!-- results: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
 def load(folder: Path) -> dict[str, Any]:
     """Read every result file that there is, by its area."""
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
+
+
+def pages() -> dict[Path, str]:
+    """Read every document that has a place for a table."""
+    found = {path: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").rglob("*.md"))}
+    return {path: text for path, text in found.items() if BLOCK.search(text)}
 
 
 def pixels(results: Results) -> str:
@@ -235,6 +241,12 @@ TABLES: Final[Mapping[str, tuple[str, Callable[[Results], str]]]] = {
     "policies": ("policies", policies),
     "endtoend": ("endtoend", endtoend),
     "life": ("life", life),
+    "strangers": ("strangers", strangers),
+    "pdq_tails": ("", pdq_tails),
+    "pdq_rates": ("", pdq_rates),
+    "policy_rates": ("", policy_rates),
+    "algorithm_rates": ("", algorithm_rates),
+    "crop_levels": ("", crop_levels),
 }
 
 
@@ -266,17 +278,21 @@ def main() -> None:
     """Print the tables, or put them into the page, or check that they are there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results", help="folder of result files")
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/explanation/performance.md")
-    parser.add_argument("--check", action="store_true", help="fail if that page has other tables")
+    parser.add_argument("--write", action="store_true", help="put the tables into the pages")
+    parser.add_argument("--check", action="store_true", help="fail if a page has other tables")
     parser.add_argument("--quick", action="store_true", help="as --check: no result is measured")
     args = parser.parse_args()
-    results, page = load(args.results), PAGE.read_text(encoding="utf-8")
+    results = load(args.results)
+    found = pages()
+    behind = {path: text for path, page in found.items() if (text := filled(page, results)) != page}
     if args.write:
-        PAGE.write_text(filled(page, results), encoding="utf-8")
+        for path, text in behind.items():
+            path.write_text(text, encoding="utf-8")
     elif args.check or args.quick:
-        if filled(page, results) != page:
-            sys.exit("docs/explanation/performance.md is behind its results: python -m benchmarks performance --write")
-        print("docs/explanation/performance.md has the tables of its results")
+        if behind:
+            names = ", ".join(path.relative_to(ROOT).as_posix() for path in behind)
+            sys.exit(f"{names}: behind the results: python -m benchmarks performance --write")
+        print(f"{len(found)} pages have the tables of their results")
     else:
         print("\n\n".join(f"## {name}\n\n{table(name, results)}" for name in TABLES))
 

@@ -1,7 +1,7 @@
 """Measure and keep: ``python -m benchmarks record AREA...`` writes AREA.json, .md and .png in benchmarks/results.
 
-Without an area it takes those of docs/explanation/performance.md, one after the other, and puts their tables into that
-page after each.
+Without an area it takes those of docs/explanation/performance.md, one after the other, and puts the tables into the
+documents after each. The library's tables of false reports change by ``python -m benchmarks budget --write`` alone.
 """
 
 from __future__ import annotations
