@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from hashmatch.synthetic import KINDS, LADDER, picture
 SEED = 11_100_000
 POLICIES = {"FAST": profiles.FAST, "STANDARD": profiles.STANDARD, "THOROUGH": profiles.THOROUGH}
 ALGORITHMS = (("pdq",), ("pdq", "keypoint"), ("pdq", "phash", "dhash"), ("md5", "pdq", "keypoint"))
+_PART = 100
 _SIDES = ((240, 320), (360, 480), (512, 512), (300, 200))
 
 
@@ -48,17 +50,24 @@ def entries(queries: int) -> Iterator[dict[str, Any]]:
 
 
 def reports(queries: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give the report of every query by every preset, without the list's random id."""
-    with tempfile.TemporaryDirectory() as folder:
+    """Give the report of every query by every preset, without the list's random id; on every core."""
+    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor() as pool:
         path = Path(folder, "list.hashmatch")
         with ReferenceList.create(path, name="same") as ref:
             for entry in entries(queries):
                 ref.add(**entry)
-        for name, policy in POLICIES.items():
-            with Matcher.open(path, policy=policy) as matcher:
-                for number in range(queries):
-                    found = json.loads(json.dumps(matcher.match(sources(number)).to_dict()))
-                    yield f"{name} {number}", without_ids(found)
+        tasks = [
+            (path, name, first, min(first + _PART, queries)) for name in POLICIES for first in range(0, queries, _PART)
+        ]
+        for part in pool.map(reports_of, *zip(*tasks, strict=True)):
+            yield from part
+
+
+def reports_of(path: Path, name: str, first: int, end: int) -> list[tuple[str, dict[str, Any]]]:
+    """Give the reports of some queries by one preset."""
+    with Matcher.open(path, policy=POLICIES[name]) as matcher:
+        found = ((f"{name} {number}", matcher.match(sources(number)).to_dict()) for number in range(first, end))
+        return [(key, without_ids(json.loads(json.dumps(report)))) for key, report in found]
 
 
 def without_ids(value: Any) -> Any:
