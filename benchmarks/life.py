@@ -35,6 +35,7 @@ SEED = 20_261_128
 SEARCHES = 200
 CHANGES = 20
 BLOCK = 100_000
+POINTS = 185
 IMPORTED = 50_000
 
 
@@ -203,6 +204,65 @@ def part_changes(path: Path, folder: Path, n: int) -> dict[str, Any]:
     return result
 
 
+def record_of(number: int) -> Any:
+    """Make the keypoint record of an entry: random points and codes, as many as a photo has."""
+    from hashmatch.hashes import HashValue
+    from hashmatch.keypoints.points import Keypoints
+    from hashmatch.keypoints.record import Record
+
+    rng = np.random.default_rng([SEED, number])
+    x, y, sigma, angle = (rng.uniform(0, top, POINTS).astype(np.float32) for top in (512, 512, 30, 6.28))
+    codes = rng.integers(0, 256, (POINTS, 16), dtype=np.uint8)
+    field = bytes((9, 9)) + rng.bytes(18)
+    return HashValue("keypoint", Record(Keypoints(512.0, 512.0, x, y, sigma, angle, codes), field, None).to_bytes())
+
+
+def part_records(path: Path, folder: Path, n: int) -> dict[str, Any]:
+    """Change a list of keypoint records: from the commit until a reload has it, beside the same file."""
+    from hashmatch import Matcher, ReferenceList, profiles
+    from hashmatch.lists import Entry
+    from hashmatch.store.folder import build_files
+    from hashmatch.store.index_file import identity_of
+
+    result: dict[str, Any] = {}
+    if not path.exists():
+        beside = path.with_suffix(".part")
+        beside.unlink(missing_ok=True)
+        with ReferenceList.create(beside, name="records") as ref:
+            for first in range(0, n, BLOCK // 100):
+                numbers = range(first, min(first + BLOCK // 100, n))
+                ref.add_many(Entry.of(f"entry-{i}", hashes=[record_of(i)], quality=100) for i in numbers)
+        beside.rename(path)
+    with ReferenceList.open(path, check="none") as ref:
+        result["files"] = timed(lambda: list(build_files(ref, profiles.THOROUGH, folder)))
+    (file,) = folder.glob("*.keypoint.index")
+    before = identity_of(file)
+    result["file_bytes"] = file.stat().st_size
+    began = time.perf_counter()
+    matcher = Matcher.open(path, index_folder=folder, policy=profiles.THOROUGH)
+    result["open_s"] = time.perf_counter() - began
+    rng = np.random.default_rng(time.time_ns())
+    spent: dict[str, list[float]] = {"add": [], "withdraw": []}
+    with matcher, ReferenceList.open(path, writable=True, check="none") as ref:
+        for i in range(CHANGES):
+            number = n + int(rng.integers(2**40))
+            ref.add(f"new-{i}-{number}", hashes=[record_of(number)], quality=100)
+            version = ref.version
+            spent["add"].append(_until(matcher, None, lambda v=version: matcher.lists[0][1] >= v))
+            found = [match.entry_id for match in matcher.match_hash(record_of(number)).matches]
+            if i == 0 and found != [f"new-{i}-{number}"]:
+                raise RuntimeError("an added record was not found")
+            while not ref.withdraw(f"entry-{rng.integers(n)}"):
+                pass
+            version = ref.version
+            spent["withdraw"].append(_until(matcher, None, lambda v=version: matcher.lists[0][1] >= v))
+    if identity_of(file) != before:
+        raise RuntimeError("the keypoint file was made anew")
+    for name, times in spent.items():
+        result[name] = {"median_ms": 1000 * statistics.median(times), "max_ms": 1000 * max(times)}
+    return result
+
+
 def _until(matcher: Any, wait: float | None, holds: Callable[[], bool]) -> float:
     began = time.perf_counter()
     if wait is None:
@@ -354,6 +414,20 @@ def measure(path: Path, folder: Path, n: int, known: dict[str, Any]) -> dict[str
     return result
 
 
+def of_records(result: dict[str, Any]) -> str:
+    """Write the table of keypoint records."""
+    mb = 1 << 20
+    rows = [
+        ["list to index file (`hashmatch index build`)", f"{result['files']['seconds']:.1f} s"],
+        ["file", f"{result['file_bytes'] / mb:,.0f} MiB"],
+        ["opening a matcher", _ms(result["open_s"])],
+        ["add, until a reload by call has it", _both(result["add"])],
+        ["withdraw an old entry, until a reload by call has it", _both(result["withdraw"])],
+    ]
+    table = runner.markdown_table(["", f"{result['n']:,} keypoint records of {POINTS} points, {result['date']}"], rows)
+    return f"\n{table}\n\nThe file is the same before and after the changes.\n"
+
+
 def summary(results: list[dict[str, Any]], facts: dict[str, str]) -> str:
     """Write the table."""
     mb = 1 << 20
@@ -448,12 +522,13 @@ def _means(times: dict[str, float]) -> str:
 def main() -> None:
     """Measure, print the table and write the files asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--entries", type=int, nargs="+", default=[1_000_000, 10_000_000], help="sizes of the lists")
+    parser.add_argument("--entries", type=int, nargs="*", default=[1_000_000, 10_000_000], help="sizes of the lists")
+    parser.add_argument("--records", type=int, default=100_000, help="keypoint records; 0 leaves them out")
     parser.add_argument("--folder", type=Path, help="keep lists here; a temporary folder without")
     parser.add_argument("--json", type=Path, help="write all results here")
     parser.add_argument("--resume", type=Path, help="take over what these results hold, and measure what they lack")
     parser.add_argument("--markdown", type=Path, help="write the table here")
-    parser.add_argument("--quick", action="store_true", help="20,000 hashes only: does it run?")
+    parser.add_argument("--quick", action="store_true", help="20,000 hashes and 300 records only: does it run?")
     parser.add_argument("--part", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.part:
@@ -472,17 +547,31 @@ def main() -> None:
             finally:
                 shutil.rmtree(indexes)
             print(json.dumps(results[-1]), flush=True)
+        records = _records(folder, 300 if args.quick else args.records) or earlier.get("records")
     finally:
         if args.folder is None:
             shutil.rmtree(folder)
     results = sorted([*results, *(r for n, r in known.items() if n not in sizes)], key=lambda r: r["n"])
     facts = earlier.get("machine") or runner.machine()
-    text = summary(results, facts)
+    text = summary(results, facts) + ("" if records is None else of_records(records))
     print("\n" + text)
     if args.json:
-        runner.save(args.json, json.dumps({"machine": facts, "results": results}, indent=1) + "\n")
+        runner.save(args.json, json.dumps({"machine": facts, "results": results, "records": records}, indent=1) + "\n")
     if args.markdown:
         runner.save(args.markdown, text)
+
+
+def _records(folder: Path, n: int) -> dict[str, Any] | None:
+    """Measure a list of so many keypoint records; None for none."""
+    if not n:
+        return None
+    indexes = Path(tempfile.mkdtemp(prefix="indexes-", dir=folder))
+    try:
+        result = {"n": n, "date": runner.machine()["date"]} | run("records", folder / f"records-{n}", indexes, n)
+    finally:
+        shutil.rmtree(indexes)
+    print(json.dumps(result), flush=True)
+    return result
 
 
 def _part(name: str, path: str, folder: str, n: str, megabytes: str = "256") -> dict[str, Any]:
@@ -495,6 +584,7 @@ def _part(name: str, path: str, folder: str, n: str, megabytes: str = "256") -> 
         "import": lambda: part_import(target, indexes),
         "worker": lambda: part_worker(target, indexes),
         "changes": lambda: part_changes(target, indexes, size),
+        "records": lambda: part_records(target, indexes, size),
         "compaction": lambda: part_compaction(target, indexes),
     }
     return parts[name]()

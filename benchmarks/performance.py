@@ -189,6 +189,11 @@ def life(results: Results) -> str:
         ),
     ]
     with suppress(KeyError):  # results of an earlier form
+        records = results["life"]["records"]
+        for name, what in (("add", "an added keypoint record"), ("withdraw", "a withdrawn one")):
+            when = f"{what} is seen after, in a list of {records['n']:,}, ms, median (slowest; {records['date']})"
+            lines.append([when, _pair(records[name]["median_ms"], records[name]["max_ms"])])
+    with suppress(KeyError):
         beside = beside_import(results)
         what = f"a hash looked up in 1,000,000 beside an import of {beside['imported']:,} by another process"
         times = beside["search_during_ms"]

@@ -17,7 +17,7 @@ from hashmatch.index import MultiIndex
 from hashmatch.index.costs import MEASURED
 from hashmatch.index.verification import Verification
 from hashmatch.lists import Entry, ReferenceList
-from list_makers import made_up
+from list_makers import made_up, made_up_record
 
 
 @pytest.fixture
@@ -114,6 +114,35 @@ def test_build_and_verify(listed: Path) -> None:
     with ReferenceList.create(listed.parent / "other", name="other"):
         pass
     assert run("verify", file, "--list", listed.parent / "other")[0] == 2
+
+
+def test_build_and_verify_of_records(tmp_path: Path) -> None:
+    """The files of a policy with keypoints are made at once, and that of records is verified against the list, too."""
+    path, folder = tmp_path / "list", tmp_path / "folder"
+    folder.mkdir()
+    with ReferenceList.create(path, name="mine") as ref:
+        ref.add_many(Entry.of(f"e{i}", hashes=[made_up(i), made_up_record(i, 20)], quality=80) for i in range(40))
+    code, out = run("build", path, "--folder", folder, "--policy", "thorough")
+    assert (code, out.count("made in"), "mine, keypoint: 40 hashes" in out) == (0, 2, True)
+    code, out = run("build", path, "--folder", folder, "--policy", "thorough", "--clean")
+    assert (code, out.count("up to date"), "removed" in out) == (0, 2, False)
+    (file,) = folder.glob("*.keypoint.index")
+    code, out = run("verify", file, "--list", path)
+    assert (code, "sound: 40 entries" in out, "its 40 rows are those" in out, "does now" in out) == (
+        0,
+        True,
+        True,
+        True,
+    )
+    with ReferenceList.open(path, writable=True) as ref:
+        ref.withdraw("e3")
+    found = json.loads(run("verify", file, "--list", path, "--json")[1])
+    assert (found["kind"], found["rows"], found["searches"], found["up_to_date"]) == ("keypoint", 40, 0, False)
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.unlink()
+    file.write_bytes(data)
+    assert run("verify", file)[0] == 2
 
 
 def test_build_says_what_is_wrong(listed: Path) -> None:
