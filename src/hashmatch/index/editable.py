@@ -1,9 +1,9 @@
 """The editable shell that all indexes share: frozen cores, stable positions, additions, removals, files.
 
-An index is a short list of *segments*. A segment is a frozen *core* (a tree, a set of substring tables, a plain
-array), the positions of its rows and a mask of removed rows. Added codes go to a small last segment that is scanned;
-when it is full it is merged with the segments that are not much larger, so that an entry is rebuilt O(log n) times and
-a search visits O(log n) segments. A segment with more removed than live rows is rebuilt without them.
+An index is a value of `hashmatch.index.segmented`, of segments alone: each is a frozen *core* (a tree, a set of
+substring tables, a plain array), the positions of its rows and which of them are deleted. Added codes go to a last
+segment that is scanned; when it is full it gets a core. A segment with more deleted than live rows is rebuilt without
+them. A change swaps the value.
 
 Longer than other files because the public methods of all indexes are documented here, once.
 """
@@ -32,7 +32,8 @@ from hashmatch.index.base import (
     check_radius,
 )
 from hashmatch.index.costs import MEASURED, Costs
-from hashmatch.index.frozen import Core, Counted, Found, ScanCore, Segment, join_found
+from hashmatch.index.frozen import Core, CoreSegment, Counted, Found, ScanCore, join_found
+from hashmatch.index.segmented import Segments
 from hashmatch.index.space import Packed, Space, space_of
 from hashmatch.index.storage import (
     IndexFile,
@@ -46,7 +47,6 @@ from hashmatch.index.storage import (
 __all__ = ["DEFAULT_PENDING", "SegmentedIndex"]
 
 DEFAULT_PENDING: Final = 2048
-_MERGE_RATIO: Final = 2
 _MAX_ROWS: Final = 2**32 - 1
 
 
@@ -61,7 +61,7 @@ class SegmentedIndex(ABC):
         self._space = space
         self._pending_limit = pending_limit
         self._costs = MEASURED
-        self._segments: list[Segment] = []
+        self._segments: tuple[CoreSegment, ...] = ()
         self._next_position = 0
         self._tag: Mapping[str, str] = MappingProxyType({})
         self._is_from_file = False
@@ -109,7 +109,7 @@ class SegmentedIndex(ABC):
 
     def __len__(self) -> int:
         """Count the live entries."""
-        return sum(segment.core.n - segment.n_removed for segment in self._segments)
+        return len(Segments(None, self._segments))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self)} codes, {self.n_bits} bits, {self.metric.value}>"
@@ -191,8 +191,8 @@ class SegmentedIndex(ABC):
         try:
             for segment in self._segments if k else ():
                 found = segment.core.find(packed, k, bound)
-                if segment.live is not None:
-                    live = segment.live.take(found.rows)
+                if segment.deleted is not None:
+                    live = ~segment.deleted.take(found.rows)
                     found = found._replace(
                         owners=found.owners[live], rows=found.rows[live], distances=found.distances[live]
                     )
@@ -239,9 +239,10 @@ class SegmentedIndex(ABC):
         codes = np.empty((len(wanted), self._space.n_bytes), dtype=np.uint8)
         found = 0
         for segment in self._segments if len(wanted) else ():
-            here, rows = segment.rows_at(wanted)
-            if segment.live is not None:
-                here, rows = here[segment.live[rows]], rows[segment.live[rows]]
+            here, rows = segment.places(wanted)
+            if segment.deleted is not None:
+                live = ~segment.deleted[rows]
+                here, rows = here[live], rows[live]
             if len(rows):
                 codes[here] = self._space.unpack(segment.core.take(rows))
             found += len(rows)
@@ -251,7 +252,7 @@ class SegmentedIndex(ABC):
 
     def all_codes(self) -> Codes:
         """Give all live codes in order of their positions, (n, n_bytes) uint8; not copied where they stand so."""
-        if len(self._segments) == 1 and self._segments[0].live is None:
+        if len(self._segments) == 1 and self._segments[0].deleted is None:
             return self._segments[0].core.codes()
         parts = [self._space.unpack(self._live_part(segment)[0]) for segment in self._segments]
         return np.concatenate([np.empty((0, self._space.n_bytes), dtype=np.uint8), *parts])
@@ -284,14 +285,13 @@ class SegmentedIndex(ABC):
         positions = np.arange(self._next_position, self._next_position + len(new), dtype=np.int64)
         if not len(new):
             return positions
-        blocks = [(self._space.pack(new), positions)]
-        kept, total = list(self._segments), len(new)
-        while kept and self._merges(kept[-1], total):
-            blocks.append(self._live_part(kept.pop()))
-            total += len(blocks[-1][1])
-        blocks.reverse()
-        segment = self._new_segment(blocks)
-        self._segments = [*kept, segment]
+        block = (self._space.pack(new), positions)
+        value = Segments(None, self._segments).added(
+            len(new),
+            self._pending_limit,
+            lambda merged: self._new_segment([*(self._live_part(segment) for segment in merged), block]),
+        )
+        self._segments = value.parts
         self._next_position += len(new)
         return positions.copy()
 
@@ -321,44 +321,30 @@ class SegmentedIndex(ABC):
         ordered = ordered.astype(np.int64)
         if wanted.ndim != 1 or len(ordered) != len(wanted):
             raise ValueError("positions must be a one-dimensional array without repeats")
-        chosen = [(segment, self._rows_at(segment, ordered)) for segment in self._segments]
-        if sum(len(rows) for _, rows in chosen) != len(ordered):
+        value = Segments(None, self._segments)
+        found = value.find(ordered)
+        if found is None:
             raise ValueError("a position to remove is not a live entry of this index; nothing was removed")
-        for segment, rows in chosen:
-            if len(rows):
-                segment.live = np.ones(segment.core.n, dtype=np.bool_) if segment.live is None else segment.live
-                segment.live[rows] = False
-                segment.n_removed += len(rows)
-        self._segments = [part for old in self._segments for part in self._compacted(old)]
+        self._segments = tuple(part for old in value.without(found).parts for part in self._compacted(old))
 
-    @staticmethod
-    def _rows_at(segment: Segment, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-        _, rows = segment.rows_at(positions)
-        return rows if segment.live is None else rows[segment.live[rows]]
-
-    def _merges(self, last: Segment, total: int) -> bool:
-        """Whether ``total`` new entries are built together with the last segment."""
-        if isinstance(last.core, ScanCore) and last.core.n <= self._pending_limit:
-            return True
-        return total > self._pending_limit and last.core.n <= _MERGE_RATIO * total
-
-    def _live_part(self, segment: Segment) -> tuple[Packed, Positions]:
+    def _live_part(self, segment: CoreSegment) -> tuple[Packed, Positions]:
         packed = segment.core.packed()
-        if segment.live is None:
+        if segment.deleted is None:
             return packed, np.asarray(segment.positions)
-        rows = segment.live_rows()
+        rows = segment.live()
         return self._space.take(packed, rows), segment.positions.take(rows)
 
-    def _new_segment(self, blocks: list[tuple[Packed, Positions]]) -> Segment:
+    def _new_segment(self, blocks: list[tuple[Packed, Positions]]) -> CoreSegment:
         packed = blocks[0][0] if len(blocks) == 1 else self._space.join([part for part, _ in blocks])
         positions = np.concatenate([part for _, part in blocks])
         if len(positions) > _MAX_ROWS:
             raise ValueError(f"an index holds at most {_MAX_ROWS} codes; split the list")
         small = len(positions) <= self._pending_limit
-        return Segment(ScanCore(self._space, packed) if small else self._make_core(packed), positions)
+        core = ScanCore(self._space, packed) if small else self._make_core(packed)
+        return CoreSegment(core=core, positions=positions)
 
-    def _compacted(self, segment: Segment) -> list[Segment]:
-        if 2 * segment.n_removed <= segment.core.n:
+    def _compacted(self, segment: CoreSegment) -> list[CoreSegment]:
+        if 2 * segment.n_deleted <= len(segment):
             return [segment]
         part = self._live_part(segment)
         return [self._new_segment([part])] if len(part[1]) else []
@@ -410,8 +396,8 @@ class SegmentedIndex(ABC):
             more,
         )
 
-    def _as_one(self) -> Segment:
-        if len(self._segments) == 1 and self._segments[0].live is None:
+    def _as_one(self) -> CoreSegment:
+        if len(self._segments) == 1 and self._segments[0].deleted is None:
             only = self._segments[0]
             if not isinstance(only.core, ScanCore):
                 return only
@@ -419,7 +405,7 @@ class SegmentedIndex(ABC):
         if not parts:
             parts = [(self._space.pack(np.empty((0, self._space.n_bytes), dtype=np.uint8)), np.empty(0, np.int64))]
         packed = self._space.join([part for part, _ in parts])
-        return Segment(self._make_core(packed), np.concatenate([part for _, part in parts]))
+        return CoreSegment(core=self._make_core(packed), positions=np.concatenate([part for _, part in parts]))
 
     @classmethod
     def load(cls, path: Path, *, verify: Verify = "full") -> Self:
@@ -471,7 +457,8 @@ class SegmentedIndex(ABC):
             raise IndexFormatError(
                 "the index file has sections that do not fit together; rebuild it from the list"
             ) from error
-        index._segments = [Segment(core, Counted(file.n) if positions is None else positions)] if file.n else []
+        if file.n:
+            index._segments = (CoreSegment(core=core, positions=Counted(file.n) if positions is None else positions),)
         index._next_position = file.next_position
         index._tag = MappingProxyType(dict(file.tag))
         index._is_from_file = True
@@ -496,11 +483,11 @@ class SegmentedIndex(ABC):
             if positions[0] <= last or bool((np.diff(positions) <= 0).any()):
                 raise ValueError("positions are not ascending")
             last = int(positions[-1])
-            removed = 0 if segment.live is None else int((~segment.live).sum())
-            if removed != segment.n_removed or (segment.live is not None and len(segment.live) != segment.core.n):
-                raise ValueError("the mask of removed rows is wrong")
-            if 2 * removed > segment.core.n:
-                raise ValueError("a segment holds more removed rows than live ones")
+            deleted = np.zeros(len(segment), np.bool_) if segment.deleted is None else segment.deleted
+            if np.count_nonzero(deleted) != segment.n_deleted or len(deleted) != len(segment):
+                raise ValueError("the mask of deleted rows is wrong")
+            if 2 * segment.n_deleted > len(segment):
+                raise ValueError("a segment holds more deleted rows than live ones")
         if last >= self._next_position:
             raise ValueError("a position would be used twice")
 

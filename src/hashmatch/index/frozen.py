@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashmatch.index.base import Codes, Distances, Positions
+from hashmatch.index.segmented import Segment
 from hashmatch.index.space import Packed, Space
 
 __all__ = [
     "Core",
+    "CoreSegment",
     "Counted",
     "Found",
     "ScanCore",
-    "Segment",
     "check_layout",
     "check_sections",
     "join_found",
@@ -165,27 +166,22 @@ class Counted:
         return rows
 
 
-@dataclass(slots=True)
-class Segment:
-    """A core, the ascending positions of its rows and the mask of rows that are not removed (None: all live)."""
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class CoreSegment(Segment):
+    """A core and the ascending positions of its rows."""
 
     core: Core
     positions: Positions | Counted
-    live: NDArray[np.bool_] | None = None
-    n_removed: int = 0
 
-    def live_rows(self) -> NDArray[np.int64]:
-        """Rows that are not removed, ascending."""
-        if self.live is None:
-            return np.arange(self.core.n, dtype=np.int64)
-        return self.live.nonzero()[0]
+    def __len__(self) -> int:
+        return self.core.n
 
-    def rows_at(self, positions: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Find ascending positions in this segment: which of them it has, and their rows, removed ones included."""
+    def places(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Find ascending positions in this segment: which of them it has, and their rows, deleted ones included."""
         if isinstance(self.positions, Counted):
-            here = ((positions >= 0) & (positions < len(self.positions))).nonzero()[0]
-            return here, positions[here]
-        rows = np.searchsorted(self.positions, positions)
+            here = ((ids >= 0) & (ids < len(self.positions))).nonzero()[0]
+            return here, ids[here]
+        rows = np.searchsorted(self.positions, ids)
         here = (rows < len(self.positions)).nonzero()[0]
-        here = here[self.positions[rows[here]] == positions[here]]
+        here = here[self.positions[rows[here]] == ids[here]]
         return here, rows[here]

@@ -12,7 +12,7 @@ from hashmatch.errors import IndexFormatError
 from hashmatch.index.base import Codes
 from hashmatch.index.bktree import BKTree
 from hashmatch.index.exact import ExactIndex
-from hashmatch.index.frozen import ScanCore, Segment
+from hashmatch.index.frozen import CoreSegment, ScanCore
 from hashmatch.index.keypoint.index import KeypointIndex
 from hashmatch.index.linear import LinearIndex
 from hashmatch.index.multi.index import MultiIndex
@@ -112,10 +112,12 @@ def verify_index(
 def _scanning(index: AnyIndex) -> LinearIndex:
     """Make an index of the same live codes that only scans."""
     scan = LinearIndex(index._space)
-    for segment in index._segments:
-        packed, positions = index._live_part(segment)
-        if len(positions):
-            scan._segments.append(Segment(ScanCore(index._space, packed), positions))
+    parts = [index._live_part(segment) for segment in index._segments]
+    scan._segments = tuple(
+        CoreSegment(core=ScanCore(index._space, packed), positions=positions)
+        for packed, positions in parts
+        if len(positions)
+    )
     return scan
 
 
