@@ -98,6 +98,11 @@ def ten_million(results: Results) -> dict[str, Any]:
     raise KeyError("ten million")
 
 
+def _of_records(name: str) -> Figure:
+    """Slowest change of a list of keypoint records until a matcher has it, ms."""
+    return lambda results: float(results["life"]["records"][name]["max_ms"])
+
+
 def _life(name: str) -> Figure:
     """Figure of the life of ten million hashes."""
 
@@ -197,6 +202,8 @@ BOUNDS: Final[tuple[tuple[str, float, str, str, Figure], ...]] = (
     ("memory of an added worker, of the files", -5.0, " %", "life", _life("private")),
     ("an added entry among 10 M seen by a matcher after", -100.0, " ms", "life", _life("add")),
     ("a withdrawn one", -100.0, " ms", "life", _life("withdraw")),
+    ("an added keypoint record among 100 k, at the slowest", -100.0, " ms", "life", _of_records("add")),
+    ("a withdrawn one of those", -100.0, " ms", "life", _of_records("withdraw")),
     (
         "`match_hash` of 1 M beside an import of 50,000, 99th percentile",
         -1.0,
