@@ -193,7 +193,7 @@ def test_forged_records_are_an_error_of_the_list(records_list: Path, monkeypatch
 
 def test_lists_of_records_alone_cost_no_other_views() -> None:
     """Where no list holds a hash of pixels, the picture is hashed once, to know whether it is plain."""
-    looked = read_pixels(edits.border(PHOTOS[0], 0.1), (), {"keypoint"}, profiles.THOROUGH)
+    looked = read_pixels(edits.border(PHOTOS[0], 0.1), (), frozenset({"keypoint"}), profiles.THOROUGH)
     assert (len(looked.hashes), len(looked.smalls), len(looked.keypoints)) == (1, 0, 1)
 
 
@@ -283,7 +283,7 @@ def test_the_key_is_not_shown(records_list: Path) -> None:
 
 def test_what_is_searched_with_is_not_shown() -> None:
     """The repr of a query shows neither pixels nor bytes of a record."""
-    looked = read_pixels(PHOTOS[0], (), {"pdq", "keypoint"}, profiles.THOROUGH)
+    looked = read_pixels(PHOTOS[0], (), frozenset({"pdq", "keypoint"}), profiles.THOROUGH)
     stored = Query(keypoints=read_records((ViewHash(value=RECORDS[0]),), profiles.THOROUGH))
     assert len(looked.smalls) == len(looked.keypoints) == len(stored.keypoints) == 1
     for query in (looked, stored):
