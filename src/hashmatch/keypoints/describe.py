@@ -22,13 +22,14 @@ from hashmatch.keypoints.scale_space import LEVELS, Octave, octaves
 
 __all__ = ["extract", "mirrored"]
 
-_WINDOW: Final = 6.0
-_LOOK: Final = 3.0
+# Constants of the format: another value makes other records.
+_WINDOW: Final = 6.0  # sigmas from the middle of a patch to its side, for the code
+_LOOK: Final = 3.0  # likewise for the direction
 _STEP: Final = np.float32(2 * math.pi / TURNS)
-_FRAME_BLUR: Final = 0.5
-_COSINE: Final = 2.0**11
-_TURN: Final = 2.0**15
-_GROUP: Final = 16
+_FRAME_BLUR: Final = 0.5  # px of blur that the frame is taken to have
+_COSINE: Final = 2.0**11  # fixed point of the cosines
+_TURN: Final = 2.0**15  # fixed point of the keyed turn
+_GROUP: Final = 16  # coefficients turned together by a key
 _PUBLIC: Final = b"hashmatch keypoint, no key"
 
 Floats = npt.NDArray[np.float32]

@@ -14,13 +14,14 @@ from hashmatch.keypoints.scale_space import LEVELS, SIGMA0, Octave
 
 __all__ = ["Extrema", "extrema", "spread"]
 
-_CONTRAST: Final = 0.15
-_EDGE: Final = 20.0
-_MARGIN: Final = 3
-_CELLS: Final = 8
+# Constants of the format: another value makes other records.
+_CONTRAST: Final = 0.15  # grey levels, least of an extremum
+_EDGE: Final = 20.0  # largest trace² / determinant of the curvature
+_MARGIN: Final = 3  # px off the frame's sides
+_CELLS: Final = 8  # a side, among which points are spread
 _SHARE: Final = 90  # a round takes a 90th of the points from each cell
-_FINE_PLACE: Final = 64
-_FINE_SCALE: Final = 48
+_FINE_PLACE: Final = 64  # steps a px to which places are rounded
+_FINE_SCALE: Final = 48  # steps an octave, likewise
 
 Floats = npt.NDArray[np.float32]
 

@@ -27,21 +27,22 @@ Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.int64]
 
-MAX_CELLS: Final = 1296
-MAX_FIELD_BYTES: Final = 2 + 2 * MAX_CELLS // 8
+# Tuned constants. Chosen by hand where no line says otherwise: no seeds and no command are recorded.
+MAX_CELLS: Final = 1296  # of a field; of the format
+MAX_FIELD_BYTES: Final = 2 + 2 * MAX_CELLS // 8  # sizes, and two signs a cell
 
-_LONGEST: Final = 255
+_LONGEST: Final = 255  # cells a side; a byte
 _LEAST_WEIGHT: Final = 4.0  # full steps; a flat query has less
-_ZONES: Final = 6
-_KEPT: Final = 0.75
+_ZONES: Final = 6  # a side, of the place that was compared
+_KEPT: Final = 0.75  # share of the weight that stays when the worst zones are left out
 _USUAL_NOISE: Final = 1.7  # of unrelated pairs, median; few bits say little about their own
-_USUAL_BITS: Final = 150.0
+_USUAL_BITS: Final = 150.0  # bits at which a pair's own noise counts as much as the usual
 _HILL: Final = 16.0  # well above the least step that counts
-_FAR: Final = 3
-_ROUNDS: Final = 9
-_STEP: Final = 8.0
-_LARGEST_STEP: Final = 0.06
-ENOUGH: Final = 0.95
+_FAR: Final = 3  # cells, from which on a lag is far
+_ROUNDS: Final = 9  # of a climb, at most
+_STEP: Final = 8.0  # px, first step of a climb
+_LARGEST_STEP: Final = 0.06  # radians and shares, likewise
+ENOUGH: Final = 0.95  # agreement at which a climb ends
 HOPELESS: Final = 0.7  # true places start at 0.89 and more, squashed documents at 0.71, most unrelated ones below
 _WORTH: Final = 0.8  # what agrees less is never a match: its noise need not be known
 _MIDDLE: Final = np.zeros((1, 2))  # for the climb, on the level where a cell is 1 to 2 px wide

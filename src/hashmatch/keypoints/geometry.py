@@ -24,12 +24,13 @@ Floats = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.intp]
 Flags = npt.NDArray[np.bool_]
 
-_PROPOSERS: Final = 48
-_VOTERS: Final = 384
+# Tuned constants. Chosen by hand where no line says otherwise: no seeds and no command are recorded.
+_PROPOSERS: Final = 48  # pairs that propose an alignment, a candidate
+_VOTERS: Final = 384  # pairs that vote, a candidate; the nearest
 _PLACE: Final = 10.0  # px a voter may lie off, near the proposer
 _DRIFT: Final = 0.16  # and per px of distance from it: the error of one point's scale and direction
-_LOG_SCALE: Final = math.log(1.6)
-_ANGLE: Final = 0.5
+_LOG_SCALE: Final = math.log(1.6)  # by which a voter's scale may be off
+_ANGLE: Final = 0.5  # radians by which its direction may be off
 _POINT_SHARE: Final = 0.35  # error of a point's place as a share of the sigma
 
 

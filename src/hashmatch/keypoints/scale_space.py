@@ -17,12 +17,13 @@ from hashmatch.kernels.points import blur as blur_by_taps
 
 __all__ = ["LEVELS", "SIGMA0", "Octave", "octaves"]
 
-SIGMA0: Final = 1.6
-LEVELS: Final = 2
-_OCTAVES: Final = 4
-_SMALLEST: Final = 20
-_REACH: Final = 3.0
-_FINE: Final = 1.6
+# Constants of the format: another value makes other records.
+SIGMA0: Final = 1.6  # px of blur of the first level
+LEVELS: Final = 2  # an octave
+_OCTAVES: Final = 4  # at most
+_SMALLEST: Final = 20  # px a side of an octave
+_REACH: Final = 3.0  # sigmas to which a blur reaches
+_FINE: Final = 1.6  # px of blur that a step of one px may have
 
 Luma = npt.NDArray[np.float32]
 

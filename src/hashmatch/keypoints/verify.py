@@ -23,32 +23,33 @@ from hashmatch.keypoints.points import Keypoints
 
 __all__ = ["ACCEPTED_CHANCE", "Alignment", "Judge"]
 
+# Tuned constants. Chosen by hand where no line says otherwise: no seeds and no command are recorded.
 ACCEPTED_CHANCE: Final = -6.0
 """Largest log10 of the chance at which an alignment is accepted."""
 
 _LEAST_VOTES: Final = 3  # one in twelve unrelated candidates has two
 _GEOMETRY: Final = (0.0, 0.0, -1.1, -1.9, -2.6, -3.4)
 """log10 of the share of unrelated pairs with at least so many votes, measured; further votes count half a power."""
-_VOTE: Final = -0.5
-_GEOMETRY_FLOOR: Final = -6.0
+_VOTE: Final = -0.5  # log10 for each further vote
+_GEOMETRY_FLOOR: Final = -6.0  # log10, least of the votes
 _MEAN, _SPREAD = 1.75, 1.1  # of the score of unrelated pairs after the climb, measured
 _SHARE_MEAN, _SHARE_VARIANCE = 3.0, 2.3  # of twice the agreement less 1, times the root of the bits, likewise
 _SHARE_ALIKE: Final = 0.06  # what more bits do not make smaller: pictures of one kind are lit and laid out alike
-_TRIMMED: Final = 0.91
-_FOUND: Final = (0.0, 0.2, 0.25, 0.5, 0.75)
+_TRIMMED: Final = 0.91  # least agreement without the worst zones
+_FOUND: Final = (0.0, 0.2, 0.25, 0.5, 0.75)  # shares of the points that were found
 _AGREEMENT: Final = (0.95, 0.93, 0.93, 0.93, 0.80)
 """Agreement to reach, by the share of the points that were found. A cover hides field and points in one place; where
 the field disagrees and most points are missing as well, it is another filling of one layout."""
 _SURE: Final = (0.893, 0.893, 0.893, 0.82, 0.70)
 """Likewise for the agreement less `_ERRORS` of its standard errors: few bits have to agree better."""
-_ERRORS: Final = 5.0
+_ERRORS: Final = 5.0  # standard errors
 _MOST_FOUND: Final = 96  # pairs of a candidate that the index gives
-_LEAST_BITS: Final = 40.0
-_CLIMBS: Final = 12
-_COVER: Final = 0.4
-_STRETCH: Final = 2.0
-_VOTES_OF_RECORD: Final = 8
-_CHANCE_OF_RECORD: Final = -8.0
+_LEAST_BITS: Final = 40.0  # compared
+_CLIMBS: Final = 12  # that one query may take
+_COVER: Final = 0.4  # least share of either picture that the other covers
+_STRETCH: Final = 2.0  # largest of one side over the other
+_VOTES_OF_RECORD: Final = 8  # least where the query is a record
+_CHANCE_OF_RECORD: Final = -8.0  # log10, likewise the largest chance
 
 
 @dataclass(frozen=True, slots=True)

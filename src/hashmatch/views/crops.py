@@ -34,7 +34,8 @@ from hashmatch.views.small import Floats, turn_small
 
 __all__ = ["CropSearch", "CropHit", "guided_index", "is_rare", "restored_guided", "write_guided"]
 
-_GROUPS: Final = 6
+# Tuned constants. Chosen by hand where no line says otherwise: no seeds and no command are recorded.
+_GROUPS: Final = 6  # of bits, under each of which entries are filed
 _MUCH: Final = 124  # thousandths off one side that are rare on both axes at once
 _OUTSIDE: Final = -10  # thousandths by which a query is rarely larger than the picture it was cut from
 

@@ -18,8 +18,9 @@ import numpy.typing as npt
 
 __all__ = ["is_patterned", "patterned"]
 
-_SIDE: Final = 16
-_ALIKE: Final = 0.66
+# Tuned constants. Chosen by hand where no line says otherwise: no seeds and no command are recorded.
+_SIDE: Final = 16  # bits a side of a hash
+_ALIKE: Final = 0.66  # share of pairs of bits that agree, or differ
 _TIED: Final = 24  # bits beside 128
 _LAGS: Final = tuple(product((1, 2), repeat=2))  # frequencies down and across between the corners
 

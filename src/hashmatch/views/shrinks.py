@@ -24,7 +24,7 @@ __all__ = ["SHRUNK_SIDE", "ShrinkKind", "Shrunk", "shrunk_views", "squashed", "t
 
 ShrinkKind = Literal["squash-512", "thumbnail-512"]
 
-SHRUNK_SIDE: Final = 512
+SHRUNK_SIDE: Final = 512  # px; of the other producers
 _HASHER: Final = PDQHasher(searching=True)
 
 

@@ -24,20 +24,21 @@ __all__ = ["Trim", "TrimKind", "find_trims"]
 Box = tuple[int, int, int, int]
 TrimKind = Literal["plain", "gradient", "blurred", "band", "bars"]
 
-_LEAST_SIDE: Final = 16
-_LEAST_AREA: Final = 0.1
-_LEAST_CONTENT: Final = 0.01
-_FLAT: Final = 6
-_NEAR: Final = 0.002
-_PASSES: Final = 5
-_SURE: Final = 0.5
-_EVEN_SURE: Final = 0.06
-_CLEAR: Final = 0.6
-_CONTRAST: Final = 16.0
-_OTHER_PAIR: Final = 0.6
+# Tuned constants. Chosen by hand where no line says otherwise: no seeds and no command are recorded.
+_LEAST_SIDE: Final = 16  # px of what is left
+_LEAST_AREA: Final = 0.1  # share of the picture that is left
+_LEAST_CONTENT: Final = 0.01  # share of cells off the middle; a box with fewer is of one colour
+_FLAT: Final = 6  # grey levels
+_NEAR: Final = 0.002  # share of a side by which two boxes are one
+_PASSES: Final = 5  # borders within borders
+_SURE: Final = 0.5  # strength, 0 to 1, of an edge alone
+_EVEN_SURE: Final = 0.06  # likewise of equal borders all round
+_CLEAR: Final = 0.6  # strength of a clear edge
+_CONTRAST: Final = 16.0  # grey levels across a clear edge
+_OTHER_PAIR: Final = 0.6  # of the other pair's share of the picture
 _OPPOSITE: Final = tuple(pair[::turn] for pair in PAIRS for turn in (1, -1))
-_FRAME_SURE: Final = 0.1
-_SPECKS: Final = 0.03
+_FRAME_SURE: Final = 0.1  # strength of a frame's edge
+_SPECKS: Final = 0.03  # share of a border's cells that may be off its colour
 
 _Edges = dict[str, Edge]
 

@@ -19,6 +19,7 @@ from hashmatch.views.borders.edges import Cells, Small, Values, from_side
 
 __all__ = ["echo"]
 
+# Tuned constants. Chosen by hand where no line says otherwise: no seeds and no command are recorded.
 _BLUR: Final = 0.04  # of the content's side
 _BESIDE: Final = 3  # lines on either side of a seam; the line between them is of both
 _POINTS: Final = 32  # along a line, about; a blur has none finer

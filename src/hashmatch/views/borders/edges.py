@@ -41,18 +41,19 @@ Kind = Literal["plain", "gradient", "blurred", "band"]
 
 SIDES: Final = ("left", "top", "right", "bottom")
 
-_CELLS: Final = 256
+# Tuned constants. Chosen by hand where no line says otherwise: no seeds and no command are recorded.
+_CELLS: Final = 256  # a side, about
 _JPEG_REACH: Final = 16  # px over which JPEG spreads an edge, as its colour is halved
 
-DEEPEST: Final = 0.45
-_DEEPEST_BAND: Final = 0.72
-_THINNEST: Final = 0.006
+DEEPEST: Final = 0.45  # share of a side that a border may take
+_DEEPEST_BAND: Final = 0.72  # likewise a band at one side
+_THINNEST: Final = 0.006  # share of a side, least of a border
 _ENDS: Final = 0.2  # of a line
 
 _NOISIEST: Final = 14.0  # grey levels by which a border's outermost line may vary
-_CALM: Final = 6.0
-_FAINTEST: Final = 0.04
-_NEAR_BEST: Final = 0.85
+_CALM: Final = 6.0  # grey levels; a border that varies more has the wider tolerance alone
+_FAINTEST: Final = 0.04  # strength, 0 to 1, least of an edge
+_NEAR_BEST: Final = 0.85  # share of the strongest rise that places the edge
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

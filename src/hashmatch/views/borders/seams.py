@@ -18,23 +18,24 @@ from hashmatch.views.borders.edges import SIDES, Cells, Edge, Kind, Small, Value
 
 __all__ = ["CLEAR_SEAM", "LEAST_CELLS", "PAIRS", "Edges", "SeamLayer", "Pair", "seam_layers", "smooth_edges"]
 
+# Tuned constants. Chosen by hand where no line says otherwise: no seeds and no command are recorded.
 _DEEPEST: Final = 0.36  # a picture of 9:16 on one of 16:9 leaves 34 % at each side
-_MOST: Final = 6
-_FAINT: Final = 0.06
+_MOST: Final = 6  # pairs of seams looked at
+_FAINT: Final = 0.06  # strength, 0 to 1, least of a seam
 _ALONE: Final = 0.6  # of a clear seam's strength counts where the opposite one is hardly there
-_HARDLY: Final = 0.05
+_HARDLY: Final = 0.05  # strength of an opposite seam that is hardly there
 _RAMP: Final = 3.0  # grey levels that a gradient lies off a ramp
-_SEAM: Final = 0.28
-_SECOND_SEAM: Final = 0.2
-_MOST_LAYERS: Final = 3
-_MOST_UNSURE: Final = 6
-_ECHO: Final = 0.8
+_SEAM: Final = 0.28  # strength, least of the stronger pair
+_SECOND_SEAM: Final = 0.2  # likewise of the weaker pair, and inside a border that was found
+_MOST_LAYERS: Final = 3  # found
+_MOST_UNSURE: Final = 6  # compared with what lies outside
+_ECHO: Final = 0.8  # agreement with a blurred copy, 0 to 1, that makes a faint seam one
 _ECHO_SPARED: Final = 0.5  # for each of a seam's strength
-_SOME_ECHO: Final = 0.3
-_GAIN_OF_ECHO: Final = 0.5
+_SOME_ECHO: Final = 0.3  # likewise one that is seen
+_GAIN_OF_ECHO: Final = 0.5  # strength that an echo adds
 _THINNEST_COPY: Final = 4  # cells
 
-CLEAR_SEAM: Final = 0.5
+CLEAR_SEAM: Final = 0.5  # strength, 0 to 1, that needs no echo
 LEAST_CELLS: Final = 12
 """Fewest along a side of what is left."""
 PAIRS: Final = (("left", "right"), ("top", "bottom"))

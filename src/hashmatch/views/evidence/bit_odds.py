@@ -20,11 +20,12 @@ from hashmatch.views.small import Floats
 
 __all__ = ["ALIGNED", "COARSE", "STEEPNESS", "Certainty", "certainties", "flat_bits", "score", "standardised"]
 
-_SQUARED: Final = np.add.outer(np.arange(1.0, 17.0) ** 2, np.arange(1.0, 17.0) ** 2).ravel()
+# Tuned constants. Chosen by hand where no line says otherwise: no seeds and no command are recorded.
+_SQUARED: Final = np.add.outer(np.arange(1.0, 17.0) ** 2, np.arange(1.0, 17.0) ** 2).ravel()  # squared frequencies
 
 # How coefficients of photographs fall with frequency, fitted to 300 synthetic ones within 5 %.
-_FALL: Final = (_SQUARED + 4.281) ** -0.593
-_SPREAD: Final = (_FALL / np.sqrt(np.mean(_FALL**2))).astype(np.float32)
+_FALL: Final = (_SQUARED + 4.281) ** -0.593  # of a coefficient with its frequency; fitted, seeds not recorded
+_SPREAD: Final = (_FALL / np.sqrt(np.mean(_FALL**2))).astype(np.float32)  # of a coefficient, mean square 1
 STEEPNESS: Final = (_SQUARED / 512).astype(np.float32)
 """How a cut that is not quite right tells with frequency: its square, 1 at the highest."""
 

@@ -19,9 +19,10 @@ from hashmatch.kernels.codes import rows_scan
 
 __all__ = ["RivalRule", "Rivals", "kin_of", "rivals_of"]
 
-_NEAR_COPY: Final = 62
-_MOST_COMPARED: Final = 1_000_000
-_MOST_COUNTED: Final = 8
+# Tuned constants. Chosen by hand where no line says otherwise: no seeds and no command are recorded.
+_NEAR_COPY: Final = 62  # bits up to which another entry is a copy, not kin
+_MOST_COMPARED: Final = 1_000_000  # hashes; of longer lists every k-th
+_MOST_COUNTED: Final = 8  # entries of a query whose kin is counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

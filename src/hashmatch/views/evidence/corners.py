@@ -21,11 +21,12 @@ from hashmatch.views.small import Floats
 
 __all__ = ["Corners", "unseen_corners", "unseen_corner_share"]
 
-_SIDE: Final = 32
-_LENGTH: Final = 0.1
-_MOST: Final = 80
-_LEAST: Final = 0.003
-_MOST_UNSEEN: Final = 0.98
+# Tuned constants. Chosen by hand where no line says otherwise: no seeds and no command are recorded.
+_SIDE: Final = 32  # samples a side
+_LENGTH: Final = 0.1  # share of the side over which pictures correlate; as for uncropped views
+_MOST: Final = 80  # directions of what is unseen
+_LEAST: Final = 0.003  # of the largest direction's weight
+_MOST_UNSEEN: Final = 0.98  # share of a coefficient
 _SHAPES: Final = 0.2  # step between shapes, in the logarithm of width over height
 _ANGLES: Final = 4  # steps to a degree
 

@@ -35,11 +35,12 @@ __all__ = [
     "view_coefficients",
 ]
 
-MIN_CUT: Final = -20
-MAX_CUT: Final = 300
-_LENGTH: Final = 0.1
+# Tuned constants. Chosen by hand where no line says otherwise: no seeds and no command are recorded.
+MIN_CUT: Final = -20  # thousandths
+MAX_CUT: Final = 300  # thousandths
+_LENGTH: Final = 0.1  # share of the side over which pictures correlate
 _FREQUENCIES: Final = np.arange(1, 17)
-_LEAST_SEEN: Final = 0.02
+_LEAST_SEEN: Final = 0.02  # share of a coefficient
 
 AxisCut = tuple[int, int]
 """Shares of the whole side cut off before and after, in thousandths, `MIN_CUT` to `MAX_CUT`; below 0 is cut away."""

@@ -39,7 +39,8 @@ __all__ = [
 
 Frame = Literal["grown", "kept", "cut", "even"]
 
-MAX_ANGLE: Final = 15.0
+# Tuned constants. Chosen by hand where no line says otherwise: no seeds and no command are recorded.
+MAX_ANGLE: Final = 15.0  # degrees
 STEP: Final = 0.75
 """Degrees between two angles."""
 ANGLES: Final = tuple(sign * step * STEP for step in range(1, 8) for sign in (-1, 1))
@@ -48,12 +49,12 @@ ANGLES: Final = tuple(sign * step * STEP for step in range(1, 8) for sign in (-1
 _FRAMES: Final[tuple[Frame, ...]] = ("grown", "kept", "cut", "even")
 _FILLED: Final = ("grown", "kept")
 _EVEN_FROM: Final = 1.5  # degrees; below, and in nearly square pictures, the two ways of cutting are alike
-_NEARLY_SQUARE: Final = 1.1
-_LEAST_SIDE: Final = 16
+_NEARLY_SQUARE: Final = 1.1  # longer side over shorter
+_LEAST_SIDE: Final = 16  # px
 _LEAST_SEEN: Final = 0.6  # of the upright picture; a strip that was rotated and cut shows too little of it
 _LENGTH: Final = 0.1  # of the side, over which a continued edge falls to the mean; as for uncropped views
 _CLEAR: Final = 0.012  # of the side, by which a filled corner must lie off the picture, as resizing and JPEG spread it
-_FEWEST: Final = 4
+_FEWEST: Final = 4  # cells off the picture; fewer tell nothing
 _FLAT: Final = 16.0  # grey levels that JPEG may leave between places of one colour
 _EVERY: Final = 2  # of the outermost cells, which are looked at
 _TOGETHER: Final = 4  # views sampled at once, so that what is held stays in cache; measured
