@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def test_a_decayed_row_is_no_absent_one(listed: Path, algorithm: str) -> None:
     """A changed bit of a hash must not become "not listed"."""
     value = made_up(2) if algorithm == "pdq" else made_up(7, "keypoint")
     table = "hash" if algorithm == "pdq" else "record"
-    with sqlite3.connect(listed) as connection:
+    with closing(sqlite3.connect(listed)) as connection, connection:
         changed = bytes((value.data[0] ^ 1,)) + value.data[1:]
         done = connection.execute(f"UPDATE {table} SET code = ? WHERE code = ?", (changed, value.data))  # noqa: S608
         assert done.rowcount == 1
