@@ -66,7 +66,7 @@ def imported(kind: str, rows: int, path: Path) -> Callable[[], object]:
 def inserted(kind: str, rows: int, path: Path) -> Callable[[], object]:
     """Make a bulk insert ready to go."""
     from hashmatch.lists.file.schema import connect, use_wal
-    from hashmatch.lists.file.tables import ALGORITHM_NUMBERS, create_tables
+    from hashmatch.lists.file.sql_tables import ALGORITHM_NUMBERS, create_tables
 
     path.touch()
     connection = connect(path, writable=True, timeout=10)

@@ -24,7 +24,7 @@ from fuzz.mutate import INTERESTING, mutated
 from fuzz.targets.indexes import QuickFolder
 from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.lists import ReferenceList
-from hashmatch.lists.digest import CONTENT_MODULUS
+from hashmatch.lists.content_digest import CONTENT_MODULUS
 from hashmatch.lists.file.checksums import mark_of_record, marks_of_rows, signed, sum_of_marks
 from hashmatch.lists.file.entries import (
     RowCount,
@@ -37,7 +37,7 @@ from hashmatch.lists.file.entries import (
     store_state,
 )
 from hashmatch.lists.file.history import change_seal
-from hashmatch.lists.file.tables import ALGORITHM_NUMBERS, RECORD_NUMBERS
+from hashmatch.lists.file.sql_tables import ALGORITHM_NUMBERS, RECORD_NUMBERS
 from list_makers import made_up, small_list
 
 __all__ = ["DESCRIPTION", "case_runner", "reseal"]

@@ -13,8 +13,8 @@ from hashmatch.algorithms import Metric
 from hashmatch.errors import IndexFormatError
 from hashmatch.index import BKTree, ExactIndex, LinearIndex, MultiIndex
 from hashmatch.index.multi import index as multi_module
-from hashmatch.index.multi import tables
-from hashmatch.index.multi.tables import ItemLayout
+from hashmatch.index.multi import substring_tables as tables
+from hashmatch.index.multi.substring_tables import ItemLayout
 from index_makers import NEVER_SCAN, multi, tree
 from strategies import flip_bits, near_queries
 

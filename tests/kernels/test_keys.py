@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hashmatch.index.keypoint.tables import Directory, high_words, low_bits, low_words
+from hashmatch.index.keypoint.key_tables import Directory, high_words, low_bits, low_words
 from hashmatch.kernels import compiled, keys
 from hashmatch.kernels.numpy import keys as reference_keys
 from hashmatch.kernels.numpy.keys import Starts

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from code_makers import clustered, same
 from hashmatch.index.costs import MEASURED
+from hashmatch.index.multi.substring_tables import PADDING, build_tables, item_layout
 from hashmatch.index.multi.substrings import plan_probes
-from hashmatch.index.multi.tables import PADDING, build_tables, item_layout
 from hashmatch.kernels import pack_words, substring_keys
 from hashmatch.kernels import tables as facade
 from hashmatch.kernels.numpy import codes as reference

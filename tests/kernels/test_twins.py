@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from hashmatch.index.costs import MEASURED
+from hashmatch.index.multi.substring_tables import build_tables, item_layout
 from hashmatch.index.multi.substrings import plan_probes
-from hashmatch.index.multi.tables import build_tables, item_layout
 from hashmatch.kernels import borders, codes, compiled, guided, keys, laying, pack_words, pixels, points, tables, tree
 from hashmatch.kernels.numpy import borders as reference_borders
 from hashmatch.kernels.numpy import codes as reference

@@ -14,7 +14,7 @@ import pytest
 from hashmatch import Matcher, ReferenceList, profiles
 from hashmatch.errors import IndexFormatError, ReferenceListError
 from hashmatch.index import segmented
-from hashmatch.store import rows
+from hashmatch.store import hash_rows as rows
 from list_makers import made_up, made_up_entries
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc tells what is mapped and open")
@@ -98,7 +98,7 @@ def test_a_kept_error_holds_no_map(path: Path, folder: Path, monkeypatch: pytest
         held = rows.open_kept  # a frame with something in it
         raise IndexFormatError(f"made up {held is not None}")
 
-    monkeypatch.setattr("hashmatch.store.rows.HashFiles.make", fails)
+    monkeypatch.setattr("hashmatch.store.hash_rows.HashFiles.make", fails)
     monkeypatch.setattr(segmented, "_REBUILD_FLOOR", 0)
     monkeypatch.setattr(segmented, "_REBUILD_SHARE", 0.0)
     with ReferenceList.open(path, writable=True) as ref:

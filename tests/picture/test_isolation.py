@@ -17,7 +17,7 @@ sys.path.insert(0, {tests!r})
 from hashmatch import profiles
 from hashmatch.picture import KNOWN_FORMATS, DecodePolicy
 from hashmatch.policy import Rule
-from hashmatch.features.worker import prepare
+from hashmatch.features.in_worker import prepare
 from hashmatch.features.policy_json import policy_to_json
 names = [name + suffix for name in ("ahash", "dhash", "phash", "whash") for suffix in ("", "-256")]
 rules = tuple(Rule(algorithm=name, threshold=3) for name in ["pdq", *names])

@@ -96,7 +96,7 @@ def test_where_no_other_can_be_made_nothing_is_said(
         def fails(*_: object, **__: object) -> None:
             raise OSError("made up")
 
-        patch.setattr("hashmatch.store.rows.HashFiles.make", fails)
+        patch.setattr("hashmatch.store.hash_rows.HashFiles.make", fails)
         with matcher.watch(0.01, recheck_rate=FAST_RATE):
             assert until(lambda: matcher.upkeep.failures > 2)
             for number in range(20):

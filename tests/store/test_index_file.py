@@ -25,8 +25,8 @@ from hashmatch.index.loading import load_index
 from hashmatch.index.storage import read_index_file, write_index_file
 from hashmatch.lists import Changes, Entry
 from hashmatch.store import folder as files
+from hashmatch.store import hash_rows as rows
 from hashmatch.store import index_file as kept
-from hashmatch.store import rows
 from list_makers import made_up, tampered
 
 KINDS = ("pdq", "md5", "phash", "photodna", "sha1")

@@ -14,7 +14,7 @@ from hashmatch.errors import HashFormatError, IndexFormatError, PolicyError, Ref
 from hashmatch.features.query import Query, read_pixels, read_records
 from hashmatch.hashes import ViewHash
 from hashmatch.index import segmented
-from hashmatch.keypoints.verify import ACCEPTED_CHANCE
+from hashmatch.keypoints.judge import ACCEPTED_CHANCE
 from hashmatch.lists.file import editor
 from hashmatch.policy import KeypointRule
 from hashmatch.store import keypoint_rows as room

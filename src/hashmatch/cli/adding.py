@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from hashmatch.cli.common_options import Json, Labels, ListFile, Source
 from hashmatch.cli.console import OUT, Exit, emit, fail, in_commands, labels_from, warn
-from hashmatch.cli.options import Json, Labels, ListFile, Source
 from hashmatch.cli.policy_options import Formats, MaxBytes, MaxPixels, decode_from, key_from
 from hashmatch.cli.sources import check_list, check_once, hash_from, open_list, opened
 from hashmatch.errors import HashFormatError, ImageError

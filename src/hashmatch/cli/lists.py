@@ -9,9 +9,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from hashmatch.cli.common_options import Json, ListFile
 from hashmatch.cli.console import OUT, emit, safe
 from hashmatch.cli.lazy import LazyGroup
-from hashmatch.cli.options import Json, ListFile
 from hashmatch.cli.sources import named, open_list
 from hashmatch.lists import ListInfo, ReferenceList
 
@@ -28,12 +28,12 @@ class _Group(LazyGroup):
             "verify": "hashmatch.cli.lists:verify",
             "add": "hashmatch.cli.adding:add",
             "import": "hashmatch.cli.importing:import_file",
-            "replace": "hashmatch.cli.replacing:replace_file",
-            "recover": "hashmatch.cli.replacing:recover_file",
-            "show": "hashmatch.cli.entries:show",
-            "find": "hashmatch.cli.entries:find",
-            "relabel": "hashmatch.cli.entries:relabel",
-            "withdraw": "hashmatch.cli.entries:withdraw",
+            "replace": "hashmatch.cli.recovery:replace_file",
+            "recover": "hashmatch.cli.recovery:recover_file",
+            "show": "hashmatch.cli.list_entries:show",
+            "find": "hashmatch.cli.list_entries:find",
+            "relabel": "hashmatch.cli.list_entries:relabel",
+            "withdraw": "hashmatch.cli.list_entries:withdraw",
             "export": "hashmatch.cli.whole:export",
             "diff": "hashmatch.cli.whole:diff",
             "compact": "hashmatch.cli.whole:compact",

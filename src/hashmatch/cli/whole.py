@@ -16,9 +16,9 @@ from typing import Annotated, Any, Final, TextIO
 import typer
 from rich.text import Text
 
+from hashmatch.cli.common_options import Json, ListFile
 from hashmatch.cli.console import OUT, Exit, emit, fail, safe, stopped_reading
-from hashmatch.cli.entries import Hashes, entry_record
-from hashmatch.cli.options import Json, ListFile
+from hashmatch.cli.list_entries import Hashes, entry_record
 from hashmatch.cli.sources import named, open_list
 from hashmatch.lists import Difference, Entry, ReferenceList, differences
 

@@ -47,7 +47,7 @@ REASONS: Final = frozenset(
 )
 """Why a worker may say that a picture could not be read; more than this the host does not believe."""
 
-_WORKER: Final = "hashmatch.features.worker"
+_WORKER: Final = "hashmatch.features.in_worker"
 _PER_PIXEL: Final = 28
 _BESIDES: Final = 2**30
 _LARGEST_ANSWER: Final = 512 * 2**20

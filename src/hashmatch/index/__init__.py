@@ -4,8 +4,8 @@ from hashmatch.index.base import Explanation, Index, SearchStats
 from hashmatch.index.bktree import BKTree
 from hashmatch.index.costs import Costs
 from hashmatch.index.exact import ExactIndex
+from hashmatch.index.keypoint.candidate import Candidate, KeypointSearch
 from hashmatch.index.keypoint.index import KeypointIndex
-from hashmatch.index.keypoint.query import Candidate, KeypointSearch
 from hashmatch.index.keypoint.votes import pack_geometry
 from hashmatch.index.linear import LinearIndex
 from hashmatch.index.loading import load_index

@@ -1,7 +1,7 @@
 """Hash-only lists: `ReferenceList` and what it holds. Importing it loads no image code."""
 
+from hashmatch.lists.content_digest import content_digest
 from hashmatch.lists.differences import Difference, differences
-from hashmatch.lists.digest import content_digest
 from hashmatch.lists.entry import LOCAL, Entry, ListedHash, Listing
 from hashmatch.lists.file.editor import AddCounts
 from hashmatch.lists.file.entries import VersionMark

@@ -36,7 +36,7 @@ from hashmatch.lists.file.beside import real_path, stands
 from hashmatch.lists.file.editor import AddCounts, blocks_of
 from hashmatch.lists.file.entries import State, keys_after, load_records, load_state, store_state, to_entry
 from hashmatch.lists.file.schema import connect, damaged, translated_errors, use_no_journal
-from hashmatch.lists.file.tables import (
+from hashmatch.lists.file.sql_tables import (
     ALGORITHM_NAMES,
     ALGORITHM_NUMBERS,
     FORMAT_VERSION,

@@ -8,13 +8,13 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from hashmatch.lists.digest import digest_of
+from hashmatch.lists.content_digest import digest_of
 from hashmatch.lists.entry import MAX_LIST_NAME, MAX_SOURCE, is_name
 from hashmatch.lists.file.checksums import signed
 from hashmatch.lists.file.entries import State, check_digests, keys_after, load_records, record_element, to_entry
 from hashmatch.lists.file.history import check_history
 from hashmatch.lists.file.schema import check_pages, damaged
-from hashmatch.lists.file.tables import RECORD_NUMBERS
+from hashmatch.lists.file.sql_tables import RECORD_NUMBERS
 from hashmatch.lists.read.record_stream import check_records
 from hashmatch.lists.read.rows import read_hashes
 

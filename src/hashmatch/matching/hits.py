@@ -23,8 +23,8 @@ from hashmatch.view import Margins, View
 if TYPE_CHECKING:
     from hashmatch.features.extract import KeypointLook, SmallLook
     from hashmatch.features.query import Query
+    from hashmatch.keypoints.judge import Alignment
     from hashmatch.keypoints.points import Keypoints
-    from hashmatch.keypoints.verify import Alignment
     from hashmatch.lists import Entry, ListedHash
     from hashmatch.store.keypoint_rows import KeypointLayer
     from hashmatch.store.snapshot import ListSnapshot
@@ -359,7 +359,7 @@ def _crop_hits(snapshot: ListSnapshot, looks: tuple[SmallLook, ...], rule: CropR
 def _keypoint_hits(
     snapshot: ListSnapshot, layer: KeypointLayer, look: KeypointLook, rule: KeypointRule
 ) -> Iterator[KeypointHit]:
-    from hashmatch.keypoints.verify import Judge
+    from hashmatch.keypoints.judge import Judge
 
     cases: list[tuple[Keypoints, bytes, Pairs]] = []
     candidates = list(layer.candidates(look))

@@ -32,7 +32,6 @@ from hashmatch.errors import ImageError, ImageTooLargeError, UnreadableImageErro
 from hashmatch.foreign_errors import forgiven, is_foreign
 from hashmatch.picture.clean import clean, mend
 from hashmatch.picture.colour import needs_colour
-from hashmatch.picture.foreign import camera_format
 from hashmatch.picture.frames import count_frames, held_frames, spread_frames
 from hashmatch.picture.header import check_header, not_read, read_header, unreadable
 from hashmatch.picture.jpeg import Segments, closed_jpeg
@@ -41,6 +40,7 @@ from hashmatch.picture.modes import planes_of_image
 from hashmatch.picture.pixels import Planes, Raster, rasters_of
 from hashmatch.picture.policy import DecodePolicy, check_size
 from hashmatch.picture.sniff import branded, is_cut_short
+from hashmatch.picture.unread_formats import camera_format
 
 if TYPE_CHECKING:
     from hashmatch.picture.sniff import Header

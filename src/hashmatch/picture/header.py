@@ -6,11 +6,11 @@ from typing import Final
 
 from hashmatch.errors import ImageTooLargeError, UnreadableImageError
 from hashmatch.picture.boxes import most_decoded
-from hashmatch.picture.foreign import camera_format, foreign_format
 from hashmatch.picture.jpeg import count_scans
 from hashmatch.picture.policy import DecodePolicy, check_size
 from hashmatch.picture.sniff import Header, container_of, gif_extent, is_cut_short, sniff
 from hashmatch.picture.tiff_scans import jpeg_strips
+from hashmatch.picture.unread_formats import camera_format, foreign_format
 
 __all__ = ["MAX_SCANNED_PIXELS", "check_header", "format_of", "not_read", "read_header", "unreadable"]
 
@@ -33,8 +33,8 @@ def format_of(data: bytes) -> str | None:
     Returns
     -------
     str or None
-        A name of `hashmatch.picture.KNOWN_FORMATS` or of `hashmatch.picture.foreign.FOREIGN_FORMATS`; None for what is
-        no picture.
+        A name of `hashmatch.picture.KNOWN_FORMATS` or of `hashmatch.picture.unread_formats.FOREIGN_FORMATS`; None for
+        what is no picture.
     """
     container = container_of(data)
     if container is None:

@@ -14,10 +14,10 @@ from hashmatch.errors import IndexFormatError, ReferenceListError
 from hashmatch.index.calibration import saved_costs
 from hashmatch.index.multi.out_of_core import DEFAULT_MEMORY
 from hashmatch.lists import Content
+from hashmatch.store.hash_rows import HashFiles
 from hashmatch.store.index_file import copy_of, lock_of
 from hashmatch.store.leftovers import remove_unused, sweep
 from hashmatch.store.listed import AnyRows, Named, Second
-from hashmatch.store.rows import HashFiles
 from hashmatch.store.trust import check_folder
 
 if TYPE_CHECKING:

@@ -39,8 +39,8 @@ from hashmatch.store.trust import check_folder
 
 if TYPE_CHECKING:
     from hashmatch.hashes import HashValue
+    from hashmatch.store.hash_rows import Layer
     from hashmatch.store.keypoint_rows import KeypointLayer
-    from hashmatch.store.rows import Layer
 
 __all__ = ["ListSnapshot", "MovedOn"]
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hashmatch.errors import AlgorithmMismatchError
 from hashmatch.index import MultiIndex, load_index
 from hashmatch.index.multi import out_of_core as external
-from hashmatch.index.multi import tables
-from hashmatch.index.multi.tables import item_layout
+from hashmatch.index.multi import substring_tables as tables
+from hashmatch.index.multi.substring_tables import item_layout
 from hashmatch.index.storage import Section, read_index_file
 
 

@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from hashmatch.algorithms import Metric
 from hashmatch.errors import IndexFormatError
 from hashmatch.index.base import Codes, Path, SearchStats, check_codes
-from hashmatch.index.keypoint.query import CODE_BITS, CODE_BYTES, Candidate, KeypointSearch, aligned, checked_query
-from hashmatch.index.keypoint.tables import (
+from hashmatch.index.keypoint.candidate import CODE_BITS, CODE_BYTES, Candidate, KeypointSearch, aligned, checked_query
+from hashmatch.index.keypoint.key_tables import (
     MAX_KEY,
     MIN_KEY,
     KeyTables,

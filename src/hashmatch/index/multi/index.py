@@ -14,8 +14,8 @@ from hashmatch.index.costs import MEASURED, Costs
 from hashmatch.index.editable import DEFAULT_PENDING, SegmentedIndex
 from hashmatch.index.frozen import Core, Found, check_layout, join_found
 from hashmatch.index.multi.out_of_core import DEFAULT_MEMORY, write_multi_file
+from hashmatch.index.multi.substring_tables import PADDING, Tables, build_tables, item_layout
 from hashmatch.index.multi.substrings import MAX_WIDTH, choose_widths, plan_probes
-from hashmatch.index.multi.tables import PADDING, Tables, build_tables, item_layout
 from hashmatch.index.space import HammingSpace, Packed, Space
 from hashmatch.index.storage import Section
 from hashmatch.kernels.codes import rows_scan

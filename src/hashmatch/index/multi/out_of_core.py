@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from hashmatch import kernels
 from hashmatch.algorithms import Metric
 from hashmatch.index.base import Path, check_codes
-from hashmatch.index.multi.tables import PADDING, item_layout, ranked
+from hashmatch.index.multi.substring_tables import PADDING, item_layout, ranked
 from hashmatch.index.storage import IndexWriter, Section
 from hashmatch.kernels.tables import table_fill, table_pack
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists.admission import check_record
-from hashmatch.lists.digest import CONTENT_MODULUS
+from hashmatch.lists.content_digest import CONTENT_MODULUS
 from hashmatch.lists.entry import MAX_LABELS, MAX_RECORDS, Entry, Listing, check_counts
 from hashmatch.lists.file.checksums import mark_of_record, marks_of_rows, signed, sum_of_marks
 from hashmatch.lists.file.entries import (
@@ -33,7 +33,7 @@ from hashmatch.lists.file.entries import (
 )
 from hashmatch.lists.file.history import change_seal
 from hashmatch.lists.file.schema import damaged
-from hashmatch.lists.file.tables import ALGORITHM_NUMBERS, RECORD_NUMBERS, table_of
+from hashmatch.lists.file.sql_tables import ALGORITHM_NUMBERS, RECORD_NUMBERS, table_of
 
 __all__ = ["AddCounts", "Editor", "blocks_of"]
 

@@ -17,11 +17,11 @@ from typing import Final, NamedTuple
 
 from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.hashes import HashValue
-from hashmatch.lists.digest import CONTENT_BYTES, digest_of, element
+from hashmatch.lists.content_digest import CONTENT_BYTES, digest_of, element
 from hashmatch.lists.entry import Entry, ListedHash, Listing
 from hashmatch.lists.file.checksums import seal
 from hashmatch.lists.file.schema import damaged
-from hashmatch.lists.file.tables import ALGORITHM_NAMES
+from hashmatch.lists.file.sql_tables import ALGORITHM_NAMES
 
 __all__ = [
     "StoredEntry",

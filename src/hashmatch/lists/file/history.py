@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from hashmatch.lists.file.checksums import seal
 from hashmatch.lists.file.entries import State
 from hashmatch.lists.file.schema import damaged
-from hashmatch.lists.file.tables import ALGORITHM_NAMES
+from hashmatch.lists.file.sql_tables import ALGORITHM_NAMES
 
 __all__ = ["change_seal", "check_history"]
 

@@ -20,7 +20,7 @@ from typing import Final
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists.file.beside import FOREIGN_LOG, has_log
 from hashmatch.lists.file.forks import Connection
-from hashmatch.lists.file.tables import APPLICATION_ID, FORMAT_VERSION, expected_schema, format_version
+from hashmatch.lists.file.sql_tables import APPLICATION_ID, FORMAT_VERSION, expected_schema, format_version
 
 __all__ = [
     "FileReplacedError",

@@ -19,7 +19,7 @@ from typing import BinaryIO, Final, Literal
 from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.lists.entry import Entry
 from hashmatch.lists.file.editor import AddCounts, blocks_of
-from hashmatch.lists.formats.foreign import HEAD, refuse_foreign
+from hashmatch.lists.formats.misdelivered import HEAD, refuse_foreign
 from hashmatch.lists.reference import ReferenceList
 
 __all__ = [

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashmatch.lists.file.checksums import marks_of_rows, sum_of_marks
-from hashmatch.lists.file.tables import ALGORITHM_NUMBERS
+from hashmatch.lists.file.sql_tables import ALGORITHM_NUMBERS
 
 __all__ = ["Content", "content_of"]
 

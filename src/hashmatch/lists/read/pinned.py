@@ -16,7 +16,7 @@ from hashmatch.lists.entry import Entry
 from hashmatch.lists.file.checksums import signed
 from hashmatch.lists.file.entries import State, VersionMark, load_records, mark_of, to_entry
 from hashmatch.lists.file.schema import damaged, translated_errors
-from hashmatch.lists.file.tables import ALGORITHM_NAMES, ALGORITHM_NUMBERS, RECORD_NUMBERS
+from hashmatch.lists.file.sql_tables import ALGORITHM_NAMES, ALGORITHM_NUMBERS, RECORD_NUMBERS
 from hashmatch.lists.read.content import Content
 from hashmatch.lists.read.record_stream import RecordStream, read_record
 from hashmatch.lists.read.rows import Changes, HashRows, read_changes, read_hashes, read_row_blocks

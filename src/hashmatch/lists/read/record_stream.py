@@ -26,7 +26,7 @@ from hashmatch.lists.file.checksums import mark_of_record, signed
 from hashmatch.lists.file.entries import State, load_state
 from hashmatch.lists.file.history import check_history
 from hashmatch.lists.file.schema import damaged
-from hashmatch.lists.file.tables import ALGORITHM_NAMES
+from hashmatch.lists.file.sql_tables import ALGORITHM_NAMES
 
 __all__ = ["Reading", "RecordRows", "RecordStream", "check_records", "count_records", "read_record"]
 

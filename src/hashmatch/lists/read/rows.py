@@ -19,7 +19,7 @@ from hashmatch.lists.file.checksums import marks_of_rows, signed, sum_of_marks
 from hashmatch.lists.file.entries import State
 from hashmatch.lists.file.history import check_history
 from hashmatch.lists.file.schema import damaged
-from hashmatch.lists.file.tables import ALGORITHM_NAMES, ALGORITHM_NUMBERS, RECORD_NUMBERS
+from hashmatch.lists.file.sql_tables import ALGORITHM_NAMES, ALGORITHM_NUMBERS, RECORD_NUMBERS
 from hashmatch.lists.read.record_stream import Reading, RecordStream, count_records
 
 __all__ = ["Changes", "HashRows", "Snapshot", "read_changes", "read_hashes", "read_row_blocks", "read_snapshot"]

@@ -5,7 +5,22 @@ a parameter out of its stated range. Edits with chance in them take a `numpy.ran
 given by area counts the area, one given by side counts the side; sigma of `blur` is in px of a picture of 512 x 512.
 """
 
-from hashmatch.synthetic.edits.geometry import (
+from hashmatch.synthetic.edits.overlay import (
+    black_bar,
+    caption_band,
+    chain,
+    collage,
+    emoji,
+    paste,
+    perspective,
+    phone_screenshot,
+    recapture,
+    sticker,
+    text,
+    watermark,
+    watermark_tiled,
+)
+from hashmatch.synthetic.edits.shape import (
     border,
     crop_area,
     crop_aspect,
@@ -21,21 +36,6 @@ from hashmatch.synthetic.edits.geometry import (
     thumbnail,
     transpose,
     turn,
-)
-from hashmatch.synthetic.edits.overlay import (
-    black_bar,
-    caption_band,
-    chain,
-    collage,
-    emoji,
-    paste,
-    perspective,
-    phone_screenshot,
-    recapture,
-    sticker,
-    text,
-    watermark,
-    watermark_tiled,
 )
 from hashmatch.synthetic.edits.tone import (
     blur,

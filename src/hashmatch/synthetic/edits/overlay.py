@@ -15,7 +15,7 @@ from hashmatch.picture import encode
 from hashmatch.picture.encode import check_pixels
 from hashmatch.synthetic._draw import Pixels, ellipse, rectangle, to_pixels
 from hashmatch.synthetic._glyphs import paint_text, text_mask
-from hashmatch.synthetic.edits.geometry import in_range
+from hashmatch.synthetic.edits.shape import in_range
 from hashmatch.synthetic.edits.tone import blur, gamma, jpeg, noise
 from hashmatch.synthetic.variants import picture
 

@@ -13,7 +13,7 @@ import scipy.ndimage
 from hashmatch.picture import encode
 from hashmatch.picture.encode import check_pixels
 from hashmatch.synthetic._draw import Floats, Pixels, area_resize, to_pixels
-from hashmatch.synthetic.edits.geometry import in_range
+from hashmatch.synthetic.edits.shape import in_range
 
 __all__ = [
     "blur",

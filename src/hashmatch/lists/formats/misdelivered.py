@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from hashmatch.errors import HashFormatError
-from hashmatch.lists.file.tables import APPLICATION_ID
+from hashmatch.lists.file.sql_tables import APPLICATION_ID
 from hashmatch.picture.sniff import sniff
 
 __all__ = ["HEAD", "refuse_foreign"]

@@ -9,9 +9,9 @@ from hashmatch.keypoints.describe import extract, mirrored
 from hashmatch.keypoints.field import Agreement, make_field
 from hashmatch.keypoints.frame import normal_luma
 from hashmatch.keypoints.geometry import Pairs, Transform, propose
+from hashmatch.keypoints.judge import ACCEPTED_CHANCE, Judge
 from hashmatch.keypoints.points import Keypoints
 from hashmatch.keypoints.record import Record
-from hashmatch.keypoints.verify import ACCEPTED_CHANCE, Judge
 from hashmatch.synthetic import edits, picture, same_template
 
 

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hashmatch.index.keypoint.query import CODE_BITS
+from hashmatch.index.keypoint.candidate import CODE_BITS
 from hashmatch.kernels.keys import BLOCK, Starts, bucket_ranges
 
 __all__ = [

@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from hashmatch.lists.entry import Entry
-from hashmatch.lists.file.tables import ALGORITHM_NUMBERS
+from hashmatch.lists.file.sql_tables import ALGORITHM_NUMBERS
 
 __all__ = ["CONTENT_BYTES", "CONTENT_MODULUS", "content_digest", "digest_of", "element"]
 

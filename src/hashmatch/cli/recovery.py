@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from hashmatch.cli.common_options import Json, ListFile
 from hashmatch.cli.console import OUT, emit, fail, in_commands
-from hashmatch.cli.options import Json, ListFile
 from hashmatch.cli.sources import check_list, named, open_list
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists import ListInfo, ReferenceList

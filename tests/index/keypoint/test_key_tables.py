@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hashmatch.index.keypoint.tables import KeyProbes, KeyTables, choose_groups, even_limit, plan_probes
+from hashmatch.index.keypoint.key_tables import KeyProbes, KeyTables, choose_groups, even_limit, plan_probes
 from hashmatch.kernels.keys import bucket_ranges
 
 

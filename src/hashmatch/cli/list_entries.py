@@ -12,8 +12,8 @@ import typer
 from rich.text import Text
 
 from hashmatch.algorithms import ALGORITHMS, Metric
+from hashmatch.cli.common_options import Json, Labels, ListFile, Source
 from hashmatch.cli.console import OUT, Exit, emit, fail, labels_from, safe
-from hashmatch.cli.options import Json, Labels, ListFile, Source
 from hashmatch.cli.sources import STDIN, hash_from, open_list, opened, standard_input, warn_of_hashlike
 from hashmatch.errors import ImageError, ReferenceListError
 from hashmatch.hashes import HashValue
