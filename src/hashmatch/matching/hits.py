@@ -264,8 +264,6 @@ def _plain_hits(
     snapshot: ListSnapshot, hashes: tuple[ViewHash, ...], policy: MatchPolicy, *, seen: bool
 ) -> Iterator[PlainHit]:
     for place, rule in enumerate(policy.rules):
-        if rule.algorithm not in snapshot.rows:
-            continue
         layer = snapshot.hashes(rule.algorithm)
         if layer is None:
             continue
