@@ -421,7 +421,6 @@ def test_crops_have_a_file_too(tmp_path: Path, folder: Path, monkeypatch: pytest
     """What a policy with crops files more is mapped as well, made once, and anew with the index file or when spoilt."""
     from hashmatch import hash_image
     from hashmatch.synthetic import picture
-    from hashmatch.views import crops
 
     policy = replace(profiles.THOROUGH, keypoints=None)
     photo = picture("photo", 3, size=(300, 400))
@@ -430,8 +429,8 @@ def test_crops_have_a_file_too(tmp_path: Path, folder: Path, monkeypatch: pytest
         ref.add("photo", hashes=[hash_image(photo)])
     cropped = np.ascontiguousarray(photo[:, :372])
     built = []
-    real = crops.guided_index
-    monkeypatch.setattr(crops, "guided_index", lambda codes: built.append(len(codes)) or real(codes))
+    real = rows.guided_index
+    monkeypatch.setattr(rows, "guided_index", lambda codes: built.append(len(codes)) or real(codes))
 
     def answer() -> tuple[list[str], list[float | None]]:
         with Matcher.open(path, index_folder=folder, policy=policy) as matcher:

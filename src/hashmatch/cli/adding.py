@@ -12,6 +12,7 @@ from hashmatch.cli.console import OUT, Exit, emit, fail, in_commands, labels_fro
 from hashmatch.cli.policy_options import Formats, MaxBytes, MaxPixels, decode_from, key_from
 from hashmatch.cli.sources import check_list, check_once, hash_from, open_list, opened
 from hashmatch.errors import HashFormatError, ImageError
+from hashmatch.hashers.facade import fingerprint
 from hashmatch.hashes import Fingerprint, HashValue, ViewHash
 from hashmatch.lists import LOCAL, Entry
 from hashmatch.lists.formats import default_entry_id
@@ -119,8 +120,6 @@ def _hashed(
     key: bytes | None,
     decode: DecodePolicy,
 ) -> Fingerprint:
-    from hashmatch.hashers.facade import fingerprint
-
     if value is not None:
         return Fingerprint((ViewHash(value=value),))
     try:

@@ -25,6 +25,7 @@ from hashmatch.lists import Entry, ReferenceList
 from hashmatch.matching import Matcher, MatchReport
 from hashmatch.picture.encode import encode
 from hashmatch.scan import iter_files, scan
+from hashmatch.synthetic import edits, picture
 
 __all__ = ["demo"]
 
@@ -58,9 +59,7 @@ class _Row:
 
 
 def _edits() -> tuple[tuple[str, Edit], ...]:
-    """Give what is done to the pictures. SciPy is loaded here: other commands do not wait for it."""
-    from hashmatch.synthetic import edits
-
+    """Give what is done to the pictures."""
     return (
         ("the same picture", lambda pixels: pixels),
         ("half size", lambda pixels: edits.resize(pixels, 0.5)),
@@ -112,8 +111,6 @@ def demo(
 
 def _run(place: Path, n_pictures: int, seed: int) -> tuple[dict[str, _Row], int]:
     """Make everything on disk, scan it, and count by edit."""
-    from hashmatch.synthetic import picture
-
     made = _edits()
     expected: dict[Path, tuple[str, str | None]] = {}
     list_path = place / "list.hashmatch"

@@ -13,6 +13,7 @@ from hashmatch._version import __version__
 from hashmatch.cli.console import OUT, emit
 from hashmatch.cli.interpreter import loader_variables
 from hashmatch.errors import IsolationError
+from hashmatch.features.isolated import IsolatedReader
 from hashmatch.jail import Isolation
 from hashmatch.kernels import broken, compiled
 from hashmatch.picture import DecodePolicy
@@ -45,8 +46,6 @@ def info(
 
 def gathered() -> dict[str, Any]:
     """Find everything out; JSON-ready."""
-    from hashmatch.features.isolated import IsolatedReader
-
     try:
         reader = IsolatedReader(STANDARD, Isolation(workers=1, environment=loader_variables()))
     except IsolationError as error:

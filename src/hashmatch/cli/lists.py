@@ -18,7 +18,7 @@ from hashmatch.lists import ListInfo, ReferenceList
 __all__ = ["list_app"]
 
 
-class _Group(LazyGroup):
+class _ListGroup(LazyGroup):
     """Commands of lists, each with what it needs alone."""
 
     places = MappingProxyType(
@@ -42,7 +42,7 @@ class _Group(LazyGroup):
 
 
 list_app = typer.Typer(
-    cls=_Group,
+    cls=_ListGroup,
     help="Make, fill, import, look into, compare, check and describe hash-only lists.",
     no_args_is_help=True,
     rich_markup_mode=None,

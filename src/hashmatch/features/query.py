@@ -13,6 +13,7 @@ from hashmatch.errors import BusyError, ImageError
 from hashmatch.foreign_errors import is_foreign
 from hashmatch.hashes import Fingerprint, Looked, ViewHash
 from hashmatch.jail import Protection
+from hashmatch.picture import count_source, format_of, read_whole, refusal_of
 from hashmatch.view import FrameCount, Turn, View
 
 if TYPE_CHECKING:
@@ -158,8 +159,7 @@ def open_source(
     concurrent.futures.CancelledError
         If it was to give up.
     """
-    from hashmatch.hashers.digest import Digester
-    from hashmatch.picture import read_whole, refusal_of
+    from hashmatch.hashers.digest import Digester  # who matches hashes loads no hasher
 
     digester = Digester(name for name in policy.digests if name in held)
 
@@ -256,8 +256,6 @@ def read_pixels(
 
 
 def _format_of(source: ImageSource) -> str | None:
-    from hashmatch.picture import format_of
-
     return format_of(source) if isinstance(source, bytes) else None
 
 
@@ -278,8 +276,6 @@ def _looks(
 
 def _frames(source: ImageSource, looks: list[Look], policy: MatchPolicy) -> FrameCount | None:
     """Count the frames that were looked at, and by the file's structure, which no worker tells, those that were not."""
-    from hashmatch.picture import count_source
-
     held = count_source(source, policy.decode)
     if held is None:
         return None

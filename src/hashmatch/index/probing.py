@@ -20,11 +20,12 @@ from hashmatch.index.storage import IndexFile, IndexWriter, impossible_numbers
 from hashmatch.kernels.guided import near_by_keys
 from hashmatch.kernels.tables import table_fill
 
-__all__ = ["GuidedIndex"]
+__all__ = ["GuidedIndex", "guided_index", "restored_guided", "write_guided"]
 
 _KIND: Final = "guided"
 _MIN_KEY: Final = 8
 _MAX_KEY: Final = 22
+_GROUPS: Final = 6  # of bits, under each of which entries are filed; chosen by hand, no command is recorded
 
 
 class GuidedIndex:
@@ -259,3 +260,41 @@ def _keys(codes: npt.NDArray[np.uint8], group: npt.NDArray[np.intp]) -> npt.NDAr
         column = (codes[:, bit >> 3] >> np.uint8(7 - (bit & 7))) & np.uint8(1)
         keys |= column.astype(np.uint32) << np.uint32(place)
     return keys
+
+
+def guided_index(codes: npt.NDArray[np.uint8]) -> GuidedIndex:
+    """Index PDQ hashes for `CropSearch`.
+
+    Parameters
+    ----------
+    codes : (n, 32) uint8 array
+        Hashes in the published order of bytes.
+
+    Notes
+    -----
+    Keys are made of the lowest frequencies, which suffer least from a cut that is not quite the true one.
+    """
+    if codes.shape[1:] != (32,):
+        raise ValueError(f"PDQ hashes have 32 bytes, these codes have the shape {codes.shape}")
+    return GuidedIndex(codes, *_filing())
+
+
+def write_guided(path: Path, codes: npt.NDArray[np.uint8], tag: Mapping[str, str]) -> None:
+    """Write the tables of `guided_index` to a file, with a tag; see `GuidedIndex.write`."""
+    GuidedIndex.write(path, codes, *_filing(), tag=tag)
+
+
+def restored_guided(file: IndexFile, codes: npt.NDArray[np.uint8]) -> GuidedIndex:
+    """Make the index of PDQ hashes whose tables are in a file; see `GuidedIndex.restored`."""
+    return GuidedIndex.restored(file, codes, *_filing())
+
+
+def _filing() -> tuple[list[int], int]:
+    """Order of the bits, and how many groups of them."""
+    return (255 - _by_frequency()).tolist(), _GROUPS
+
+
+def _by_frequency() -> npt.NDArray[np.int64]:
+    """Flat indices of the 256 coefficients, the lowest frequencies first."""
+    squares = np.arange(1, 17) ** 2
+    return np.argsort(np.add.outer(squares, squares).ravel(), kind="stable")

@@ -19,6 +19,8 @@ from hashmatch.keypoints.record import Record
 from hashmatch.matching.report import Match, Placement
 from hashmatch.policy import CropRule, KeypointRule, MatchPolicy, Rule
 from hashmatch.view import Margins, View
+from hashmatch.views.evidence.bit_odds import flat_bits
+from hashmatch.views.patterned import patterned
 
 if TYPE_CHECKING:
     from hashmatch.features.extract import KeypointLook, SmallLook
@@ -301,9 +303,6 @@ def _distinct(rule: Rule, hashes: list[ViewHash]) -> list[tuple[ViewHash, int]]:
 
 
 def _of_few_signs(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    from hashmatch.views.evidence.bit_odds import flat_bits
-    from hashmatch.views.patterned import patterned
-
     return patterned(flat_bits(codes))
 
 

@@ -544,7 +544,7 @@ class Matcher:
 
     def _further_digests(self, data: bytes, wanted: frozenset[str]) -> tuple[ViewHash, ...]:
         """Digest a file by what was taken up after it was read."""
-        from hashmatch.hashers.digest import digest
+        from hashmatch.hashers.digest import digest  # who matches hashes loads no hasher
 
         return tuple(ViewHash(value=digest(data, name)) for name in self._policy.digests if name in wanted)
 

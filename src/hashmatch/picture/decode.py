@@ -30,6 +30,7 @@ from PIL import Image
 
 from hashmatch.errors import ImageError, ImageTooLargeError, UnreadableImageError
 from hashmatch.foreign_errors import forgiven, is_foreign
+from hashmatch.picture.bmp import masked_picture
 from hashmatch.picture.clean import clean, mend
 from hashmatch.picture.colour import needs_colour
 from hashmatch.picture.frames import count_frames, held_frames, spread_frames
@@ -40,6 +41,7 @@ from hashmatch.picture.modes import planes_of_image
 from hashmatch.picture.pixels import Planes, Raster, rasters_of
 from hashmatch.picture.policy import DecodePolicy, check_size
 from hashmatch.picture.sniff import branded, is_cut_short
+from hashmatch.picture.tiff import stored_in
 from hashmatch.picture.unread_formats import camera_format
 
 if TYPE_CHECKING:
@@ -327,8 +329,6 @@ def _check_frame(width: int, height: int, total: int, frame: int, policy: Decode
 
 def _opened(container: str, data: bytes) -> Image.Image:
     if container == "BMP":
-        from hashmatch.picture.bmp import masked_picture
-
         image = masked_picture(data)
         if image is not None:
             return image
@@ -422,8 +422,6 @@ def _stored(image: Image.Image) -> Stored | None:
     """Ask what the samples of a TIFF frame are; other formats need no question."""
     if image.format != "TIFF":
         return None
-    from hashmatch.picture.tiff import stored_in
-
     return stored_in(image)
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hashmatch.algorithms import ALGORITHMS, Algorithm
 from hashmatch.errors import IndexFormatError
 from hashmatch.index import Costs, LinearIndex, build_index
+from hashmatch.index.probing import guided_index
 from hashmatch.index.segmented import Segments, most_scanned
 from hashmatch.index.verification import AnyIndex
 from hashmatch.lists import Changes, Content, HashRows, content_of
@@ -307,6 +308,4 @@ def _plain_rows(quality: NDArray[Any], min_quality: int) -> NDArray[np.bool_] | 
 
 def _guided(codes: NDArray[np.uint8]) -> GuidedIndex:
     # only a policy that looks for crops loads the code for them
-    from hashmatch.views.crops import guided_index
-
     return guided_index(codes)

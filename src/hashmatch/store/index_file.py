@@ -33,6 +33,7 @@ from hashmatch.index.atomic import AtomicFile
 from hashmatch.index.loading import index_from
 from hashmatch.index.multi.out_of_core import DEFAULT_MEMORY
 from hashmatch.index.planner import sample_of
+from hashmatch.index.probing import restored_guided, write_guided
 from hashmatch.index.storage import IndexFile, Section, read_index_file, read_index_stream
 from hashmatch.index.verification import AnyIndex
 from hashmatch.lists import Content
@@ -304,7 +305,7 @@ def build_kept(
     tag = tag_of(pinned.list_id, algorithm, radius) | tag_from(pinned, algorithm.name)
     with contextlib.ExitStack() as files:
         spools = {
-            name: _Spool(files.enter_context(tempfile.TemporaryFile(dir=path.parent)), kind, columns)
+            name: _ColumnSpool(files.enter_context(tempfile.TemporaryFile(dir=path.parent)), kind, columns)
             for name, kind, columns in (
                 ("codes", "|u1", algorithm.n_bytes),
                 ("hash_ids", "<i8", 1),
@@ -349,7 +350,7 @@ def build_kept(
         note(path, identity)
 
 
-class _Spool:
+class _ColumnSpool:
     """A column that goes to a temporary file."""
 
     def __init__(self, stream: IO[bytes], kind: str, columns: int) -> None:
@@ -370,7 +371,7 @@ class _Spool:
         return np.memmap(self._stream, dtype=self._kind, mode="r", shape=shape).view(np.ndarray)
 
 
-def _section(column: str, spool: _Spool, *, is_left_out: bool) -> Section:
+def _section(column: str, spool: _ColumnSpool, *, is_left_out: bool) -> Section:
     """Choose the narrowest form of a column: none where it is that of the row numbers, one number where all are it."""
     name, kinds = HashColumns.sections[column]
     kind = kinds[0] if spool.top < 2**32 else kinds[-1]
@@ -397,8 +398,6 @@ def open_crops(path: Path, kept: KeptIndex, *, maps: bool = True) -> tuple[Guide
     FileNotFoundError, IndexFormatError, OSError
         As `open_kept`; also where it is of other rows.
     """
-    from hashmatch.views.crops import restored_guided
-
     identity, known, file, held = read_noted(path, maps=maps)
     if file.tag.get("content") != str(kept.file.content):
         raise IndexFormatError(f"the file for crops is of other rows{REBUILD}")
@@ -420,8 +419,6 @@ def write_crops(path: Path, kept: KeptIndex) -> None:
     -----
     Cost: about 2 microseconds a row; memory, 16 bytes a row. The file has 24 bytes a row.
     """
-    from hashmatch.views.crops import write_guided
-
     write_guided(path, kept.index.all_codes(), {"content": str(kept.file.content)})
     identity = identity_of(path)
     if identity is not None:
@@ -470,8 +467,6 @@ def verify_kept(path: Path) -> Content | None:
         raise IndexFormatError(f"the rows of the index file are not those it was made from{REBUILD}")
     crops = crops_of(path, content)
     if index is not None and crops.exists():
-        from hashmatch.views.crops import restored_guided
-
         try:
             restored_guided(read_index_file(crops), index.all_codes())._check()
         except ValueError as error:

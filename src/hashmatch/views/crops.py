@@ -12,17 +12,14 @@ says what is common.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from hashmatch.index.probing import GuidedIndex
-from hashmatch.index.storage import IndexFile
+from hashmatch.index.probing import GuidedIndex, guided_index
 from hashmatch.view import Turn
 from hashmatch.views.evidence.bit_odds import COARSE, certainties
 from hashmatch.views.evidence.candidates import Proposals, Proposer
@@ -32,10 +29,9 @@ from hashmatch.views.evidence.likelihood import Support, support
 from hashmatch.views.evidence.refine import Fit, climb, score_at
 from hashmatch.views.small import Floats, turn_small
 
-__all__ = ["CropSearch", "CropHit", "guided_index", "is_rare", "restored_guided", "write_guided"]
+__all__ = ["CropHit", "CropSearch", "guided_index", "is_rare"]
 
 # Tuned constants. Chosen by hand where no line says otherwise: no seeds and no command are recorded.
-_GROUPS: Final = 6  # of bits, under each of which entries are filed
 _MUCH: Final = 124  # thousandths off one side that are rare on both axes at once
 _OUTSIDE: Final = -10  # thousandths by which a query is rarely larger than the picture it was cut from
 
@@ -65,38 +61,6 @@ class CropHit:
     def distance(self) -> int:
         """Differing bits between the entry and the fitted view, 0 to 256."""
         return self.fit.distance
-
-
-def guided_index(codes: npt.NDArray[np.uint8]) -> GuidedIndex:
-    """Index PDQ hashes for `CropSearch`.
-
-    Parameters
-    ----------
-    codes : (n, 32) uint8 array
-        Hashes in the published order of bytes.
-
-    Notes
-    -----
-    Keys are made of the lowest frequencies, which suffer least from a cut that is not quite the true one.
-    """
-    if codes.shape[1:] != (32,):
-        raise ValueError(f"PDQ hashes have 32 bytes, these codes have the shape {codes.shape}")
-    return GuidedIndex(codes, *_filing())
-
-
-def write_guided(path: Path, codes: npt.NDArray[np.uint8], tag: Mapping[str, str]) -> None:
-    """Write the tables of `guided_index` to a file, with a tag; see `GuidedIndex.write`."""
-    GuidedIndex.write(path, codes, *_filing(), tag=tag)
-
-
-def restored_guided(file: IndexFile, codes: npt.NDArray[np.uint8]) -> GuidedIndex:
-    """Make the index of PDQ hashes whose tables are in a file; see `GuidedIndex.restored`."""
-    return GuidedIndex.restored(file, codes, *_filing())
-
-
-def _filing() -> tuple[list[int], int]:
-    """Order of the bits, and how many groups of them."""
-    return (255 - _by_frequency()).tolist(), _GROUPS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,9 +210,3 @@ def _unseen_share_of(cuts: tuple[AxisCut, ...]) -> Floats:
     share = unseen_share(cuts, cuts)
     share.setflags(write=False)
     return share
-
-
-def _by_frequency() -> npt.NDArray[np.int64]:
-    """Flat indices of the 256 coefficients, the lowest frequencies first."""
-    squares = np.arange(1, 17) ** 2
-    return np.argsort(np.add.outer(squares, squares).ravel(), kind="stable")

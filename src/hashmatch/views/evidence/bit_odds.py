@@ -11,12 +11,13 @@ synthetic pictures (see ``benchmarks/crops.py``). The score proposes and leads t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from hashmatch.views.small import Floats
+if TYPE_CHECKING:
+    from hashmatch.views.small import Floats
 
 __all__ = ["ALIGNED", "COARSE", "STEEPNESS", "Certainty", "certainties", "flat_bits", "score", "standardised"]
 
