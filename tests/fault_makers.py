@@ -16,7 +16,7 @@ from hashmatch.index import BKTree, ExactIndex, KeypointIndex, LinearIndex, Mult
 from hashmatch.index.costs import MEASURED
 from hashmatch.index.storage import read_index_file
 from hashmatch.lists import Entry, ReferenceList
-from hashmatch.store.index_file import build_kept, note_of, open_kept
+from hashmatch.store.index_file import build_index_file, note_of, open_index_file
 from index_makers import exact, linear, multi, tree
 from keypoint_makers import some_pictures
 from list_makers import made_up
@@ -85,14 +85,14 @@ def save_kept(path: Path) -> None:
         with ReferenceList.create(at, name="kept") as ref:
             ref.add_many(Entry.of(f"entry-{i}", hashes=[made_up(i, "phash")], quality=50) for i in range(9))
         with ReferenceList.open(at) as ref, ref.pinned() as pinned:
-            build_kept(path, pinned, ALGORITHMS["phash"], 6, MEASURED)
+            build_index_file(path, pinned, ALGORITHMS["phash"], 6, MEASURED)
     note_of(path).unlink()
 
 
 def kept_answers(path: Path) -> object:
     """Ask the index file of a small list, and give the answers and its rows in a form that compares."""
     list_id = read_index_file(path, verify="header").tag["list"]
-    kept = open_kept(path, list_id, ALGORITHMS["phash"], 6, MEASURED)
+    kept = open_index_file(path, list_id, ALGORITHMS["phash"], 6, MEASURED)
     note_of(path).unlink()
     columns = kept.columns
     rows = [getattr(columns, name).tolist() for name in ("hash_ids", "entry_keys", "source_numbers", "quality")]

@@ -29,7 +29,7 @@ from hashmatch.lists import Entry
 from hashmatch.matching.hits import _plain_hits
 from hashmatch.picture.encode import encode
 from hashmatch.policy import MatchPolicy, Rule
-from hashmatch.store.snapshot import ListSnapshot
+from hashmatch.store.state import ListState
 from hashmatch.synthetic import picture
 from hashmatch.view import Turn, View
 
@@ -789,7 +789,7 @@ def test_equal_turns_find_once(tmp_path: Path) -> None:
         asked: list[int] = []
         counted = SimpleNamespace(search=lambda codes, *rest: asked.append(len(codes)) or held.search(codes, *rest))
         snapshot = SimpleNamespace(hashes={"pdq": counted}.get)
-        found = list(_plain_hits(cast("ListSnapshot", snapshot), (*turns, other), matcher.policy, seen=True))
+        found = list(_plain_hits(cast("ListState", snapshot), (*turns, other), matcher.policy, seen=True))
         report = matcher.match_fingerprint(Fingerprint((*turns, other)))
     assert asked == [2]
     assert len(found) == report.n_matches == 50

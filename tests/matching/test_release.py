@@ -95,7 +95,7 @@ def test_a_kept_error_holds_no_map(path: Path, folder: Path, monkeypatch: pytest
     matcher = Matcher.open(path, index_folder=folder)
 
     def fails(*_: object, **__: object) -> None:
-        held = rows.open_kept  # a frame with something in it
+        held = rows.open_index_file  # a frame with something in it
         raise IndexFormatError(f"made up {held is not None}")
 
     monkeypatch.setattr("hashmatch.store.hash_rows.HashFiles.make", fails)

@@ -24,7 +24,7 @@ from hashmatch.errors import ReferenceListError
 from hashmatch.hashers.digest import digest as file_digest
 from hashmatch.hashes import Fingerprint, HashValue, ViewHash
 from hashmatch.lists import Entry, content_digest
-from hashmatch.store.snapshot import ListSnapshot
+from hashmatch.store.state import ListState
 from hashmatch.synthetic import picture
 from list_makers import made_up
 from picture_makers import save
@@ -284,14 +284,14 @@ def test_explaining_blocks_no_writer(path: Path, monkeypatch: pytest.MonkeyPatch
     with Matcher.open(path) as matcher:
         with ReferenceList.open(path, writable=True, timeout=0.2) as ref:
             ref.withdraw("entry-0", source="one")
-            real, wrote = ListSnapshot.held, []
+            real, wrote = ListState.held, []
 
-            def held(self: ListSnapshot, *args: object) -> ListSnapshot:
+            def held(self: ListState, *args: object) -> ListState:
                 found = real(self, *args)  # type: ignore[arg-type]
                 wrote.append(ref.add("entry-0", hashes=[made_up(0)], labels={"class": "later"}))
                 return found
 
-            monkeypatch.setattr(ListSnapshot, "held", held)
+            monkeypatch.setattr(ListState, "held", held)
             report = matcher.match_hash(made_up(0))
             assert wrote == [True]
             assert (report.outcome, report.lists[0].version) == (Outcome.NO_MATCH, 2)
@@ -312,16 +312,16 @@ def test_an_entry_that_changes_all_the_time_is_answered(path: Path, monkeypatch:
             note(known, ref)
 
         for name in ("entry", "held"):
-            real = getattr(ListSnapshot, name)
+            real = getattr(ListState, name)
 
-            def changing(self: ListSnapshot, *args: object, real: object = real) -> object:
+            def changing(self: ListState, *args: object, real: object = real) -> object:
                 change()
                 try:
                     return real(self, *args)  # type: ignore[operator]
                 finally:
                     change()
 
-            monkeypatch.setattr(ListSnapshot, name, changing)
+            monkeypatch.setattr(ListState, name, changing)
         for _ in range(5):
             check(matcher.match_hash(made_up(0)), made_up(0), known)
 

@@ -83,7 +83,7 @@ def test_a_file_serves_every_kind(n: int, tmp_path: Path, folder: Path) -> None:
         assert matcher._snapshots[0].sizes == dict.fromkeys(KINDS, n - 1)
     assert {file.name: file.stat().st_mtime_ns for file in folder.glob("*.index")} == stamps, "nothing was made anew"
     for file in folder.glob("*.index"):
-        content = kept.verify_kept(file)
+        content = kept.verify_index_file(file)
         assert content is not None
         assert content.n_rows == n
 
@@ -97,7 +97,7 @@ def test_opening_reads_no_rows(tmp_path: Path, folder: Path, monkeypatch: pytest
     monkeypatch.setattr(
         kept, "read_index_stream", lambda at, *, verify, **more: asked.append(verify) or real(at, verify=verify, **more)
     )
-    monkeypatch.setattr(kept, "build_kept", None)
+    monkeypatch.setattr(kept, "build_index_file", None)
     monkeypatch.setattr("hashmatch.lists.read.rows.read_row_blocks", None)
     with Matcher.open(path, index_folder=folder) as matcher:
         assert found(matcher, 5) == ["e5"]
@@ -126,7 +126,7 @@ def test_the_columns_are_narrow_where_they_can_be(tmp_path: Path, folder: Path) 
         sections = read_index_file(file).sections
         assert sum(array.nbytes for name, array in sections.items() if name.startswith("row.")) == size
         assert "positions" not in sections
-        assert kept.verify_kept(file) is not None
+        assert kept.verify_index_file(file) is not None
         file.unlink()
 
 
@@ -170,14 +170,14 @@ def test_wrong_files_are_refused_with_the_reason(tmp_path: Path, folder: Path) -
     Matcher.open(path, index_folder=folder).close()
     file = file_of(folder)
     list_id, pdq = file.name.split(".")[0], ALGORITHMS["pdq"]
-    kept.open_kept(file, list_id, pdq, 31, MEASURED)
+    kept.open_index_file(file, list_id, pdq, 31, MEASURED)
     for wrong, says in (
         (("0" * 32, pdq, 31), "another list"),
         ((list_id, ALGORITHMS["sha256"], 31), "another algorithm"),
         ((list_id, pdq, 30), "another radius"),
     ):
         with pytest.raises(IndexFormatError, match=says):
-            kept.open_kept(file, *wrong, MEASURED)
+            kept.open_index_file(file, *wrong, MEASURED)
     golden = Path(__file__).parent.parent / "golden"
     good = file.read_bytes()
     spoilt = [bytearray(good) for _ in range(3)]
@@ -188,7 +188,7 @@ def test_wrong_files_are_refused_with_the_reason(tmp_path: Path, folder: Path) -
         file.chmod(0o600)
         file.write_bytes(data)
         with pytest.raises(IndexFormatError):
-            kept.open_kept(file, list_id, pdq, 31, MEASURED)
+            kept.open_index_file(file, list_id, pdq, 31, MEASURED)
         with Matcher.open(path, index_folder=folder) as matcher:
             assert found(matcher, 5) == ["e5"]
         assert file.read_bytes() == good, "a file that does not serve is made anew"
@@ -227,9 +227,9 @@ def test_rows_that_are_not_the_lists_are_found_by_verify(tmp_path: Path, folder:
         columns[name][1500] = columns[name][1500] + change if change else columns[name][1499]
         index._write(tmp_path / "forged", index.tag, [Section(other, a.dtype.str, [a]) for other, a in columns.items()])
         with pytest.raises(IndexFormatError, match="rows"):
-            kept.verify_kept(tmp_path / "forged")
+            kept.verify_index_file(tmp_path / "forged")
     index.save(tmp_path / "plain")
-    assert kept.verify_kept(tmp_path / "plain") is None
+    assert kept.verify_index_file(tmp_path / "plain") is None
 
 
 def test_a_file_far_behind_is_made_anew(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,7 +250,7 @@ def test_compaction_goes_on_beside(tmp_path: Path, folder: Path, monkeypatch: py
     """Beyond a share of changes a reload has a new file made, and answers are right before, during and after."""
     monkeypatch.setattr(segmented, "_REBUILD_FLOOR", 5)
     path = make(tmp_path / "list", 50)
-    real, began, go_on = rows.build_kept, threading.Event(), threading.Event()
+    real, began, go_on = rows.build_index_file, threading.Event(), threading.Event()
 
     def slow(*args: object, **more: object) -> None:
         began.set()
@@ -258,7 +258,7 @@ def test_compaction_goes_on_beside(tmp_path: Path, folder: Path, monkeypatch: py
         real(*args, **more)  # type: ignore[arg-type]
 
     with Matcher.open(path, index_folder=folder) as matcher, Matcher.open(path, index_folder=folder) as other:
-        monkeypatch.setattr(rows, "build_kept", slow)
+        monkeypatch.setattr(rows, "build_index_file", slow)
         before = file_of(folder).read_bytes()
         with ReferenceList.open(path, writable=True) as ref:
             ref.add_many(entry(number) for number in range(50, 60))
@@ -289,14 +289,14 @@ def test_compaction_goes_on_beside(tmp_path: Path, folder: Path, monkeypatch: py
 def test_one_process_makes_a_file(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of many that open a list at once one makes the file, and the others wait for it."""
     path = make(tmp_path / "list", 3000)
-    real, made = rows.build_kept, []
+    real, made = rows.build_index_file, []
 
     def slow(*args: object, **more: object) -> None:
         made.append(1)
         time.sleep(0.2)
         real(*args, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(rows, "build_kept", slow)
+    monkeypatch.setattr(rows, "build_index_file", slow)
     matchers: list[Matcher] = []
     threads = [
         threading.Thread(target=lambda: matchers.append(Matcher.open(path, index_folder=folder))) for _ in range(4)
@@ -456,13 +456,13 @@ def test_crops_have_a_file_too(tmp_path: Path, folder: Path, monkeypatch: pytest
     file.unlink()
     assert answer() == expected
     assert not built, "every one of them was mapped"
-    assert kept.verify_kept(file_of(folder)) is not None
+    assert kept.verify_index_file(file_of(folder)) is not None
     sections = {name: array.copy() for name, array in read_index_file(file).sections.items()}
     sections["positions.2"][[3, 4]] = sections["positions.2"][[4, 3]]
     sound = read_index_file(file)
     write_index_file(file, replace(sound, sections=sections))
     with pytest.raises(IndexFormatError, match="crop search"):
-        kept.verify_kept(file_of(folder))
+        kept.verify_index_file(file_of(folder))
     with pytest.raises(IndexFormatError, match="another search"):
         load_index(file)
     file.unlink()

@@ -17,7 +17,7 @@ from hashmatch.lists import Entry
 from hashmatch.policy import KeypointRule
 from hashmatch.store import keypoint_rows as room
 from hashmatch.store.folder import build_files, remove_others
-from hashmatch.store.index_file import identity_of, verify_kept
+from hashmatch.store.index_file import identity_of, verify_index_file
 from list_makers import made_up, made_up_record
 
 N = 300
@@ -174,7 +174,7 @@ def test_compaction_goes_on_beside(path: Path, folder: Path, monkeypatch: pytest
             assert keypoints.kept is not None
             assert (keypoints.kept.identity, keypoints.segments.recent, each._snapshots[0].due()) == (after, (), ())
             assert [found(each, number) for number in (N + 5, 4, 3)] == [[f"e{N + 5}"], [], ["e3"]]
-    assert verify_kept(file_of(folder)) is not None
+    assert verify_index_file(file_of(folder)) is not None
 
 
 def test_a_file_far_behind_is_made_anew_at_opening(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,7 +212,7 @@ def test_rows_that_are_not_the_lists_are_found(path: Path, folder: Path, spoil: 
     """A file whose columns are not those of its records is refused by verify, and one without them is made anew."""
     opened(path, folder).close()
     file = file_of(folder)
-    content = verify_kept(file)
+    content = verify_index_file(file)
     assert content is not None
     assert content.n_rows == N
     index = room.KeypointIndex.load(file)
@@ -221,12 +221,12 @@ def test_rows_that_are_not_the_lists_are_found(path: Path, folder: Path, spoil: 
     forged = folder / "forged"
     index._write(forged, index.tag, [Section(name, a.dtype.str, [a]) for name, a in columns.items()])
     with pytest.raises(IndexFormatError, match="rows"):
-        verify_kept(forged)
+        verify_index_file(forged)
     file.unlink()
     index.save(file, tag=index.tag)
     with opened(path, folder) as matcher:
         assert found(matcher, 7) == ["e7"]
-    assert verify_kept(file_of(folder)) == content
+    assert verify_index_file(file_of(folder)) == content
 
 
 def test_answers_follow_any_changes(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

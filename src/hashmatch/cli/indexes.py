@@ -26,7 +26,7 @@ from hashmatch.index.storage import read_index_file
 from hashmatch.index.verification import verify_index
 from hashmatch.lists import Content
 from hashmatch.store.folder import build_files, remove_others
-from hashmatch.store.index_file import verify_kept
+from hashmatch.store.index_file import verify_index_file
 
 __all__ = ["index_app"]
 
@@ -152,7 +152,7 @@ def verify(
     """
     is_of_points = read_index_file(file, verify="header").kind == KeypointIndex.kind
     index = KeypointIndex.load(file) if is_of_points else load_index(file)
-    content = verify_kept(file)
+    content = verify_index_file(file)
     behind = None if reference is None else _behind(index.tag, content, reference)
     found = verify_index(index, sample=sample, seed=seed)
     if as_json:

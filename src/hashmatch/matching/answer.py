@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hashmatch.matching.hits import Hit
     from hashmatch.matching.report import Match
     from hashmatch.policy import MatchPolicy
-    from hashmatch.store.snapshot import ListSnapshot
+    from hashmatch.store.state import ListState
 
 __all__ = ["answer"]
 
@@ -29,13 +29,13 @@ _NOT_OF_EVERY_SOURCE: Final = frozenset(
 
 
 def answer(
-    snapshots: Sequence[ListSnapshot], query: Query, policy: MatchPolicy, deadline: Deadline = NO_DEADLINE
+    snapshots: Sequence[ListState], query: Query, policy: MatchPolicy, deadline: Deadline = NO_DEADLINE
 ) -> MatchReport:
     """Search all lists and report.
 
     Parameters
     ----------
-    snapshots : sequence of ListSnapshot
+    snapshots : sequence of ListState
         The lists.
     query : Query
         What is searched with, and why the picture could not be read to its end where it could not.
@@ -93,7 +93,7 @@ def answer(
     )
 
 
-def _compared(snapshot: ListSnapshot, searched: Set[str]) -> ComparedList:
+def _compared(snapshot: ListState, searched: Set[str]) -> ComparedList:
     """Say what of a list a picture was compared with, by the algorithms that were searched."""
     return ComparedList(
         name=snapshot.name,
@@ -129,7 +129,7 @@ def _explained(hits: list[Hit], most: int, failures: list[ReferenceListError], d
 
 
 def _gap(
-    snapshots: Sequence[ListSnapshot],
+    snapshots: Sequence[ListState],
     query: Query,
     searched: set[str],
     lists: tuple[ComparedList, ...],

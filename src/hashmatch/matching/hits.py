@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from hashmatch.keypoints.judge import Alignment
     from hashmatch.keypoints.points import Keypoints
     from hashmatch.lists import Entry, ListedHash
-    from hashmatch.store.keypoint_rows import KeypointLayer
-    from hashmatch.store.snapshot import ListSnapshot
+    from hashmatch.store.keypoint_rows import SearchableRecords
+    from hashmatch.store.state import ListState
     from hashmatch.views.crops import CropHit
 
 __all__ = ["Hit", "find_hits", "named"]
@@ -41,7 +41,7 @@ class Hit(Protocol):
     """An entry of a list that may match."""
 
     @property
-    def snapshot(self) -> ListSnapshot:
+    def snapshot(self) -> ListState:
         """The list."""
 
     @property
@@ -68,7 +68,7 @@ class Hit(Protocol):
 class PlainHit:
     """An entry within the threshold of one hash of the query."""
 
-    snapshot: ListSnapshot
+    snapshot: ListState
     rule: Rule
     place: int
     key: int
@@ -119,7 +119,7 @@ class EvidenceHit:
     """An entry that the query seems to have been cut from, or to be a rotated copy of."""
 
     tells_little: ClassVar[bool] = False
-    snapshot: ListSnapshot
+    snapshot: ListState
     key: int
     value: HashValue
     view: View
@@ -158,7 +158,7 @@ class KeypointHit:
     """An entry of whose picture the query shows a part."""
 
     tells_little: ClassVar[bool] = False
-    snapshot: ListSnapshot
+    snapshot: ListState
     key: int
     view: View
     alignment: Alignment
@@ -211,7 +211,7 @@ def _match(hit: Hit, entry: Entry) -> partial[Match]:
 
 
 def find_hits(
-    snapshots: Sequence[ListSnapshot],
+    snapshots: Sequence[ListState],
     query: Query,
     good: tuple[ViewHash, ...],
     policy: MatchPolicy,
@@ -238,13 +238,13 @@ def find_hits(
     return [best[slot] for slot in sorted(best, key=lambda slot: (best[slot].order, slot[0], slot[2]))], failures
 
 
-def named(snapshot: ListSnapshot, error: ReferenceListError) -> ReferenceListError:
+def named(snapshot: ListState, error: ReferenceListError) -> ReferenceListError:
     """Make the error that names the list it is about."""
     return ReferenceListError(f"the list {snapshot.name!r}: {error}")
 
 
 def _hits_in(
-    snapshot: ListSnapshot, query: Query, good: tuple[ViewHash, ...], policy: MatchPolicy, deadline: Deadline
+    snapshot: ListState, query: Query, good: tuple[ViewHash, ...], policy: MatchPolicy, deadline: Deadline
 ) -> Iterator[Hit]:
     deadline.check()
     yield from _plain_hits(snapshot, good, policy, seen=query.by_policy)
@@ -263,7 +263,7 @@ def _hits_in(
 
 
 def _plain_hits(
-    snapshot: ListSnapshot, hashes: tuple[ViewHash, ...], policy: MatchPolicy, *, seen: bool
+    snapshot: ListState, hashes: tuple[ViewHash, ...], policy: MatchPolicy, *, seen: bool
 ) -> Iterator[PlainHit]:
     for place, rule in enumerate(policy.rules):
         layer = snapshot.hashes(rule.algorithm)
@@ -306,7 +306,7 @@ def _of_few_signs(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     return patterned(flat_bits(codes))
 
 
-def _rotated_hits(snapshot: ListSnapshot, looks: tuple[SmallLook, ...], policy: MatchPolicy) -> Iterator[EvidenceHit]:
+def _rotated_hits(snapshot: ListState, looks: tuple[SmallLook, ...], policy: MatchPolicy) -> Iterator[EvidenceHit]:
     from hashmatch.views.small_rotations import TiltedSearch
 
     layer, rule = snapshot.hashes("pdq"), policy.rule_for("pdq")
@@ -330,7 +330,7 @@ def _rotated_hits(snapshot: ListSnapshot, looks: tuple[SmallLook, ...], policy: 
             )
 
 
-def _crop_hits(snapshot: ListSnapshot, looks: tuple[SmallLook, ...], rule: CropRule) -> Iterator[EvidenceHit]:
+def _crop_hits(snapshot: ListState, looks: tuple[SmallLook, ...], rule: CropRule) -> Iterator[EvidenceHit]:
     from hashmatch.views.crops import CropSearch
 
     layer = snapshot.hashes("pdq")
@@ -354,7 +354,7 @@ def _crop_hits(snapshot: ListSnapshot, looks: tuple[SmallLook, ...], rule: CropR
 
 
 def _keypoint_hits(
-    snapshot: ListSnapshot, layer: KeypointLayer, look: KeypointLook, rule: KeypointRule
+    snapshot: ListState, layer: SearchableRecords, look: KeypointLook, rule: KeypointRule
 ) -> Iterator[KeypointHit]:
     from hashmatch.keypoints.judge import Judge
 

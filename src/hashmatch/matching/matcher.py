@@ -33,7 +33,7 @@ from hashmatch.policy import MatchPolicy
 from hashmatch.profiles import STANDARD
 from hashmatch.store.held import HeldFile, recheck
 from hashmatch.store.index_file import distrust
-from hashmatch.store.snapshot import ListSnapshot, MovedOn
+from hashmatch.store.state import ListState, MovedOn
 from hashmatch.store.upkeep import DEFAULT_RECHECK_RATE, Keeper, Upkeep, Watch, check_interval, check_rate
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Matcher:
         self._closed = False
         self._reloading = threading.Lock()
         self._moved_on = False
-        self._snapshots = tuple(ListSnapshot.of(item, policy, index_folder, maps=map_files) for item in lists)
+        self._snapshots = tuple(ListState.of(item, policy, index_folder, maps=map_files) for item in lists)
         if policy.max_false_reports is not None:
             sizes = Counter[str]()
             for item in self._snapshots:
@@ -358,7 +358,7 @@ class Matcher:
     def _reload(self) -> bool:
         with self._reloading:
             old = self._open_snapshots()
-            new: list[ListSnapshot] = []
+            new: list[ListState] = []
             try:
                 for item in old:
                     new.append(item.refreshed(self._policy))  # noqa: PERF401 - what came before an error is closed
@@ -374,9 +374,7 @@ class Matcher:
             moved_on, self._moved_on = self._moved_on, False
             return moved_on or any(before is not after for before, after in zip(old, new, strict=True))
 
-    def _answered(
-        self, ask: Callable[[Sequence[ListSnapshot]], tuple[MatchReport, Query]]
-    ) -> tuple[MatchReport, Query]:
+    def _answered(self, ask: Callable[[Sequence[ListState]], tuple[MatchReport, Query]]) -> tuple[MatchReport, Query]:
         """Answer by the versions that are searched now; where one cannot explain what it found, by a later one.
 
         A version that is taken up so is held still until the answer is there, so each list moves on once at most.
@@ -390,7 +388,7 @@ class Matcher:
                     place = next(i for i, item in enumerate(snapshots) if item is moved.snapshot)
                 snapshots = (*snapshots[:place], self._moved(place, held), *snapshots[place + 1 :])
 
-    def _moved(self, place: int, held: ExitStack) -> ListSnapshot:
+    def _moved(self, place: int, held: ExitStack) -> ListState:
         """Take up the present version of one list, and hold it still."""
         with self._reloading:
             old = self._open_snapshots()
@@ -452,7 +450,7 @@ class Matcher:
             made += item.compact(self._policy, stopped)
         return made
 
-    def _open_snapshots(self) -> tuple[ListSnapshot, ...]:
+    def _open_snapshots(self) -> tuple[ListState, ...]:
         if self._closed:
             raise ReferenceListError("the matcher is closed: open the lists again with Matcher.open")
         if self._keeper.is_asleep:
@@ -510,7 +508,7 @@ class Matcher:
         return self._answered(lambda snapshots: self._match_in(snapshots, opened, digested, deadline))
 
     def _match_in(
-        self, snapshots: Sequence[ListSnapshot], source: ImageSource, digested: Query, deadline: Deadline
+        self, snapshots: Sequence[ListState], source: ImageSource, digested: Query, deadline: Deadline
     ) -> tuple[MatchReport, Query]:
         held, digests = _held(snapshots), digested.hashes
         if isinstance(source, bytes) and digested.failure is None:
@@ -533,7 +531,7 @@ class Matcher:
             return answer(snapshots, query, self._policy), query
 
     def _by_digest(
-        self, snapshots: Sequence[ListSnapshot], digests: tuple[ViewHash, ...]
+        self, snapshots: Sequence[ListState], digests: tuple[ViewHash, ...]
     ) -> tuple[MatchReport, Query] | None:
         """Answer by digests alone, where the policy stops at them and one is on a list."""
         if not digests or not self._policy.stop_at_digest:
@@ -639,13 +637,13 @@ class Matcher:
             raise PolicyError(f"policy {self._policy.name!r} has no rule for any hash of this fingerprint")
         return self._answered(lambda snapshots: self._recalled_in(snapshots, fingerprint))[0]
 
-    def _recalled_in(self, snapshots: Sequence[ListSnapshot], fingerprint: Fingerprint) -> tuple[MatchReport, Query]:
+    def _recalled_in(self, snapshots: Sequence[ListState], fingerprint: Fingerprint) -> tuple[MatchReport, Query]:
         query = recalled_query(fingerprint, _held(snapshots), self._policy)
         digests = tuple(item for item in query.hashes if item.value.algorithm in DIGESTS)
         known = self._by_digest(snapshots, digests) if query.by_policy else None
         return known or (answer(snapshots, query, self._policy), query)
 
 
-def _held(snapshots: Sequence[ListSnapshot]) -> frozenset[str]:
+def _held(snapshots: Sequence[ListState]) -> frozenset[str]:
     """Algorithms that can be searched."""
     return frozenset(name for item in snapshots for name in item.sizes)

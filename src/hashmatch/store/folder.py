@@ -64,7 +64,7 @@ class Files(Named, Protocol[R_co]):
         """
 
     def make(self, path: Path, pinned: PinnedVersion, *, memory: int, stopped: Callable[[], bool]) -> None:
-        """Make the file of a version of a list, and what belongs to it; the caller holds its lock. As `build_kept`."""
+        """Make the file of a version of a list and what belongs to it; the caller holds its lock."""
 
 
 def files_of(name: str, policy: MatchPolicy, costs: Costs) -> Files[AnyRows] | None:

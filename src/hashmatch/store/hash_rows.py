@@ -21,14 +21,14 @@ from hashmatch.lists import Changes, Content, HashRows, content_of
 from hashmatch.policy import Rule
 from hashmatch.store.columns import HashColumns
 from hashmatch.store.held import HeldFile
-from hashmatch.store.index_file import KeptIndex, build_kept, crops_of, open_crops, open_kept, write_crops
+from hashmatch.store.index_file import MappedIndex, build_index_file, crops_of, open_crops, open_index_file, write_crops
 from hashmatch.store.listed import ListedRows, ListedSegment, Second
 
 if TYPE_CHECKING:
     from hashmatch.index.probing import GuidedIndex
     from hashmatch.lists import PinnedVersion
 
-__all__ = ["HashFiles", "Layer"]
+__all__ = ["HashFiles", "SearchableHashes"]
 
 Ints = NDArray[np.int64]
 
@@ -118,10 +118,10 @@ class HashFiles:
         """What the hashes are."""
         return ALGORITHMS[self.rule.algorithm]
 
-    def in_memory(self, pinned: PinnedVersion) -> Layer:
+    def in_memory(self, pinned: PinnedVersion) -> SearchableHashes:
         """Index all hashes of a list without a file."""
         content = pinned.contents[self.name]
-        return Layer(
+        return SearchableHashes(
             list_id=pinned.list_id, segments=Segments(self.segment(pinned.rows(self.name))), content=content, files=self
         )
 
@@ -136,7 +136,7 @@ class HashFiles:
         guided = _guided(rows.codes) if self.crops else None
         return HashSegment(algorithm=self.name, index=index, columns=columns, guided=guided, plain=plain)
 
-    def read(self, path: Path, list_id: str, *, second: Second, maps: bool) -> Layer:
+    def read(self, path: Path, list_id: str, *, second: Second, maps: bool) -> SearchableHashes:
         """Take all hashes of the version that a file was made at from it, and from the file for crops."""
         kept = self._opened(path, list_id, maps=maps)
         guided, more = (None, None) if second == "leave" or not self.crops else self._crops(path, kept, second, maps)
@@ -144,13 +144,15 @@ class HashFiles:
         base = HashSegment(algorithm=self.name, index=kept.index, columns=kept.columns, guided=guided, plain=plain)
         held = tuple(held for held in (kept.file.held, more) if held is not None)
         content = kept.file.content
-        return Layer(list_id=list_id, segments=Segments(base), content=content, kept=kept.file, held=held, files=self)
+        return SearchableHashes(
+            list_id=list_id, segments=Segments(base), content=content, kept=kept.file, held=held, files=self
+        )
 
-    def _opened(self, path: Path, list_id: str, *, maps: bool = True) -> KeptIndex:
-        return open_kept(path, list_id, self.algorithm, self.rule.threshold, self.costs, maps=maps)
+    def _opened(self, path: Path, list_id: str, *, maps: bool = True) -> MappedIndex:
+        return open_index_file(path, list_id, self.algorithm, self.rule.threshold, self.costs, maps=maps)
 
     @staticmethod
-    def _crops(path: Path, kept: KeptIndex, second: Second, maps: bool) -> tuple[GuidedIndex, HeldFile | None]:
+    def _crops(path: Path, kept: MappedIndex, second: Second, maps: bool) -> tuple[GuidedIndex, HeldFile | None]:
         wanted = crops_of(path, kept.file.content)
         try:
             return open_crops(wanted, kept, maps=maps)
@@ -162,12 +164,12 @@ class HashFiles:
 
     def make(self, path: Path, pinned: PinnedVersion, *, memory: int, stopped: Callable[[], bool]) -> None:
         """Make the file of a version of a list, and that for crops."""
-        build_kept(path, pinned, self.algorithm, self.rule.threshold, self.costs, memory=memory, stopped=stopped)
+        build_index_file(path, pinned, self.algorithm, self.rule.threshold, self.costs, memory=memory, stopped=stopped)
         if self.crops:
             _make_crops(path, self._opened(path, pinned.list_id))
 
 
-def _make_crops(path: Path, kept: KeptIndex) -> None:
+def _make_crops(path: Path, kept: MappedIndex) -> None:
     """Make the file for crops that belongs to an index file, whose lock the caller holds; older ones go."""
     wanted = crops_of(path, kept.file.content)
     write_crops(wanted, kept)
@@ -178,7 +180,7 @@ def _make_crops(path: Path, kept: KeptIndex) -> None:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Layer(ListedRows[HashSegment, HashRows]):
+class SearchableHashes(ListedRows[HashSegment, HashRows]):
     """All hashes of one algorithm in one version of a list; any radius is searched exactly.
 
     Parameters
@@ -241,12 +243,12 @@ class Layer(ListedRows[HashSegment, HashRows]):
             Searches one index for the query: takes the index and which of its rows are withdrawn or state too little
             quality, or None.
         min_quality : int
-            Least quality that a hash may state, where that is more than the layer's; costs a byte a row.
+            Least quality that a hash may state, where that is more than the least of all searches; costs a byte a row.
 
         Returns
         -------
         list of (found, key, code)
-            What was found, key of the entry, and the entry's hash. Empty where the layer was built without crops.
+            What was found, key of the entry, and the entry's hash. Empty where no crop file was built.
         """
         found: list[tuple[Placed, int, bytes]] = []
         self.check_files()

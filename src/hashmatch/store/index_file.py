@@ -49,9 +49,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Identity",
-    "KeptFile",
-    "KeptIndex",
-    "build_kept",
+    "MappedFile",
+    "MappedIndex",
+    "build_index_file",
     "copy_of",
     "crops_of",
     "distrust",
@@ -60,12 +60,12 @@ __all__ = [
     "note",
     "note_of",
     "open_crops",
-    "open_kept",
+    "open_index_file",
     "open_tagged",
     "read_noted",
     "tag_from",
     "tag_of",
-    "verify_kept",
+    "verify_index_file",
     "write_crops",
 ]
 
@@ -79,7 +79,7 @@ _MOST_NOTE: Final = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class KeptFile:
+class MappedFile:
     """An open index file of one algorithm of one list: what it says of itself.
 
     Parameters
@@ -107,12 +107,12 @@ class KeptFile:
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class KeptIndex:
+class MappedIndex:
     """An open index file of hashes of a fixed length.
 
     Parameters
     ----------
-    file : KeptFile
+    file : MappedFile
         What it says of itself.
     index : index
         Mapped; position i is row i of the columns.
@@ -120,7 +120,7 @@ class KeptIndex:
         Mapped.
     """
 
-    file: KeptFile
+    file: MappedFile
     index: AnyIndex
     columns: HashColumns
 
@@ -150,9 +150,9 @@ def lock_of(path: Path, *, wait: bool) -> Iterator[bool]:
         yield held
 
 
-def open_kept(
+def open_index_file(
     path: Path, list_id: str, algorithm: Algorithm, radius: int, costs: Costs, *, maps: bool = True
-) -> KeptIndex:
+) -> MappedIndex:
     """Map an index file.
 
     Parameters
@@ -187,7 +187,7 @@ def open_kept(
     index = index_from(file, costs)
     if index.metric is not algorithm.metric or index.n_bits != algorithm.n_bits:
         raise IndexFormatError(f"the index file holds other hashes than it says{REBUILD}")
-    return KeptIndex(kept, index, HashColumns.read(file))
+    return MappedIndex(kept, index, HashColumns.read(file))
 
 
 def tag_of(list_id: str, algorithm: Algorithm, radius: int) -> dict[str, str]:
@@ -201,8 +201,8 @@ def tag_from(pinned: PinnedVersion, algorithm: str) -> dict[str, str]:
     return {"version": str(pinned.version), "content": str(content), "copy": copy_of(pinned)}
 
 
-def open_tagged(path: Path, wanted: Mapping[str, str], *, maps: bool = True) -> tuple[KeptFile, IndexFile]:
-    """Map an index file of any kind that was made for something; errors and cost as `open_kept`.
+def open_tagged(path: Path, wanted: Mapping[str, str], *, maps: bool = True) -> tuple[MappedFile, IndexFile]:
+    """Map an index file of any kind that was made for something; errors and cost as `open_index_file`.
 
     Parameters
     ----------
@@ -211,7 +211,7 @@ def open_tagged(path: Path, wanted: Mapping[str, str], *, maps: bool = True) -> 
     wanted : mapping of str to str
         What must stand in its tag.
     maps : bool
-        As for `open_kept`.
+        As for `open_index_file`.
     """
     identity, known, file, held = read_noted(path, maps=maps)
     for name, value in wanted.items():
@@ -220,7 +220,7 @@ def open_tagged(path: Path, wanted: Mapping[str, str], *, maps: bool = True) -> 
     version, content = _made_from(file)
     if not known:
         note(path, identity)
-    return KeptFile(version, content, identity, held, path, file.tag.get("copy", "")), file
+    return MappedFile(version, content, identity, held, path, file.tag.get("copy", "")), file
 
 
 def _made_from(file: IndexFile) -> tuple[int, Content]:
@@ -264,7 +264,7 @@ def distrust(path: Path) -> None:
         note_of(path).unlink()
 
 
-def build_kept(
+def build_index_file(
     path: Path,
     pinned: PinnedVersion,
     algorithm: Algorithm,
@@ -283,7 +283,7 @@ def build_kept(
     pinned : PinnedVersion
         The list.
     algorithm, radius, costs
-        As for `open_kept`.
+        As for `open_index_file`.
     memory : int
         Bytes for working arrays, as for `MultiIndex.build_file`; small lists, and algorithms that another kind of index
         serves, are built in memory.
@@ -390,13 +390,13 @@ def _blocks(array: NDArray[Any], stopped: Callable[[], bool] = lambda: False) ->
         yield array[first : first + _BLOCK]
 
 
-def open_crops(path: Path, kept: KeptIndex, *, maps: bool = True) -> tuple[GuidedIndex, HeldFile | None]:
+def open_crops(path: Path, kept: MappedIndex, *, maps: bool = True) -> tuple[GuidedIndex, HeldFile | None]:
     """Map the file by which the hashes of an index file are searched for crops, or copy it into memory.
 
     Raises
     ------
     FileNotFoundError, IndexFormatError, OSError
-        As `open_kept`; also where it is of other rows.
+        As `open_index_file`; also where it is of other rows.
     """
     identity, known, file, held = read_noted(path, maps=maps)
     if file.tag.get("content") != str(kept.file.content):
@@ -407,7 +407,7 @@ def open_crops(path: Path, kept: KeptIndex, *, maps: bool = True) -> tuple[Guide
     return found, held
 
 
-def write_crops(path: Path, kept: KeptIndex) -> None:
+def write_crops(path: Path, kept: MappedIndex) -> None:
     """Write the file by which the hashes of an index file are searched for crops; the caller holds that file's lock.
 
     Raises
@@ -425,7 +425,7 @@ def write_crops(path: Path, kept: KeptIndex) -> None:
         note(path, identity)
 
 
-def verify_kept(path: Path) -> Content | None:
+def verify_index_file(path: Path) -> Content | None:
     """Work out anew what the rows of an index file are, and compare with what it says; its file for crops, too.
 
     Returns

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hashmatch.index import Candidate
     from hashmatch.lists import PinnedVersion, RecordStream
 
-__all__ = ["KeypointFiles", "KeypointLayer"]
+__all__ = ["KeypointFiles", "SearchableRecords"]
 
 Ints = NDArray[np.int64]
 
@@ -100,18 +100,22 @@ class KeypointFiles:
         quality = str(self.rule.min_quality)
         return {"list": list_id, "algorithm": self.name, "key": self._key, "min_quality": quality}
 
-    def in_memory(self, pinned: PinnedVersion) -> KeypointLayer:
+    def in_memory(self, pinned: PinnedVersion) -> SearchableRecords:
         """Index all records of a list; ``docs/explanation/indexes.md`` has time and memory by the size of the list."""
         segments = Segments(_indexed(_read(self.rule, pinned.records(self.name))))
-        return KeypointLayer(list_id=pinned.list_id, segments=segments, content=pinned.contents[self.name], files=self)
+        return SearchableRecords(
+            list_id=pinned.list_id, segments=segments, content=pinned.contents[self.name], files=self
+        )
 
-    def read(self, path: Path, list_id: str, *, second: Second, maps: bool) -> KeypointLayer:  # noqa: ARG002 - has none
+    def read(self, path: Path, list_id: str, *, second: Second, maps: bool) -> SearchableRecords:  # noqa: ARG002 - has none
         """Take all records of the version that a file was made at from it."""
         kept, file = open_tagged(path, self._tag(list_id), maps=maps)
         base = KeypointSegment(index=KeypointIndex._from_file(file), columns=RecordColumns.read(file))
         held = () if kept.held is None else (kept.held,)
         segments = Segments(base)
-        return KeypointLayer(list_id=list_id, segments=segments, content=kept.content, kept=kept, held=held, files=self)
+        return SearchableRecords(
+            list_id=list_id, segments=segments, content=kept.content, kept=kept, held=held, files=self
+        )
 
     def make(
         self,
@@ -136,7 +140,7 @@ class KeypointFiles:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class KeypointLayer(ListedRows[KeypointSegment, _Points]):
+class SearchableRecords(ListedRows[KeypointSegment, _Points]):
     """All keypoint records in one version of a list.
 
     Parameters

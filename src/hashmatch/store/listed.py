@@ -21,7 +21,7 @@ from hashmatch.index.segmented import Segment, Segments, most_scanned
 from hashmatch.lists import Changes, Content
 from hashmatch.store.columns import Columns
 from hashmatch.store.held import HeldFile
-from hashmatch.store.index_file import KeptFile
+from hashmatch.store.index_file import MappedFile
 
 __all__ = ["AnyRows", "ListedRows", "ListedSegment", "Second"]
 
@@ -88,7 +88,7 @@ class ListedRows(ABC, Generic[S, B]):
         The rows.
     content : Content
         Of all rows that are listed.
-    kept : KeptFile or None
+    kept : MappedFile or None
         The file that the large segment is.
     held : tuple of HeldFile
         The mapped files, to see whether they are still what was checked.
@@ -98,7 +98,7 @@ class ListedRows(ABC, Generic[S, B]):
     files: Named
     segments: Segments[S]
     content: Content
-    kept: KeptFile | None = None
+    kept: MappedFile | None = None
     held: tuple[HeldFile, ...] = ()
 
     def __len__(self) -> int:

@@ -39,10 +39,10 @@ from hashmatch.store.trust import check_folder
 
 if TYPE_CHECKING:
     from hashmatch.hashes import HashValue
-    from hashmatch.store.hash_rows import Layer
-    from hashmatch.store.keypoint_rows import KeypointLayer
+    from hashmatch.store.hash_rows import SearchableHashes
+    from hashmatch.store.keypoint_rows import SearchableRecords
 
-__all__ = ["ListSnapshot", "MovedOn"]
+__all__ = ["ListState", "MovedOn"]
 
 _STORED_ONLY: Final = frozenset(name for name, algorithm in ALGORITHMS.items() if not algorithm.version)
 
@@ -60,17 +60,17 @@ class MovedOn(Exception):
 
     Parameters
     ----------
-    snapshot : ListSnapshot
+    snapshot : ListState
         Of the version that the list has left.
     """
 
-    def __init__(self, snapshot: ListSnapshot) -> None:
+    def __init__(self, snapshot: ListState) -> None:
         super().__init__("the list has moved on")
         self.snapshot = snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListSnapshot:
+class ListState:
     """A list at one version; immutable.
 
     Parameters
@@ -127,7 +127,7 @@ class ListSnapshot:
     @classmethod
     def of(
         cls, reference: ReferenceList, policy: MatchPolicy, index_folder: Path | None = None, *, maps: bool = True
-    ) -> ListSnapshot:
+    ) -> ListState:
         """Index a whole list, or take its indexes from their files.
 
         Raises
@@ -146,7 +146,7 @@ class ListSnapshot:
         policy: MatchPolicy,
         index_folder: Path | None,
         maps: bool,
-    ) -> ListSnapshot:
+    ) -> ListState:
         costs = MEASURED if index_folder is None else saved_costs(index_folder)
         rows: dict[str, AnyRows] = {}
         unsearched = {}
@@ -173,7 +173,7 @@ class ListSnapshot:
             costs=costs,
         )
 
-    def refreshed(self, policy: MatchPolicy) -> ListSnapshot:
+    def refreshed(self, policy: MatchPolicy) -> ListState:
         """Return the list's present version: this object when nothing changed, else a new one.
 
         Changes are laid over the existing indexes. A list whose history does not lead from there to what it holds, or
@@ -196,7 +196,7 @@ class ListSnapshot:
                 raise
             return self._reopened(policy)
 
-    def held(self, policy: MatchPolicy, held: ExitStack) -> ListSnapshot:
+    def held(self, policy: MatchPolicy, held: ExitStack) -> ListState:
         """Return the list's present version, which is held still until the stack is closed.
 
         Whatever that finds can be explained, whoever writes meanwhile. The errors are those of `refreshed`.
@@ -219,7 +219,7 @@ class ListSnapshot:
             after = self if pinned.mark == self.mark else self._brought_to(pinned, policy, set())
         return replace(after, view=pinned)
 
-    def _brought_to(self, pinned: PinnedVersion, policy: MatchPolicy, newer: set[str]) -> ListSnapshot:
+    def _brought_to(self, pinned: PinnedVersion, policy: MatchPolicy, newer: set[str]) -> ListState:
         found = None
         # another list may have been copied into the file, or another course of this one
         if pinned.came_from(self.mark):
@@ -239,7 +239,7 @@ class ListSnapshot:
     def _opened_anew(self) -> ReferenceList:
         return ReferenceList.open(self.reference.path, check="pages" if self.index_folder is None else "none")
 
-    def _reopened(self, policy: MatchPolicy) -> ListSnapshot:
+    def _reopened(self, policy: MatchPolicy) -> ListState:
         reference = self._opened_anew()
         try:
             return self.of(reference, policy, self.index_folder, maps=self.maps)
@@ -247,7 +247,7 @@ class ListSnapshot:
             reference.close()
             raise
 
-    def emptied(self) -> ListSnapshot:
+    def emptied(self) -> ListState:
         """Give what is known of the list without its indexes, so that their files are unmapped."""
         left = replace(self, rows=MappingProxyType({}))
         object.__setattr__(left, "sizes", self.sizes)
@@ -257,9 +257,7 @@ class ListSnapshot:
         """Close the list once no snapshot of it is left, so that searches that run in it end well."""
         weakref.finalize(self.use, self.reference.close).atexit = False
 
-    def _with(
-        self, changes: Changes, pinned: PinnedVersion, policy: MatchPolicy, newer: set[str]
-    ) -> ListSnapshot | None:
+    def _with(self, changes: Changes, pinned: PinnedVersion, policy: MatchPolicy, newer: set[str]) -> ListState | None:
         rows, unsearched = dict(self.rows), dict(self.unsearched)
         for name in sorted(pinned.contents.keys() | rows.keys() | unsearched.keys()):
             content, files = pinned.contents.get(name, Content(0, 0)), files_of(name, policy, self.costs)
@@ -320,7 +318,7 @@ class ListSnapshot:
         Raises
         ------
         ReferenceListError, IndexFormatError, OSError
-            As `build_kept`.
+            As `build_index_file`.
         """
         made = 0
         for name in self.due():
@@ -346,14 +344,14 @@ class ListSnapshot:
                     made += 1
         return made
 
-    def hashes(self, algorithm: str) -> Layer | None:
+    def hashes(self, algorithm: str) -> SearchableHashes | None:
         """Searchable hashes of a fixed length; None where the list or the policy has none."""
-        return cast("Layer | None", self.rows.get(algorithm))
+        return cast("SearchableHashes | None", self.rows.get(algorithm))
 
     @property
-    def keypoints(self) -> KeypointLayer | None:
+    def keypoints(self) -> SearchableRecords | None:
         """Searchable keypoint records; None where the list or the policy has none."""
-        return cast("KeypointLayer | None", self.rows.get("keypoint"))
+        return cast("SearchableRecords | None", self.rows.get("keypoint"))
 
     @property
     def list_id(self) -> str:
