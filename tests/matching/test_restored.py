@@ -49,7 +49,7 @@ MATCHES = st.builds(
     list_name=TEXT,
     list_id=TEXT,
     list_version=COUNT,
-    list_digest=st.none() | TEXT,
+    list_digest=TEXT,
     entry_id=TEXT,
     sources=st.dictionaries(TEXT, NAMES, max_size=3),
     algorithm=st.sampled_from(sorted(ALGORITHMS)),
@@ -66,7 +66,7 @@ LISTS = st.builds(
     name=TEXT,
     list_id=TEXT,
     version=COUNT,
-    digest=st.none() | TEXT,
+    digest=TEXT,
     n_entries=COUNT,
     compared=TALLY,
     not_compared=TALLY,
@@ -108,7 +108,7 @@ def example() -> dict[str, Any]:
         list_name="a",
         list_id="0" * 32,
         list_version=3,
-        list_digest=None,
+        list_digest="d" * 64,
         entry_id="e",
         sources={"s": {"class": "A1"}},
         algorithm="pdq",
@@ -129,7 +129,7 @@ def example() -> dict[str, Any]:
         ),
     )
     listed = ComparedList(
-        name="a", list_id="0" * 32, version=3, digest=None, n_entries=1, compared={"pdq": 1}, not_compared={}
+        name="a", list_id="0" * 32, version=3, digest="d" * 64, n_entries=1, compared={"pdq": 1}, not_compared={}
     )
     return MatchReport(
         outcome=Outcome.MATCH,

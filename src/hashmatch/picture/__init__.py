@@ -127,15 +127,13 @@ def open_picture(source: ImageSource, policy: DecodePolicy | None = None) -> Pic
     """
     policy = DecodePolicy() if policy is None else policy
     data = read_source(source, policy)
-    if data is not None:
-        header = read_header(data, policy)
-        from hashmatch.picture.decode import decode_bytes
-
-        return Picture(partial(decode_bytes, data, policy, header), header.container, data)
     if isinstance(source, np.ndarray):
         return Picture(partial(_array_rasters, source, policy), None, None)
-    from hashmatch.picture.decode import decode_image
+    from hashmatch.picture.decode import decode_bytes, decode_image  # Pillow comes with the first picture
 
+    if data is not None:
+        header = read_header(data, policy)
+        return Picture(partial(decode_bytes, data, policy, header), header.container, data)
     return Picture(partial(decode_image, cast("Image.Image", source), policy), getattr(source, "format", None), None)
 
 

@@ -41,7 +41,6 @@ from hashmatch.picture.modes import planes_of_image
 from hashmatch.picture.pixels import Planes, Raster, rasters_of
 from hashmatch.picture.policy import DecodePolicy, check_size
 from hashmatch.picture.sniff import branded, is_cut_short
-from hashmatch.picture.tiff import stored_in
 from hashmatch.picture.unread_formats import camera_format
 
 if TYPE_CHECKING:
@@ -422,6 +421,8 @@ def _stored(image: Image.Image) -> Stored | None:
     """Ask what the samples of a TIFF frame are; other formats need no question."""
     if image.format != "TIFF":
         return None
+    from hashmatch.picture.tiff import stored_in  # Pillow's plugin for TIFF is loaded for a TIFF alone
+
     return stored_in(image)
 
 
