@@ -135,13 +135,13 @@ def turn_of_known(pictures: Iterable[npt.NDArray[np.uint8]]) -> Floats:
     return fitted_turn(np.concatenate(known), np.concatenate(bits))
 
 
-def turn_of_stolen(records: Iterable[Record]) -> Floats:
+def turn_of_stolen(records: Iterable[Record], steps: int) -> Floats:
     """Work out a secret rotation from keyed records alone: what their fields show stands in for their pictures."""
     known, bits = [], []
     for record in records:
         points, shape = record.points, shape_of(record.points.width)
         parts = [field_signs(Field.from_bytes(record.field), shape), direction_signs(points, shape)]
-        plain = code_signs(points, shape, np.eye(128)).measure(fit(parts, shape)).reshape(-1, 128)
+        plain = code_signs(points, shape, np.eye(128)).measure(fit(parts, shape, steps)).reshape(-1, 128)
         known.append(plain / np.sqrt(np.mean(plain**2, axis=1, keepdims=True)))
         bits.append(code_bits(points))
     return fitted_turn(np.concatenate(known), np.concatenate(bits))
@@ -215,8 +215,8 @@ def code_bits(points: Keypoints) -> Floats:
     return np.where(np.unpackbits(points.codes, axis=1), 1.0, -1.0)
 
 
-def fit(parts: Iterable[Signs], shape: tuple[int, int]) -> Floats:
-    """Find the likeliest picture whose measures have these signs."""
+def fit(parts: Iterable[Signs], shape: tuple[int, int], steps: int) -> Floats:
+    """Find the likeliest picture whose measures have these signs, in at most so many steps."""
     parts, prior = list(parts), usual(shape)
     random = np.random.default_rng(1)
     draws = [idctn(prior * random.standard_normal(shape), norm="ortho") for _ in range(8)]
@@ -235,7 +235,7 @@ def fit(parts: Iterable[Signs], shape: tuple[int, int]) -> Floats:
             slope -= part.back(weight * np.exp(-np.logaddexp(0.0, sure)))
         return total, (z + prior * dctn(slope, norm="ortho")).ravel()
 
-    found = minimize(cost, np.zeros(shape[0] * shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
+    found = minimize(cost, np.zeros(shape[0] * shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": steps})
     return np.asarray(idctn(prior * found.x.reshape(shape), norm="ortho"), np.float64)
 
 
@@ -278,7 +278,7 @@ def paste(ground: Floats, points: Keypoints) -> Floats:
 
 
 def sketches(
-    pixels: npt.NDArray[np.uint8], stranger: Field, guesses: dict[str, Floats]
+    pixels: npt.NDArray[np.uint8], stranger: Field, guesses: dict[str, Floats], steps: int
 ) -> Iterable[tuple[str, Floats]]:
     """Make each sketch of a picture, by name."""
     full, few, fewest, keyed = (
@@ -287,24 +287,24 @@ def sketches(
     )
     shape, public = shape_of(full.points.width), public_turn()
     field = Field.from_bytes(full.field)
-    steps, directions = field_signs(field, shape), direction_signs(full.points, shape)
+    surfaces, directions = field_signs(field, shape), direction_signs(full.points, shape)
     pdq = PDQHasher().hash_pixels(pixels)[0]
     yield "the field of another picture: surface", surface(stranger, shape)
-    yield "PDQ hash, 256 bits: fit", fit([pdq_signs(pdq.data, shape)], shape)
+    yield "PDQ hash, 256 bits: fit", fit([pdq_signs(pdq.data, shape)], shape, steps)
     yield "field alone: surface", surface(field, shape)
-    yield "field alone: fit", fit([steps], shape)
+    yield "field alone: fit", fit([surfaces], shape, steps)
     yield "185 points: surface, codes pasted", paste(surface(field, shape), full.points)
     for record in (full, few, fewest):
         points = record.points
-        parts = [steps, direction_signs(points, shape), code_signs(points, shape, public)]
-        yield f"{len(points)} points: fit", fit(parts, shape)
+        parts = [surfaces, direction_signs(points, shape), code_signs(points, shape, public)]
+        yield f"{len(points)} points: fit", fit(parts, shape, steps)
     parts = [directions, code_signs(full.points, shape, public)]
-    yield "185 points, without the field: fit", fit(parts, shape)
+    yield "185 points, without the field: fit", fit(parts, shape, steps)
     yield "keyed, key unknown: surface, codes pasted", paste(surface(field, shape), keyed.points)
-    yield "keyed, key unknown: fit of all but the codes", fit([steps, directions], shape)
+    yield "keyed, key unknown: fit of all but the codes", fit([surfaces, directions], shape, steps)
     for source, turn in guesses.items():
-        parts = [steps, directions, code_signs(keyed.points, shape, turn)]
-        yield f"keyed, key worked out from {source}: fit", fit(parts, shape)
+        parts = [surfaces, directions, code_signs(keyed.points, shape, turn)]
+        yield f"keyed, key worked out from {source}: fit", fit(parts, shape, steps)
     truth = normal_luma(pixels).astype(np.float64)
     for cells in (16, 36):
         yield f"the picture itself at {cells}x{cells}", enlarge(shrink(truth, (cells, cells)), shape)
@@ -347,16 +347,18 @@ def figures(sketch: Floats, luma: Floats) -> dict[str, float]:
     }
 
 
-def guesses_of(seed: int, stolen: int) -> dict[str, Floats]:
+def guesses_of(seed: int, stolen: int, steps: int) -> dict[str, Floats]:
     """Work the key out in two ways, the second from so many records; the pictures are others than those sketched."""
     others = [picture(KINDS[i % 2], seed + 60_000 + i, SIZES[i % 3]) for i in range(stolen)]
     return {
         "1 known picture": turn_of_known(others[:KNOWN]),
-        f"{stolen} records alone": turn_of_stolen(map(keyed_record, others)),
+        f"{stolen} records alone": turn_of_stolen(map(keyed_record, others), steps),
     }
 
 
-def measure(kind: str, pictures: int, seed: int, guesses: dict[str, Floats]) -> dict[str, list[dict[str, float]]]:
+def measure(
+    kind: str, pictures: int, seed: int, guesses: dict[str, Floats], steps: int
+) -> dict[str, list[dict[str, float]]]:
     """Sketch pictures of one kind; figures by sketch, one a picture."""
     found: dict[str, list[dict[str, float]]] = {}
     for number in range(pictures):
@@ -364,7 +366,7 @@ def measure(kind: str, pictures: int, seed: int, guesses: dict[str, Floats]) -> 
         other = picture(kind, seed + 50_000 + number, SIZES[number % len(SIZES)])
         stranger = Field.from_bytes(Record.from_bytes(KeypointHasher(16).hash_pixels(other)[0].data).field)
         luma = normal_luma(pixels).astype(np.float64)
-        for name, sketch in sketches(pixels, stranger, guesses):
+        for name, sketch in sketches(pixels, stranger, guesses, steps):
             found.setdefault(name, []).append(figures(sketch, luma))
     return found
 
@@ -402,13 +404,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=SEED, help="of the first picture")
     parser.add_argument("--json", type=Path, help="write all results here")
     parser.add_argument("--markdown", type=Path, help="write the tables here")
-    parser.add_argument("--quick", action="store_true", help="one picture of each kind and few records: does it run?")
+    parser.add_argument("--quick", action="store_true", help="one picture of each kind, few records, few steps")
     options = parser.parse_args()
-    pictures = 1 if options.quick else options.pictures
+    pictures, steps = (1, 2) if options.quick else (options.pictures, STEPS)
     start = time.process_time()
-    guesses = guesses_of(options.seed, 4 if options.quick else STOLEN)
+    guesses = guesses_of(options.seed, 4 if options.quick else STOLEN, steps)
     true = describe._rotation(b"key" + KEY) / describe._TURN
-    found = {kind: measure(kind, pictures, options.seed, guesses) for kind in KINDS}
+    found = {kind: measure(kind, pictures, options.seed, guesses, steps) for kind in KINDS}
     result = {
         "machine": machine(),
         "seed": options.seed,
