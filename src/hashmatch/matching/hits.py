@@ -265,13 +265,12 @@ def _hits_in(
 def _plain_hits(
     snapshot: ListState, hashes: tuple[ViewHash, ...], policy: MatchPolicy, *, seen: bool
 ) -> Iterator[PlainHit]:
+    made = {item.value.algorithm for item in hashes}
     for place, rule in enumerate(policy.rules):
-        layer = snapshot.hashes(rule.algorithm)
+        layer = snapshot.hashes(rule.algorithm) if rule.algorithm in made else None
         if layer is None:
             continue
         queries = _distinct(rule, [item for item in hashes if item.value.algorithm == rule.algorithm])
-        if not queries:
-            continue
         codes = np.frombuffer(b"".join(item.value.data for item, _ in queries), np.uint8).reshape(len(queries), -1)
         # a hash that is given is looked up for what it is; a picture is only near what its hash can tell from others
         tell = _of_few_signs if seen and rule.algorithm == "pdq" and rule.min_quality else None
