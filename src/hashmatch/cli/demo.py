@@ -77,7 +77,7 @@ def demo(
     folder: Annotated[
         Path | None, typer.Option("--folder", help="Keep the pictures and the list in this new folder.")
     ] = None,
-    pictures: Annotated[int, typer.Option("--pictures", min=1, max=1000, help="Originals to make.")] = 12,
+    pictures: Annotated[int, typer.Option("--pictures", min=1, max=1000, help="Originals to make.")] = 8,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Other seeds make other pictures.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
