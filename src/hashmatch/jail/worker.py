@@ -1,4 +1,7 @@
-"""`Worker`: the host's side of one worker process. Whatever comes from it is bounded and checked."""
+"""`Worker`: the host's side of one worker process. Whatever comes from it is bounded and checked.
+
+Over 400 lines because starting, asking and ending a process share what is known of it.
+"""
 
 from __future__ import annotations
 

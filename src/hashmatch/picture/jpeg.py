@@ -1,6 +1,8 @@
 """The structure of a JPEG (ITU-T T.81): its segments, what of them touches the pixels, and where its scans end.
 
 No Pillow here. `hashmatch.picture.jpeg_load` holds the scans against what the decoder takes of them.
+
+Over 400 lines because segments, scans and markers are read by one set of rules.
 """
 
 from __future__ import annotations
