@@ -322,7 +322,7 @@ def test_keypoint_records_in_a_list(tmp_path: Path) -> None:
     assert "line 3:" in err
     assert made_up_record(4).hex()[:16] not in out + err
     found = json.loads(run("list", "info", path, "--json")[1])
-    assert (found["format_version"], found["entries"], found["hashes"]) == (3, 3, {"keypoint": 3})
+    assert (found["format_version"], found["entries"], found["hashes"]) == (4, 3, {"keypoint": 3})
     assert run("list", "verify", path)[0] == 0
 
 

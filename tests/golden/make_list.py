@@ -1,4 +1,4 @@
-"""Make list-v3.hashmatch: python tests/golden/make_list.py OUT. The files in this folder are never made again."""
+"""Make list-v4.hashmatch: python tests/golden/make_list.py OUT. The files in this folder are never made again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GOLDEN_ALGORITHMS = ("pdq", *CLASSIC, *(f"{name}-256" for name in CLASSIC), "md5
 
 def make(path: str) -> None:
     """Write the golden list."""
-    with ReferenceList.create(path, name="golden, version 3") as ref:
+    with ReferenceList.create(path, name="golden, version 4") as ref:
         ref.add_many(
             Entry.of(
                 f"entry-{i}", hashes=[golden_hash(i, "pdq"), golden_record(i, 3 * i + 5)], source="hotline", quality=i
@@ -43,6 +43,9 @@ def make(path: str) -> None:
         ref.withdraw("entry-3", source="hotline")
         ref.withdraw("entry-4", source="hotline")
         ref.add("entry-5", hashes=[golden_record(5, 20)], source="hotline", quality=77)
+        with ref.transaction():
+            ref.add("known software", hashes=[golden_hash(200, "md5")], source="software", role="benign")
+            ref.set_terms("hotline", "no onward sharing")
 
 
 if __name__ == "__main__":

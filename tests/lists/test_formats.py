@@ -33,7 +33,7 @@ from hashmatch.lists.formats import (
     read_table,
     read_text,
 )
-from hashmatch.lists.formats.base import decoded_lines
+from hashmatch.lists.formats.decoding import decoded_lines
 from list_makers import made_up, made_up_record
 
 PDQ = [made_up(i).hex() for i in range(20)]

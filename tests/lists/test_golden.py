@@ -11,8 +11,8 @@ import pytest
 
 from hashmatch.lists import Entry, ReferenceList, content_digest
 
-CONTENT = "9-ebcc42a5d5cd62b2"
-DIGEST = "982a4269c7c341a9d24163b1271ad6488e03d1c0abe79856e7cb2483c48a29a5"
+CONTENT = "9-9d2005abf807966c"
+DIGEST = "df6e22de27f749552656127d4c26bb0f771ee541887d1cc29979fb40072eb154"
 GOLDEN = Path(__file__).parent.parent / "golden"
 
 
@@ -29,10 +29,10 @@ def maker() -> ModuleType:
 
 def test_the_golden_list_is_read(maker: ModuleType) -> None:
     """The list made once verifies and holds what was put in, the records too."""
-    with ReferenceList.open(GOLDEN / "list-v3.hashmatch", check="full") as ref:
+    with ReferenceList.open(GOLDEN / "list-v4.hashmatch", check="full") as ref:
         info = ref.info()
-        assert (ref.name, ref.version, len(ref)) == ("golden, version 3", 6, 8)
-        assert (info.format_version, info.digest) == (3, DIGEST)
+        assert (ref.name, ref.version, len(ref)) == ("golden, version 4", 7, 9)
+        assert (info.format_version, info.digest) == (4, DIGEST)
         assert content_digest(ref) == DIGEST
         for i in (0, 1, 2, 6, 7):
             hashes = [maker.golden_hash(i, "pdq"), maker.golden_record(i, 3 * i + 5)]
@@ -57,7 +57,7 @@ def test_the_golden_list_is_read(maker: ModuleType) -> None:
 
 def test_the_script_makes_the_golden_list(maker: ModuleType, tmp_path: Path) -> None:
     """A list made by the script today has the content of the golden one."""
-    made, golden = tmp_path / "list", GOLDEN / "list-v3.hashmatch"
+    made, golden = tmp_path / "list", GOLDEN / "list-v4.hashmatch"
     maker.make(made)
     with ReferenceList.open(made) as new, ReferenceList.open(golden) as old:
         assert list(new) == list(old)
@@ -67,10 +67,10 @@ def test_the_script_makes_the_golden_list(maker: ModuleType, tmp_path: Path) -> 
 
 def test_the_golden_list_is_written(maker: ModuleType, tmp_path: Path) -> None:
     """It takes changes, and verifies."""
-    copy = Path(shutil.copyfile(GOLDEN / "list-v3.hashmatch", tmp_path / "copy"))
+    copy = Path(shutil.copyfile(GOLDEN / "list-v4.hashmatch", tmp_path / "copy"))
     with ReferenceList.open(copy, writable=True) as ref:
         assert ref.add("entry-4", hashes=[maker.golden_hash(4, "pdq")])
         assert ref.withdraw("entry-0", source="hotline")
         assert ref.add("entry-5", hashes=[maker.golden_record(5, 10)])
         assert ref.verify().digest == content_digest(ref)
-        assert (ref.version, len(ref)) == (9, 8)
+        assert (ref.version, len(ref)) == (10, 9)

@@ -69,7 +69,7 @@ def test_a_killed_writer_loses_nothing_that_was_committed(tmp_path: Path) -> Non
             done = len(ref) - 1
         assert not side_files(path)
     with ReferenceList.open(path) as ref:
-        assert ref.info().format_version == 3
+        assert ref.info().format_version == 4
         assert ref.digest == content_digest(ref)
         assert ref.info().hashes["keypoint"] > 0
 

@@ -19,7 +19,7 @@ from hashmatch.errors import ImageError, ReferenceListError
 from hashmatch.hashes import HashValue
 from hashmatch.index.linear import LinearIndex
 from hashmatch.lists import LOCAL, Entry, ReferenceList
-from hashmatch.lists.formats.base import decoded_lines
+from hashmatch.lists.formats.decoding import decoded_lines
 
 __all__ = ["entry_record", "find", "relabel", "show", "withdraw"]
 

@@ -1,7 +1,8 @@
 """The content digest of a list: equal for equal entries, however and in whatever order they came about.
 
-Floor: lists. Each entry has an element, the BLAKE2b-256 of its id, hashes, qualities, sources and labels; the content
-of a list is the sum of its elements modulo 2**256, which a change of some entries moves by those alone. The digest that
+Floor: lists. Each entry has an element, the BLAKE2b-256 of its id, hashes, qualities, sources and labels; so has each
+source of another role than ``alarm`` that lists anything. The content of a list is the sum of its elements modulo
+2**256, which a change of some entries moves by those alone. The digest that
 is shown is a hash of the sum, so that the digests of two versions do not give an entry's element away.
 
 Numbers that one file gives (keys, rows, sources) and its history, id and name play no part. Two different contents
@@ -20,15 +21,16 @@ import struct
 from collections.abc import Iterable
 from typing import Final
 
-from hashmatch.lists.entry import Entry
+from hashmatch.lists.entry import Entry, Role
 from hashmatch.lists.file.sql_tables import ALGORITHM_NUMBERS
 
-__all__ = ["CONTENT_BYTES", "CONTENT_MODULUS", "content_digest", "digest_of", "element"]
+__all__ = ["CONTENT_BYTES", "CONTENT_MODULUS", "content_digest", "digest_of", "element", "role_element"]
 
 CONTENT_BYTES: Final = 32
 CONTENT_MODULUS: Final = 1 << (8 * CONTENT_BYTES)
 _ENTRY: Final = b"hashmatch-entry"
 _LIST: Final = b"hashmatch-list"
+_ROLE: Final = b"hashmatch-role"
 _HEAD: Final = struct.Struct("<III")
 _ROW: Final = struct.Struct("<HBhH")
 _LABEL: Final = struct.Struct("<HHH")
@@ -68,6 +70,14 @@ def element(
     return int.from_bytes(hashlib.blake2b(b"".join(parts), digest_size=CONTENT_BYTES, person=_ENTRY).digest(), "little")
 
 
+def role_element(source: str, role: Role) -> int:
+    """Element of a source that lists at least one entry: 0 where its role is ``alarm``."""
+    if role == "alarm":
+        return 0
+    data = role.encode() + b"\0" + source.encode()
+    return int.from_bytes(hashlib.blake2b(data, digest_size=CONTENT_BYTES, person=_ROLE).digest(), "little")
+
+
 @functools.lru_cache(maxsize=64)
 def digest_of(content: int) -> str:
     """Digest of a sum of elements: 64 hexadecimal digits."""
@@ -100,7 +110,9 @@ def content_digest(entries: Iterable[Entry]) -> str:
     True
     """
     total = 0
+    roles: dict[str, Role] = {}
     for entry in entries:
+        roles.update((listing.source, listing.role) for listing in entry.listings)
         hashes = [
             (listing.source, ALGORITHM_NUMBERS[item.value.algorithm], item.value.data, item.quality)
             for listing in entry.listings
@@ -108,4 +120,4 @@ def content_digest(entries: Iterable[Entry]) -> str:
         ]
         labels = [(listing.source, name, value) for listing in entry.listings for name, value in listing.labels.items()]
         total += element(entry.entry_id, hashes, labels)
-    return digest_of(total)
+    return digest_of(total + sum(role_element(source, role) for source, role in roles.items()))

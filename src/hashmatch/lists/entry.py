@@ -10,20 +10,30 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 from hashmatch.algorithms import ALGORITHMS
 from hashmatch.errors import ReferenceListError
 from hashmatch.hashes import Fingerprint, HashValue
 from hashmatch.view import View
 
-__all__ = ["LOCAL", "Entry", "ListedHash", "Listing"]
+__all__ = ["LOCAL", "ROLES", "Entry", "ListedHash", "Listing", "Role"]
 
 LOCAL: Final = "local"
 """Source of an entry for which none is given."""
 
+Role = Literal["alarm", "benign", "comparison"]
+"""What a source lists its entries for: to be reported, to be told apart from what is reported, or to be shown apart."""
+
+ROLES: Final[tuple[Role, ...]] = ("alarm", "benign", "comparison")
+"""The roles, in the order of their numbers in the list file, from 0."""
+
+JOIN: Final = " | "
+"""What stands between the values of one label that a source gives an entry."""
+
 MAX_ENTRY_ID: Final = 256
 MAX_SOURCE: Final = 64
+MAX_TERMS: Final = 1_024
 MAX_LIST_NAME: Final = 256
 MAX_LABEL_NAME: Final = 64
 MAX_LABEL_VALUE: Final = 256
@@ -86,6 +96,13 @@ def checked_value(text: str) -> str:
             "surrogates or a space at either end"
         )
     return text
+
+
+def checked_role(role: Role) -> Role:
+    """Return ``role`` if it is one of `ROLES`; ReferenceListError if not."""
+    if role not in ROLES:
+        raise ReferenceListError(f"a role is one of {', '.join(ROLES)}")
+    return role
 
 
 def checked_labels(labels: Mapping[str, str]) -> Mapping[str, str]:
@@ -163,15 +180,21 @@ class Listing:
     hashes : tuple of ListedHash
         1 to 65,536 hashes, at most 4,096 of them of an algorithm whose hashes vary in length (``keypoint``).
     labels : mapping of str to str
-        The source's own labels, at most 64; names up to 64 and values up to 256 characters.
+        The source's own labels, at most 64; names up to 64 and values up to 256 characters. A class is a label whose
+        name is the scheme: ``{"tech-coalition": "A1"}``.
+    role : {"alarm", "benign", "comparison"}
+        What the source lists its entries for; the same for all entries of a source in a list.
     """
 
     source: str
     hashes: tuple[ListedHash, ...]
     labels: Mapping[str, str] = field(default_factory=lambda: _NO_LABELS, hash=False)
+    role: Role = "alarm"
 
     def __post_init__(self) -> None:
         checked_text(self.source, "the source", MAX_SOURCE)
+        if self.role != "alarm":
+            checked_role(self.role)
         hashes = tuple(self.hashes)
         for item in hashes:
             if not isinstance(item, ListedHash):
@@ -224,6 +247,7 @@ class Entry:
         source: str = LOCAL,
         labels: Mapping[str, str] | None = None,
         quality: int | None = None,
+        role: Role = "alarm",
     ) -> Entry:
         """Make the entry that one source lists.
 
@@ -235,7 +259,7 @@ class Entry:
             Hashes of the picture, of one or several algorithms; ``quality`` is that of all of them.
         fingerprint : Fingerprint, optional
             Further hashes, each with its own quality. Every view must be upright.
-        source, labels
+        source, labels, role
             As in `Listing`.
         quality : int, optional
             Quality of ``hashes``, 0 to 100.
@@ -262,12 +286,18 @@ class Entry:
                     " and matching looks at the query in every view"
                 )
             listed += [ListedHash(item.value, item.quality) for item in fingerprint.view_hashes]
-        return cls(entry_id, (Listing(source, tuple(listed), labels or _NO_LABELS),))
+        return cls(entry_id, (Listing(source, tuple(listed), labels or _NO_LABELS, role),))
 
     @property
     def hashes(self) -> tuple[HashValue, ...]:
         """The hashes of all sources, each once, in the order they were listed."""
         return tuple(dict.fromkeys(item.value for listing in self.listings for item in listing.hashes))
+
+    @property
+    def role(self) -> Role:
+        """``"alarm"`` if a source lists the entry for that, else ``"comparison"`` if one does, else ``"benign"``."""
+        roles = {listing.role for listing in self.listings}
+        return next(role for role in ("alarm", "comparison", "benign") if role in roles)
 
     @property
     def sources(self) -> tuple[str, ...]:

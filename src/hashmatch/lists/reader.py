@@ -19,6 +19,7 @@ from hashmatch.hashes import HashValue
 from hashmatch.lists.entry import (
     MAX_ENTRY_ID,
     Entry,
+    Role,
     is_name,
 )
 from hashmatch.lists.file.entries import State, keys_after, load_records, load_state, to_entry
@@ -37,9 +38,37 @@ from hashmatch.lists.read.rows import Changes, Snapshot, read_changes, read_snap
 from hashmatch.lists.session import Session
 from hashmatch.lists.verify import verify_all
 
-__all__ = ["ListInfo", "ListReader"]
+__all__ = ["ListInfo", "ListReader", "SourceInfo"]
 
 _ENTRIES_A_STEP: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceInfo:
+    """One source of a list.
+
+    Parameters
+    ----------
+    name : str
+        Name of the source.
+    entries : int
+        Number of entries that it lists; 0 for one that withdrew everything.
+    role : {"alarm", "benign", "comparison"}
+        What it lists them for.
+    terms : str
+        What its owner allows; empty if nothing is stated.
+    checkpoint : str
+        Where its feed goes on; empty for none.
+    heard : int or None
+        When it was last imported, seconds since 1970; None if it never was.
+    """
+
+    name: str
+    entries: int
+    role: Role
+    terms: str
+    checkpoint: str
+    heard: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,8 +231,8 @@ class ListReader:
         wanted = [name for name in dict.fromkeys(entry_ids) if is_name(name, MAX_ENTRY_ID)]
         with self._session.reading() as connection:
             state = self._session.state(connection)
-            names = state.names()
-            found = (to_entry(record, names) for record in load_records(connection, state, "entry_id", wanted))
+            sources = state.by_number()
+            found = (to_entry(record, sources) for record in load_records(connection, state, "entry_id", wanted))
             return {entry.entry_id: entry for entry in found}
 
     def find(self, value: HashValue) -> tuple[Entry, ...]:
@@ -244,8 +273,8 @@ class ListReader:
                 (value.data, number),
             )
             keys = sorted({key for (key,) in keyed})  # DISTINCT would go by entry, a seek for each row
-            names = state.names()
-            found = tuple(to_entry(record, names) for record in load_records(connection, state, "key", keys))
+            sources = state.by_number()
+            found = tuple(to_entry(record, sources) for record in load_records(connection, state, "key", keys))
             if len(found) != len(keys) or not all(value in entry.hashes for entry in found):
                 raise damaged()
             if not found:
@@ -309,8 +338,8 @@ class ListReader:
                 state = self._session.state(connection)
                 seen.add((state.version, self._session.in_transaction))
                 keys = keys_after(connection, last, _ENTRIES_A_STEP)
-                names = state.names()
-                entries = [to_entry(record, names) for record in load_records(connection, state, "key", keys)]
+                sources = state.by_number()
+                entries = [to_entry(record, sources) for record in load_records(connection, state, "key", keys)]
                 n_entries = state.n_entries
             if not keys:
                 break
@@ -319,6 +348,20 @@ class ListReader:
             n_seen += len(entries)
         if seen == {(state.version, False)} and n_seen != n_entries:
             raise damaged()
+
+    def sources(self) -> tuple[SourceInfo, ...]:
+        """Read what the list keeps of its sources, in the order in which they first listed something."""
+        return tuple(
+            SourceInfo(
+                name=item.name,
+                entries=item.n_entries,
+                role=item.role,
+                terms=item.terms,
+                checkpoint=item.checkpoint,
+                heard=item.heard or None,
+            )
+            for _, item in sorted(self._state().by_number().items())
+        )
 
     def snapshot(self, algorithms: Iterable[str] | None = None) -> Snapshot:
         """Read the hashes of one version, for building an index: as arrays, and ``keypoint`` records as a stream.
@@ -453,5 +496,5 @@ class ListReader:
         with self._session.reading() as connection:
             state = self._session.state(connection)
             for record in load_records(connection, state, column, values):
-                return to_entry(record, state.names())
+                return to_entry(record, state.by_number())
         return None

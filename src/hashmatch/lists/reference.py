@@ -25,12 +25,15 @@ from hashmatch.lists.entry import (
     MAX_ENTRY_ID,
     MAX_LIST_NAME,
     MAX_SOURCE,
+    MAX_TERMS,
     Entry,
+    Role,
     checked_labels,
+    checked_role,
     checked_text,
 )
 from hashmatch.lists.file.beside import real_path, stands
-from hashmatch.lists.file.editor import AddCounts, blocks_of
+from hashmatch.lists.file.editor import AddCounts, Editor, blocks_of
 from hashmatch.lists.file.entries import State, load_state, store_state
 from hashmatch.lists.file.schema import connect, translated_errors, use_no_journal
 from hashmatch.lists.file.sql_tables import (
@@ -258,6 +261,7 @@ class ReferenceList(ListReader):
         source: str = LOCAL,
         labels: Mapping[str, str] | None = None,
         quality: int | None = None,
+        role: Role = "alarm",
     ) -> bool:
         """Add an entry, or add to one: one transaction.
 
@@ -279,6 +283,8 @@ class ReferenceList(ListReader):
             At most 64; names up to 64 and values up to 256 characters.
         quality : int, optional
             Quality of ``hashes``, 0 to 100.
+        role : {"alarm", "benign", "comparison"}
+            What the source lists its entries for; the same for all that it lists in this list.
 
         Returns
         -------
@@ -295,7 +301,7 @@ class ReferenceList(ListReader):
             If something is not of the stated type.
         """
         entry = Entry.of(
-            entry_id, hashes=hashes, fingerprint=fingerprint, source=source, labels=labels, quality=quality
+            entry_id, hashes=hashes, fingerprint=fingerprint, source=source, labels=labels, quality=quality, role=role
         )
         return self.add_many([entry]).unchanged == 0
 
@@ -375,6 +381,57 @@ class ReferenceList(ListReader):
                 with translated_errors():
                     total += editor.withdraw(block, source)
             return total
+
+    def set_role(self, source: str, role: Role) -> bool:
+        """Change what a source lists its entries for.
+
+        Parameters
+        ----------
+        source : str
+            Name of the source.
+        role : {"alarm", "benign", "comparison"}
+            The role.
+
+        Returns
+        -------
+        bool
+            Whether the list changed; matchers take the change up as any other.
+
+        Raises
+        ------
+        ReferenceListError
+            If the list has no such source, and as `add`.
+        """
+        checked_role(role)
+        with self._session.step() as editor, translated_errors():
+            return editor.set_role(source, role)
+
+    def set_terms(self, source: str, terms: str) -> None:
+        """Keep what the owner of a source allows, such as ``"no onward sharing"``; a list with terms is not exported.
+
+        Parameters
+        ----------
+        source : str
+            Name of the source.
+        terms : str
+            At most 1,024 characters of text without control characters; empty for none. Not part of the content.
+
+        Raises
+        ------
+        ReferenceListError
+            If the text is not acceptable, and as `add`.
+        """
+        checked_text(source, "the source", MAX_SOURCE)
+        if terms:
+            checked_text(terms, "the terms", MAX_TERMS)
+        with self._session.step() as editor, translated_errors():
+            editor.note(source, terms=terms)
+
+    @contextlib.contextmanager
+    def editing(self) -> Iterator[Editor]:
+        """Hold the editor of one change, for what imports: as one transaction, or within the one that runs."""
+        with self._session.step() as editor:
+            yield editor
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from hashmatch.lists.content_digest import digest_of
+from hashmatch.lists.content_digest import digest_of, role_element
 from hashmatch.lists.entry import MAX_LIST_NAME, MAX_SOURCE, is_name
 from hashmatch.lists.file.checksums import signed
 from hashmatch.lists.file.entries import State, check_digests, keys_after, load_records, record_element, to_entry
@@ -37,15 +37,15 @@ def verify_all(connection: sqlite3.Connection, state: State) -> None:
         check_records(connection, state, number)
     check_history(connection, state, state.history_from)
     check_digests(connection, state)
-    names = state.names()
-    if not is_name(state.name, MAX_LIST_NAME) or not all(is_name(name, MAX_SOURCE) for name in names.values()):
+    sources = state.by_number()
+    if not is_name(state.name, MAX_LIST_NAME) or not all(is_name(name, MAX_SOURCE) for name in state.sources):
         raise damaged()  # no list takes such a name; the file was written by another program
-    listed = dict.fromkeys(names, 0)
+    listed = dict.fromkeys(sources, 0)
     content = n_changed = n_entries = n_hashes = n_labels = seal_sum = last = last_row = 0
     while keys := keys_after(connection, last, _KEYS_A_STEP):
         last = keys[-1]
         for record in load_records(connection, state, "key", keys):
-            to_entry(record, names)  # as a match makes it: what no list takes, or no report shows, is found here
+            to_entry(record, sources)  # as a match makes it: what no list takes, or no report shows, is found here
             owners = {key[0] for key in record.hashes}
             if not owners <= listed.keys() or not owners >= {owner for owner, _ in record.labels}:
                 raise damaged()
@@ -55,7 +55,7 @@ def verify_all(connection: sqlite3.Connection, state: State) -> None:
             n_hashes += len(record.hashes)
             n_labels += len(record.labels)
             seal_sum += record.seal or 0
-            content += record_element(record, names)
+            content += record_element(record, sources)
             n_changed += record.changed is not None
             if record.changed is not None and record.changed > state.version:
                 raise damaged()
@@ -68,6 +68,7 @@ def verify_all(connection: sqlite3.Connection, state: State) -> None:
         state.seal_sum,
         {source.number: source.n_entries for source in state.sources.values()},
     )
+    content += sum(role_element(source.name, source.role) for source in sources.values() if source.n_entries)
     marked = connection.execute("SELECT count(*) FROM changed").fetchone()[0]
     if (digest_of(content), n_changed) != (state.digest, marked):
         raise damaged()

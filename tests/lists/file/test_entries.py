@@ -78,7 +78,7 @@ def test_a_fingerprint_with_keypoints_comes_back(ref: ReferenceList) -> None:
         assert entry is not None
         assert entry.hashes == tuple(values)
         assert again.info().hashes == {"pdq": 2, "md5": 1, "keypoint": 2}
-        assert again.info().format_version == 3
+        assert again.info().format_version == 4
 
 
 def test_records_have_sources_as_other_hashes_have(ref: ReferenceList) -> None:

@@ -18,14 +18,15 @@ from typing import Final, NamedTuple
 from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.hashes import HashValue
 from hashmatch.lists.content_digest import CONTENT_BYTES, digest_of, element
-from hashmatch.lists.entry import Entry, ListedHash, Listing
+from hashmatch.lists.entry import ROLES, Entry, ListedHash, Listing, Role
 from hashmatch.lists.file.checksums import seal
 from hashmatch.lists.file.schema import damaged
 from hashmatch.lists.file.sql_tables import ALGORITHM_NAMES
 
 __all__ = [
-    "StoredEntry",
+    "Source",
     "State",
+    "StoredEntry",
     "StoredHash",
     "VersionMark",
     "check_digests",
@@ -47,10 +48,19 @@ _LABEL: Final = struct.Struct("<hHH")
 
 @dataclass(slots=True)
 class Source:
-    """One source: its number in the file and how many entries it lists."""
+    """One source, as it is stored.
+
+    ``terms`` say what its owner allows, ``checkpoint`` where its feed goes on, ``heard`` when it was last imported,
+    seconds since 1970, 0 for never. Neither is part of the content.
+    """
 
     number: int
-    n_entries: int
+    name: str
+    n_entries: int = 0
+    role: Role = "alarm"
+    terms: str = ""
+    checkpoint: str = ""
+    heard: int = 0
 
 
 @dataclass(slots=True)
@@ -113,9 +123,9 @@ class State:
         """What tells this version from any other."""
         return VersionMark(self.uuid.hex(), self.version, self.seal_sum, self.digest)
 
-    def names(self) -> dict[int, str]:
-        """Names of the sources by number."""
-        return {source.number: name for name, source in self.sources.items()}
+    def by_number(self) -> dict[int, Source]:
+        """Give the sources by number."""
+        return {source.number: source for source in self.sources.values()}
 
     def seal(self) -> int:
         """Check value over every counter.
@@ -135,9 +145,10 @@ class State:
         numbers = (self.version, self.history_from, self.next_entry, self.next_hash, self.n_entries, self.seal_sum)
         parts = [struct.pack("<III6q", len(name), len(self.tallies), len(self.sources), *numbers), name]
         parts += [struct.pack("<3q", n, t.n_hashes, t.mark_sum) for n, t in sorted(self.tallies.items())]
-        for text, source in sorted(self.sources.items()):
-            name = text.encode()
-            parts += (struct.pack("<2qI", source.number, source.n_entries, len(name)), name)
+        for _, source in sorted(self.sources.items()):
+            texts = [text.encode() for text in (source.name, source.terms, source.checkpoint)]
+            counts = (source.number, source.n_entries, source.heard, ROLES.index(source.role))
+            parts += (struct.pack("<4q3I", *counts, *map(len, texts)), *texts)
         parts.append(_packed_content(self.content) + struct.pack("<q", self.digest_from))
         return b"".join(parts)
 
@@ -184,14 +195,14 @@ def load_state(connection: sqlite3.Connection) -> State:
         state = State(*row[:-1])
         tallies = connection.execute("SELECT algorithm, n_hashes, mark_sum FROM tally")
         state.tallies = {algorithm: RowCount(n, total) for algorithm, n, total in tallies}
-        sources = connection.execute("SELECT name, id, n_entries FROM source")
-        state.sources = {name: Source(number, n) for name, number, n in sources}
+        sources = connection.execute("SELECT id, name, n_entries, role, terms, checkpoint, heard FROM source")
+        state.sources = {name: Source(number, name, n, ROLES[role], *rest) for number, name, n, role, *rest in sources}
         remembered = _remembered(connection, state, state.version)
         if remembered is None or remembered[2] != state.seal_sum:
             raise damaged()
         state.content, state.digest_from = int.from_bytes(remembered[0], "little"), remembered[1]
         sound = state.seal() == row[-1]
-    except (TypeError, ValueError, AttributeError, struct.error):
+    except (TypeError, ValueError, AttributeError, IndexError, struct.error):
         raise damaged() from None
     if not sound:
         raise damaged()
@@ -282,9 +293,11 @@ def store_state(connection: sqlite3.Connection, state: State) -> None:
         "REPLACE INTO tally VALUES (?, ?, ?)", [(n, t.n_hashes, t.mark_sum) for n, t in state.tallies.items()]
     )
     connection.executemany(
-        "INSERT INTO source (name, id, n_entries) VALUES (?, ?, ?)"
-        " ON CONFLICT (id) DO UPDATE SET n_entries = excluded.n_entries WHERE n_entries <> excluded.n_entries",
-        [(name, s.number, s.n_entries) for name, s in state.sources.items()],
+        "REPLACE INTO source (id, name, n_entries, role, terms, checkpoint, heard) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (s.number, s.name, s.n_entries, ROLES.index(s.role), s.terms, s.checkpoint, s.heard)
+            for s in state.sources.values()
+        ],
     )
 
 
@@ -310,15 +323,16 @@ def record_seal(uuid: bytes, record: StoredEntry) -> int:
     return seal(uuid, b"".join(parts))
 
 
-def record_element(record: StoredEntry, names: dict[int, str]) -> int:
-    """Element of an entry in the content of its list; ``names`` are those of the sources by number."""
+def record_element(record: StoredEntry, sources: dict[int, Source]) -> int:
+    """Element of an entry in the content of its list; ``sources`` by number."""
     labels: Sequence[tuple[str, str, str]] = ()
     try:
         hashes = [
-            (names[source], number, code, quality) for (source, number, code), (_, quality, _) in record.hashes.items()
+            (sources[source].name, number, code, quality)
+            for (source, number, code), (_, quality, _) in record.hashes.items()
         ]
         if record.labels:
-            labels = [(names[source], name, value) for (source, name), value in record.labels.items()]
+            labels = [(sources[source].name, name, value) for (source, name), value in record.labels.items()]
     except KeyError:  # a source that a forged list does not have
         raise damaged() from None
     return element(record.entry_id, hashes, labels)
@@ -400,15 +414,15 @@ def _complete(
         yield record
 
 
-def to_entry(record: StoredEntry, names: dict[int, str]) -> Entry:
+def to_entry(record: StoredEntry, sources: dict[int, Source]) -> Entry:
     """Make the public form of a record.
 
     Parameters
     ----------
     record : StoredEntry
         As read.
-    names : dict of int to str
-        Names of the sources by number.
+    sources : dict of int to Source
+        Sources by number.
     """
     hashes: dict[int, list[ListedHash]] = {}
     labels: dict[int, dict[str, str]] = {}
@@ -418,7 +432,10 @@ def to_entry(record: StoredEntry, names: dict[int, str]) -> Entry:
             hashes.setdefault(source, []).append(ListedHash(value, stored.quality))
         for (source, name), text in sorted(record.labels.items()):
             labels.setdefault(source, {})[name] = text
-        listings = [Listing(names[source], tuple(items), labels.get(source, {})) for source, items in hashes.items()]
+        listings = [
+            Listing(sources[source].name, tuple(items), labels.get(source, {}), sources[source].role)
+            for source, items in hashes.items()
+        ]
         return Entry(record.entry_id, tuple(listings), record.key)
     except (KeyError, TypeError, ReferenceListError, HashFormatError):
         raise damaged() from None

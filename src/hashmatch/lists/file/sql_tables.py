@@ -1,6 +1,6 @@
 """The tables of the list file.
 
-Floor: lists. Format version 3; versions 1 and 2 were never released, and are refused. The tables have room for hashes,
+Floor: lists. Format version 4; versions 1 to 3 were never released, and are refused. The tables have room for hashes,
 labels and numbers and for nothing else: hash columns accept exactly the lengths of their algorithm, text columns are
 short, every column one type. (STRICT tables would say the last more briefly, but need SQLite 3.37; Enterprise Linux 9
 has 3.34.)
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 APPLICATION_ID: Final = 0x484D4C54
-FORMAT_VERSION: Final = 3
+FORMAT_VERSION: Final = 4
 
 ALGORITHM_NUMBERS: Final = {
     "pdq": 1,
@@ -71,7 +71,11 @@ _TABLES: Final = (
     """CREATE TABLE source (
   id INTEGER PRIMARY KEY CHECK (id BETWEEN 1 AND 4096),
   name TEXT NOT NULL UNIQUE CHECK (typeof(name) = 'text' AND length(name) BETWEEN 1 AND 64),
-  n_entries INTEGER NOT NULL CHECK (typeof(n_entries) = 'integer' AND n_entries >= 0)
+  n_entries INTEGER NOT NULL CHECK (typeof(n_entries) = 'integer' AND n_entries >= 0),
+  role INTEGER NOT NULL CHECK (typeof(role) = 'integer' AND role BETWEEN 0 AND 2),
+  terms TEXT NOT NULL CHECK (typeof(terms) = 'text' AND length(terms) <= 1024),
+  checkpoint TEXT NOT NULL CHECK (typeof(checkpoint) = 'text' AND length(checkpoint) <= 4096),
+  heard INTEGER NOT NULL CHECK (typeof(heard) = 'integer' AND heard >= 0)
 )""",
     """CREATE TABLE entry (
   key INTEGER PRIMARY KEY,

@@ -1,18 +1,40 @@
 """Readers of hash lists as they are delivered, one file a format, and `import_into` that takes what they yield."""
 
-from hashmatch.lists.formats.base import Flaw, ImportReport, Refused, Row, import_into
 from hashmatch.lists.formats.cells import default_entry_id
 from hashmatch.lists.formats.csv_table import ColumnMapping, read_table
+from hashmatch.lists.formats.importing import ImportReport, import_into
+from hashmatch.lists.formats.operations import (
+    Checkpoint,
+    Delete,
+    Flaw,
+    Operation,
+    Refused,
+    Row,
+    SnapshotEnd,
+    Upsert,
+)
+from hashmatch.lists.formats.registry import FORMATS, Delivery, Format, format_named, reader_of, recognised
 from hashmatch.lists.formats.text import read_text
 
 __all__ = [
+    "FORMATS",
+    "Checkpoint",
     "ColumnMapping",
+    "Delete",
+    "Delivery",
     "Flaw",
+    "Format",
     "ImportReport",
+    "Operation",
     "Refused",
     "Row",
+    "SnapshotEnd",
+    "Upsert",
     "default_entry_id",
+    "format_named",
     "import_into",
     "read_table",
     "read_text",
+    "reader_of",
+    "recognised",
 ]

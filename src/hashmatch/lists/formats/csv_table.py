@@ -10,14 +10,23 @@ import csv
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from hashmatch.algorithms import algorithm_named
 from hashmatch.errors import HashFormatError, ReferenceListError
-from hashmatch.lists.entry import LOCAL, MAX_LABEL_NAME, MAX_SOURCE, Entry, ListedHash, Listing, checked_text
-from hashmatch.lists.formats.base import MAX_LINE, Flaw, Refused, Row, checked_encoding, decoded_lines
+from hashmatch.lists.entry import (
+    LOCAL,
+    MAX_LABEL_NAME,
+    MAX_SOURCE,
+    Entry,
+    ListedHash,
+    Listing,
+    Role,
+    checked_role,
+    checked_text,
+)
 from hashmatch.lists.formats.cells import (
     default_entry_id,
     id_from,
@@ -27,9 +36,14 @@ from hashmatch.lists.formats.cells import (
     quality_from,
     visible,
 )
+from hashmatch.lists.formats.decoding import MAX_LINE, checked_encoding, decoded_lines
+from hashmatch.lists.formats.operations import Flaw, Refused, Row
 from hashmatch.lists.formats.quotes import Cut, Lines, cut
 
-__all__ = ["ColumnMapping", "read_table"]
+if TYPE_CHECKING:
+    from hashmatch.lists.formats.registry import Delivery
+
+__all__ = ["ColumnMapping", "read", "read_table", "recognises"]
 
 _DELIMITERS: Final = ",;\t|"
 _DELIMITER_LINE: Final = re.compile(r'"?sep=([^"])"?[\s,;|]*', re.IGNORECASE)
@@ -59,6 +73,8 @@ class ColumnMapping:
         Column of the quality of the row's hashes, 0 to 100. An empty cell means that the quality is unknown.
     source : str
         Name of who lists these rows, 1 to 64 characters.
+    role : {"alarm", "benign", "comparison"}
+        What the rows are listed for.
     header : bool
         Whether the first line names the columns.
 
@@ -76,6 +92,7 @@ class ColumnMapping:
     labels: Mapping[str, str] = field(default_factory=dict)
     quality: str | None = None
     source: str = LOCAL
+    role: Role = "alarm"
     header: bool = True
 
     def __post_init__(self) -> None:
@@ -93,6 +110,7 @@ class ColumnMapping:
         if self.entry_id is not None and _folded(self.entry_id) in hashes:
             raise ReferenceListError("a column of hashes cannot be the entry id, because reports show entry ids")
         checked_text(self.source, "the source", MAX_SOURCE)
+        checked_role(self.role)
         if not self.header and not all(_is_number(column) for column in self.columns()):
             raise ReferenceListError('without a header, columns are named by their number: "1", "2", ...')
         object.__setattr__(self, "hashes", MappingProxyType(hashes))
@@ -223,6 +241,20 @@ def _beginning(
     )
 
 
+def read(stream: BinaryIO, delivery: Delivery) -> Iterator[Row | Refused]:
+    """Read a delivered table, as `read_table` does."""
+    mapping = delivery.mapping
+    if not isinstance(mapping, ColumnMapping):
+        raise ReferenceListError("a table needs a mapping that says what its columns mean")
+    mapping = replace(mapping, source=delivery.source, role=delivery.role or "alarm")
+    return read_table(stream, mapping, delimiter=delivery.delimiter, encoding=delivery.encoding)
+
+
+def recognises(head: bytes) -> bool:  # noqa: ARG001
+    """Tell nothing: what the columns of a table mean has to be told."""
+    return False
+
+
 class _Plan:
     """Where the mapped columns of one table are."""
 
@@ -235,6 +267,7 @@ class _Plan:
         self._entry_id = None if mapping.entry_id is None else at[_folded(mapping.entry_id)]
         self._quality = None if mapping.quality is None else (at[_folded(mapping.quality)], _folded(mapping.quality))
         self._source = mapping.source
+        self._role = mapping.role
 
     @classmethod
     def of(cls, mapping: ColumnMapping, first: str, delimiter: str | None) -> _Plan | None:
@@ -319,6 +352,8 @@ class _Plan:
                 entry_id = id_from(fields[self._entry_id])
                 if misquoted and '"' in entry_id:
                     return Refused(number, misquoted)
-            return Row(number, Entry(entry_id, (Listing(self._source, tuple(hashes), labels),)), tuple(flaws))
+            return Row(
+                number, Entry(entry_id, (Listing(self._source, tuple(hashes), labels, self._role),)), tuple(flaws)
+            )
         except ReferenceListError as error:
             return Refused(number, str(error))

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from hashmatch.lists.formats.base import MAX_LINE
+from hashmatch.lists.formats.decoding import MAX_LINE
 
 __all__ = ["Cut", "Lines", "cut"]
 

@@ -11,16 +11,20 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from hashmatch.algorithms import ALGORITHMS, algorithm_named
 from hashmatch.errors import HashFormatError
 from hashmatch.hashes import HashValue
-from hashmatch.lists.entry import LOCAL, MAX_SOURCE, Entry, ListedHash, Listing, checked_labels, checked_text
-from hashmatch.lists.formats.base import MAX_LINE, Refused, Row, checked_encoding, decoded_lines
+from hashmatch.lists.entry import LOCAL, MAX_SOURCE, Entry, ListedHash, Listing, Role, checked_labels, checked_text
 from hashmatch.lists.formats.cells import default_entry_id, parse_cell, visible
+from hashmatch.lists.formats.decoding import MAX_LINE, checked_encoding, decoded_lines
+from hashmatch.lists.formats.operations import Refused, Row
 
-__all__ = ["read_text"]
+if TYPE_CHECKING:
+    from hashmatch.lists.formats.registry import Delivery
+
+__all__ = ["read", "read_text", "recognises"]
 
 _COMMENTS: Final = ("#", "%", ";")
 _FIRST: Final = re.compile(r'\s*\\?"?([^\s",;|]+)(?:\s+([^\s",;|]+))?')
@@ -79,12 +83,30 @@ def read_text(
     return _rows(file, name, source, checked_labels(labels or {}), checked_encoding(encoding))
 
 
+def read(stream: BinaryIO, delivery: Delivery) -> Iterator[Row | Refused]:
+    """Read a delivery of plain text, as `read_text` does."""
+    name = None if delivery.algorithm is None else algorithm_named(delivery.algorithm).name
+    return _rows(stream, name, delivery.source, delivery.labels, delivery.encoding, delivery.role or "alarm")
+
+
+def recognises(head: bytes) -> bool:
+    """Whether the lines name their algorithm, as ``MD5 (name) = ...`` and ``pdq:...`` do."""
+    lines = [
+        line for line in head.splitlines()[:5] if line.strip() and not line.lstrip().startswith((b"#", b"%", b";"))
+    ]
+    try:
+        return bool(lines) and all(_hash_of(line.decode("utf-8-sig"), None) for line in lines[:3])
+    except (HashFormatError, UnicodeDecodeError):
+        return False
+
+
 def _rows(
     file: str | os.PathLike[str] | BinaryIO,
     algorithm: str | None,
     source: str,
     labels: Mapping[str, str],
     encoding: str | None,
+    role: Role = "alarm",
 ) -> Iterator[Row | Refused]:
     for number, text in decoded_lines(file, encoding):
         if text is None:
@@ -99,7 +121,7 @@ def _rows(
         except HashFormatError as error:
             yield Refused(number, str(error))
             continue
-        yield Row(number, Entry(default_entry_id(value), (Listing(source, (ListedHash(value),), labels),)))
+        yield Row(number, Entry(default_entry_id(value), (Listing(source, (ListedHash(value),), labels, role),)))
 
 
 def _hash_of(text: str, algorithm: str | None) -> HashValue:

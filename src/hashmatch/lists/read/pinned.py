@@ -109,7 +109,7 @@ class PinnedVersion:
         with translated_errors():
             for record in load_records(self._connection, self._state, "key", [key]):
                 if record.changed is None or record.changed <= since:
-                    return to_entry(record, self._state.names())
+                    return to_entry(record, self._state.by_number())
         return None
 
     def record(self, hash_id: int) -> HashValue | None:
