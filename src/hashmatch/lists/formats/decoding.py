@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from hashmatch.errors import ReferenceListError
-from hashmatch.lists.formats.misdelivered import HEAD, refuse_foreign
+from hashmatch.lists.formats.misdelivered import refuse_foreign
+from hashmatch.lists.formats.unpacking import beginning, read_fully, read_some, unpacked
 
-__all__ = ["MAX_LINE", "checked_encoding", "decoded_lines", "opened", "read_some"]
+__all__ = ["MAX_LINE", "checked_encoding", "decoded_lines", "opened"]
 
 MAX_LINE: Final = 65_536
 _CHUNK: Final = 65_536
@@ -54,30 +55,26 @@ def decoded_lines(source: str | os.PathLike[str] | BinaryIO, encoding: str | Non
     Raises
     ------
     HashFormatError
-        If it is known to be something else than text, by its first 4,096 bytes.
+        If it is known to be something else than text, by its first 4,096 bytes, or what packs it is damaged.
     ReferenceListError
         If the source cannot be opened or read, or the encoding can decode nothing of it, as UTF-16 without a byte order
         mark.
     """
     with opened(source) as stream:
-        head = read_some(stream, HEAD)
-        while len(head) < HEAD and (more := read_some(stream, HEAD - len(head))):
-            head += more
+        head = beginning(stream)
         refuse_foreign(head, encoding)
         for mark, name in _BOMS:
             if head.startswith(mark) and (encoding is None or encoding.startswith(name[:6])):
-                head, encoding = head[len(mark) :], name
+                read_fully(stream, len(mark))
+                encoding = name
                 break
         make = codecs.getincrementaldecoder(encoding or "utf-8")
         decoder = io.IncrementalNewlineDecoder(make("replace"), translate=True)
         number, pending, too_long = 0, "", False
-        chunk, final = head, False
-        while not final:
-            if not chunk:
-                chunk = read_some(stream, _CHUNK)
-                final = not chunk
-            *whole, pending = (pending + _decoded(decoder, chunk, final)).split("\n")
-            chunk = b""
+        chunk = b"-"
+        while chunk:
+            chunk = read_some(stream, _CHUNK)
+            *whole, pending = (pending + _decoded(decoder, chunk, not chunk)).split("\n")
             for text in whole:
                 number += 1
                 yield number, None if too_long or len(text) > MAX_LINE else text
@@ -100,32 +97,13 @@ def _decoded(decoder: io.IncrementalNewlineDecoder, chunk: bytes, final: bool) -
 
 @contextlib.contextmanager
 def opened(source: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
-    """Open a path for the block; a binary file is passed through and stays open."""
+    """Open a path for the block, or take a binary file, which stays open; and give what is packed in it, `unpacked`."""
     if not isinstance(source, (str, os.PathLike)):
-        yield source
+        yield unpacked(source)
         return
     try:
         stream = Path(source).open("rb")  # noqa: SIM115 - only opening may fail here, not what is done with it
     except (OSError, ValueError):
         raise ReferenceListError("the file to import cannot be opened: check its path and permissions") from None
     with stream:
-        yield stream
-
-
-def read_some(stream: BinaryIO, size: int) -> bytes:
-    """Read at most ``size`` bytes; b"" at the end.
-
-    Raises
-    ------
-    ReferenceListError
-        If reading fails.
-    TypeError
-        If the file was opened as text.
-    """
-    try:
-        data = stream.read(size)
-    except OSError:
-        raise ReferenceListError("reading the file to import failed; nothing of it was imported") from None
-    if not isinstance(data, bytes):
-        raise TypeError("a file to import must be opened in binary mode")
-    return data
+        yield unpacked(stream)

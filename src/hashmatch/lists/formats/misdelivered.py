@@ -14,28 +14,18 @@ from hashmatch.errors import HashFormatError
 from hashmatch.lists.file.sql_tables import APPLICATION_ID
 from hashmatch.picture.sniff import sniff
 
-__all__ = ["HEAD", "refuse_foreign"]
-
-HEAD: Final = 4_096
-"""Bytes that decide."""
+__all__ = ["refuse_foreign"]
 
 _SQLITE: Final = b"SQLite format 3\0"
 _MAGIC: Final[Mapping[bytes, str]] = MappingProxyType(
     {
         b"%PDF-": "a PDF document",
-        b"\x1f\x8b": "compressed by gzip: unpack it first",
-        b"BZh": "compressed by bzip2: unpack it first",
-        b"\xfd7zXZ\0": "compressed by xz: unpack it first",
-        b"\x28\xb5\x2f\xfd": "compressed by zstd: unpack it first",
-        b"7z\xbc\xaf\x27\x1c": "a 7z archive: unpack it first",
-        b"Rar!\x1a\x07": "a RAR archive: unpack it first",
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "an old Office document, such as an .xls workbook: export it as CSV",
         b"PAR1": "a Parquet file: export it as CSV",
         b"{\\rtf": "an RTF document: export it as plain text",
     }
 )
 _PICTURES: Final = frozenset({"AVIF", "BMP", "GIF", "HEIF", "JPEG", "PNG", "TIFF", "WEBP"})
-_OFFICE: Final = (b"[Content_Types].xml", b"_rels/.rels", b"xl/", b"mimetypeapplication/vnd.oasis.opendocument")
 _HTML: Final = re.compile(r"<(!doctype\s+html|html|head|body|table)\b", re.IGNORECASE)
 _XML: Final = re.compile(r"<\?xml\b|<!DOCTYPE\b|<!--|<[A-Za-z_][\w:.-]*(\s[^<>]*)?>\s*<")
 _JSON: Final = re.compile(r'\{\s*(["\'}]|$)|\[\s*([\[{"\]]|$)')
@@ -51,7 +41,7 @@ def refuse_foreign(head: bytes, encoding: str | None) -> None:
     Parameters
     ----------
     head : bytes
-        The first `HEAD` bytes of the delivery, or all of it.
+        The first 4,096 bytes of the delivery, or all of it.
     encoding : str, optional
         The encoding that the caller names; None where it is found out.
 
@@ -62,7 +52,7 @@ def refuse_foreign(head: bytes, encoding: str | None) -> None:
     """
     what = _binary(head) or _marked_up(head, encoding) or (None if encoding else _no_text(head))
     if what is not None:
-        raise HashFormatError(f"this is {what}; hashmatch list import reads CSV, TSV and plain text")
+        raise HashFormatError(f"this is {what}; hashmatch list formats shows what can be imported")
 
 
 def _binary(head: bytes) -> str | None:
@@ -71,14 +61,8 @@ def _binary(head: bytes) -> str | None:
         if head[68:72] == APPLICATION_ID.to_bytes(4, "big"):
             return "a hashmatch list itself: match against it, or copy its entries with ReferenceList.add_many"
         return "an SQLite database: export its table as CSV"
-    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        if any(name in head for name in _OFFICE):
-            return "an Office document, such as an .xlsx workbook: export it as CSV"
-        return "a ZIP archive: unpack it first"
-    if head[257:262] == b"ustar":
-        return "a tar archive: unpack it first"
     for magic, what in _MAGIC.items():
-        if head.startswith(magic) and (magic != b"BZh" or head[3:4].isdigit()):
+        if head.startswith(magic):
             return what
     picture = sniff(head)
     if picture is not None and picture.container in _PICTURES:

@@ -2,7 +2,7 @@
 
 Floor: lists. The module of a format is loaded when a delivery of it is read. It has two functions:
 ``read(stream, delivery)`` yields operations from a binary file that stands at its beginning, and
-``recognises(head)`` says whether the first 4,096 bytes can be of no other format.
+``recognises(head)`` says whether the first 4,096 bytes can be of no other format. Both see what is packed, `unpacked`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.lists.entry import LOCAL, MAX_SOURCE, Role, checked_labels, checked_role, checked_text
 from hashmatch.lists.formats.decoding import checked_encoding
 from hashmatch.lists.formats.operations import Operation
+from hashmatch.lists.formats.unpacking import unpacked
 
 __all__ = ["FORMATS", "Delivery", "Format", "format_named", "reader_of", "recognised"]
 
@@ -166,10 +167,12 @@ def recognised(head: bytes) -> Format | None:
 
 
 def reader_of(kind: Format, stream: BinaryIO, delivery: Delivery) -> Iterator[Operation]:
-    """Read a delivery by its format.
+    """Read a delivery by its format, through what packs it.
 
     Raises
     ------
+    HashFormatError
+        If what packs it is damaged or not read through; the format raises what it finds later.
     ReferenceListError
         If the delivery is told something that the format does not take, or not told what it needs.
     """
@@ -178,7 +181,7 @@ def reader_of(kind: Format, stream: BinaryIO, delivery: Delivery) -> Iterator[Op
         raise ReferenceListError(f"the format {kind.name} does not take {_flag(name)}")
     for name in sorted(kind.needs - told):
         raise ReferenceListError(f"the format {kind.name} needs {_flag(name)}")
-    return kind.load().read(stream, delivery)
+    return kind.load().read(unpacked(stream), delivery)
 
 
 def _flag(name: str) -> str:
