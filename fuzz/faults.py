@@ -28,7 +28,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from fault_makers import (
+from fuzz import results
+from fuzz.engine import Finding, Run
+from hashmatch import Matcher, profiles
+from hashmatch.errors import IndexFormatError, ReferenceListError
+from hashmatch.index import atomic, segmented
+from hashmatch.lists import Entry, ReferenceList
+from hashmatch.store import trust
+from support.fault_makers import (
     INDEX_KINDS,
     everything,
     index_answers,
@@ -38,14 +45,7 @@ from fault_makers import (
     save_kept,
     smallest_list,
 )
-from fuzz import results
-from fuzz.engine import Finding, Run
-from hashmatch import Matcher, profiles
-from hashmatch.errors import IndexFormatError, ReferenceListError
-from hashmatch.index import atomic, segmented
-from hashmatch.lists import Entry, ReferenceList
-from hashmatch.store import trust
-from list_makers import made_up, made_up_record
+from support.list_makers import made_up, made_up_record
 
 __all__ = ["PARTS", "calls", "compactions", "flips", "full", "kills", "power", "readonly", "records"]
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 import hashmatch
-from cli_makers import commands_of
+from support.cli_makers import commands_of
 
 PROJECT = Path(__file__).parent.parent
 PAGES = [

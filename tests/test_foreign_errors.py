@@ -25,7 +25,7 @@ from hashmatch.foreign_errors import forgiven, is_foreign, is_interruption
 from hashmatch.jail import Isolation
 from hashmatch.matching import Outcome
 from hashmatch.picture import decode, open_picture, read_source
-from picture_makers import noise, save
+from support.picture_makers import noise, save
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no timers by signals")
 

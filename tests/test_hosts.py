@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import host_life
 from hashmatch import Matcher, ReferenceList, fingerprint
 from hashmatch.picture.encode import encode, jpeg
 from hashmatch.synthetic import picture
-from jail_makers import LINUX
+from support import host_life
+from support.jail_makers import LINUX
 
 pytestmark = LINUX
 IS_ROOT = hasattr(os, "getuid") and os.getuid() == 0

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-import soak
-from jail_makers import LINUX
+from support import soak
+from support.jail_makers import LINUX
 
 pytestmark = LINUX
 

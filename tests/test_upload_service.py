@@ -25,8 +25,8 @@ from hashmatch import Matcher, ReferenceList, fingerprint, hash_image
 from hashmatch.errors import BusyError, ReferenceListError
 from hashmatch.picture.encode import jpeg
 from hashmatch.synthetic import edits, picture
-from jail_makers import LINUX, has_gone
-from soak import png_bomb, webp_header
+from support.jail_makers import LINUX, has_gone
+from support.soak import png_bomb, webp_header
 
 pytestmark = LINUX
 FILE = Path(__file__).parent.parent / "docs" / "tutorials" / "upload_service.py"

@@ -21,7 +21,7 @@ from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.hashes import HashValue
 from hashmatch.lists import ReferenceList
 from hashmatch.lists.formats import ColumnMapping, Refused, Row, import_into, read_table, read_text
-from list_makers import made_up
+from support.list_makers import made_up
 
 __all__ = ["DESCRIPTION", "case_runner"]
 

@@ -17,12 +17,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from fault_makers import INDEX_KINDS, index_answers, open_index, save_index
 from fuzz.engine import Case, Wrong, check_message
 from fuzz.formats import change_index_header, change_index_section
 from fuzz.mutate import mutated
 from hashmatch.errors import IndexFormatError
 from hashmatch.index import KeypointIndex
+from support.fault_makers import INDEX_KINDS, index_answers, open_index, save_index
 
 __all__ = ["DESCRIPTION", "case_runner"]
 

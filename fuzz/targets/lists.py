@@ -17,7 +17,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from fault_makers import everything, smallest_list
 from fuzz.engine import Case, Wrong, check_message
 from fuzz.formats import change_page
 from fuzz.mutate import INTERESTING, mutated
@@ -38,7 +37,8 @@ from hashmatch.lists.file.entries import (
 )
 from hashmatch.lists.file.history import change_seal
 from hashmatch.lists.file.sql_tables import ALGORITHM_NUMBERS, RECORD_NUMBERS
-from list_makers import made_up, small_list
+from support.fault_makers import everything, smallest_list
+from support.list_makers import made_up, small_list
 
 __all__ = ["DESCRIPTION", "case_runner", "reseal"]
 

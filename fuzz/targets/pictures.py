@@ -74,7 +74,7 @@ def own_files() -> Iterator[tuple[str, bytes]]:
 
     from hashmatch.picture.isolation import tiny_files
     from hashmatch.synthetic import picture
-    from picture_makers import small_files
+    from support.picture_makers import small_files
 
     yield from small_files().items()
     for number, data in enumerate(tiny_files(_FORMATS)):

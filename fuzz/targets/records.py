@@ -14,7 +14,7 @@ from fuzz.engine import Case, Wrong, check_message
 from fuzz.mutate import INTERESTING, mutated
 from hashmatch.errors import HashFormatError
 from hashmatch.keypoints.record import Record
-from list_makers import made_up_record
+from support.list_makers import made_up_record
 
 __all__ = ["DESCRIPTION", "case_runner", "seeds"]
 

@@ -21,7 +21,7 @@ from hashmatch import ReferenceList, __version__, hash_image
 from hashmatch.cli.app import app
 from hashmatch.picture.encode import encode, to_pil
 from hashmatch.synthetic import picture
-from list_makers import made_up, made_up_record
+from support.list_makers import made_up, made_up_record
 
 PHOTO = picture("photo", 11, size=(160, 200))
 OTHER = picture("photo", 12, size=(160, 200))

@@ -17,7 +17,7 @@ from hashmatch.index import MultiIndex
 from hashmatch.index.costs import MEASURED
 from hashmatch.index.verification import Verification
 from hashmatch.lists import Entry, ReferenceList
-from list_makers import made_up, made_up_record
+from support.list_makers import made_up, made_up_record
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cli_makers import commands_of
 from hashmatch import ReferenceList, hash_image
 from hashmatch.cli.app import app
 from hashmatch.hashes import HashValue
 from hashmatch.picture.encode import encode
 from hashmatch.synthetic import picture
-from list_makers import made_up
+from support.cli_makers import commands_of
+from support.list_makers import made_up
 
 PHOTO = picture("photo", 41, size=(160, 200))
 RUNNER = CliRunner()

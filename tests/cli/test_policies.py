@@ -14,7 +14,7 @@ from hashmatch import ReferenceList, hash_image, profiles
 from hashmatch.cli.app import app
 from hashmatch.policy import MatchPolicy
 from hashmatch.synthetic import picture
-from picture_makers import save
+from support.picture_makers import save
 
 PHOTO = picture("photo", 11, size=(160, 200))
 RUNNER = CliRunner()

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from hashmatch.cli.app import app
 from hashmatch.lists import ReferenceList
-from list_makers import ids_of, made_list, made_up, side_files, written_and_killed
+from support.list_makers import ids_of, made_list, made_up, side_files, written_and_killed
 
 
 def run(*words: object) -> tuple[int, str]:

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cli_makers import commands_of
 from hashmatch import HashValue, ReferenceList
 from hashmatch.cli.app import app
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists.file.sql_tables import FORMAT_VERSION
-from list_makers import made_list, made_up
+from support.cli_makers import commands_of
+from support.list_makers import made_list, made_up
 
 MD5 = "md5:" + "0" * 31 + "1"
 CALLS = [

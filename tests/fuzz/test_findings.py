@@ -17,7 +17,7 @@ from hashmatch.errors import ReferenceListError
 from hashmatch.lists import ReferenceList
 from hashmatch.lists.file.entries import load_records, load_state
 from hashmatch.lists.file.history import check_history
-from list_makers import made_up, small_list
+from support.list_makers import made_up, small_list
 
 FOUND = [
     ("lists", 11, 1047),  # withdrawing a hash of an algorithm that the list counts none of

@@ -12,7 +12,7 @@ from pathlib import Path
 def main() -> None:
     """Write 6 seeded pictures of 12 points."""
     sys.path.insert(0, str(Path(__file__).parent.parent))
-    from keypoint_makers import some_pictures
+    from support.keypoint_makers import some_pictures
 
     index = some_pictures(6, 12).index(n_tables=2, key_bits=8)
     index.save(Path(__file__).parent / "index-v5-keypoint.bin", tag={"list": "golden"})

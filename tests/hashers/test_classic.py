@@ -14,7 +14,7 @@ from hashmatch.errors import HashFormatError
 from hashmatch.hashers import CLASSIC_ALGORITHMS, ClassicHasher
 from hashmatch.hashers.base import turned
 from hashmatch.view import Turn
-from pixel_kinds import random_pixels
+from support.pixel_kinds import random_pixels
 
 FUNCTIONS = {
     "ahash": imagehash.average_hash,

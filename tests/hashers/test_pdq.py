@@ -29,7 +29,7 @@ from hashmatch.hashers.tent import box_width, sample_positions, windows_of
 from hashmatch.hashes import HashValue, distance
 from hashmatch.synthetic import picture as synthetic_picture
 from hashmatch.view import Turn
-from pixel_kinds import make_pixels, random_pixels
+from support.pixel_kinds import make_pixels, random_pixels
 
 HASHER = PDQHasher()
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "pdq.json").read_text(encoding="utf-8"))["vectors"]

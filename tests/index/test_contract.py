@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from contracts import IndexContract
 from hashmatch.algorithms import Metric
 from hashmatch.index import BKTree, LinearIndex, MultiIndex
-from index_makers import exact, linear, multi, tree
+from support.contracts import IndexContract
+from support.index_makers import exact, linear, multi, tree
 
 
 class TestLinear(IndexContract):

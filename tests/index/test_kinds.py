@@ -8,15 +8,15 @@ import threading
 import numpy as np
 import pytest
 
-from contracts import as_entries, as_hits, slow_search
 from hashmatch.algorithms import Metric
 from hashmatch.errors import IndexFormatError
 from hashmatch.index import BKTree, ExactIndex, LinearIndex, MultiIndex
 from hashmatch.index.multi import index as multi_module
 from hashmatch.index.multi import substring_tables as tables
 from hashmatch.index.multi.substring_tables import ItemLayout
-from index_makers import NEVER_SCAN, multi, tree
-from strategies import flip_bits, near_queries
+from support.contracts import as_entries, as_hits, slow_search
+from support.index_makers import NEVER_SCAN, multi, tree
+from support.strategies import flip_bits, near_queries
 
 
 def random_codes(n: int, n_bytes: int = 32, seed: int = 0) -> np.ndarray:

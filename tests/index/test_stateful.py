@@ -11,10 +11,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from contracts import as_hits, slow_search
 from hashmatch.algorithms import Metric
-from index_makers import exact, linear, multi, never_scan, tree
-from strategies import clustered_codes, near_code
+from support.contracts import as_hits, slow_search
+from support.index_makers import exact, linear, multi, never_scan, tree
+from support.strategies import clustered_codes, near_code
 
 SETTINGS = settings(max_examples=15, stateful_step_count=25, deadline=None)
 

@@ -13,7 +13,7 @@ import pytest
 from hashmatch.algorithms import Metric
 from hashmatch.errors import IndexFormatError
 from hashmatch.index import BKTree, ExactIndex, LinearIndex, MultiIndex, load_index, storage
-from index_makers import exact, linear, multi, tree
+from support.index_makers import exact, linear, multi, tree
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 KINDS = {

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-import jail_inmates
 from hashmatch.errors import IsolationError, PolicyError
 from hashmatch.jail import LEVELS, MEASURES, Isolation, Protection
 from hashmatch.jail.calls import ARCHITECTURES, NUMBERS, machine
@@ -24,7 +23,8 @@ from hashmatch.jail.confine import count_apart
 from hashmatch.jail.pool import Pool
 from hashmatch.jail.seccomp import ALLOWED, FATAL, FOR_THREADS, make_filter
 from hashmatch.jail.worker import WorkerPlan
-from jail_makers import LINUX, POSIX, WORDS, answer, has_gone, make_pool
+from support import jail_inmates
+from support.jail_makers import LINUX, POSIX, WORDS, answer, has_gone, make_pool
 
 
 @pytest.fixture(scope="module")
@@ -317,9 +317,9 @@ sys.path.append({str(Path(__file__).parent.parent)!r})
 from hashmatch.jail import Isolation
 from hashmatch.jail.pool import Pool
 from hashmatch.jail.worker import WorkerPlan
-from jail_makers import LINUX, POSIX, WORDS, answer, has_gone, make_pool
+from support.jail_makers import LINUX, POSIX, WORDS, answer, has_gone, make_pool
 from hashmatch.jail import inside
-plan = WorkerPlan(module="jail_inmates", hello=b"", memory=2**30, seconds=0.2, largest_part=2**16)
+plan = WorkerPlan(module="support.jail_inmates", hello=b"", memory=2**30, seconds=0.2, largest_part=2**16)
 pool = Pool(Isolation(workers=1), plan, largest_answer=2**18)
 run = pool.run(b"number", words=frozenset())
 number = bytes(next(run)).decode()
@@ -363,13 +363,13 @@ def test_a_forked_host_starts_workers_of_its_own() -> None:
 
 def test_required_protection_is_required() -> None:
     """A worker that holds less than what is required gets no task: an error at the start, a reason later."""
-    made = make_pool("jail_weak", require=("memory", "seccomp"))
+    made = make_pool("support.jail_weak", require=("memory", "seccomp"))
     with pytest.raises(IsolationError, match="seccomp") as caught:
         made.start()
     assert caught.value.reason == "protection-too-weak"
     assert answer(made, "echo x") == ([], "(protection-too-weak)")
     made.close()
-    enough = make_pool("jail_weak", require=("memory",))
+    enough = make_pool("support.jail_weak", require=("memory",))
     assert enough.start() == Protection(measures=("memory", "cpu"))
     enough.close()
 
@@ -377,9 +377,9 @@ def test_required_protection_is_required() -> None:
 @pytest.mark.parametrize(
     ("module", "hello", "words"),
     [
-        ("jail_inmates", b"refuse", "told to refuse"),
-        ("jail_inmates", b"vanish", "exit-7"),
-        ("jail_wrong", b"", "no proper answer"),
+        ("support.jail_inmates", b"refuse", "told to refuse"),
+        ("support.jail_inmates", b"vanish", "exit-7"),
+        ("support.jail_wrong", b"", "no proper answer"),
         ("jail_nowhere", b"", "ended"),
     ],
 )
@@ -396,7 +396,7 @@ def test_an_interpreter_that_is_not_there_is_an_error() -> None:
     """A wrong path to Python is an error of ours."""
     isolation = Isolation(workers=1)
     plan = WorkerPlan(
-        module="jail_inmates", hello=b"", memory=2**30, seconds=1, largest_part=9, python="/nowhere/python"
+        module="support.jail_inmates", hello=b"", memory=2**30, seconds=1, largest_part=9, python="/nowhere/python"
     )
     with pytest.raises(IsolationError, match="could not be started"):
         Pool(isolation, plan, largest_answer=9).start()
@@ -521,7 +521,7 @@ def test_signals_are_still_the_hosts(pool: Pool) -> None:
 
 def test_a_plan_does_not_show_what_workers_are_told() -> None:
     """A keypoint key can be in it."""
-    plan = WorkerPlan(module="jail_inmates", hello=b"secret", memory=2**30, seconds=1.0, largest_part=16)
+    plan = WorkerPlan(module="support.jail_inmates", hello=b"secret", memory=2**30, seconds=1.0, largest_part=16)
     assert "secret" not in repr(plan)
 
 
@@ -546,7 +546,7 @@ def test_a_worker_at_a_task_dies_with_its_host(task: str, starter: str) -> None:
 import sys
 sys.path[:0] = {sys.path!r}
 import os, threading, time
-from jail_makers import make_pool
+from support.jail_makers import make_pool
 pool = make_pool(seconds=600.0)
 starter = {starter!r}
 if "thread" in starter:

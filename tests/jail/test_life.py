@@ -21,7 +21,7 @@ import pytest
 from hashmatch.errors import BusyError, IsolationError
 from hashmatch.jail.memory import KEPT_BYTES
 from hashmatch.jail.pool import Pool
-from jail_makers import LINUX, POSIX, WORDS, answer, has_gone, make_pool
+from support.jail_makers import LINUX, POSIX, WORDS, answer, has_gone, make_pool
 
 pytestmark = POSIX
 ECHOED = ([b"x", b"", b"x"], "")

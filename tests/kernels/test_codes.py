@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from code_makers import clustered, same
 from hashmatch.kernels import codes as facade
 from hashmatch.kernels import pack_words
 from hashmatch.kernels.numpy import codes as reference
+from support.code_makers import clustered, same
 
 native: Any = facade.native
 PATHS = native.PATHS if native is not None else ("portable",)

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from code_makers import clustered, same
 from hashmatch.index.costs import MEASURED
 from hashmatch.index.multi.substring_tables import PADDING, build_tables, item_layout
 from hashmatch.index.multi.substrings import plan_probes
@@ -17,6 +16,7 @@ from hashmatch.kernels import pack_words, substring_keys
 from hashmatch.kernels import tables as facade
 from hashmatch.kernels.numpy import codes as reference
 from hashmatch.kernels.numpy import tables as reference_tables
+from support.code_makers import clustered, same
 
 native: Any = facade.native
 PATHS = native.PATHS if native is not None else ("portable",)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from code_makers import clustered
 from hashmatch.index import BKTree
 from hashmatch.kernels import pack_words
 from hashmatch.kernels import tree as facade
+from support.code_makers import clustered
 
 native: Any = facade.native
 PATHS = native.PATHS if native is not None else ("portable",)

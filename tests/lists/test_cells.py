@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.lists import Entry, ReferenceList
 from hashmatch.lists.formats import ColumnMapping, Flaw, Refused, Row, import_into, read_table, read_text
-from list_makers import made_up
+from support.list_makers import made_up
 
 PDQ = [made_up(i).hex() for i in range(20)]
 MD5 = [made_up(i, "md5").hex() for i in range(20)]

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists import Entry, ListedHash, Listing, ReferenceList, content_digest
-from list_makers import made_up, small_list, tampered
+from support.list_makers import made_up, small_list, tampered
 
 
 def slow_digest(entries: Iterable[Entry]) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists import Entry, ReferenceList, differences
-from list_makers import made_up
+from support.list_makers import made_up
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ from hashmatch.lists.formats import (
     read_text,
 )
 from hashmatch.lists.formats.decoding import decoded_lines
-from list_makers import made_up, made_up_record
+from support.list_makers import made_up, made_up_record
 
 PDQ = [made_up(i).hex() for i in range(20)]
 SIMPLE = ColumnMapping(hashes={"pdq": "pdq"}, entry_id="id")

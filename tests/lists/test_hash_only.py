@@ -18,7 +18,7 @@ from hashmatch.errors import HashFormatError, HashmatchError, ReferenceListError
 from hashmatch.hashes import Fingerprint, HashValue, ViewHash
 from hashmatch.lists import Entry, ListedHash, Listing, ReferenceList
 from hashmatch.lists.formats import ColumnMapping, Row, import_into, read_table, read_text
-from list_makers import made_up, made_up_record, side_files
+from support.list_makers import made_up, made_up_record, side_files
 
 
 def pictures() -> dict[str, object]:

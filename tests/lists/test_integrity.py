@@ -15,7 +15,7 @@ from hashmatch.errors import ReferenceListError
 from hashmatch.lists import ReferenceList
 from hashmatch.lists.file.checksums import marks_of_rows
 from hashmatch.lists.file.sql_tables import ALGORITHM_NUMBERS, RECORD_NUMBERS
-from list_makers import content, made_up, made_up_entries, small_list, tampered
+from support.list_makers import content, made_up, made_up_entries, small_list, tampered
 
 
 @pytest.fixture(scope="module")

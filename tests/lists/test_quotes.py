@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hashmatch.lists import Entry
 from hashmatch.lists.formats import ColumnMapping, Refused, Row, read_table
-from list_makers import made_up
+from support.list_makers import made_up
 
 PDQ = [made_up(i).hex() for i in range(40)]
 MAPPING = ColumnMapping(hashes={"pdq": "pdq"}, entry_id="id", labels={"note": "note"})

@@ -17,7 +17,7 @@ from hashmatch.errors import ReferenceListError
 from hashmatch.hashes import Fingerprint, HashValue, ViewHash
 from hashmatch.lists import AddCounts, Entry, ListedHash, Listing, ReferenceList
 from hashmatch.view import Turn, View
-from list_makers import made_up, made_up_entries, side_files
+from support.list_makers import made_up, made_up_entries, side_files
 
 
 @pytest.fixture

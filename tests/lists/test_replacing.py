@@ -19,7 +19,7 @@ from hashmatch import Matcher, Outcome, profiles
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists import ReferenceList, replacing
 from hashmatch.lists.file import beside
-from list_makers import ids_of, made_list, made_up, made_up_entries, side_files, written_and_killed
+from support.list_makers import ids_of, made_list, made_up, made_up_entries, side_files, written_and_killed
 
 OLD, NEW = 5, 9
 POSIX = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -333,7 +333,7 @@ READ = """
 import sys, time
 sys.path.insert(0, sys.argv[2])
 from hashmatch import Matcher, Outcome
-from list_makers import made_up
+from support.list_makers import made_up
 
 with Matcher.open(sys.argv[1]) as matcher, matcher.watch(0.01):
     print("ready", flush=True)

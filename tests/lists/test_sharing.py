@@ -20,14 +20,14 @@ import pytest
 
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists import ReferenceList, content_digest
-from list_makers import content, made_up, made_up_entries, side_files
+from support.list_makers import content, made_up, made_up_entries, side_files
 
 WRITE_FOR_EVER = """
 import sys
 sys.path.insert(0, sys.argv[2])
 from hashmatch.hashes import HashValue
 from hashmatch.lists import Entry, ReferenceList
-from list_makers import made_up_record
+from support.list_makers import made_up_record
 
 with ReferenceList.open(sys.argv[1], writable=True) as ref:
     first = len(ref)

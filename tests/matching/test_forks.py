@@ -18,7 +18,7 @@ import pytest
 from hashmatch import Matcher, Outcome, ReferenceList
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists.file import forks
-from list_makers import made_up, made_up_entries
+from support.list_makers import made_up, made_up_entries
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 

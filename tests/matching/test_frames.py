@@ -18,7 +18,7 @@ from hashmatch.jail import Isolation
 from hashmatch.picture import KNOWN_FORMATS
 from hashmatch.picture.frames import held_frames
 from hashmatch.synthetic import picture
-from picture_makers import chunk
+from support.picture_makers import chunk
 
 LISTED = picture("photo", 1, size=(120, 160))
 DECOYS = [picture("photo", seed, size=(120, 160)) for seed in range(20, 26)]

@@ -15,8 +15,8 @@ from hashmatch.jail import Isolation
 from hashmatch.picture import KNOWN_FORMATS, DecodePolicy
 from hashmatch.picture.isolation import tiny_files
 from hashmatch.synthetic import picture
-from heif_makers import box, put_together
-from picture_makers import animation, exif, save
+from support.heif_makers import box, put_together
+from support.picture_makers import animation, exif, save
 
 POLICY = dataclasses.replace(profiles.STANDARD, decode=DecodePolicy(formats=KNOWN_FORMATS, frames="all", salvage=True))
 PHOTO = picture("photo", 3, size=(192, 256))

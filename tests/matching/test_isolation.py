@@ -20,7 +20,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import picture_makers
 from hashmatch import Matcher, MatchReport, Outcome, ReferenceList, fingerprint, hash_image, profiles
 from hashmatch.errors import IsolationError, WeakIsolationWarning
 from hashmatch.features import isolated as reader
@@ -32,6 +31,7 @@ from hashmatch.picture import KNOWN_FORMATS, DecodePolicy
 from hashmatch.picture.encode import encode, jpeg
 from hashmatch.policy import MatchPolicy, Rule
 from hashmatch.synthetic import picture
+from support import picture_makers
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and limits are of POSIX")
 EVERYTHING = DecodePolicy(formats=KNOWN_FORMATS, frames="all", max_frames=50)

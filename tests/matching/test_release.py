@@ -15,7 +15,7 @@ from hashmatch import Matcher, ReferenceList, profiles
 from hashmatch.errors import IndexFormatError, ReferenceListError
 from hashmatch.index import segmented
 from hashmatch.store import hash_rows as rows
-from list_makers import made_up, made_up_entries
+from support.list_makers import made_up, made_up_entries
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc tells what is mapped and open")
 

@@ -26,8 +26,8 @@ from hashmatch.hashes import Fingerprint, HashValue, ViewHash
 from hashmatch.lists import Entry, content_digest
 from hashmatch.store.state import ListState
 from hashmatch.synthetic import picture
-from list_makers import made_up
-from picture_makers import save
+from support.list_makers import made_up
+from support.picture_makers import save
 
 Known = dict[str, dict[str, Entry]]
 """Entries by id of each content digest that a list has had."""

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from bmp_makers import bmp, rle
 from hashmatch.errors import UnreadableImageError
 from hashmatch.picture import DecodePolicy, iter_rasters
-from picture_makers import noise
+from support.bmp_makers import bmp, rle
+from support.picture_makers import noise
 
 BMP = DecodePolicy(formats=("BMP",))
 H, W = 11, 13

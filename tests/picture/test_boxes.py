@@ -12,7 +12,7 @@ from hashmatch.errors import ImageTooLargeError, UnreadableImageError
 from hashmatch.picture import DecodePolicy, check_header
 from hashmatch.picture.boxes import COUNTLESS, count_samples, iter_boxes, largest_size, most_decoded
 from hashmatch.picture.sniff import sniff
-from picture_makers import animation, save, smooth
+from support.picture_makers import animation, save, smooth
 
 ALL = DecodePolicy(formats=("AVIF", "HEIF", "TIFF"))
 

@@ -15,8 +15,8 @@ from hashmatch.errors import UnreadableImageError
 from hashmatch.jail import Isolation
 from hashmatch.picture import DecodePolicy, iter_rasters
 from hashmatch.picture.clean import clean, mend
-from picture_faults import FAULTS, SIDE, gif_faults, jpeg_plain, plain_file, png_parts, riff, segment, tiff
-from picture_makers import animation, chunk, exif, exif_tiff, save, smooth
+from support.picture_faults import FAULTS, SIDE, gif_faults, jpeg_plain, plain_file, png_parts, riff, segment, tiff
+from support.picture_makers import animation, chunk, exif, exif_tiff, save, smooth
 
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "AVIF")
 STRICT = DecodePolicy(formats=FORMATS)

@@ -31,7 +31,7 @@ from hashmatch.jail import Isolation
 from hashmatch.picture import KNOWN_FORMATS, DecodePolicy, Raster, colour, icc, iter_rasters
 from hashmatch.synthetic import picture
 from hashmatch.view import Background, Rendering, View
-from picture_makers import chunk, png_of, save
+from support.picture_makers import chunk, png_of, save
 
 ALL = DecodePolicy(formats=("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF"), salvage=True, as_others=True)
 WIDE = icc.SRGB

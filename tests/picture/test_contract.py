@@ -15,7 +15,7 @@ from hashmatch.errors import UnreadableImageError
 from hashmatch.picture import DecodePolicy, Raster, iter_rasters, open_picture
 from hashmatch.picture.pixels import rasters_of, stretch
 from hashmatch.view import Background, View
-from picture_makers import ALL_FORMATS, chunk, exif, exif_tiff, noise, png, png_of, save, small_files, smooth
+from support.picture_makers import ALL_FORMATS, chunk, exif, exif_tiff, noise, png, png_of, save, small_files, smooth
 
 ALL = DecodePolicy(formats=tuple(name for name in ALL_FORMATS if name != "HEIF"))
 H, W = 6, 5

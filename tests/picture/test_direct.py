@@ -10,7 +10,7 @@ from PIL import Image, JpegImagePlugin
 
 from hashmatch.errors import UnreadableImageError
 from hashmatch.picture import DecodePolicy, open_picture
-from picture_makers import exif, noise, save
+from support.picture_makers import exif, noise, save
 
 POLICY = DecodePolicy(formats=("JPEG", "PNG", "WEBP", "BMP", "AVIF"))
 SIZES = ((1, 1), (1, 70), (67, 1), (64, 64), (129, 257))

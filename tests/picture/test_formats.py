@@ -17,7 +17,7 @@ from PIL import Image
 from hashmatch.hashers.facade import hash_image
 from hashmatch.picture import DecodePolicy
 from hashmatch.synthetic import picture
-from picture_makers import ALL_FORMATS
+from support.picture_makers import ALL_FORMATS
 
 ALL = DecodePolicy(formats=tuple(name for name in ALL_FORMATS if name != "HEIF"))
 CONTRACT = Path(__file__).parents[2] / "docs" / "reference" / "pixel-contract.md"

@@ -13,7 +13,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from hashmatch.errors import ImageError, ImageTooLargeError, UnreadableImageError
 from hashmatch.picture import DecodePolicy, Raster, iter_rasters, open_picture
-from picture_makers import animation, chunk, exif_tiff, gif, ihdr, noise, png_of, save, smooth
+from support.picture_makers import animation, chunk, exif_tiff, gif, ihdr, noise, png_of, save, smooth
 
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "AVIF")
 FIRST = DecodePolicy(formats=FORMATS)

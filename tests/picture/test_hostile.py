@@ -21,7 +21,7 @@ from hashmatch.errors import ImageError, ImageTooLargeError, UnreadableImageErro
 from hashmatch.picture import DecodePolicy, decode, iter_rasters, open_picture
 from hashmatch.picture.header import check_header
 from hashmatch.picture.jpeg import count_scans
-from picture_makers import ALL_FORMATS, animation, chunk, many_scans, noise, png_of, save, small_files, smooth
+from support.picture_makers import ALL_FORMATS, animation, chunk, many_scans, noise, png_of, save, small_files, smooth
 
 FILES = small_files()
 FORMATS = tuple(name for name in ALL_FORMATS if name != "HEIF")

@@ -25,7 +25,7 @@ decode = DecodePolicy(formats=KNOWN_FORMATS, frames="all")
 policy = dataclasses.replace(profiles.THOROUGH, rules=rules, decode=decode)
 work = prepare((2**29).to_bytes(8, "little") + policy_to_json(policy))
 before = set(sys.modules)
-import picture_makers
+from support import picture_makers
 import numpy as np
 from PIL import Image
 mine = set(sys.modules) - before

@@ -23,8 +23,8 @@ from hashmatch.picture.jpeg import (
 )
 from hashmatch.picture.sniff import sniff
 from hashmatch.synthetic import picture
-from picture_faults import jpeg_faults, jpeg_plain, segment
-from picture_makers import save
+from support.picture_faults import jpeg_faults, jpeg_plain, segment
+from support.picture_makers import save
 
 
 def told(data: bytes, segments: Segments | None) -> tuple[object, ...]:

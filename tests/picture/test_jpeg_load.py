@@ -14,8 +14,8 @@ from hashmatch import Matcher, Outcome, ReferenceList, hash_image, profiles
 from hashmatch.errors import UnreadableImageError
 from hashmatch.picture import DecodePolicy, iter_rasters
 from hashmatch.synthetic import picture
-from picture_faults import jpeg_scan_start, segment
-from picture_makers import noise, save
+from support.picture_faults import jpeg_scan_start, segment
+from support.picture_makers import noise, save
 
 KINDS: dict[str, dict[str, Any]] = {
     "plain": {},

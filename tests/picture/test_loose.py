@@ -11,7 +11,7 @@ from PIL import Image
 from hashmatch.errors import ImageTooLargeError, UnreadableImageError
 from hashmatch.picture import DecodePolicy, iter_rasters, open_picture
 from hashmatch.picture.sniff import Header, sniff
-from picture_makers import ihdr, noise, png_of, save, smooth
+from support.picture_makers import ihdr, noise, png_of, save, smooth
 
 H, W = 7, 10
 RGB, ALPHA, GREY = noise(H, W, 3, seed=1), noise(H, W, seed=2) | 1, noise(H, W, seed=3)

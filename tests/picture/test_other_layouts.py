@@ -12,7 +12,7 @@ from PIL import Image
 
 from hashmatch.errors import UnreadableImageError
 from hashmatch.picture import DecodePolicy, iter_rasters
-from picture_makers import chunk, ihdr, noise, save, smooth
+from support.picture_makers import chunk, ihdr, noise, save, smooth
 
 codecs = pytest.importorskip("imagecodecs")
 

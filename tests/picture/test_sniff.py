@@ -15,7 +15,7 @@ from PIL import Image
 from hashmatch.errors import ImageTooLargeError, UnreadableImageError
 from hashmatch.picture import KNOWN_FORMATS, DecodePolicy, decode, iter_rasters, open_picture
 from hashmatch.picture.sniff import Header, gif_extent, is_cut_short, sniff
-from picture_makers import animation, chunk, exif, gif, ihdr, noise, save, small_files, smooth
+from support.picture_makers import animation, chunk, exif, gif, ihdr, noise, save, small_files, smooth
 
 FILES = small_files()
 ALL = DecodePolicy(formats=KNOWN_FORMATS)

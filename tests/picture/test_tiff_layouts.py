@@ -16,8 +16,8 @@ from PIL import Image
 
 from hashmatch.errors import UnreadableImageError
 from hashmatch.picture import DecodePolicy, iter_rasters
-from picture_makers import noise, save, smooth
-from tiff_makers import tiff
+from support.picture_makers import noise, save, smooth
+from support.tiff_makers import tiff
 
 tifffile = pytest.importorskip("tifffile")
 imagecodecs = pytest.importorskip("imagecodecs")

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import tiff_makers
 from hashmatch.errors import ImageError, ImageTooLargeError
 from hashmatch.picture import DecodePolicy, decode, iter_rasters, tiff_scans
 from hashmatch.picture.header import check_header
 from hashmatch.picture.tiff_scans import Strip, jpeg_strips
-from picture_makers import many_scans, save
+from support import tiff_makers
+from support.picture_makers import many_scans, save
 
 FIRST = DecodePolicy(formats=("TIFF",))
 EVERY = DecodePolicy(formats=("TIFF",), frames="all")

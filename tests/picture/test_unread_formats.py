@@ -18,7 +18,7 @@ from PIL import Image
 from hashmatch.errors import UnreadableImageError
 from hashmatch.picture import KNOWN_FORMATS, DecodePolicy, format_of, iter_rasters, open_picture
 from hashmatch.picture.unread_formats import FOREIGN_FORMATS, camera_format, foreign_format
-from picture_makers import save, smooth
+from support.picture_makers import save, smooth
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"/>'
 PIXELS = smooth(24, 32)

@@ -11,7 +11,7 @@ from hashmatch.errors import ReferenceListError
 from hashmatch.jail import Isolation
 from hashmatch.lists import ReferenceList
 from hashmatch.scan import scan
-from picture_makers import save, smooth
+from support.picture_makers import save, smooth
 
 
 @pytest.fixture

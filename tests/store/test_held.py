@@ -19,7 +19,7 @@ from hashmatch.index.storage import read_index_stream
 from hashmatch.store import held, upkeep
 from hashmatch.store.held import HeldFile, recheck
 from hashmatch.store.upkeep import Pace
-from list_makers import made_up, made_up_entries
+from support.list_makers import made_up, made_up_entries
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="files are read again at a place")
 

@@ -27,7 +27,7 @@ from hashmatch.lists import Changes, Entry
 from hashmatch.store import folder as files
 from hashmatch.store import hash_rows as rows
 from hashmatch.store import index_file as kept
-from list_makers import made_up, tampered
+from support.list_makers import made_up, tampered
 
 KINDS = ("pdq", "md5", "phash", "photodna", "sha1")
 

@@ -18,7 +18,7 @@ from hashmatch.policy import KeypointRule
 from hashmatch.store import keypoint_rows as room
 from hashmatch.store.folder import build_files, remove_others
 from hashmatch.store.index_file import identity_of, verify_index_file
-from list_makers import made_up, made_up_record
+from support.list_makers import made_up, made_up_record
 
 N = 300
 KEYPOINTS = replace(profiles.THOROUGH, name="keypoints", rotations=False, shrinks=False, trims=False, crops=None)

@@ -17,7 +17,7 @@ from hashmatch.index.storage import IndexWriter
 from hashmatch.policy import MatchPolicy
 from hashmatch.store import folder as files
 from hashmatch.store import index_file as kept
-from list_makers import made_up, made_up_entries
+from support.list_makers import made_up, made_up_entries
 
 resource = pytest.importorskip("resource")
 

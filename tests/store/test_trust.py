@@ -14,7 +14,7 @@ from hashmatch import Matcher, Outcome, ReferenceList, profiles
 from hashmatch.errors import HashmatchError, IndexFormatError, ReferenceListError
 from hashmatch.store import index_file as kept
 from hashmatch.store import locks, trust
-from list_makers import made_up, made_up_entries
+from support.list_makers import made_up, made_up_entries
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="users and rights as POSIX has them")
 as_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs two users")

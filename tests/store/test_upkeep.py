@@ -14,7 +14,7 @@ import pytest
 from hashmatch import Matcher, Outcome, ReferenceList
 from hashmatch.errors import ReferenceListError
 from hashmatch.store.upkeep import Keeper
-from list_makers import made_up, made_up_entries
+from support.list_makers import made_up, made_up_entries
 
 
 @pytest.fixture

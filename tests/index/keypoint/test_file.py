@@ -12,7 +12,7 @@ import pytest
 
 from hashmatch.errors import IndexFormatError
 from hashmatch.index import KeypointIndex, KeypointSearch, LinearIndex, load_index
-from keypoint_makers import some_pictures
+from support.keypoint_makers import some_pictures
 
 GOLDEN = Path(__file__).parent.parent.parent / "golden"
 PICTURES = some_pictures(6, 12)

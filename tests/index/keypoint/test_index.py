@@ -9,7 +9,7 @@ import pytest
 
 from hashmatch.errors import AlgorithmMismatchError
 from hashmatch.index import KeypointIndex, KeypointSearch, pack_geometry
-from keypoint_makers import Pictures, some_pictures
+from support.keypoint_makers import Pictures, some_pictures
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import pytest
 
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists import ReferenceList
-from list_makers import ids_of, made_list, made_up, side_files, written_and_killed
+from support.list_makers import ids_of, made_list, made_up, side_files, written_and_killed
 
 
 def refused(path: Path, match: str) -> None:

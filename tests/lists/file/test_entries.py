@@ -19,7 +19,7 @@ from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.hashes import Fingerprint, HashValue, ViewHash
 from hashmatch.lists import AddCounts, Entry, ListedHash, Listing, RecordStream, ReferenceList
 from hashmatch.lists.file.checksums import mark_of_record
-from list_makers import content, made_up, made_up_entries, made_up_record, small_list, tampered
+from support.list_makers import content, made_up, made_up_entries, made_up_record, small_list, tampered
 
 
 @pytest.fixture

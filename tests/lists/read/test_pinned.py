@@ -13,7 +13,7 @@ from hashmatch.errors import ReferenceListError
 from hashmatch.hashes import HashValue
 from hashmatch.lists import Content, Entry, HashRows, ReferenceList, content_of
 from hashmatch.lists.read import rows as snapshot
-from list_makers import made_up, made_up_entries, small_list, tampered
+from support.list_makers import made_up, made_up_entries, small_list, tampered
 
 
 @pytest.fixture

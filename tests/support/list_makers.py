@@ -21,7 +21,7 @@ _WRITE_AND_DIE = """
 import os, sys
 sys.path.insert(0, sys.argv[3])
 from hashmatch.lists import ReferenceList
-from list_makers import made_up_entries
+from support.list_makers import made_up_entries
 
 ref = ReferenceList.open(sys.argv[1], writable=True)
 ref.add_many(made_up_entries(int(sys.argv[2]), 100))
@@ -116,7 +116,7 @@ def side_files(path: Path) -> list[str]:
 
 def written_and_killed(path: Path, count: int = 3) -> None:
     """Let a process add entries to a list and end without closing it."""
-    command = [sys.executable, "-c", _WRITE_AND_DIE, str(path), str(count), str(Path(__file__).parent)]
+    command = [sys.executable, "-c", _WRITE_AND_DIE, str(path), str(count), str(Path(__file__).parents[1])]
     subprocess.run(command, check=True)
     assert os.stat(f"{path}-wal").st_size > 0
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from PIL import Image
 
-from picture_makers import chunk, exif, exif_tiff, noise, save, smooth
+from support.picture_makers import chunk, exif, exif_tiff, noise, save, smooth
 
 MANY = 5_000
 SIDE = (24, 32)  # px, height and width

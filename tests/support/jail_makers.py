@@ -19,7 +19,9 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and limits are of
 WORDS = frozenset({"internal-error", "out-of-memory"})
 
 
-def make_pool(module: str = "jail_inmates", *, hello: bytes = b"", seconds: float = 20.0, **options: Any) -> Pool:
+def make_pool(
+    module: str = "support.jail_inmates", *, hello: bytes = b"", seconds: float = 20.0, **options: Any
+) -> Pool:
     """Make a pool of test inmates."""
     isolation = Isolation(workers=options.pop("workers", 1), **options)
     plan = WorkerPlan(

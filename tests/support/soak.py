@@ -1,4 +1,4 @@
-"""A service under load for a while, as a program: ``python tests/soak.py SECONDS FOLDER`` prints what was wrong.
+"""A service under load, as a program: ``python tests/support/soak.py SECONDS FOLDER`` prints what was wrong.
 
 Threads match good, large and hostile pictures; a process adds and withdraws entries, and writes down which version
 holds what; workers are killed amid their work. A report names the version it is of, so that each answer has one right

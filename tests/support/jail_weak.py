@@ -1,5 +1,5 @@
 """An inmate for tests that is hardly shut in."""
 
-from jail_inmates import open_main as main
+from support.jail_inmates import open_main as main
 
 __all__ = ["main"]

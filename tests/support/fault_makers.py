@@ -17,9 +17,9 @@ from hashmatch.index.costs import MEASURED
 from hashmatch.index.storage import read_index_file
 from hashmatch.lists import Entry, ReferenceList
 from hashmatch.store.index_file import build_index_file, note_of, open_index_file
-from index_makers import exact, linear, multi, tree
-from keypoint_makers import some_pictures
-from list_makers import made_up
+from support.index_makers import exact, linear, multi, tree
+from support.keypoint_makers import some_pictures
+from support.list_makers import made_up
 
 INDEX_KINDS: dict[str, type[Any]] = {
     "linear": LinearIndex,

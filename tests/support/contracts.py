@@ -15,8 +15,8 @@ import pytest
 from hashmatch.algorithms import Metric
 from hashmatch.errors import AlgorithmMismatchError
 from hashmatch.index import Index
-from index_makers import NEVER_SCAN, never_scan
-from strategies import flip_bits, near_queries
+from support.index_makers import NEVER_SCAN, never_scan
+from support.strategies import flip_bits, near_queries
 
 STATES = ("fresh", "loaded", "mapped", "edited", "edited and loaded")
 

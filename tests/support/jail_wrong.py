@@ -1,5 +1,5 @@
 """An inmate for tests that greets the host with nonsense."""
 
-from jail_inmates import wrong_main as main
+from support.jail_inmates import wrong_main as main
 
 __all__ = ["main"]
