@@ -15,7 +15,7 @@ from hashmatch import Matcher, ReferenceList, profiles
 from hashmatch.errors import IndexFormatError, ReferenceListError
 from hashmatch.index import segmented
 from hashmatch.store import hash_rows as rows
-from support.list_makers import made_up, made_up_entries
+from support.list_makers import made_list, made_up, made_up_entries
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc tells what is mapped and open")
 
@@ -41,9 +41,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Make a list of 3,000 entries."""
-    with ReferenceList.create(tmp_path / "list", name="kept") as ref:
-        ref.add_many(made_up_entries(3000))
-    return tmp_path / "list"
+    return made_list(tmp_path / "list", 3000)
 
 
 def used(folder: Path) -> tuple[int, int]:

@@ -4,55 +4,27 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hashmatch import HashValue, Matcher, Outcome, ReferenceList, profiles
+from hashmatch import HashValue, Matcher, ReferenceList, profiles
 from hashmatch.errors import IndexFormatError
 from hashmatch.index import MultiIndex
 from hashmatch.index.storage import read_index_stream
 from hashmatch.store import held, upkeep
 from hashmatch.store.held import HeldFile, recheck
 from hashmatch.store.upkeep import Pace
-from support.list_makers import made_up, made_up_entries
+from support.followers import matches, until
+from support.list_makers import made_up_entries
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="files are read again at a place")
 
 CROPS = replace(profiles.THOROUGH, keypoints=None)
 FAST_RATE = 1 << 30
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Make an index folder."""
-    (tmp_path / "indexes").mkdir(mode=0o700)
-    return tmp_path / "indexes"
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Make a list of 3,000 entries."""
-    with ReferenceList.create(tmp_path / "list", name="kept") as ref:
-        ref.add_many(made_up_entries(3000))
-    return tmp_path / "list"
-
-
-def until(holds: Callable[[], bool], seconds: float = 60) -> bool:
-    """Wait until something holds."""
-    give_up = time.monotonic() + seconds
-    while not holds() and time.monotonic() < give_up:
-        time.sleep(0.005)
-    return holds()
-
-
-def matches(matcher: Matcher, number: int) -> bool:
-    """Whether a hash matches."""
-    return matcher.match_hash(made_up(number)).outcome is Outcome.MATCH
 
 
 def overwrite(file: Path, at: int = 4096) -> None:

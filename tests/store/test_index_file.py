@@ -32,13 +32,6 @@ from support.list_makers import made_up, tampered
 KINDS = ("pdq", "md5", "phash", "photodna", "sha1")
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Make an index folder."""
-    (tmp_path / "indexes").mkdir()
-    return tmp_path / "indexes"
-
-
 def entry(number: int, *algorithms: str) -> Entry:
     """Make the entry of a number."""
     return Entry.of(

@@ -35,13 +35,6 @@ def found(matcher: Matcher, number: int) -> list[str]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Make an index folder."""
-    (tmp_path / "indexes").mkdir(mode=0o700)
-    return tmp_path / "indexes"
-
-
-@pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Make a list of some hundred records."""
     with ReferenceList.create(tmp_path / "list", name="records") as ref:

@@ -17,26 +17,11 @@ from hashmatch.index.storage import IndexWriter
 from hashmatch.policy import MatchPolicy
 from hashmatch.store import folder as files
 from hashmatch.store import index_file as kept
-from support.list_makers import made_up, made_up_entries
+from support.list_makers import made_up
 
 resource = pytest.importorskip("resource")
 
 CROPS = replace(profiles.THOROUGH, keypoints=None)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Make an index folder."""
-    (tmp_path / "indexes").mkdir(mode=0o700)
-    return tmp_path / "indexes"
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Make a list of 3,000 entries."""
-    with ReferenceList.create(tmp_path / "list", name="kept") as ref:
-        ref.add_many(made_up_entries(3000))
-    return tmp_path / "list"
 
 
 def wider() -> MatchPolicy:

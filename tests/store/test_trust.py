@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from hashmatch import Matcher, Outcome, ReferenceList, profiles
+from hashmatch import Matcher, ReferenceList, profiles
 from hashmatch.errors import HashmatchError, IndexFormatError, ReferenceListError
 from hashmatch.store import index_file as kept
 from hashmatch.store import locks, trust
-from support.list_makers import made_up, made_up_entries
+from support.followers import matches
+from support.list_makers import made_up_entries
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="users and rights as POSIX has them")
 as_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs two users")
@@ -22,30 +23,10 @@ as_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, re
 OTHER, GROUP = 54321, 54322
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Make an index folder."""
-    (tmp_path / "indexes").mkdir(mode=0o700)
-    return tmp_path / "indexes"
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Make a list of 3,000 entries."""
-    with ReferenceList.create(tmp_path / "list", name="kept") as ref:
-        ref.add_many(made_up_entries(3000))
-    return tmp_path / "list"
-
-
 def file_of(folder: Path) -> Path:
     """Index file of PDQ."""
     (file,) = folder.glob("*.pdq.index")
     return file
-
-
-def matches(matcher: Matcher, number: int) -> bool:
-    """Whether a hash matches."""
-    return matcher.match_hash(made_up(number)).outcome is Outcome.MATCH
 
 
 @pytest.mark.parametrize("kind", ["link", "fifo", "writable", "folder"])

@@ -11,31 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from hashmatch import Matcher, Outcome, ReferenceList
+from hashmatch import Matcher, ReferenceList
 from hashmatch.errors import ReferenceListError
 from hashmatch.store.upkeep import Keeper
-from support.list_makers import made_up, made_up_entries
+from support.followers import matches, until
+from support.list_makers import made_list, made_up, made_up_entries
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Make a list of three entries."""
-    with ReferenceList.create(tmp_path / "list", name="watched") as ref:
-        ref.add_many(made_up_entries(3))
-    return tmp_path / "list"
-
-
-def until(holds: Callable[[], bool], seconds: float = 20) -> bool:
-    """Wait until something holds."""
-    give_up = time.monotonic() + seconds
-    while not holds() and time.monotonic() < give_up:
-        time.sleep(0.005)
-    return holds()
-
-
-def matches(matcher: Matcher, number: int) -> bool:
-    """Whether a hash matches."""
-    return matcher.match_hash(made_up(number)).outcome is Outcome.MATCH
+    return made_list(tmp_path / "list", 3)
 
 
 @pytest.mark.parametrize("with_folder", [False, True])
