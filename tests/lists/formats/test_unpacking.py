@@ -20,7 +20,7 @@ from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.lists import ReferenceList
 from hashmatch.lists.formats import Delivery, Row, format_named, import_into, read_text, reader_of, unpacking
 from hashmatch.lists.formats.unpacking import HEAD, beginning, unpacked
-from list_makers import made_up
+from support.list_makers import made_up
 
 if sys.version_info >= (3, 14):
     from compression import zstd
