@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks.keypoints import Paired
+from benchmarks.quality.keypoints import Paired
 
 FEATURES, RATIO, REACH = 1000, 0.8, 5.0
 AREA = 512 * 512

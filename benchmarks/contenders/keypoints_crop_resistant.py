@@ -8,7 +8,7 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from benchmarks.keypoints import Paired
+from benchmarks.quality.keypoints import Paired
 
 NAME = "imagehash.crop_resistant_hash"
 

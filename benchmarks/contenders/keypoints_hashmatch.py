@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import hashmatch
-from benchmarks.keypoints import cpu_ms
+from benchmarks.quality.keypoints import cpu_ms
 from hashmatch import profiles
 from hashmatch.hashers.keypoint import KeypointHasher
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import hashmatch
-from benchmarks.keypoints import Paired
+from benchmarks.quality.keypoints import Paired
 from hashmatch import HashValue, distance
 from hashmatch.hashers import PDQHasher
 

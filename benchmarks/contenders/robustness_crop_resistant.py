@@ -8,7 +8,7 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from benchmarks.robustness import Method
+from benchmarks.quality.robustness import Method
 
 # Its own rule: a region in common, at 64 bits less a quarter. About 0.4 s a megapixel, and every pair is compared in
 # Python, so it takes 20 pictures and no fillers.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import hashmatch
-from benchmarks.robustness import CURVE_EDITS, Searched
+from benchmarks.quality.robustness import CURVE_EDITS, Searched
 from hashmatch import profiles
 from hashmatch.policy import CropRule, Rule
 

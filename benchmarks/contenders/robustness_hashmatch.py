@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import hashmatch
-from benchmarks.robustness import Method, hamming
+from benchmarks.quality.robustness import Method, hamming
 from hashmatch.hashers import ClassicHasher, PDQHasher
 from hashmatch.hashes import HashValue
 from hashmatch.profiles import FAST

@@ -8,7 +8,7 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from benchmarks.robustness import Method, hamming
+from benchmarks.quality.robustness import Method, hamming
 
 NAME = "imagehash"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashmatch
-from benchmarks.robustness import Searched
+from benchmarks.quality.robustness import Searched
 from hashmatch import profiles
 
 NAME = "hashmatch THOROUGH"

@@ -9,7 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from benchmarks import budget, performance
+from benchmarks.errors import budget
+from benchmarks.frame import performance
 
 from hashmatch.budget.measured import measured
 

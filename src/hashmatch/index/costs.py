@@ -65,7 +65,7 @@ class Costs:
         return self.leaf_code * max(1.0, n_bytes / 8)
 
 
-# Measured with benchmarks/planner_costs.py, AMD EPYC, NumPy 2.4, one thread, 2026-11-28: medians of runs.
+# Measured with python -m benchmarks planner_costs, AMD EPYC, NumPy 2.4, one thread, 2026-11-28: medians of runs.
 _COMPILED: Final = Costs(
     scan_start=6_900.0,
     scan_code=0.22,

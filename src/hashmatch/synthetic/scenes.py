@@ -2,7 +2,7 @@
 
 The photo kind is a dead-leaves model [1]_: opaque shapes with sizes that follow a power law hide one another, each
 with its own colour, shading, texture and depth. Then come light, defocus by depth, the lens, the tone curve and sensor
-noise. How close the result is to real pictures is measured by ``benchmarks/synthetic_ladder.py``.
+noise. How close the result is to real pictures is measured by ``python -m benchmarks synthetic_ladder``.
 
 References
 ----------

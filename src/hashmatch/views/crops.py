@@ -119,7 +119,7 @@ class CropSearch:
         -------
         list of CropHit
             Evidence of at least ``min_evidence``, the most first, then by position. Not exhaustive:
-            ``benchmarks/crops.py`` measures its recall.
+            ``python -m benchmarks crops`` measures its recall.
 
         Notes
         -----

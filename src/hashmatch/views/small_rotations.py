@@ -95,7 +95,7 @@ class TiltedSearch:
         -------
         list of FoundTilted
             Evidence of at least ``min_evidence``, the most first, then by position. Not exhaustive:
-            ``benchmarks/views.py`` measures its recall.
+            ``python -m benchmarks views`` measures its recall.
 
         Notes
         -----

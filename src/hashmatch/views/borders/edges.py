@@ -2,7 +2,7 @@
 
 Every function looks from one side inwards: lines run along that side and line 0 is the outermost. A line of the small
 copy is a cell thick. Colours are those of `opponent_cells`. The numbers below were set on synthetic pictures of seeds
-under 100 and are measured on others by ``benchmarks/trims.py``.
+under 100 and are measured on others by ``python -m benchmarks trims``.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A coefficient far from the median, of which little was cut off, is sure; one nea
 not. Each bit's chance of being the entry's bit is a logistic function of that certainty, and the score of an entry
 is the sum over its bits of the logarithm of that chance over one half: the log-likelihood ratio of "this entry is the
 query uncropped like that" against "this entry has nothing to do with it", in nats. The constants are fitted to
-synthetic pictures (see ``benchmarks/crops.py``). The score proposes and leads the climb; what decides is in
+synthetic pictures (see ``python -m benchmarks crops``). The score proposes and leads the climb; what decides is in
 `hashmatch.views.evidence.likelihood`.
 """
 

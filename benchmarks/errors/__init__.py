@@ -1,0 +1,1 @@
+"""Errors: false reports, and what a keypoint record gives away."""

@@ -1,0 +1,1 @@
+"""The frame: options, fresh processes, results, and the tables in the documents."""

@@ -1,0 +1,1 @@
+"""Life: lists, indexes and the source as they grow and change."""

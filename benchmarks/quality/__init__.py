@@ -1,0 +1,1 @@
+"""Quality: how many pictures are found, and how near their hashes stay."""

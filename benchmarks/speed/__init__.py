@@ -1,0 +1,1 @@
+"""Speed: how fast it is, and what each step costs."""
