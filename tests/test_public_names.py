@@ -42,6 +42,7 @@ PUBLIC_MODULES = [
     "keypoints.record",
     "lists",
     "lists.formats",
+    "lists.formats.out",
     "matching",
     "picture",
     "picture.icc",

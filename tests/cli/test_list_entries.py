@@ -131,38 +131,26 @@ def test_a_bad_line_of_ids_withdraws_nothing(listed: Path, line: bytes) -> None:
         assert (ref.version, len(ref)) == (3, 3)
 
 
-def test_export_holds_everything(listed: Path, tmp_path: Path) -> None:
-    """A list made anew from the NDJSON has the same content digest."""
-    from hashmatch.lists import Entry, ListedHash, Listing, content_digest
-
-    code, out, _ = run("list", "export", listed)
-    assert code == 0
-    entries = []
-    for line in out.splitlines():
-        record = json.loads(line)
-        listings = [
-            Listing(
-                item["source"],
-                tuple(
-                    ListedHash(HashValue.parse(h["hash"], algorithm=h["algorithm"]), h["quality"])
-                    for h in item["hashes"]
-                ),
-                item["labels"],
-            )
-            for item in record["listings"]
-        ]
-        entries.append(Entry(record["entry_id"], tuple(listings)))
-    with ReferenceList.open(listed) as ref:
-        assert content_digest(entries) == ref.digest
+def test_export(listed: Path, tmp_path: Path) -> None:
+    """To standard output as NDJSON, or to a new file; what a format does not hold is told."""
+    code, out, err = run("list", "export", listed)
+    assert (code, err) == (0, "")
+    assert [json.loads(line)["id"] for line in out.splitlines()] == ["photo", "near", "far"]
     target = tmp_path / "out.ndjson"
     assert run("list", "export", listed, "--output", target)[0] == 0
     assert target.read_text() == out
     assert target.stat().st_mode & 0o777 == 0o600
     assert run("list", "export", listed, "--output", target)[0] == 2
     assert target.read_text() == out
+    code, out, err = run("list", "export", listed, "--format", "text", "--algorithm", "md5")
+    assert (code, out) == (0, f"{made_up(1, 'md5').hex()}\n")
+    assert "1 labels" in err
+    assert made_up(1, "md5").hex() not in err
+    assert run("list", "export", listed, "--format", "xml")[0] == 2
+    assert run("list", "export", listed, "--format", "text", "--source", "nobody")[0] == 2
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\uff1d", "\uff20"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "'", "\uff1d", "\uff20"])
 def test_no_cell_of_an_export_is_a_formula(tmp_path: Path, start: str) -> None:
     """Whatever ids, sources and labels are called."""
     evil = start + "HYPERLINK(1)"

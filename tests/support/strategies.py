@@ -1,4 +1,4 @@
-"""Hypothesis strategies and seeded makers of codes shared by the index tests.
+"""Hypothesis strategies and seeded makers of codes shared by the index tests, and entries of lists.
 
 Random long codes are never near each other, so a query is made by changing a stored code by nothing, by the radius,
 or by one more than the radius.
@@ -12,7 +12,10 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hashmatch.algorithms import Metric
+from hashmatch.algorithms import ALGORITHMS, Metric
+from hashmatch.hashes import HashValue
+from hashmatch.lists import Entry, ListedHash, Listing
+from hashmatch.lists.entry import Role
 
 Codes = NDArray[np.uint8]
 
@@ -59,3 +62,45 @@ def clustered_codes(draw: st.DrawFn, n_bytes: int, max_size: int = 8) -> Codes:
     bits = st.lists(st.integers(0, 8 * n_bytes - 1), max_size=4)
     changes = draw(st.lists(bits, max_size=max_size))
     return np.array([flip_bits(base, change) for change in changes], dtype=np.uint8).reshape(len(changes), n_bytes)
+
+
+_NAMES = st.text(
+    st.one_of(
+        st.sampled_from("=+-@';|, \"\\:/\uff1d\uff0b\u00e9\u3042\u00a0\u200b"),
+        st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"), exclude_characters="\ufffd"),
+    ),
+    min_size=1,
+    max_size=12,
+).filter(lambda text: text == text.strip(" "))
+_VALUES = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=20).filter(
+    lambda text: text == text.strip(" ")
+)
+ROLES_OF_SOURCES: dict[str, Role] = {"one": "alarm", "=two": "alarm", "one/benign": "benign", "@four": "comparison"}
+
+
+@st.composite
+def listed_hashes(
+    draw: st.DrawFn, algorithms: tuple[str, ...] = ("pdq", "md5", "sha1", "photodna", "dhash")
+) -> HashValue:
+    """Draw a hash that a delivery may hold: not of one repeated bit."""
+    name = draw(st.sampled_from(algorithms))
+    size = ALGORITHMS[name].n_bytes
+    return HashValue(name, bytes([1]) + draw(st.binary(min_size=size - 1, max_size=size - 1)))
+
+
+@st.composite
+def listings(draw: st.DrawFn, source: str) -> Listing:
+    """Draw what a source says of an entry."""
+    values = draw(st.lists(listed_hashes(), min_size=1, max_size=4, unique=True))
+    hashes = tuple(ListedHash(value, draw(st.none() | st.integers(0, 100))) for value in values)
+    return Listing(source, hashes, draw(st.dictionaries(_NAMES, _VALUES, max_size=3)), ROLES_OF_SOURCES[source])
+
+
+@st.composite
+def listed_entries(draw: st.DrawFn, max_size: int = 5) -> list[Entry]:
+    """Draw the entries of a list, with ids, sources and labels that spreadsheets and formats may take for more."""
+    out = []
+    for name in draw(st.lists(_NAMES, max_size=max_size, unique=True)):
+        sources = draw(st.lists(st.sampled_from(list(ROLES_OF_SOURCES)), min_size=1, max_size=3, unique=True))
+        out.append(Entry(name, tuple(draw(listings(source)) for source in sources)))
+    return out

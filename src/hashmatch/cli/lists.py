@@ -34,6 +34,8 @@ class _ListGroup(LazyGroup):
             "find": "hashmatch.cli.list_entries:find",
             "relabel": "hashmatch.cli.list_entries:relabel",
             "withdraw": "hashmatch.cli.list_entries:withdraw",
+            "role": "hashmatch.cli.list_sources:role",
+            "terms": "hashmatch.cli.list_sources:terms",
             "export": "hashmatch.cli.whole:export",
             "diff": "hashmatch.cli.whole:diff",
             "compact": "hashmatch.cli.whole:compact",

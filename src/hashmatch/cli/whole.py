@@ -2,125 +2,93 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
-from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Final, TextIO
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
 from hashmatch.cli.common_options import Json, ListFile
-from hashmatch.cli.console import OUT, Exit, emit, fail, safe, stopped_reading
-from hashmatch.cli.list_entries import Hashes, entry_record
+from hashmatch.cli.console import OUT, Exit, emit, fail, safe, stopped_reading, warn
+from hashmatch.cli.list_entries import Hashes
 from hashmatch.cli.sources import named, open_list
-from hashmatch.lists import Difference, Entry, ReferenceList, differences
+from hashmatch.errors import HashFormatError
+from hashmatch.lists import Difference, differences
+from hashmatch.lists.formats.out import OUT_FORMATS, export_into, export_to
 
 __all__ = ["compact", "diff", "export"]
-
-_COLUMNS: Final = ("entry_id", "source", "algorithm", "hash", "quality", "labels")
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last: full width
-
-
-class Form(Enum):
-    """What a list can be exported as."""
-
-    NDJSON = "ndjson"
-    CSV = "csv"
 
 
 def export(
     path: ListFile,
-    form: Annotated[Form, typer.Option("--format", "-f", help="One JSON object an entry, or one row a hash.")] = (
-        Form.NDJSON
-    ),
+    kind: Annotated[str, typer.Option("--format", "-f", help=f"One of: {', '.join(OUT_FORMATS)}.")] = "ndjson",
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="New file, readable by its owner only. [default: standard output]"),
     ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option("--source", "-s", help="Only what this source lists; may be given several times."),
+    ] = None,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--role",
+            help="Only what is listed for this: alarm, benign, comparison; may be given several times. [default: all, "
+            "or alarm where the format does not say which]",
+        ),
+    ] = None,
+    algorithm: Annotated[
+        list[str] | None,
+        typer.Option("--algorithm", "-a", help="Only hashes of this; may be given several times."),
+    ] = None,
+    category_scheme: Annotated[
+        str | None,
+        typer.Option("--category-scheme", help="Label whose values are the category numbers of VICS. [default: none]"),
+    ] = None,
+    despite_terms: Annotated[
+        list[str] | None,
+        typer.Option("--despite-terms", help="Source that is exported although it has terms, if they allow this."),
+    ] = None,
 ) -> None:
-    """Write all that a list holds of its entries: ids, sources, labels, hashes, qualities. It is the list: guard it.
+    """Write what a list holds of its entries: ids, sources, labels, hashes, qualities. It is the list: guard it.
 
-    NDJSON is for programs and holds everything as it is. CSV is for people: a cell that a spreadsheet would take for a
-    formula gets an apostrophe before it, and labels are one JSON object a cell.
+    NDJSON holds everything. CSV is for people: a cell that a spreadsheet would take for a formula gets an apostrophe
+    before it. What another format cannot hold is counted on standard error. A source with terms is exported only if it
+    is named with --despite-terms.
 
     Exit code: 0, or 2 an error, also where the list changed meanwhile.
 
     Example: hashmatch list export mine.hashmatch --format csv --output mine.csv
     """
-    with open_list(path) as ref, _sink(output) as sink:
-        version = ref.version
-        try:
-            for line in _ndjson(ref) if form is Form.NDJSON else _csv(ref):
-                sink.write(line)
-            sink.flush()
-        except BrokenPipeError:
-            raise stopped_reading() from None
-        if ref.version != version:
-            raise fail("the list changed while it was exported, and parts may be of two versions: export again")
-
-
-@contextmanager
-def _sink(output: Path | None) -> Iterator[TextIO]:
-    if output is None:
-        yield sys.stdout
-        return
+    asked: dict[str, Any] = {
+        "sources": source or (),
+        "roles": role or (),
+        "algorithms": algorithm or (),
+        "category_scheme": category_scheme,
+        "despite_terms": despite_terms or (),
+    }
     try:
-        number = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise fail(f"{output}: a file is already there; name another one") from None
-    try:
-        with open(number, "w", encoding="utf-8", newline="") as file:
-            yield file
-    except BaseException:
-        os.unlink(output)
-        raise
-
-
-def _ndjson(ref: ReferenceList) -> Iterator[str]:
-    for entry in ref:
-        yield json.dumps(entry_record(entry, hashes=True), ensure_ascii=True, separators=(",", ":")) + "\n"
-
-
-class _Line:
-    """Takes what a writer of CSV writes, one row at a time."""
-
-    text = ""
-
-    def write(self, text: str) -> None:
-        """Keep the row."""
-        self.text = text
-
-
-def _csv(ref: ReferenceList) -> Iterator[str]:
-    line = _Line()
-    writer = csv.writer(line, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    yield line.text
-    for entry in ref:
-        for row in _rows(entry):
-            writer.writerow([_cell(text) for text in row])
-            yield line.text
-
-
-def _rows(entry: Entry) -> Iterator[tuple[str, ...]]:
-    for listing in entry.listings:
-        labels = json.dumps(dict(listing.labels), ensure_ascii=False) if listing.labels else ""
-        for item in listing.hashes:
-            quality = "" if item.quality is None else str(item.quality)
-            # with its algorithm, no row of digits is taken for a number
-            yield entry.entry_id, listing.source, item.value.algorithm, str(item.value), quality, labels
-
-
-def _cell(text: str) -> str:
-    """Keep a spreadsheet from taking text for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+        with open_list(path) as ref:
+            if output is not None:
+                report = export_to(ref, output, kind, **asked)
+            else:
+                if sys.stdout.isatty():
+                    warn(
+                        "what follows is the list itself; with --output it goes to a file that its owner alone can read"
+                    )
+                sys.stdout.flush()
+                report = export_into(ref, sys.stdout.buffer, kind, **asked)
+                sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise stopped_reading() from None
+    except HashFormatError as error:
+        raise fail(str(error)) from error
+    for what, count in report.left_out.items():
+        warn(f"not written, as {kind} does not hold them here: {count:,} {what}")
 
 
 def diff(

@@ -140,6 +140,12 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 takes=_TABLE,
                 needs=frozenset({"mapping"}),
             ),
+            Format(
+                name="hashmatch-csv",
+                summary="the table that hashmatch list export --format csv writes",
+                module="own_csv",
+                takes=frozenset({"encoding"}),
+            ),
         )
     }
 )

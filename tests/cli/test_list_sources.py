@@ -1,0 +1,61 @@
+"""Commands for what a list keeps of its sources, and what terms do to an export."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hashmatch import ReferenceList
+from hashmatch.cli.app import app
+from support.list_makers import made_up
+
+RUNNER = CliRunner()
+
+
+def run(*words: object) -> tuple[int, str, str]:
+    """Run a command in this process."""
+    result = RUNNER.invoke(app, [str(word) for word in words], env={"COLUMNS": "200", "TERM": "dumb"})
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> Path:
+    """Make a list of two sources."""
+    with ReferenceList.create(tmp_path / "l.hashmatch", name="l") as ref:
+        ref.add("a", hashes=[made_up(1)], source="hotline")
+        ref.add("b", hashes=[made_up(2)], source="ours")
+    return tmp_path / "l.hashmatch"
+
+
+def test_role(listed: Path) -> None:
+    """Changed once; a new version, because matchers answer otherwise."""
+    assert run("list", "role", listed, "ours", "benign")[:2] == (0, "changed; version 3\n")
+    assert json.loads(run("list", "role", listed, "ours", "benign", "--json")[1]) == {"changed": False, "version": 3}
+    with ReferenceList.open(listed) as ref:
+        assert [info.role for info in ref.sources()] == ["alarm", "benign"]
+    assert run("list", "role", listed, "nobody", "benign")[0] == 2
+    assert run("list", "role", listed, "ours", "good")[0] == 2
+
+
+def test_terms_bind_exports(listed: Path, tmp_path: Path) -> None:
+    """They are shown, set and taken away, are no content, and stop an export that does not name their source."""
+    assert run("list", "terms", listed, "hotline")[:2] == (0, "no terms\n")
+    assert run("list", "terms", listed, "hotline", "no onward sharing")[:2] == (0, "no onward sharing\n")
+    found = json.loads(run("list", "terms", listed, "hotline", "--json")[1])
+    assert found == {"source": "hotline", "terms": "no onward sharing"}
+    assert run("list", "terms", listed, "nobody", "x")[0] == 2
+    with ReferenceList.open(listed) as ref:
+        assert (ref.version, len(ref.sources())) == (2, 2)
+    code, out, err = run("list", "export", listed, "--output", tmp_path / "x")
+    assert (code, out) == (2, "")
+    assert "'hotline' has terms: 'no onward sharing'" in err
+    assert not (tmp_path / "x").exists()
+    assert run("list", "export", listed, "--source", "ours")[0] == 0
+    assert len(run("list", "export", listed, "--despite-terms", "hotline")[1].splitlines()) == 2
+    assert run("list", "terms", listed, "hotline", "")[:2] == (0, "no terms\n")
+    assert run("list", "export", listed)[0] == 0
