@@ -86,7 +86,7 @@ def _read(hint: Any, value: Any, what: str, base: Any) -> Any:
         if NoneType in choices and value in (None, NONE):
             return None
         failure = None
-        for choice in choices:
+        for choice in sorted(choices, key=lambda choice: is_dataclass(choice) != isinstance(value, Mapping)):
             if choice is not NoneType:
                 try:
                     return _read(choice, value, what, base)
@@ -101,6 +101,10 @@ def _read(hint: Any, value: Any, what: str, base: Any) -> Any:
         if not isinstance(value, list | tuple):
             raise PolicyError(f"{what} must be a list, not {_said(value)}")
         return tuple(_read(choices[0], item, what, None) for item in value)
+    if origin is Mapping:
+        if not isinstance(value, Mapping):
+            raise PolicyError(f"{what} must be a table, not {_said(value)}")
+        return {key: _read(choices[1], item, f"{what}: {str(key)[:40]}", None) for key, item in value.items()}
     if is_dataclass(hint):
         if isinstance(value, hint):  # type: ignore[arg-type]
             return value

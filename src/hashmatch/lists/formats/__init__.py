@@ -1,12 +1,14 @@
 """Readers of hash lists as they are delivered, one file a format, and `import_into` that takes what they yield."""
 
 from hashmatch.lists.formats.cells import default_entry_id
-from hashmatch.lists.formats.csv_table import ColumnMapping, read_table
+from hashmatch.lists.formats.csv_table import read_table
 from hashmatch.lists.formats.importing import ImportReport, import_into
+from hashmatch.lists.formats.mapping import ColumnMapping, HashColumn, mapping_from_toml
 from hashmatch.lists.formats.operations import (
     Checkpoint,
     Delete,
     Flaw,
+    LeftOut,
     Operation,
     Refused,
     Row,
@@ -24,7 +26,9 @@ __all__ = [
     "Delivery",
     "Flaw",
     "Format",
+    "HashColumn",
     "ImportReport",
+    "LeftOut",
     "Operation",
     "Refused",
     "Row",
@@ -33,6 +37,7 @@ __all__ = [
     "default_entry_id",
     "format_named",
     "import_into",
+    "mapping_from_toml",
     "read_table",
     "read_text",
     "reader_of",

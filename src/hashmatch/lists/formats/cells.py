@@ -6,6 +6,8 @@ Floor: lists. No message shows what a cell said.
 from __future__ import annotations
 
 import base64
+import binascii
+import contextlib
 import hashlib
 import re
 from typing import Final, Literal
@@ -16,9 +18,24 @@ from hashmatch.hashes import HashValue
 from hashmatch.lists.admission import check_record
 from hashmatch.lists.entry import MAX_LABEL_VALUE, NOT_IN_LABELS
 
-__all__ = ["default_entry_id", "id_from", "is_nothing", "label_from", "parse_cell", "quality_from", "visible"]
+__all__ = [
+    "HashEncoding",
+    "default_entry_id",
+    "id_from",
+    "is_nothing",
+    "label_from",
+    "parse_cell",
+    "quality_from",
+    "visible",
+]
+
+HashEncoding = Literal["hex", "base64", "base32"]
+"""How a hash is written as text."""
 
 _BASE64_PHOTODNA: Final = re.compile("[A-Za-z0-9+/]{192}")
+_DECIMAL_PHOTODNA: Final = re.compile(r"[0-9]{1,3}(?: ?, ?[0-9]{1,3}){143}")
+_BASE64: Final = re.compile("[A-Za-z0-9+/]+={0,2}")
+_BASE32: Final = re.compile("[A-Za-z2-7]+={0,6}")
 _EMPTY_FILE: Final = frozenset(
     hashlib.new(name, b"", usedforsecurity=False).digest() for name in ("md5", "sha1", "sha256")
 )
@@ -60,17 +77,20 @@ def is_nothing(text: str) -> bool:
     return not text or (len(text) <= 7 and text.casefold() in _NOTHING)
 
 
-def parse_cell(text: str, algorithm: str | None) -> HashValue:
+def parse_cell(text: str, algorithm: str | None, encoding: HashEncoding = "hex") -> HashValue:
     """Read a hash as delivered lists write it.
 
     Parameters
     ----------
     text : str
-        ``<algorithm>:<hex>``; or bare hex of any case, or for ``photodna`` also 192 characters of base64, where the
-        algorithm is given. It is never guessed: 64 hexadecimal digits may be PDQ or SHA-256. White space around,
-        invisible characters, ``0x``, ``hash=`` and the quotes by which spreadsheets keep text as text do not count.
+        ``<algorithm>:<hex>``; or bare hex of any case, or for ``photodna`` also 192 characters of base64 or 144 decimal
+        numbers between commas, where the algorithm is given. It is never guessed: 64 hexadecimal digits may be PDQ or
+        SHA-256. White space around, invisible characters, ``0x``, ``hash=`` and the quotes by which spreadsheets keep
+        text as text do not count.
     algorithm : str, optional
         Name the hash must have, in lower case.
+    encoding : {"hex", "base64", "base32"}
+        How the hash is written, where the algorithm is given; base64 and base32 with or without padding.
 
     Raises
     ------
@@ -80,7 +100,9 @@ def parse_cell(text: str, algorithm: str | None) -> HashValue:
         never shows the text.
     """
     data = None
-    if algorithm is not None and len(text) == _PLAIN_DIGITS.get(algorithm):
+    if algorithm is not None and encoding != "hex":
+        data = _decoded(text, algorithm, encoding)
+    elif algorithm is not None and len(text) == _PLAIN_DIGITS.get(algorithm):
         try:
             data = bytes.fromhex(text)
         except ValueError:
@@ -97,12 +119,35 @@ def parse_cell(text: str, algorithm: str | None) -> HashValue:
     return value
 
 
-def _parsed(text: str, algorithm: str | None) -> HashValue:
-    """Read what is not just the digits."""
+def _decoded(text: str, algorithm: str, encoding: HashEncoding) -> bytes:
+    """Read base64 or base32; it is never put into lower case, and has no bits that say nothing."""
+    text = _unwrapped(text)
+    found = (_BASE64 if encoding == "base64" else _BASE32).fullmatch(text)
+    data, digits = b"", text.rstrip("=")
+    if found is not None:
+        with contextlib.suppress(binascii.Error):
+            if encoding == "base64":
+                data = base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
+                digits = "" if base64.b64encode(data).decode().rstrip("=") != digits else digits
+            else:
+                digits = digits.upper()
+                data = base64.b32decode(digits + "=" * (-len(digits) % 8))
+                digits = "" if base64.b32encode(data).decode().rstrip("=") != digits else digits
+    if not data or not digits or not ALGORITHMS[algorithm].fits(len(data)):
+        raise HashFormatError(f"this is no {algorithm} hash in {encoding}")
+    return data
+
+
+def _unwrapped(text: str) -> str:
+    """Text without what shows nothing and the quotes by which spreadsheets keep text as text."""
     text = visible(text)
     wrapped = _WRAPPED.fullmatch(text)
-    if wrapped is not None:
-        text = visible(next(part for part in wrapped.groups() if part is not None))
+    return text if wrapped is None else visible(next(part for part in wrapped.groups() if part is not None))
+
+
+def _parsed(text: str, algorithm: str | None) -> HashValue:
+    """Read what is not just the digits."""
+    text = _unwrapped(text)
     if text[:5].lower() == "hash=":
         text = text[5:]
     name, colon, digits = text.partition(":")
@@ -110,6 +155,11 @@ def _parsed(text: str, algorithm: str | None) -> HashValue:
         raise HashFormatError("what stands before the colon is not a known algorithm")
     if algorithm == "photodna" and _BASE64_PHOTODNA.fullmatch(text):
         return HashValue("photodna", base64.b64decode(text, validate=True))
+    if algorithm == "photodna" and _DECIMAL_PHOTODNA.fullmatch(text):
+        numbers = [int(number) for number in text.split(",")]
+        if max(numbers) > 255:
+            raise HashFormatError("a number of the photodna hash is above 255")
+        return HashValue("photodna", bytes(numbers))
     digits = digits if colon else text
     if digits[:2] in ("0x", "0X"):
         text = name + colon + digits[2:] if colon else digits[2:]
@@ -134,8 +184,8 @@ def quality_from(text: str) -> int | None:
     return int(found[1])
 
 
-def id_from(text: str) -> str:
-    """Read an entry id, which is a key and stays as it is but for blanks at its ends; `Entry` checks it.
+def id_from(text: str, what: str = "the entry id") -> str:
+    """Read an entry id or a source, a key that stays as it is but for blanks at its ends; `Entry` checks it.
 
     Raises
     ------
@@ -143,9 +193,9 @@ def id_from(text: str) -> str:
         If it is missing, or has bytes that are not of the file's encoding: two ids could become one.
     """
     if is_nothing(text):
-        raise ReferenceListError("the entry id is missing")
+        raise ReferenceListError(f"{what} is missing")
     if _STRANGE in text:
-        raise ReferenceListError("the entry id has bytes that are not of the file's encoding: name the encoding")
+        raise ReferenceListError(f"{what} has bytes that are not of the file's encoding: name the encoding")
     return text.strip(_BLANKS)
 
 

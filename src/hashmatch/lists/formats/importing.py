@@ -18,6 +18,7 @@ from hashmatch.lists.formats.operations import (
     Checkpoint,
     Delete,
     Flaw,
+    LeftOut,
     Operation,
     Refused,
     SnapshotEnd,
@@ -36,7 +37,7 @@ _BATCH: Final = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportReport:
-    """What became of every row or record of an import: ``rows == accepted + duplicates + refused_count``.
+    """What became of every row or record of an import: ``rows == accepted + duplicates + refused_count + left_out``.
 
     Parameters
     ----------
@@ -65,6 +66,8 @@ class ImportReport:
         Number of accepted rows that took an entry back.
     lost : int
         Number of listings that were taken back because a snapshot did not have them. They are no rows.
+    left_out : int
+        Number of rows that were not asked for, as by ``where``. They count in no share.
 
     Notes
     -----
@@ -83,11 +86,12 @@ class ImportReport:
     columns: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     deleted: int = 0
     lost: int = 0
+    left_out: int = 0
 
     @property
     def refused_share(self) -> float:
-        """Share of the rows that was refused, 0 to 1; 0 where there was no row."""
-        return self.refused_count / self.rows if self.rows else 0.0
+        """Share of the rows that were asked for that was refused, 0 to 1; 0 where there was no row."""
+        return self.refused_count / max(1, self.rows - self.left_out)
 
     @property
     def took_nothing(self) -> bool:
@@ -170,7 +174,7 @@ def import_into(
         for source in seen.sources:
             editor.note(source, heard=now)
         if max_refused_share is not None:
-            _check_share(tally.rows, tally.n_refused, tally.columns, max_refused_share)
+            _check_share(tally.rows - tally.left_out, tally.n_refused, tally.columns, max_refused_share)
     if progress is not None:
         progress(tally.rows)
     return tally.report(ref.version)
@@ -186,8 +190,8 @@ def _runs(batch: list[Operation]) -> Iterator[list[Operation]]:
 
 
 def _kind(operation: Operation) -> type[Operation]:
-    """Type of an operation; a refused row, which changes nothing, goes with the upserts around it."""
-    return Upsert if isinstance(operation, Refused) else type(operation)
+    """Type of an operation; a row that changes nothing goes with the upserts around it."""
+    return Upsert if isinstance(operation, Refused | LeftOut) else type(operation)
 
 
 class _Tally:
@@ -201,6 +205,7 @@ class _Tally:
         self.flaws: list[Flaw] = []
         self.columns: dict[str, dict[str, int]] = {}
         self.rows = self.n_refused = self.n_flawed = self.deleted = self.lost = self.unchanged_deletes = 0
+        self.left_out = 0
         self.counts = AddCounts()
 
     def refuse(self, row: Refused) -> None:
@@ -234,6 +239,7 @@ class _Tally:
             columns=MappingProxyType({name: MappingProxyType(kinds) for name, kinds in self.columns.items()}),
             deleted=self.deleted,
             lost=self.lost,
+            left_out=self.left_out,
         )
 
 
@@ -241,11 +247,13 @@ def _carry_out(
     editor: Editor, run: list[Operation], seen: Seen, *, replace: bool, max_lost: float, tally: _Tally
 ) -> None:
     first = run[0]
-    if isinstance(first, Upsert | Refused):
+    if isinstance(first, Upsert | Refused | LeftOut):
         upserts = []
         for item in run:
             if isinstance(item, Refused):
                 tally.refuse(item)
+            elif isinstance(item, LeftOut):
+                tally.left_out += 1
             elif isinstance(item, Upsert):
                 upserts.append(item)
                 if item.flaws:

@@ -12,7 +12,7 @@ from typing import Final, Literal
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists.entry import Entry
 
-__all__ = ["Checkpoint", "Delete", "Flaw", "Operation", "Refused", "Row", "SnapshotEnd", "Upsert"]
+__all__ = ["Checkpoint", "Delete", "Flaw", "LeftOut", "Operation", "Refused", "Row", "SnapshotEnd", "Upsert"]
 
 MAX_CHECKPOINT: Final = 4_096
 
@@ -140,5 +140,18 @@ class Refused:
     reason: str
 
 
-Operation = Upsert | Delete | Checkpoint | SnapshotEnd | Refused
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """One line or record that was not asked for.
+
+    Parameters
+    ----------
+    line : int
+        Number of the line or record, from 1.
+    """
+
+    line: int
+
+
+Operation = Upsert | Delete | Checkpoint | SnapshotEnd | Refused | LeftOut
 """What a reader yields."""

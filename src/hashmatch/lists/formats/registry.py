@@ -126,7 +126,7 @@ class Format:
 _DEFAULTS: Final = Delivery()
 _OF_ALL: Final = frozenset({"source", "role", "labels"})
 _TEXT: Final = frozenset({"encoding", "algorithm"})
-_TABLE: Final = frozenset({"encoding", "mapping", "delimiter"})
+_TABLE: Final = frozenset({"encoding", "mapping", "delimiter", "where", "source_column"})
 
 FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     {
