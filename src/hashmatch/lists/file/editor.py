@@ -140,7 +140,9 @@ class Editor:
         self._changed = self._noted = False
         self.broken = False
 
-    def add(self, block: Sequence[Entry], seen: Seen | None = None, whole: Sequence[bool] | None = None) -> AddCounts:
+    def add(
+        self, block: Sequence[Entry], seen: Seen | None = None, whole: Sequence[bool | str] | None = None
+    ) -> AddCounts:
         """Add a block of entries, merging with what is stored.
 
         Parameters
@@ -149,8 +151,9 @@ class Editor:
             The entries.
         seen : Seen, optional
             What this import has brought already: labels that it brings again and otherwise are joined.
-        whole : sequence of bool, optional
-            For each entry, whether what its sources said before this import is taken back; needs ``seen``.
+        whole : sequence of bool or str, optional
+            For each entry, whether what its sources said before this import is taken back; needs ``seen``. The name of
+            a source: what that source, and those named after it, said before this very entry is taken back.
         """
         for entry in block:
             if not isinstance(entry, Entry):
@@ -261,17 +264,29 @@ class Editor:
         total = 0
         for entry_id in entry_ids:
             record, number = self._listed(work, entry_id, source)
-            if record is None:
-                continue
-            self._touch(work, record)
-            for key in [key for key in record.hashes if key[0] == number]:
-                self._remove_hash(work, record, key)
-            for owner, name in [key for key in record.labels if key[0] == number]:
-                self._remove_label(work, record, owner, name)
-            self.state.sources[source].n_entries -= 1
-            total += 1
+            if record is not None:
+                self._withdraw_listing(work, record, number)
+                total += 1
         self._write(work)
         return total
+
+    def _withdraw_listing(self, work: _Work, record: StoredEntry, number: int) -> None:
+        """Take back all that a source, by its number, says of an entry that it lists."""
+        self._touch(work, record)
+        for key in [key for key in record.hashes if key[0] == number]:
+            self._remove_hash(work, record, key)
+        for owner, name in [key for key in record.labels if key[0] == number]:
+            self._remove_label(work, record, owner, name)
+        self._sources[number].n_entries -= 1
+
+    def _withdraw_others(self, work: _Work, record: StoredEntry, entry: Entry, source: str) -> bool:
+        """Take back what a source, and those named after it, say of an entry that they do not list now."""
+        kept = {listing.source for listing in entry.listings}
+        family = {name for name in (source, *self.sources_under(source)) if name not in kept}
+        gone = [number for number in {key[0] for key in record.hashes} if self._sources[number].name in family]
+        for number in gone:
+            self._withdraw_listing(work, record, number)
+        return bool(gone)
 
     def _load(self, entry_ids: Sequence[str]) -> _Work:
         wanted = list(dict.fromkeys(entry_ids))
@@ -284,7 +299,7 @@ class Editor:
             return None, 0
         return record, known.number
 
-    def _merge(self, work: _Work, entry: Entry, seen: Seen | None, whole: bool) -> str:
+    def _merge(self, work: _Work, entry: Entry, seen: Seen | None, whole: bool | str) -> str:
         record = work.records.get(entry.entry_id)
         outcome = "unchanged"
         if record is None:
@@ -292,6 +307,8 @@ class Editor:
             self.state.next_entry += 1
             self._touch(work, record)
             outcome = "added"
+        elif isinstance(whole, str) and self._withdraw_others(work, record, entry, whole):
+            outcome = "merged"
         for listing in entry.listings:
             if self._merge_listing(work, record, listing, seen, whole) and outcome == "unchanged":
                 outcome = "merged"
@@ -303,12 +320,12 @@ class Editor:
             work.touched[record.entry_id] = 0 if record.seal is None else record_element(record, self._sources)
 
     def _merge_listing(
-        self, work: _Work, record: StoredEntry, listing: Listing, seen: Seen | None, whole: bool
+        self, work: _Work, record: StoredEntry, listing: Listing, seen: Seen | None, whole: bool | str
     ) -> bool:
         source = self._source(listing.source, listing.role)
         number = source.number
         hashes = record.hashes
-        again = seen is not None and seen.mark(listing.source, record.key)
+        again = seen is not None and seen.mark(listing.source, record.key) and not isinstance(whole, str)
         changed = False
         if not hashes or not any(key[0] == number for key in hashes):
             source.n_entries += 1

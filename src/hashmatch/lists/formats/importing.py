@@ -260,14 +260,15 @@ def _carry_out(
                     tally.note(item.flaws)
         with translated_errors():
             tally.counts += editor.add(
-                [item.entry for item in upserts], seen, [replace or item.whole for item in upserts]
+                [item.entry for item in upserts], seen, [item.replaces or replace or item.whole for item in upserts]
             )
         tally.rows += len(run)
         return
     for item in run:
         if isinstance(item, Delete):
             with translated_errors():
-                found = editor.withdraw([item.entry_id], item.source)
+                sources = (item.source, *editor.sources_under(item.source))
+                found = max(editor.withdraw([item.entry_id], source) for source in sources)
             tally.deleted += found
             tally.unchanged_deletes += 1 - found
             tally.rows += 1

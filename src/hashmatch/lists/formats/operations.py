@@ -58,12 +58,16 @@ class Upsert:
     whole : bool
         Whether these listings are all that their sources say of the entry: what they said before is taken back. False
         adds to it. Several upserts of one entry in one import add up in either case.
+    replaces : str
+        Source of a feed, whose latest word this is: all that the source, and those named after it, said of the entry,
+        also earlier in this import, is taken back. Empty for none.
     """
 
     line: int
     entry: Entry
     flaws: tuple[Flaw, ...] = field(default=(), repr=False)
     whole: bool = False
+    replaces: str = field(default="", repr=False)
 
 
 Row = Upsert
@@ -80,7 +84,7 @@ class Delete:
     entry_id : str
         Name of the entry. One that the source does not list counts as unchanged.
     source : str
-        Who lists it.
+        Who lists it. Sources named after it, ``SOURCE/SUFFIX``, take it back too.
     """
 
     line: int

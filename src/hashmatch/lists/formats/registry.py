@@ -49,6 +49,8 @@ class Delivery:
         Only rows with these values in these columns are taken.
     source_column : str, optional
         Column that names each row's source.
+    members : mapping of str to str
+        Suffix by id of a member of an exchange: what the member lists is listed under ``SOURCE/SUFFIX``.
 
     Raises
     ------
@@ -68,12 +70,16 @@ class Delivery:
     category_profile: str | None = None
     where: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     source_column: str | None = None
+    members: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
 
     def __post_init__(self) -> None:
         checked_text(self.source, "the source", MAX_SOURCE)
         if self.role is not None:
             checked_role(self.role)
         object.__setattr__(self, "labels", checked_labels(self.labels))
+        object.__setattr__(self, "members", MappingProxyType(dict(self.members)))
+        for suffix in self.members.values():
+            checked_text(f"{self.source}/{suffix}", "the source", MAX_SOURCE)
         object.__setattr__(self, "encoding", checked_encoding(self.encoding))
 
     def source_for(self, role: Role) -> str:
@@ -145,6 +151,13 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 summary="the table that hashmatch list export --format csv writes",
                 module="own_csv",
                 takes=frozenset({"encoding"}),
+            ),
+            Format(
+                name="ncmec",
+                summary="a page of NCMEC's hash sharing service, version 2: XML",
+                module="ncmec",
+                takes=frozenset({"members"}),
+                is_snapshot=False,
             ),
         )
     }
