@@ -1,50 +1,74 @@
-"""``hashmatch list import``: a file of hashes into a list, every row accounted for."""
+"""``hashmatch list import`` and ``formats``: a delivery into a list, every row accounted for."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Final, TextIO
+from typing import Annotated, Final, TextIO, cast
 
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
+from hashmatch.cli.common_options import Json
 from hashmatch.cli.console import ERRORS, OUT, Exit, emit, fail, labels_from, safe, warn
-from hashmatch.cli.sources import STDIN, check_list, named, standard_input
+from hashmatch.cli.sources import STDIN, check_list, check_once, named, standard_input
 from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.lists import LOCAL, ReferenceList
-from hashmatch.lists.formats import ColumnMapping, Flaw, ImportReport, Refused, import_into, read_table, read_text
+from hashmatch.lists.entry import Role
+from hashmatch.lists.formats import (
+    FORMATS,
+    ColumnMapping,
+    Delivery,
+    Flaw,
+    Format,
+    ImportReport,
+    Refused,
+    format_named,
+    import_into,
+    read_deliveries,
+)
+from hashmatch.lists.formats.registry import flag_of
 
-__all__ = ["import_file"]
+__all__ = ["formats", "import_file"]
 
 _SHOWN: Final = 20
 _MAX_REFUSED: Final = "50%"
+_MAX_LOST: Final = "10%"
 
 
 def import_file(
     path: Annotated[Path, typer.Argument(metavar="LIST", help="List file.", show_default=False)],
-    file: Annotated[
-        Path, typer.Argument(help="CSV, TSV or plain text of hashes; - for standard input.", show_default=False)
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Files of one delivery; - for standard input.", show_default=False),
     ],
+    format_name: Annotated[
+        str | None,
+        typer.Option("--format", help="Format of the files, as list formats names it. [default: what they begin with]"),
+    ] = None,
     hashes: Annotated[
         list[str] | None,
-        typer.Option(
-            "--hash",
-            help="COLUMN=ALGORITHM for each column of hashes of a table. Without it the file is plain text, a hash a "
-            "line.",
-        ),
+        typer.Option("--hash", help="COLUMN=ALGORITHM for each column of hashes of a table."),
     ] = None,
     entry_id: Annotated[
         str | None, typer.Option("--id", help="Column of the entry id. [default: entries are named after their hash]")
     ] = None,
     label: Annotated[
-        list[str] | None, typer.Option("--label", help="COLUMN=LABEL of a table, NAME=VALUE for all of a plain text.")
+        list[str] | None,
+        typer.Option("--label", help="COLUMN=LABEL of a table; NAME=VALUE for every entry of another format."),
     ] = None,
     quality: Annotated[str | None, typer.Option("--quality", help="Column of the hashes' quality.")] = None,
     source: Annotated[str, typer.Option("--source", "-s", help="Who lists these hashes.")] = LOCAL,
+    role: Annotated[
+        str | None,
+        typer.Option("--role", help="alarm, benign or comparison. [default: what the format says, else alarm]"),
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option("--category-profile", help="What the category numbers of VICS mean.")
+    ] = None,
     algorithm: Annotated[
         str | None, typer.Option("--algorithm", "-a", help='What bare hashes of a plain text are, such as "pdq".')
     ] = None,
@@ -53,6 +77,13 @@ def import_file(
     ] = True,
     delimiter: Annotated[str | None, typer.Option("--delimiter", help="One character. [default: found out]")] = None,
     encoding: Annotated[str | None, typer.Option("--encoding", help="[default: UTF-8, or UTF-16 by its mark]")] = None,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="The files are all that the source lists: take back what they do not have."),
+    ] = False,
+    max_lost: Annotated[
+        str, typer.Option("--max-lost", help="Largest share of the source's entries that --replace may take back.")
+    ] = _MAX_LOST,
     refused: Annotated[
         Path | None,
         typer.Option("--refused", help="Write the line number and reason of every refused row and cell to this file."),
@@ -61,43 +92,55 @@ def import_file(
         str,
         typer.Option("--max-refused", help="Largest share of the rows that may be refused, such as 0.1 or 10%."),
     ] = _MAX_REFUSED,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Import hashes in one transaction: interrupted or failed, the list stays as it was.
+    """Import one delivery in one transaction: interrupted or failed, the list stays as it was.
 
     A bad row is refused with its line number and does not stop the rest, and a bad cell costs itself alone; where more
     rows, or cells of a column, are refused than --max-refused allows, nothing is imported. Exit code: 0 when the import
-    was made, 1 when the file has no rows, 2 when too many rows or all were refused, or on an error.
+    was made, 1 when the files have no rows, 2 when too many rows or all were refused, or on an error.
 
     Example: hashmatch list import mine.hashmatch delivery.csv --hash pdq_hash=pdq --id case --source ncmec
     """
-    share = _share_from(max_refused)
-    shown: list[Refused] = []
-    if refused is not None and any(_same_file(refused, other) for other in (path, file)):
+    refused_share, lost_share = _share_from(max_refused, "--max-refused"), _share_from(max_lost, "--max-lost")
+    if refused is not None and any(_same_file(refused, other) for other in (path, *files)):
         raise fail("--refused names the list or the file to import: name another file; nothing was imported")
-    delivery = standard_input() if str(file) == STDIN else file
+    check_once(map(str, files))
+    told = _Told(files)
     try:
         pairs = labels_from(label or ())
+        mapping = None
         if hashes:
             mapping = ColumnMapping(
-                hashes=labels_from(hashes),
-                entry_id=entry_id,
-                labels=pairs,
-                quality=quality,
-                source=source,
-                header=header,
+                hashes=labels_from(hashes), entry_id=entry_id, labels=pairs, quality=quality, header=header
             )
-            rows = read_table(delivery, mapping, delimiter=delimiter, encoding=encoding)
         elif entry_id or quality or delimiter or not header:
             raise typer.BadParameter("a table needs --hash COLUMN=ALGORITHM for each column of hashes")
-        else:
-            rows = read_text(delivery, algorithm, source=source, labels=pairs, encoding=encoding)
+        delivery = Delivery(
+            source=source,
+            role=cast("Role | None", role),
+            labels={} if hashes else pairs,
+            encoding=encoding,
+            algorithm=algorithm,
+            mapping=mapping,
+            delimiter=delimiter,
+            category_profile=profile,
+        )
+        kind = None if format_name is None else format_named(format_name)
+        operations = read_deliveries(
+            [standard_input() if str(file) == STDIN else file for file in files],
+            delivery,
+            kind,
+            replace=replace,
+            on_file=told.begin,
+        )
         check_list(path)
         with ExitStack() as stack:
             stack.enter_context(_few_collections())
             with named(path):
                 ref = stack.enter_context(ReferenceList.open(path, writable=True, check="none"))
-            sink = None if refused is None else stack.enter_context(refused.open("w", encoding="utf-8"))
+            if refused is not None:
+                told.sink = stack.enter_context(refused.open("w", encoding="utf-8"))
             progress = stack.enter_context(
                 Progress(
                     SpinnerColumn(),
@@ -110,22 +153,103 @@ def import_file(
             task = progress.add_task("import", total=None)
             report = import_into(
                 ref,
-                rows,
-                on_refused=lambda row: _take_refused(row, shown, sink),
-                on_flaw=None if sink is None else lambda flaw: _write(sink, flaw.line, str(flaw)),
+                operations,
+                replace=replace,
+                on_refused=told.refuse,
+                on_flaw=told.note,
                 progress=lambda done: progress.update(task, completed=done),
                 max_refused=_SHOWN,
-                max_refused_share=share,
+                max_refused_share=refused_share,
+                max_lost=lost_share,
             )
     except (HashFormatError, ReferenceListError, LookupError, ValueError) as error:
-        _show_refused(shown, as_json=as_json)
-        raise fail(f"{file}, into {path}: {error}; nothing was imported, the list is as it was") from error
-    _show(report, as_json=as_json)
+        told.show(as_json=as_json)
+        raise fail(f"{told.file}, into {path}: {error}; nothing was imported, the list is as it was") from error
+    told.show(as_json=as_json)
+    _show(report, told.formats, as_json=as_json)
     if not report.rows:
-        warn("the file has no rows; nothing was imported")
+        warn("the delivery has no rows; nothing was imported")
         raise typer.Exit(Exit.NONE)
     if report.took_nothing:
         raise fail("every row was refused; nothing was imported")
+
+
+def formats(as_json: Json = False) -> None:
+    """Show the formats that list import reads, one line each.
+
+    Exit code: 0.
+
+    Example: hashmatch list formats
+    """
+    if as_json:
+        for item in FORMATS.values():
+            emit(
+                {
+                    "format": item.name,
+                    "summary": item.summary,
+                    "snapshot": item.is_snapshot,
+                    "needs": sorted(map(flag_of, item.needs)),
+                    "takes": sorted(map(flag_of, item.takes)),
+                }
+            )
+        return
+    width = max(map(len, FORMATS))
+    for item in FORMATS.values():
+        needs = f"; needs {', '.join(sorted(map(flag_of, item.needs)))}" if item.needs else ""
+        OUT.print(f"{item.name:<{width}}  {item.summary}{needs}", highlight=False, soft_wrap=True)
+
+
+class _Told:
+    """What is said of rows: the first on the terminal, all in a file; each names its file where there are several."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files = files
+        self._place = 0
+        self._shown: list[tuple[str, Refused | Flaw]] = []
+        self._left: dict[type, int] = {Refused: _SHOWN, Flaw: _SHOWN}
+        self.sink: TextIO | None = None
+        self.formats: list[str] = []
+
+    @property
+    def file(self) -> Path:
+        """The file that is being read."""
+        return self._files[self._place]
+
+    def begin(self, place: int, kind: Format | None) -> None:
+        """Note which file is read, and by which format."""
+        self._place = place
+        if kind is not None:
+            self.formats.append(kind.name)
+
+    def refuse(self, row: Refused) -> None:
+        """Take a refused row."""
+        self._take(row, row.reason)
+
+    def note(self, flaw: Flaw) -> None:
+        """Take a flaw."""
+        self._take(flaw, str(flaw))
+
+    def _take(self, item: Refused | Flaw, reason: str) -> None:
+        where = f"{self.file}\t" if len(self._files) > 1 else ""
+        if self._left[type(item)]:
+            self._left[type(item)] -= 1
+            self._shown.append((str(self.file) if where else "", item))
+        if self.sink is not None:
+            self.sink.write(f"{where}{item.line}\t{reason}\n")
+
+    def show(self, *, as_json: bool) -> None:
+        """Show the first rows."""
+        for file, item in self._shown:
+            where: dict[str, object] = {"file": file} if file else {}
+            if isinstance(item, Refused):
+                said: dict[str, object] = {"refused": item.reason}
+            else:
+                said = {"column": item.column, "kind": item.kind, "reason": item.reason}
+            if as_json:
+                emit({**where, "line": item.line, **said})
+                continue
+            text = item.reason if isinstance(item, Refused) else str(item)
+            ERRORS.print(Text(safe(f"{file + ', ' if file else ''}line {item.line}: {text}")), soft_wrap=True)
 
 
 @contextmanager
@@ -139,7 +263,7 @@ def _few_collections() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def _share_from(text: str) -> float:
+def _share_from(text: str, flag: str) -> float:
     """Read a share, as a number from 0 to 1 or in per cent."""
     number, percent, rest = text.strip().partition("%")
     try:
@@ -147,7 +271,7 @@ def _share_from(text: str) -> float:
     except ValueError:
         share = -1.0
     if rest or not 0 <= share <= 1:
-        raise typer.BadParameter("write a share from 0 to 1, or from 0% to 100%", param_hint="--max-refused")
+        raise typer.BadParameter("write a share from 0 to 1, or from 0% to 100%", param_hint=flag)
     return share
 
 
@@ -158,42 +282,16 @@ def _same_file(one: Path, other: Path) -> bool:
         return False
 
 
-def _take_refused(row: Refused, shown: list[Refused], sink: TextIO | None) -> None:
-    if len(shown) < _SHOWN:
-        shown.append(row)
-    if sink is not None:
-        _write(sink, row.line, row.reason)
-
-
-def _write(sink: TextIO, line: int, reason: str) -> None:
-    sink.write(f"{line}\t{reason}\n")
-
-
-def _show_refused(rows: Iterable[Refused], *, as_json: bool) -> None:
-    for row in rows:
-        if as_json:
-            emit({"line": row.line, "refused": row.reason})
-        else:
-            ERRORS.print(Text(safe(f"line {row.line}: {row.reason}")), soft_wrap=True)
-
-
-def _show_flaws(flaws: Iterable[Flaw], *, as_json: bool) -> None:
-    for flaw in flaws:
-        if as_json:
-            emit({"line": flaw.line, "column": flaw.column, "kind": flaw.kind, "reason": flaw.reason})
-        else:
-            ERRORS.print(Text(safe(f"line {flaw.line}: {flaw}")), soft_wrap=True)
-
-
-def _show(report: ImportReport, *, as_json: bool) -> None:
-    _show_refused(report.refused, as_json=as_json)
-    _show_flaws(report.flaws, as_json=as_json)
+def _show(report: ImportReport, formats: Sequence[str], *, as_json: bool) -> None:
     if as_json:
         emit(
             {
+                "formats": list(dict.fromkeys(formats)),
                 "rows": report.rows,
                 "accepted": report.accepted,
                 "new_entries": report.new_entries,
+                "deleted": report.deleted,
+                "lost": report.lost,
                 "duplicates": report.duplicates,
                 "refused": report.refused_count,
                 "refused_share": report.refused_share,
@@ -209,10 +307,12 @@ def _show(report: ImportReport, *, as_json: bool) -> None:
     for name, kinds in report.columns.items():
         counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
         ERRORS.print(Text(safe(f"column {name}: {counts}" if name else f"lines: {counts}")), soft_wrap=True)
+    deleted = f", {report.deleted:,} deletes" if report.deleted else ""
     OUT.print(
-        f"{report.rows:,} rows: {report.accepted:,} accepted ({report.new_entries:,} new entries), "
+        f"{report.rows:,} rows: {report.accepted:,} accepted ({report.new_entries:,} new entries{deleted}), "
         f"{report.duplicates:,} duplicate, {report.refused_count:,} refused"
         + (f", {report.flawed:,} in part" if report.flawed else "")
+        + (f"; {report.lost:,} entries that are no longer listed were taken back" if report.lost else "")
         + f"; version {report.version}",
         highlight=False,
     )

@@ -28,6 +28,7 @@ class _ListGroup(LazyGroup):
             "verify": "hashmatch.cli.lists:verify",
             "add": "hashmatch.cli.adding:add",
             "import": "hashmatch.cli.importing:import_file",
+            "formats": "hashmatch.cli.importing:formats",
             "replace": "hashmatch.cli.recovery:replace_file",
             "recover": "hashmatch.cli.recovery:recover_file",
             "show": "hashmatch.cli.list_entries:show",

@@ -2,6 +2,7 @@
 
 from hashmatch.lists.formats.cells import default_entry_id
 from hashmatch.lists.formats.csv_table import read_table
+from hashmatch.lists.formats.deliveries import read_deliveries
 from hashmatch.lists.formats.importing import ImportReport, import_into
 from hashmatch.lists.formats.mapping import ColumnMapping, HashColumn, mapping_from_toml
 from hashmatch.lists.formats.operations import (
@@ -38,6 +39,7 @@ __all__ = [
     "format_named",
     "import_into",
     "mapping_from_toml",
+    "read_deliveries",
     "read_table",
     "read_text",
     "reader_of",

@@ -19,7 +19,7 @@ from hashmatch.lists.formats.decoding import checked_encoding
 from hashmatch.lists.formats.operations import Operation
 from hashmatch.lists.formats.unpacking import unpacked
 
-__all__ = ["FORMATS", "Delivery", "Format", "format_named", "reader_of", "recognised"]
+__all__ = ["FORMATS", "Delivery", "Format", "flag_of", "format_named", "reader_of", "recognised"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,11 +197,12 @@ def reader_of(kind: Format, stream: BinaryIO, delivery: Delivery) -> Iterator[Op
     """
     told = {name for name in Delivery.__slots__ if getattr(delivery, name) != getattr(_DEFAULTS, name)}
     for name in sorted(told - _OF_ALL - kind.takes):
-        raise ReferenceListError(f"the format {kind.name} does not take {_flag(name)}")
+        raise ReferenceListError(f"the format {kind.name} does not take {flag_of(name)}")
     for name in sorted(kind.needs - told):
-        raise ReferenceListError(f"the format {kind.name} needs {_flag(name)}")
+        raise ReferenceListError(f"the format {kind.name} needs {flag_of(name)}")
     return kind.load().read(unpacked(stream), delivery)
 
 
-def _flag(name: str) -> str:
+def flag_of(name: str) -> str:
+    """Option of the command line that sets a field of `Delivery`."""
     return "--" + name.replace("_", "-")
