@@ -118,3 +118,25 @@ def test_a_format_refuses_what_it_does_not_take(path: Path, tmp_path: Path) -> N
     assert (code, "text does not take --category-profile" in err.replace("\n", " ")) == (2, True)
     code, _, err = run("list", "import", path, file, "--format", "nothing")
     assert (code, "no format has this name" in err) == (2, True)
+
+
+def test_a_mapping_file_says_what_columns_mean(path: Path, tmp_path: Path) -> None:
+    """With --where and --source-column beside it; an unknown key is named."""
+    table, mapping = tmp_path / "in.csv", tmp_path / "mapping.toml"
+    table.write_text(f"who;kind;md5;grade\na;x;{1:032x};A\nb;x;{2:032x};B\nb;y;{3:032x};B\n")
+    mapping.write_text('classes = {grade = "uk"}\n[hashes]\nmd5 = "md5"\n')
+    words = ["list", "import", path, table, "--mapping", mapping]
+    code, out, _ = run(*words, "--where", "kind=x", "--source-column", "who")
+    assert code == 0
+    assert "2 accepted (2 new entries), 0 duplicate, 0 refused, 1 not asked for" in out
+    with ReferenceList.open(path) as ref:
+        assert sorted((entry.sources, entry.labels[entry.sources[0]]["uk"]) for entry in ref) == [
+            (("a",), "A"),
+            (("b",), "B"),
+        ]
+    assert run(*words, "--hash", "md5=md5")[0] == 2
+    mapping.write_text('klasses = {grade = "uk"}\n[hashes]\nmd5 = "md5"\n')
+    code, _, err = run(*words)
+    assert (code, "klasses" in err) == (2, True)
+    code, _, err = run("list", "import", path, table, "--mapping", tmp_path / "none")
+    assert (code, "none" in err) == (2, True)

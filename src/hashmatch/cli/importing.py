@@ -28,6 +28,7 @@ from hashmatch.lists.formats import (
     Refused,
     format_named,
     import_into,
+    mapping_from_toml,
     read_deliveries,
 )
 from hashmatch.lists.formats.registry import flag_of
@@ -49,6 +50,9 @@ def import_file(
         str | None,
         typer.Option("--format", help="Format of the files, as list formats names it. [default: what they begin with]"),
     ] = None,
+    mapping_file: Annotated[
+        Path | None, typer.Option("--mapping", help="File in TOML that says what the columns or fields mean.")
+    ] = None,
     hashes: Annotated[
         list[str] | None,
         typer.Option("--hash", help="COLUMN=ALGORITHM for each column of hashes of a table."),
@@ -62,6 +66,13 @@ def import_file(
     ] = None,
     quality: Annotated[str | None, typer.Option("--quality", help="Column of the hashes' quality.")] = None,
     source: Annotated[str, typer.Option("--source", "-s", help="Who lists these hashes.")] = LOCAL,
+    source_column: Annotated[
+        str | None, typer.Option("--source-column", help="Column that names who lists each row.")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", help="COLUMN=VALUE: take only rows with this value; may be given several times."),
+    ] = None,
     role: Annotated[
         str | None,
         typer.Option("--role", help="alarm, benign or comparison. [default: what the format says, else alarm]"),
@@ -110,14 +121,20 @@ def import_file(
     try:
         pairs = labels_from(label or ())
         mapping = None
-        if hashes:
+        if mapping_file is not None:
+            if hashes or entry_id or quality or not header:
+                raise typer.BadParameter("--mapping says it all: leave --hash, --id, --quality and --no-header out")
+            mapping = mapping_from_toml(mapping_file.read_text(encoding="utf-8"))
+        elif hashes:
             mapping = ColumnMapping(
                 hashes=labels_from(hashes), entry_id=entry_id, labels=pairs, quality=quality, header=header
             )
         elif entry_id or quality or delimiter or not header:
-            raise typer.BadParameter("a table needs --hash COLUMN=ALGORITHM for each column of hashes")
+            raise typer.BadParameter("a table needs --mapping FILE, or --hash COLUMN=ALGORITHM for each column of hashes")
         delivery = Delivery(
             source=source,
+            source_column=source_column,
+            where=labels_from(where or ()),
             role=cast("Role | None", role),
             labels={} if hashes else pairs,
             encoding=encoding,
@@ -294,6 +311,7 @@ def _show(report: ImportReport, formats: Sequence[str], *, as_json: bool) -> Non
                 "lost": report.lost,
                 "duplicates": report.duplicates,
                 "refused": report.refused_count,
+                "left_out": report.left_out,
                 "refused_share": report.refused_share,
                 "flawed": report.flawed,
                 "columns": {name: dict(kinds) for name, kinds in report.columns.items()},
@@ -311,6 +329,7 @@ def _show(report: ImportReport, formats: Sequence[str], *, as_json: bool) -> Non
     OUT.print(
         f"{report.rows:,} rows: {report.accepted:,} accepted ({report.new_entries:,} new entries{deleted}), "
         f"{report.duplicates:,} duplicate, {report.refused_count:,} refused"
+        + (f", {report.left_out:,} not asked for" if report.left_out else "")
         + (f", {report.flawed:,} in part" if report.flawed else "")
         + (f"; {report.lost:,} entries that are no longer listed were taken back" if report.lost else "")
         + f"; version {report.version}",

@@ -77,7 +77,7 @@ def read_table(
     >>> mapping = ColumnMapping(hashes={"dhash": "dhash"}, entry_id="id", labels={"class": "class"})
     >>> for row in read_table(table, mapping):
     ...     print(row)
-    Row(line=2, entry=<Entry 'a-1', hashes: 1, sources: 1>)
+    Upsert(line=2, entry=<Entry 'a-1', hashes: 1, sources: 1>)
     Refused(line=3, reason='column dhash: a dhash hash has 16 hexadecimal digits, not 3')
     """
     lines = Lines(decoded_lines(file, checked_encoding(encoding) or mapping.encoding))

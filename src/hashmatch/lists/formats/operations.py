@@ -66,7 +66,7 @@ class Upsert:
     line: int
     entry: Entry
     flaws: tuple[Flaw, ...] = field(default=(), repr=False)
-    whole: bool = False
+    whole: bool = field(default=False, repr=False)
     replaces: str = field(default="", repr=False)
 
 

@@ -76,7 +76,7 @@ def read_text(
     >>> import io
     >>> rows = read_text(io.BytesIO(b"# made up\ndhash:00ff00ff00ff00ff\n123\n"))
     >>> [type(row).__name__ for row in rows]
-    ['Row', 'Refused']
+    ['Upsert', 'Refused']
     """
     name = None if algorithm is None else algorithm_named(algorithm).name
     checked_text(source, "the source", MAX_SOURCE)
