@@ -130,7 +130,9 @@ def import_file(
                 hashes=labels_from(hashes), entry_id=entry_id, labels=pairs, quality=quality, header=header
             )
         elif entry_id or quality or delimiter or not header:
-            raise typer.BadParameter("a table needs --mapping FILE, or --hash COLUMN=ALGORITHM for each column of hashes")
+            raise typer.BadParameter(
+                "a table needs --mapping FILE, or --hash COLUMN=ALGORITHM for each column of hashes"
+            )
         delivery = Delivery(
             source=source,
             source_column=source_column,
