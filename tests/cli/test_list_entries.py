@@ -58,7 +58,7 @@ def test_show(listed: Path) -> None:
     ]
     code, out, _ = run("list", "show", listed, "photo", "--json")
     (listing,) = json.loads(out)["listings"]
-    assert listing == {"source": "me", "labels": {"class": "A1"}, "hashes": {"pdq": 1, "md5": 1}}
+    assert listing == {"source": "me", "role": "alarm", "labels": {"class": "A1"}, "hashes": {"pdq": 1, "md5": 1}}
     for options in (["--hashes"], ["--hashes", "--json"]):
         assert hash_image(PHOTO).hex() in run("list", "show", listed, "photo", *options)[1]
     code, out, err = run("list", "show", listed, "gone", "far")

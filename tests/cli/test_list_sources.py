@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,42 @@ def test_terms_bind_exports(listed: Path, tmp_path: Path) -> None:
     assert len(run("list", "export", listed, "--despite-terms", "hotline")[1].splitlines()) == 2
     assert run("list", "terms", listed, "hotline", "")[:2] == (0, "no terms\n")
     assert run("list", "export", listed)[0] == 0
+
+
+def test_what_is_kept_of_sources_is_shown(listed: Path, tmp_path: Path) -> None:
+    """Roles, terms and the time of the last import, by info, show and diff."""
+    new = tmp_path / "new.hashmatch"
+    new.write_bytes(listed.read_bytes())
+    (tmp_path / "text").write_text(f"{made_up(3)}\n")
+    run("list", "import", new, tmp_path / "text", "--source", "fresh")
+    run("list", "role", new, "ours", "benign")
+    run("list", "terms", new, "hotline", "no onward sharing")
+    found = json.loads(run("list", "info", new, "--json")[1])
+    assert found["roles"] == {"hotline": "alarm", "ours": "benign", "fresh": "alarm"}
+    assert found["terms"] == {"hotline": "no onward sharing"}
+    assert list(found["imported"]) == ["fresh"]
+    when = found["imported"]["fresh"]
+    assert abs(datetime.fromisoformat(when).timestamp() - time.time()) < 600
+    out = run("list", "info", new)[1]
+    for said in ("ours: benign", "hotline: terms: no onward sharing", f"fresh: imported {when}"):
+        assert said in out
+    assert "from ours (benign): 1 pdq" in run("list", "show", new, "b")[1]
+    assert json.loads(run("list", "show", new, "b", "--json")[1])["listings"][0]["role"] == "benign"
+    code, out, _ = run("list", "diff", listed, new)
+    assert code == 1
+    lines = out.splitlines()
+    assert lines[:2] == ["changed b: 0 hashes more, 0 fewer", "    ours: role: alarm -> benign"]
+    assert "source hotline: terms: none -> no onward sharing" in lines
+    assert f"source fresh: imported: none -> {when}" in lines
+    records = [json.loads(line) for line in run("list", "diff", listed, new, "--json")[1].splitlines()]
+    assert records[0]["roles"] == [{"source": "ours", "old": "alarm", "new": "benign"}]
+    assert {"source": "ours", "role": {"old": "alarm", "new": "benign"}} in records
+
+
+def test_terms_alone_are_no_difference(listed: Path, tmp_path: Path) -> None:
+    """They are shown; the lists hold the same."""
+    new = tmp_path / "new.hashmatch"
+    new.write_bytes(listed.read_bytes())
+    run("list", "terms", new, "hotline", "x")
+    code, out, _ = run("list", "diff", listed, new)
+    assert (code, out) == (0, "source hotline: terms: none -> x\n0 added, 0 withdrawn, 0 changed\n")

@@ -181,7 +181,18 @@ def test_what_fails_while_a_list_is_used_names_it(folder: Path, monkeypatch: pyt
     def damaged(*_: object, **__: object) -> None:
         raise ReferenceListError("made up; open it with ReferenceList.open, or choose another")
 
-    for name in ("info", "verify", "get_many", "find", "relabel", "withdraw_many", "compact", "add_many"):
+    for name in (
+        "info",
+        "verify",
+        "get_many",
+        "find",
+        "relabel",
+        "withdraw_many",
+        "compact",
+        "add_many",
+        "set_role",
+        "sources",
+    ):
         monkeypatch.setattr(ReferenceList, name, damaged)
     monkeypatch.setattr(ReferenceList, "__iter__", damaged)
     monkeypatch.setattr("hashmatch.cli.whole.differences", damaged)

@@ -107,3 +107,21 @@ def test_a_list_that_changes_meanwhile_is_told(listed: Path, tmp_path: Path) -> 
         new.add_many([Entry.of("late", hashes=[made_up(9)])])
         with pytest.raises(ReferenceListError, match="changed while"):
             list(found)
+
+
+def test_a_changed_role_is_a_difference(listed: Path, tmp_path: Path) -> None:
+    """Of every entry that its source lists, and of no other."""
+    new = tmp_path / "new.hashmatch"
+    new.write_bytes(listed.read_bytes())
+    with ReferenceList.open(new, writable=True) as ref:
+        ref.set_role("y", "benign")
+    with ReferenceList.open(listed) as old, ReferenceList.open(new) as now:
+        (found,) = differences(old, now)
+        assert (found.entry_id, found.kind) == ("a", "changed")
+        assert found.roles == {"y": ("alarm", "benign")}
+        assert (found.hashes_added, found.hashes_withdrawn, dict(found.labels)) == ((), (), {})
+        assert [item.roles for item in differences(now, old)] == [{"y": ("benign", "alarm")}]
+    with ReferenceList.open(new, writable=True) as ref:
+        ref.withdraw("a", source="y")
+    with ReferenceList.open(listed) as old, ReferenceList.open(new) as now:
+        assert [item.roles for item in differences(old, now)] == [{"y": ("alarm", None)}]

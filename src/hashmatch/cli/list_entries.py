@@ -61,6 +61,7 @@ def entry_record(entry: Entry, *, hashes: bool) -> dict[str, Any]:
         "listings": [
             {
                 "source": listing.source,
+                "role": listing.role,
                 "labels": dict(listing.labels),
                 "hashes": [
                     {"algorithm": item.value.algorithm, "hash": item.value.hex(), "quality": item.quality}
@@ -80,7 +81,8 @@ def _print_entry(entry: Entry, *, hashes: bool) -> None:
         counts = Counter(item.value.algorithm for item in listing.hashes)
         held = ", ".join(f"{count} {name}" for name, count in counts.items())
         labels = "".join(f", {name}={value}" for name, value in listing.labels.items())
-        _line(f"    from {listing.source}: {held}{labels}")
+        role = "" if listing.role == "alarm" else f" ({listing.role})"
+        _line(f"    from {listing.source}{role}: {held}{labels}")
         for item in listing.hashes if hashes else ():
             _line(f"        {item.value}" + ("" if item.quality is None else f"  quality {item.quality}"))
 

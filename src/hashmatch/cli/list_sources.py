@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, cast
 
 import typer
@@ -14,9 +15,24 @@ from hashmatch.lists import ReferenceList
 from hashmatch.lists.entry import ROLES, Role
 from hashmatch.lists.reader import SourceInfo
 
-__all__ = ["role", "terms"]
+__all__ = ["imported_at", "role", "source_line", "terms"]
 
 Name = Annotated[str, typer.Argument(metavar="SOURCE", help="Name of the source.", show_default=False)]
+
+
+def imported_at(info: SourceInfo) -> str | None:
+    """Say when a source was last imported, as ISO 8601 in UTC; None if it never was."""
+    return None if info.heard is None else f"{datetime.fromtimestamp(info.heard, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def source_line(info: SourceInfo) -> str:
+    """Say in one line what a list keeps of a source, beside its entries; empty if it is nothing particular."""
+    parts = [
+        "" if info.role == "alarm" else info.role,
+        f"terms: {info.terms}" if info.terms else "",
+        f"imported {imported_at(info)}" if info.heard else "",
+    ]
+    return "; ".join(filter(None, parts))
 
 
 def role(

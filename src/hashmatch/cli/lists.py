@@ -12,8 +12,10 @@ from rich.text import Text
 from hashmatch.cli.common_options import Json, ListFile
 from hashmatch.cli.console import OUT, emit, safe
 from hashmatch.cli.lazy import LazyGroup
+from hashmatch.cli.list_sources import imported_at, source_line
 from hashmatch.cli.sources import named, open_list
 from hashmatch.lists import ListInfo, ReferenceList
+from hashmatch.lists.reader import SourceInfo
 
 __all__ = ["list_app"]
 
@@ -78,7 +80,7 @@ def info(path: ListFile, as_json: Json = False) -> None:
     Example: hashmatch list info mine.hashmatch
     """
     with open_list(path, check="none") as ref:
-        _show(ref.info(), as_json=as_json)
+        _show(ref.info(), ref.sources(), as_json=as_json)
 
 
 def verify(path: ListFile, as_json: Json = False) -> None:
@@ -89,13 +91,13 @@ def verify(path: ListFile, as_json: Json = False) -> None:
     Example: hashmatch list verify mine.hashmatch
     """
     with open_list(path) as ref:
-        found = ref.verify()
-    _show(found, as_json=as_json)
+        found, sources = ref.verify(), ref.sources()
+    _show(found, sources, as_json=as_json)
     if not as_json:
         OUT.print("everything is as it was written", highlight=False)
 
 
-def _show(found: ListInfo, *, as_json: bool) -> None:
+def _show(found: ListInfo, sources: tuple[SourceInfo, ...], *, as_json: bool) -> None:
     if as_json:
         emit(
             {
@@ -107,6 +109,9 @@ def _show(found: ListInfo, *, as_json: bool) -> None:
                 "entries": found.entries,
                 "hashes": dict(found.hashes),
                 "sources": dict(found.sources),
+                "roles": {info.name: info.role for info in sources},
+                "terms": {info.name: info.terms for info in sources if info.terms},
+                "imported": {info.name: imported_at(info) for info in sources if info.heard},
                 "file_bytes": found.file_bytes,
             }
         )
@@ -120,6 +125,7 @@ def _show(found: ListInfo, *, as_json: bool) -> None:
         ("entries", str(found.entries)),
         ("hashes", ", ".join(f"{name} {count}" for name, count in found.hashes.items()) or "none"),
         ("sources", ", ".join(f"{name} {count}" for name, count in found.sources.items()) or "none"),
+        *(("", f"{info.name}: {said}") for info in sources if (said := source_line(info))),
         ("file", f"{found.file_bytes:,} bytes, format {found.format_version}"),
     ]
     for name, value in rows:

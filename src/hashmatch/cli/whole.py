@@ -14,9 +14,10 @@ from rich.text import Text
 from hashmatch.cli.common_options import Json, ListFile
 from hashmatch.cli.console import OUT, Exit, emit, fail, safe, stopped_reading, warn
 from hashmatch.cli.list_entries import Hashes
+from hashmatch.cli.list_sources import imported_at
 from hashmatch.cli.sources import named, open_list
 from hashmatch.errors import HashFormatError
-from hashmatch.lists import Difference, differences
+from hashmatch.lists import Difference, ReferenceList, differences
 from hashmatch.lists.formats.out import OUT_FORMATS, export_into, export_to
 
 __all__ = ["compact", "diff", "export"]
@@ -97,7 +98,9 @@ def diff(
     hashes: Hashes = False,
     as_json: Json = False,
 ) -> None:
-    """Show which entries a new list has, has no more, or has changed: hashes, qualities, sources and labels.
+    """Show which entries a new list has, has no more, or has changed: hashes, qualities, sources, roles and labels.
+
+    Changed terms of a source and times of import are shown too; they are no content, and alone no difference.
 
     Exit code: 0 the lists hold the same, 1 they differ, 2 an error.
 
@@ -112,6 +115,13 @@ def diff(
             else:
                 for line in _lines(item, hashes=hashes):
                     OUT.print(Text(safe(line)), soft_wrap=True)
+        moved = list(_sources_moved(before, after))
+    for name, facts in moved:
+        if as_json:
+            emit({"source": name} | {what: {"old": was, "new": now} for what, (was, now) in facts.items()})
+        else:
+            for what, (was, now) in facts.items():
+                OUT.print(Text(safe(f"source {name}: {what}: {was or 'none'} -> {now or 'none'}")), soft_wrap=True)
     counts = {name: kinds[name] for name in ("added", "withdrawn", "changed")}
     if as_json:
         emit({"summary": counts})
@@ -119,6 +129,25 @@ def diff(
         OUT.print(", ".join(f"{count:,} {name}" for name, count in counts.items()), highlight=False)
     if kinds:
         raise typer.Exit(Exit.NONE)
+
+
+def _sources_moved(
+    old: ReferenceList, new: ReferenceList
+) -> Iterator[tuple[str, dict[str, tuple[str | None, str | None]]]]:
+    """Compare what the lists keep of their sources, by source."""
+    was, now = ({info.name: info for info in ref.sources()} for ref in (old, new))
+    for name in sorted(was.keys() | now.keys()):
+        told = [
+            {"role": info.role, "terms": info.terms or None, "imported": imported_at(info)} if info else {}
+            for info in (was.get(name), now.get(name))
+        ]
+        facts = {
+            what: (told[0].get(what), told[1].get(what))
+            for what in ("role", "terms", "imported")
+            if told[0].get(what) != told[1].get(what)
+        }
+        if facts:
+            yield name, facts
 
 
 def _record(item: Difference, *, hashes: bool) -> dict[str, Any]:
@@ -135,12 +164,16 @@ def _record(item: Difference, *, hashes: bool) -> dict[str, Any]:
     labels = [
         {"source": source, "name": name, "old": was, "new": now} for (source, name), (was, now) in item.labels.items()
     ]
-    return {"entry_id": item.entry_id, "kind": item.kind, **shown, "labels": labels}
+    roles = [{"source": source, "old": was, "new": now} for source, (was, now) in item.roles.items()]
+    return {"entry_id": item.entry_id, "kind": item.kind, **shown, "labels": labels, "roles": roles}
 
 
 def _lines(item: Difference, *, hashes: bool) -> Iterator[str]:
     counts = f"{len(item.hashes_added)} hashes more, {len(item.hashes_withdrawn)} fewer"
     yield f"{item.kind} {item.entry_id}: {counts}"
+    for source, (before, after) in item.roles.items():
+        if item.kind == "changed" or (before or after) != "alarm":
+            yield f"    {source}: role: {before or 'not listed'} -> {after or 'not listed'}"
     for (source, name), (was, now) in item.labels.items():
         yield f"    {source}: {name}: {'no label' if was is None else was!r} -> {'no label' if now is None else now!r}"
     if hashes:

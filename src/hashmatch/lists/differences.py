@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from hashmatch.errors import ReferenceListError
 from hashmatch.hashes import HashValue
-from hashmatch.lists.entry import Entry
+from hashmatch.lists.entry import Entry, Role
 from hashmatch.lists.file.editor import blocks_of
 from hashmatch.lists.reference import ReferenceList
 
@@ -61,6 +61,14 @@ class Difference:
             key: (old.get(key), new.get(key)) for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)
         }
 
+    @property
+    def roles(self) -> Mapping[str, tuple[Role | None, Role | None]]:
+        """By source, what it lists the entry for in the old list and in the new; None where it does not list it."""
+        old, new = _roles(self.old), _roles(self.new)
+        return {
+            key: (old.get(key), new.get(key)) for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)
+        }
+
     def __repr__(self) -> str:
         return f"<Difference {self.kind}, entry {self.entry_id!r}>"
 
@@ -96,7 +104,7 @@ def differences(old: ReferenceList, new: ReferenceList) -> Iterator[Difference]:
         for entry in block:
             other = there.get(entry.entry_id)
             found = Difference(entry_id=entry.entry_id, old=entry, new=other)
-            if other is None or found.hashes_added or found.hashes_withdrawn or found.labels:
+            if other is None or found.hashes_added or found.hashes_withdrawn or found.labels or found.roles:
                 yield found
     for block in blocks_of(new, _ENTRIES_A_STEP):
         known = old.get_many(entry.entry_id for entry in block)
@@ -120,3 +128,7 @@ def _hashes(entry: Entry | None) -> set[tuple[str, HashValue, int | None]]:
 def _labels(entry: Entry | None) -> dict[tuple[str, str], str]:
     listings = () if entry is None else entry.listings
     return {(listing.source, name): value for listing in listings for name, value in listing.labels.items()}
+
+
+def _roles(entry: Entry | None) -> dict[str, Role]:
+    return {} if entry is None else {listing.source: listing.role for listing in entry.listings}
