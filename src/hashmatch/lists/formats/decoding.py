@@ -35,7 +35,14 @@ def checked_encoding(encoding: str | None) -> str | None:
     return codecs.lookup(encoding).name
 
 
-def decoded_lines(source: str | os.PathLike[str] | BinaryIO, encoding: str | None) -> Iterator[tuple[int, str | None]]:
+def decoded_lines(
+    source: str | os.PathLike[str] | BinaryIO,
+    encoding: str | None,
+    *,
+    most: int = MAX_LINE,
+    json: bool = False,
+    end: str = "",
+) -> Iterator[tuple[int, str | None]]:
     """Read lines in bounded memory.
 
     Parameters
@@ -45,12 +52,18 @@ def decoded_lines(source: str | os.PathLike[str] | BinaryIO, encoding: str | Non
     encoding : str, optional
         As `checked_encoding` gives it. By default UTF-16 if the file begins with its byte order mark, else UTF-8. A
         mark at the beginning is dropped. Bytes that do not decode become U+FFFD, which readers refuse.
+    most : int
+        Most characters of a line.
+    json : bool
+        Whether lines of JSON are expected.
+    end : str
+        What stands in the text of a line for its end, so that a last line without one can be told.
 
     Yields
     ------
     tuple of int and (str or None)
-        Number of the line, from 1, and its text without the line end; None for a line of more than 65,536
-        characters, of which nothing is kept.
+        Number of the line, from 1, and its text; None for a line of more than ``most`` characters, of which nothing is
+        kept.
 
     Raises
     ------
@@ -62,7 +75,7 @@ def decoded_lines(source: str | os.PathLike[str] | BinaryIO, encoding: str | Non
     """
     with opened(source) as stream:
         head = beginning(stream)
-        refuse_foreign(head, encoding)
+        refuse_foreign(head, encoding, json=json)
         for mark, name in _BOMS:
             if head.startswith(mark) and (encoding is None or encoding.startswith(name[:6])):
                 read_fully(stream, len(mark))
@@ -77,9 +90,9 @@ def decoded_lines(source: str | os.PathLike[str] | BinaryIO, encoding: str | Non
             *whole, pending = (pending + _decoded(decoder, chunk, not chunk)).split("\n")
             for text in whole:
                 number += 1
-                yield number, None if too_long or len(text) > MAX_LINE else text
+                yield number, None if too_long or len(text) > most else text + end
                 too_long = False
-            if len(pending) > MAX_LINE:
+            if len(pending) > most:
                 pending, too_long = "", True
         if pending or too_long:
             yield number + 1, None if too_long else pending

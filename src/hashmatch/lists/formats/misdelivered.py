@@ -28,6 +28,7 @@ _MAGIC: Final[Mapping[bytes, str]] = MappingProxyType(
 _PICTURES: Final = frozenset({"AVIF", "BMP", "GIF", "HEIF", "JPEG", "PNG", "TIFF", "WEBP"})
 _HTML: Final = re.compile(r"<(!doctype\s+html|html|head|body|table)\b", re.IGNORECASE)
 _XML: Final = re.compile(r"<\?xml\b|<!DOCTYPE\b|<!--|<[A-Za-z_][\w:.-]*(\s[^<>]*)?>\s*<")
+_A_JSON: Final = "a JSON delivery"
 _JSON: Final = re.compile(r'\{\s*(["\'}]|$)|\[\s*([\[{"\]]|$)')
 _CONTROLS: Final = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1a\x1b")) + b"\x7f"
 _MOST_CONTROLS: Final = 0.02
@@ -35,7 +36,7 @@ _FEWEST_CONTROLS: Final = 4
 _WIDE: Final = 0.3
 
 
-def refuse_foreign(head: bytes, encoding: str | None) -> None:
+def refuse_foreign(head: bytes, encoding: str | None, *, json: bool = False) -> None:
     """Refuse what is known to be neither a table nor plain text.
 
     Parameters
@@ -44,6 +45,8 @@ def refuse_foreign(head: bytes, encoding: str | None) -> None:
         The first 4,096 bytes of the delivery, or all of it.
     encoding : str, optional
         The encoding that the caller names; None where it is found out.
+    json : bool
+        Whether JSON is what is expected.
 
     Raises
     ------
@@ -51,7 +54,7 @@ def refuse_foreign(head: bytes, encoding: str | None) -> None:
         The message says what the delivery is, and nothing of what it holds.
     """
     what = _binary(head) or _marked_up(head, encoding) or (None if encoding else _no_text(head))
-    if what is not None:
+    if what is not None and not (json and what == _A_JSON):
         raise HashFormatError(f"this is {what}; hashmatch list formats shows what can be imported")
 
 
@@ -81,7 +84,7 @@ def _marked_up(head: bytes, encoding: str | None) -> str | None:
         return "an HTML page"
     if _XML.match(text):
         return "an XML delivery"
-    return "a JSON delivery" if _JSON.match(text) else None
+    return _A_JSON if _JSON.match(text) else None
 
 
 def _no_text(head: bytes) -> str | None:

@@ -12,7 +12,7 @@ import csv
 import json
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.lists.entry import (
@@ -34,7 +34,7 @@ from hashmatch.lists.formats.operations import Flaw, Refused, Upsert
 if TYPE_CHECKING:
     from hashmatch.lists.formats.registry import Delivery
 
-__all__ = ["COLUMNS", "escaped", "read", "recognises", "unescaped"]
+__all__ = ["COLUMNS", "escaped", "kept_labels", "read", "recognises", "unescaped"]
 
 COLUMNS: Final = ("entry_id", "source", "role", "hash", "quality", "labels")
 _HEADER: Final = ",".join(COLUMNS)
@@ -109,6 +109,11 @@ def _labels(number: int, cell: str, flaws: list[Flaw]) -> dict[str, str]:
     if not isinstance(found, dict):
         flaws.append(Flaw(number, "labels", "left out", "it is no JSON object"))
         return {}
+    return kept_labels(number, found, flaws)
+
+
+def kept_labels(number: int, found: dict[str, Any], flaws: list[Flaw]) -> dict[str, str]:
+    """Keep of labels what a list can hold; each other costs itself and is a flaw."""
     labels: dict[str, str] = {}
     for name, value in found.items():
         try:

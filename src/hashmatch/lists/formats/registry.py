@@ -147,6 +147,12 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 needs=frozenset({"mapping"}),
             ),
             Format(
+                name="ndjson",
+                summary="one JSON object a line: what hashmatch list export writes, or any fields by a mapping",
+                module="ndjson",
+                takes=_TABLE - {"delimiter"},
+            ),
+            Format(
                 name="hashmatch-csv",
                 summary="the table that hashmatch list export --format csv writes",
                 module="own_csv",

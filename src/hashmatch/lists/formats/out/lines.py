@@ -15,12 +15,10 @@ from typing import Final
 from hashmatch.hashes import HashValue
 from hashmatch.lists.entry import Entry, Listing, Role
 from hashmatch.lists.formats.decoding import MAX_LINE
+from hashmatch.lists.formats.ndjson import NDJSON_HASHES, NDJSON_VERSION
 from hashmatch.lists.formats.own_csv import COLUMNS, escaped
 
-__all__ = ["NDJSON_VERSION", "Order", "csv_lines", "ndjson_lines", "text_lines", "tx_csv_lines", "tx_local_lines"]
-
-NDJSON_VERSION: Final = 1
-"""Value of ``hashmatch`` in each line of NDJSON."""
+__all__ = ["Order", "csv_lines", "ndjson_lines", "text_lines", "tx_csv_lines", "tx_local_lines"]
 
 TX_COLUMNS: Final = ("signal_type", "signal_str", "collab", "category", "tags")
 TX_TYPES: Final = {"pdq": "pdq", "md5": "video_md5", "sha256": "video_sha256"}
@@ -58,22 +56,29 @@ class Order:
 
 
 def ndjson_lines(entries: Iterable[Entry], order: Order) -> Iterator[str]:  # noqa: ARG001
-    """Write one JSON object an entry, with everything that it holds."""
+    """Write one JSON object an entry, with everything that it holds; several where it has very many hashes."""
     for entry in entries:
-        listings = [
-            {
-                "source": listing.source,
-                "role": listing.role,
-                "labels": dict(listing.labels),
-                "hashes": [
-                    {"algorithm": item.value.algorithm, "hash": item.value.hex(), "quality": item.quality}
-                    for item in listing.hashes
-                ],
-            }
+        parts = [
+            (listing, listing.hashes[start : start + NDJSON_HASHES])
             for listing in entry.listings
+            for start in range(0, len(listing.hashes), NDJSON_HASHES)
         ]
-        record = {"hashmatch": NDJSON_VERSION, "id": entry.entry_id, "listings": listings}
-        yield json.dumps(record, ensure_ascii=True, separators=(",", ":")) + "\n"
+        few = sum(len(listing.hashes) for listing in entry.listings) <= NDJSON_HASHES
+        for of_line in [parts] if few else [[part] for part in parts]:
+            listings = [
+                {
+                    "source": listing.source,
+                    "role": listing.role,
+                    "labels": dict(listing.labels),
+                    "hashes": [
+                        {"algorithm": item.value.algorithm, "hash": item.value.hex(), "quality": item.quality}
+                        for item in hashes
+                    ],
+                }
+                for listing, hashes in of_line
+            ]
+            record = {"hashmatch": NDJSON_VERSION, "id": entry.entry_id, "listings": listings}
+            yield json.dumps(record, ensure_ascii=True, separators=(",", ":")) + "\n"
 
 
 class _Line:
