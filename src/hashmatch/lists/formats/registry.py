@@ -165,6 +165,19 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 takes=frozenset({"members"}),
                 is_snapshot=False,
             ),
+            Format(name="stopncii", summary="pages of StopNCII.org: JSON", module="stopncii", is_snapshot=False),
+            Format(
+                name="threatexchange",
+                summary="pages of ThreatExchange's threat_updates: JSON",
+                module="threatexchange",
+                is_snapshot=False,
+            ),
+            Format(
+                name="tat",
+                summary="pages of the hash list of Tech Against Terrorism: JSON",
+                module="tat",
+                is_snapshot=False,
+            ),
         )
     }
 )
