@@ -6,14 +6,14 @@ The file is ``src/hashmatch/budget/measured.json``; without ``--write`` it is on
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
-from benchmarks.frame.runner import ROOT, save
+from benchmarks.frame.options import options_of, save
+from benchmarks.frame.runner import ROOT
 
 FILE: Final = ROOT / "src" / "hashmatch" / "budget" / "measured.json"
 KINDS: Final = ("photo", "low-texture", "template")
@@ -162,15 +162,10 @@ def text() -> str:
 
 def main() -> None:
     """Write the file, or end with 1 if it is not what the results say."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__, "the same; it is quick", keeps=False)
     parser.add_argument("--write", action="store_true", help="write the file")
-    parser.add_argument("--quick", action="store_true", help="the same; it is quick")
     args = parser.parse_args()
     if args.write:
         save(FILE, text())
     elif FILE.read_text(encoding="utf-8") != text():
         sys.exit(f"{FILE.name} is not what the results say: python -m benchmarks budget --write")
-
-
-if __name__ == "__main__":
-    main()

@@ -7,8 +7,6 @@ are alike, so that every report is false.
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +16,7 @@ from typing import Any
 
 from benchmarks.errors.strangers import upper_bound
 from benchmarks.frame import runner
+from benchmarks.frame.options import keep, options_of
 from hashmatch import Matcher, ReferenceList, fingerprint, profiles
 from hashmatch.lists import Entry
 from hashmatch.synthetic import PATTERN_KINDS, edits, pattern, picture
@@ -88,12 +87,9 @@ def table(results: dict[str, Any], count: int) -> str:
 
 def main() -> None:
     """Measure, print the table and write the files asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__, "few pictures: does it run?")
     parser.add_argument("--queries", type=int, default=3000)
     parser.add_argument("--entries", type=int, default=500, help="of each way of stating quality")
-    parser.add_argument("--json", type=Path, help="write all results here")
-    parser.add_argument("--markdown", type=Path, help="write the table here")
-    parser.add_argument("--quick", action="store_true", help="few pictures: does it run?")
     args = parser.parse_args()
     listed, count = (12, 20) if args.quick else (args.entries, args.queries)
     with tempfile.TemporaryDirectory() as folder:
@@ -104,19 +100,11 @@ def main() -> None:
     facts = runner.machine()
     text = (
         "## Plain entries\n\n"
-        + ", ".join(f"{name}: {value}" for name, value in facts.items())
+        + runner.stated(facts)
         + f"; seeds from {SEED} (entries) and {QUERY_SEED} (queries), {listed} entries a way of stating quality.\n"
         + "Command: `python -m benchmarks plain`. All pictures are synthetic, every report is false; bounds are of a "
         + "query.\n\n"
         + table(results, count)
         + "\n"
     )
-    print(text)
-    if args.json:
-        runner.save(args.json, json.dumps({"machine": facts, "entries": listed, "queries": count, **results}) + "\n")
-    if args.markdown:
-        runner.save(args.markdown, text)
-
-
-if __name__ == "__main__":
-    main()
+    keep(args, {"machine": facts, "entries": listed, "queries": count, **results}, text)

@@ -10,13 +10,11 @@ Sketches are compared with the true luma and thrown away; the results hold figur
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -26,7 +24,8 @@ from scipy.ndimage import gaussian_filter, zoom
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 
-from benchmarks.frame.runner import machine, markdown_table, save
+from benchmarks.frame.options import keep, options_of
+from benchmarks.frame.runner import machine, markdown_table
 from hashmatch.hashers.keypoint import KeypointHasher
 from hashmatch.hashers.pdq import PDQHasher
 from hashmatch.keypoints import describe
@@ -399,12 +398,9 @@ def report(result: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure everything and keep the figures."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = options_of(__doc__, "one picture of each kind, few records, few steps")
     parser.add_argument("--pictures", type=int, default=12, help="pictures of each kind")
     parser.add_argument("--seed", type=int, default=SEED, help="of the first picture")
-    parser.add_argument("--json", type=Path, help="write all results here")
-    parser.add_argument("--markdown", type=Path, help="write the tables here")
-    parser.add_argument("--quick", action="store_true", help="one picture of each kind, few records, few steps")
     options = parser.parse_args()
     pictures, steps = (1, 2) if options.quick else (options.pictures, STEPS)
     start = time.process_time()
@@ -419,12 +415,4 @@ def main() -> None:
         "key": {name: float((turn * true).sum(axis=1).mean()) for name, turn in guesses.items()},
         "sketches": found,
     }
-    print(report(result))
-    if options.json:
-        save(options.json, json.dumps(result) + "\n")
-    if options.markdown:
-        save(options.markdown, report(result))
-
-
-if __name__ == "__main__":
-    main()
+    keep(options, result, report(result))

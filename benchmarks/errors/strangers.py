@@ -6,14 +6,12 @@ apart. Shows how many pairs lie within the threshold of `hashmatch.profiles.RULE
 
 from __future__ import annotations
 
-import argparse
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.frame import runner
+from benchmarks.frame.options import keep, options_of
 from hashmatch import fingerprint, profiles
 from hashmatch.hashers.facade import PICTURE_HASHERS
 from hashmatch.synthetic import TEMPLATE_KINDS, picture, same_template
@@ -88,30 +86,19 @@ def table(results: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure, print the table and write the files asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__, "few pictures: does it run?")
     parser.add_argument("--pictures", type=int, default=3000, help="pictures of each set, at least 8")
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--json", type=Path, help="write all results here")
-    parser.add_argument("--markdown", type=Path, help="write the table here")
-    parser.add_argument("--quick", action="store_true", help="few pictures: does it run?")
     args = parser.parse_args()
     count = 16 if args.quick else max(8, args.pictures)
     results = {group: histograms(group, count, args.seed) for group in SETS}
     facts = runner.machine()
     text = (
         "## Strangers\n\n"
-        + ", ".join(f"{name}: {value}" for name, value in facts.items())
+        + runner.stated(facts)
         + f"; seed {args.seed}, {count} pictures a set, {A_TEMPLATE} a template.\n"
         + "Command: `python -m benchmarks strangers`. All pictures are synthetic. Bounds take pairs as independent.\n\n"
         + table(results)
         + "\n"
     )
-    print(text)
-    if args.json:
-        runner.save(args.json, json.dumps({"machine": facts, "seed": args.seed, **results}) + "\n")
-    if args.markdown:
-        runner.save(args.markdown, text)
-
-
-if __name__ == "__main__":
-    main()
+    keep(args, {"machine": facts, "seed": args.seed, **results}, text)

@@ -6,7 +6,6 @@ contender whose environment is missing is skipped with the reason; so is one tha
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import venv
@@ -14,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
+
+from benchmarks.frame.options import options_of
 
 FOLDER: Final = Path(__file__).resolve().parents[1] / "out" / "environments"
 
@@ -96,9 +97,8 @@ def make(name: str) -> str | None:
 
 def main() -> None:
     """Make the environments asked for and say how each went."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__, "only say what each would hold", keeps=False)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(REQUIREMENTS)}; all of them by default")
-    parser.add_argument("--quick", action="store_true", help="only say what each would hold")
     args = parser.parse_args()
     unknown = set(args.names) - set(REQUIREMENTS)
     if unknown:
@@ -109,7 +109,3 @@ def main() -> None:
             continue
         reason = make(name)
         print(f"{name}: made" if reason is None else f"{name}: {reason}", flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -7,7 +7,6 @@ whether the pages have them. A table whose results are missing says which comman
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
@@ -29,6 +28,7 @@ from benchmarks.frame.goals import (
     number,
     ten_million,
 )
+from benchmarks.frame.options import options_of
 from benchmarks.frame.page_tables import algorithm_rates, crop_levels, pdq_rates, pdq_tails, policy_rates, strangers
 from benchmarks.frame.runner import ROOT, markdown_table
 from benchmarks.speed.lookup_report import PEER, SCAN, TREE, flat
@@ -281,11 +281,10 @@ def filled(page: str, results: Results) -> str:
 
 def main() -> None:
     """Print the tables, or put them into the page, or check that they are there."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__, "as --check: no result is measured", keeps=False)
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results", help="folder of result files")
     parser.add_argument("--write", action="store_true", help="put the tables into the pages")
     parser.add_argument("--check", action="store_true", help="fail if a page has other tables")
-    parser.add_argument("--quick", action="store_true", help="as --check: no result is measured")
     args = parser.parse_args()
     results = load(args.results)
     found = pages()
@@ -300,7 +299,3 @@ def main() -> None:
         print(f"{len(found)} pages have the tables of their results")
     else:
         print("\n\n".join(f"## {name}\n\n{table(name, results)}" for name in TABLES))
-
-
-if __name__ == "__main__":
-    main()

@@ -6,12 +6,12 @@ documents after each. The library's tables of false reports change by ``python -
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import time
 from typing import Final
 
+from benchmarks.frame.options import options_of
 from benchmarks.frame.runner import ROOT
 
 PLOTTED: Final = ("hashing", "lookup", "keypoints", "robustness")
@@ -47,9 +47,8 @@ def command(area: str) -> list[str]:
 
 def main() -> None:
     """Run each area and say how long it took; stop at the first that fails."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__, "only print the commands", keeps=False)
     parser.add_argument("areas", nargs="*", metavar="AREA", help=f"{', '.join(ALL)}; {', '.join(KEPT)} by default")
-    parser.add_argument("--quick", action="store_true", help="only print the commands")
     args = parser.parse_args()
     if unknown := set(args.areas) - set(ALL):
         parser.error(f"no results are kept of {', '.join(sorted(unknown))}")
@@ -61,7 +60,3 @@ def main() -> None:
         subprocess.run([sys.executable, *command(area)], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
         subprocess.run([sys.executable, "-m", "benchmarks", "performance", "--write"], cwd=ROOT, check=True)
         print(f"{area}: {(time.perf_counter() - began) / 60:.1f} minutes", flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -74,6 +74,11 @@ def machine() -> dict[str, str]:
     }
 
 
+def stated(facts: Mapping[str, str]) -> str:
+    """Write the facts in one line, for the head of a report."""
+    return ", ".join(f"{name}: {value}" for name, value in facts.items())
+
+
 def _cpu_model() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
@@ -84,12 +89,6 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Write a Markdown table; every column but the first is set to the right."""
     lines = [header, ["---", *("---:" for _ in header[1:])], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def save(path: Path, text: str) -> None:
-    """Write a result file, with its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
 
 
 def main() -> None:

@@ -6,7 +6,6 @@ older one beside it. Calls are counted with `sys.setprofile`, so that they do no
 
 from __future__ import annotations
 
-import argparse
 import ast
 import json
 import sys
@@ -19,7 +18,8 @@ from types import FrameType
 from typing import Any
 
 import hashmatch
-from benchmarks.frame.runner import markdown_table, save
+from benchmarks.frame.options import keep, options_of
+from benchmarks.frame.runner import markdown_table
 from hashmatch import HashValue, Matcher, ReferenceList, profiles
 from hashmatch.picture.encode import jpeg
 from hashmatch.synthetic import picture
@@ -116,24 +116,17 @@ def sources() -> Iterator[tuple[str, Any]]:
 
 def main() -> None:
     """Print, keep or compare."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser = options_of(__doc__, "the same; it is quick")
     parser.add_argument("--against", type=Path, help="figures of an older commit, shown beside")
-    parser.add_argument("--quick", action="store_true", help="the same; it is quick")
     options = parser.parse_args()
     found = json.loads(json.dumps(dict([*sources(), *matches()])))
     older = json.loads(options.against.read_text(encoding="utf-8")) if options.against else {}
     columns = ["figure", *(["before"] if older else []), "now"]
     before = {name: [shown(older.get(name))] if older else [] for name in found}
-    print(markdown_table(columns, [[name, *before[name], shown(value)] for name, value in found.items()]))
-    if options.json:
-        save(options.json, json.dumps(found) + "\n")
+    rows = [[name, *before[name], shown(value)] for name, value in found.items()]
+    keep(options, found, markdown_table(columns, rows))
 
 
 def shown(value: Any) -> str:
     """Write a figure; a list is a figure and what it counts."""
     return f"{value[0]:,} ({value[1]})" if isinstance(value, list) else f"{value:,}" if value is not None else ""
-
-
-if __name__ == "__main__":
-    main()

@@ -9,7 +9,6 @@ line and by a call.
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import os
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.frame import runner
+from benchmarks.frame.options import keep, options_of
 
 SEED = 20_261_130
 KINDS = {
@@ -144,7 +144,7 @@ def report(result: dict[str, Any]) -> str:
     ]
     one = result["add_one"]
     words = {"command": "`hashmatch list add`", "version": "`hashmatch --version`, which only starts", "call": "a call"}
-    machine = ", ".join(f"{name}: {value}" for name, value in result["machine"].items())
+    machine = runner.stated(result["machine"])
     parts = [
         "# Importing lists",
         f"{machine}; SQLite {sqlite3.sqlite_version}; seed {SEED}; {result['rows']:,} rows, best of "
@@ -160,13 +160,10 @@ def report(result: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure everything and keep the result."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__, "little of it once: does the benchmark work")
     parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--entries", type=int, default=1_000_000, help="entries of the list that one hash is added to")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="write the result to this file")
-    parser.add_argument("--markdown", type=Path, help="write the tables to this file")
-    parser.add_argument("--quick", action="store_true", help="little of it once: does the benchmark work")
     parser.add_argument("--part", nargs=2, metavar=("CONTENDER", "KIND"), help="measure one in this process")
     options = parser.parse_args()
     if options.part:
@@ -191,13 +188,4 @@ def main() -> None:
         "imports": rates,
         "add_one": add_one(options.entries, options.rounds),
     }
-    text = report(result)
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    if options.markdown:
-        options.markdown.write_text(text, encoding="utf-8")
-    print(text)
-
-
-if __name__ == "__main__":
-    main()
+    keep(options, result, report(result))

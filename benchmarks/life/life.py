@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.frame import runner
+from benchmarks.frame.options import keep, options_of
 
 SEED = 20_261_128
 SEARCHES = 200
@@ -521,14 +522,11 @@ def _means(times: dict[str, float]) -> str:
 
 def main() -> None:
     """Measure, print the table and write the files asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__, "20,000 hashes and 300 records only: does it run?")
     parser.add_argument("--entries", type=int, nargs="*", default=[1_000_000, 10_000_000], help="sizes of the lists")
     parser.add_argument("--records", type=int, default=100_000, help="keypoint records; 0 leaves them out")
     parser.add_argument("--folder", type=Path, help="keep lists here; a temporary folder without")
-    parser.add_argument("--json", type=Path, help="write all results here")
     parser.add_argument("--resume", type=Path, help="take over what these results hold, and measure what they lack")
-    parser.add_argument("--markdown", type=Path, help="write the table here")
-    parser.add_argument("--quick", action="store_true", help="20,000 hashes and 300 records only: does it run?")
     parser.add_argument("--part", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.part:
@@ -554,11 +552,7 @@ def main() -> None:
     results = sorted([*results, *(r for n, r in known.items() if n not in sizes)], key=lambda r: r["n"])
     facts = earlier.get("machine") or runner.machine()
     text = summary(results, facts) + ("" if records is None else of_records(records))
-    print("\n" + text)
-    if args.json:
-        runner.save(args.json, json.dumps({"machine": facts, "results": results, "records": records}, indent=1) + "\n")
-    if args.markdown:
-        runner.save(args.markdown, text)
+    keep(args, {"machine": facts, "results": results, "records": records}, text)
 
 
 def _records(folder: Path, n: int) -> dict[str, Any] | None:
@@ -588,7 +582,3 @@ def _part(name: str, path: str, folder: str, n: str, megabytes: str = "256") -> 
         "compaction": lambda: part_compaction(target, indexes),
     }
     return parts[name]()
-
-
-if __name__ == "__main__":
-    main()

@@ -7,7 +7,6 @@ another commit, prints how many differ and in which fields, and ends with 1 wher
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 import sys
@@ -18,6 +17,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from benchmarks.frame.options import options_of
 from benchmarks.frame.runner import machine
 from hashmatch import Matcher, ReferenceList, fingerprint, profiles
 from hashmatch.picture.encode import jpeg, png
@@ -88,11 +88,10 @@ def fields(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
 
 def main() -> None:
     """Keep or compare."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = options_of(__doc__, "few queries: does it run?", keeps=False)
     parser.add_argument("--queries", type=int, default=2_000)
     parser.add_argument("--keep", type=Path, help="write all reports here, compressed")
     parser.add_argument("--against", type=Path, help="compare with the reports kept there")
-    parser.add_argument("--quick", action="store_true", help="few queries: does it run?")
     options = parser.parse_args()
     queries = 12 if options.quick else options.queries
     kept: dict[str, Any] = {}
@@ -120,7 +119,3 @@ def main() -> None:
             f"{len(made):,} reports, {changed:,} differ" + "".join(f"\n  {n:,} in {at}" for at, n in different.items())
         )
         sys.exit(changed > 0)
-
-
-if __name__ == "__main__":
-    main()

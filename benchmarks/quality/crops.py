@@ -24,6 +24,7 @@ import numpy.typing as npt
 from benchmarks.errors import evidence
 from benchmarks.errors.evidence import LOWEST, Look, counted, joined, kept
 from benchmarks.frame import runner
+from benchmarks.frame.options import keep, options_of
 from hashmatch.hashers.base import Pixels
 from hashmatch.hashers.pdq import PDQHasher
 from hashmatch.index.probing import GuidedIndex
@@ -288,15 +289,12 @@ def _unrelated_tables(unrelated: dict[str, Any]) -> list[str]:
 
 def main() -> None:
     """Run and keep the results."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__, "few pictures, a small list: does it run?")
     parser.add_argument("--pictures", type=int, default=100)
     parser.add_argument("--references", type=int, default=20, help="thousands of photographs in the list")
     parser.add_argument("--unrelated", type=int, default=0, help="photographs looked up, of each of two samples")
     parser.add_argument("--guided", type=int, default=0, help="pictures looked for exhaustively too")
     parser.add_argument("--cache", type=Path, help="folder for the list and what was looked up, between runs")
-    parser.add_argument("--json", type=Path, help="write all results here")
-    parser.add_argument("--markdown", type=Path, help="write the tables here")
-    parser.add_argument("--quick", action="store_true", help="few pictures, a small list: does it run?")
     options = parser.parse_args()
     if options.quick:
         options.pictures, options.references, options.unrelated, options.guided = 2, 0, 3, 2
@@ -318,12 +316,4 @@ def main() -> None:
         result["unrelated"]["screenshot"] = counted(shots, len(templates), RIVALS)
     result = json.loads(json.dumps(result))
     text = markdown(result)
-    print(text)
-    if options.json:
-        runner.save(options.json, json.dumps(result, indent=1) + "\n")
-    if options.markdown:
-        runner.save(options.markdown, text)
-
-
-if __name__ == "__main__":
-    main()
+    keep(options, result, text)

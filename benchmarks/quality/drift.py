@@ -13,13 +13,10 @@ Run ``python -m benchmarks drift`` from the project's root. A list owner reads h
 
 from __future__ import annotations
 
-import argparse
 import io
-import json
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +24,7 @@ import pdqhash
 from PIL import Image, ImageOps
 
 from benchmarks.frame import runner
+from benchmarks.frame.options import keep, options_of
 from hashmatch.hashers.facade import hash_image
 from hashmatch.hashers.pdq import PDQHasher
 from hashmatch.picture import DecodePolicy, iter_rasters
@@ -258,11 +256,8 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Measure, print the tables and write the files asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, help="write all results here")
-    parser.add_argument("--markdown", type=Path, help="write the tables here")
+    parser = options_of(__doc__, "two pictures: does it run?")
     parser.add_argument("--pictures", type=int, default=60, help="pictures of each kind of file")
-    parser.add_argument("--quick", action="store_true", help="two pictures: does it run?")
     args = parser.parse_args()
     count, sizes = (2, SIZES[:2]) if args.quick else (args.pictures, SIZES)
     files, shrunk = by_file(count), by_size(min(count, 20), sizes)
@@ -271,7 +266,7 @@ def main() -> None:
     text = "\n\n".join(
         (
             "# Drift between front ends",
-            ", ".join(f"{name}: {value}" for name, value in facts.items()) + f"; seed {SEED}.",
+            runner.stated(facts) + f"; seed {SEED}.",
             f"Bits of 256, {count} synthetic photographs of {SIDE * 3 // 4} x {SIDE} px; against our hash of the "
             "plain twin. A name of an error is what the client threw.",
             table(files),
@@ -280,12 +275,4 @@ def main() -> None:
             f"Command: `python -m benchmarks drift --pictures {count}`.",
         )
     )
-    print(text)
-    if args.json:
-        runner.save(args.json, json.dumps({"machine": facts, "files": files, "sizes": shrunk}, indent=1) + "\n")
-    if args.markdown:
-        runner.save(args.markdown, text + "\n")
-
-
-if __name__ == "__main__":
-    main()
+    keep(args, {"machine": facts, "files": files, "sizes": shrunk}, text)

@@ -11,7 +11,6 @@ from unrelated pairs of seeds of its own, one more than the most that any of the
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 import time
@@ -26,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.frame import runner
+from benchmarks.frame.options import drawn, keep, options_of
 from benchmarks.frame.stock import lower_bound, opened, spread, upper_bound
 from hashmatch import HashValue, MatchPolicy, Outcome, hash_image
 from hashmatch.lists import Entry
@@ -400,29 +400,22 @@ def _costs(lines: list[dict[str, Any]]) -> str:
 
 def plot(result: dict[str, Any], path: Path) -> None:
     """Draw recall against the area kept, for photos and for all other kinds together."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, both = pyplot.subplots(1, 2, figsize=(12, 5), constrained_layout=True)
-    for axes, kinds, title in zip(both, (("photo",), OTHER_KINDS), ("photos", ", ".join(OTHER_KINDS)), strict=True):
-        for line in (line for line in result["contenders"] if "rows" in line):
-            points = []
-            for kept, edit in KEPT.items():
-                rows = [row for row in line["rows"] if row["edit"] == edit and row["kind"] in kinds]
-                if rows:
-                    share = sum(row["found"] for row in rows) / sum(row["queries"] for row in rows)
-                    points.append((kept, 100 * share))
-            if points:
-                axes.plot(*np.array(points).T, marker="o", label=line["contender"])
-        axes.set_xlabel("area kept by a random crop, %")
-        axes.set_ylabel("recall, %")
-        axes.set_ylim(-3, 103)
-        axes.set_title(title, fontsize=9)
-    both[0].legend(fontsize=8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    with drawn(path, 1, 2, (12, 5), constrained_layout=True) as (_, both):
+        for axes, kinds, title in zip(both, (("photo",), OTHER_KINDS), ("photos", ", ".join(OTHER_KINDS)), strict=True):
+            for line in (line for line in result["contenders"] if "rows" in line):
+                points = []
+                for kept, edit in KEPT.items():
+                    rows = [row for row in line["rows"] if row["edit"] == edit and row["kind"] in kinds]
+                    if rows:
+                        share = sum(row["found"] for row in rows) / sum(row["queries"] for row in rows)
+                        points.append((kept, 100 * share))
+                if points:
+                    axes.plot(*np.array(points).T, marker="o", label=line["contender"])
+            axes.set_xlabel("area kept by a random crop, %")
+            axes.set_ylabel("recall, %")
+            axes.set_ylim(-3, 103)
+            axes.set_title(title, fontsize=9)
+        both[0].legend(fontsize=8)
 
 
 def jobs(args: argparse.Namespace, records_path: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -447,17 +440,13 @@ def jobs(args: argparse.Namespace, records_path: Path) -> list[tuple[str, dict[s
 
 def main() -> None:
     """Measure, print the tables and write the files asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__, "few pictures and edits: does it run?", plots=True)
     parser.add_argument("--pictures", type=int, default=100, help="photos for each edit; half as many of other kinds")
     parser.add_argument("--listed", type=int, default=5000, help="unrelated pictures on the list")
     parser.add_argument("--queries", type=int, default=2000, help="unrelated pictures looked up")
     parser.add_argument("--strangers", type=int, default=60, help="unrelated pictures for the pairwise contenders")
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1), help="processes at one time")
-    parser.add_argument("--json", type=Path, help="write all results here")
-    parser.add_argument("--markdown", type=Path, help="write the tables here")
-    parser.add_argument("--plot", type=Path, help="write a plot here (needs matplotlib)")
     parser.add_argument("--without-peers", action="store_true", help="measure hashmatch alone")
-    parser.add_argument("--quick", action="store_true", help="few pictures and edits: does it run?")
     args = parser.parse_args()
     if args.quick:
         args.pictures, args.listed, args.queries, args.strangers = 2, 10, 4, 4
@@ -491,7 +480,7 @@ def main() -> None:
     }
     text = (
         "## Keypoints\n\n"
-        + ", ".join(f"{name}: {value}" for name, value in result["machine"].items())
+        + runner.stated(result["machine"])
         + ".\nSeeds: "
         + ", ".join(f"{name} {seed}" for name, seed in result["seeds"].items())
         + ".\nVersions: "
@@ -507,17 +496,7 @@ def main() -> None:
         + tables(result)
         + "\n"
     )
-    print("\n" + text)
-    if args.json:
-        runner.save(args.json, json.dumps(result, indent=1) + "\n")
-    if args.markdown:
-        runner.save(args.markdown, text)
-    if args.plot:
-        plot(result, args.plot)
+    keep(args, result, text, lambda path: plot(result, path))
     failed = sorted({line["contender"] for line in lines if "error" in line} & {"keypoints_hashmatch", "keypoints_pdq"})
     if failed:
         parser.exit(1, f"error: {', '.join(failed)} failed\n")
-
-
-if __name__ == "__main__":
-    main()

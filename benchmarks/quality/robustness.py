@@ -12,8 +12,6 @@ default, which is for reporting.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import tempfile
 import time
@@ -27,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.frame import runner
+from benchmarks.frame.options import keep, options_of
 from benchmarks.frame.stock import filler_entries, fillers, opened, rate, upper_bound
 from hashmatch import MatchPolicy, Outcome, hash_image
 from hashmatch.lists import Entry
@@ -398,16 +397,12 @@ def main() -> None:
     """Measure, print the tables and write the files asked for."""
     from benchmarks.quality import robustness_report
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__, "few pictures and edits: does it run?", plots=True)
     parser.add_argument("--pictures", type=int, default=200, help="sources, at least 8 (default: 200)")
     parser.add_argument("--fillers", type=int, default=7500, help="further listed pictures, eight hashes each")
     parser.add_argument("--seed", type=int, default=REPORTING_SEED, help=f"first seed; tune on {TUNING_SEED}")
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1), help="contenders at one time")
-    parser.add_argument("--json", type=Path, help="write all results here")
-    parser.add_argument("--markdown", type=Path, help="write the tables here")
-    parser.add_argument("--plot", type=Path, help="write a plot here (needs matplotlib)")
     parser.add_argument("--without-peers", action="store_true", help="measure hashmatch alone")
-    parser.add_argument("--quick", action="store_true", help="few pictures and edits: does it run?")
     args = parser.parse_args()
     if args.pictures < 8:
         parser.error("--pictures must be at least 8")
@@ -434,13 +429,12 @@ def main() -> None:
             lines = list(pool.map(run, chosen))
     facts = runner.machine()
     text = robustness_report.text(lines, facts, args.seed, args.fillers)
-    print("\n" + text)
-    if args.json:
-        runner.save(args.json, json.dumps({"machine": facts, "seed": args.seed, "results": lines}, indent=1) + "\n")
-    if args.markdown:
-        runner.save(args.markdown, text)
-    if args.plot:
-        robustness_report.plot(lines, args.plot)
+    keep(
+        args,
+        {"machine": facts, "seed": args.seed, "results": lines},
+        text,
+        lambda path: robustness_report.plot(lines, path),
+    )
     failed = [
         line["contender"] for name, line in zip(chosen, lines, strict=True) if name not in PEERS and "error" in line
     ]
@@ -449,7 +443,3 @@ def main() -> None:
 
 
 PEERS = ("robustness_imagehash", "robustness_crop_resistant")
-
-
-if __name__ == "__main__":
-    main()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.frame import runner
+from benchmarks.frame.options import drawn
 from benchmarks.quality.robustness import CURVE_EDITS, GOALS, pooled, share
 from hashmatch.synthetic import LADDER
 
@@ -37,7 +38,7 @@ def text(lines: Sequence[Mapping[str, Any]], facts: Mapping[str, str], seed: int
     methods = [method for line in lines for method in line.get("methods", [])]
     parts = [
         "## Robustness",
-        ", ".join(f"{name}: {value}" for name, value in facts.items())
+        runner.stated(facts)
         + f"; sources from seed {seed}, {n_fillers:,} filler pictures in eight turns.\nVersions: "
         + ", ".join(f"{line['contender']} {line['version']}" for line in lines if "version" in line)
         + f".\nCommand: `{COMMAND}`. All pictures are synthetic; no seed was tuned on.",
@@ -136,31 +137,24 @@ def _points(method: Mapping[str, Any], family: str) -> list[tuple[float, float]]
 
 def plot(lines: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Draw recall against strength by family, and recall against the rate of false matches."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     methods = [method for line in lines for method in line.get("methods", [])]
     shown = [method for method in methods if "curve" not in method or "views" in method]
-    figure, grid = pyplot.subplots(4, 3, figsize=(15, 16), constrained_layout=True)
-    for (family, label), axes in zip(FAMILIES, grid.ravel(), strict=False):
-        for number, method in enumerate(shown):
-            points = _points(method, family)
-            if points:
-                axes.plot(*np.array(points).T, marker=".", label=method["method"], color=f"C{number}")
-        axes.set_xlabel(label)
-        axes.set_ylabel("recall, %")
-        axes.set_ylim(-3, 103)
-    grid.ravel()[0].legend(fontsize=7)
-    axes = grid.ravel()[-1]
-    for method in (method for method in methods if "curve" in method):
-        values = np.array(method["curve"])
-        floor = 0.3 / max(item["comparisons"] for item in method["false"])
-        axes.plot(np.maximum(values[:, 2], floor), 100 * values[:, 1], label=method["method"])
-    axes.set_xscale("log")
-    axes.set_xlabel("false matches a comparison (leftmost: none seen)")
-    axes.set_ylabel(f"recall over {len(CURVE_EDITS)} crops, %")
-    axes.legend(fontsize=7)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=100)
+    with drawn(path, 4, 3, (15, 16), constrained_layout=True) as (_, grid):
+        for (family, label), axes in zip(FAMILIES, grid.ravel(), strict=False):
+            for number, method in enumerate(shown):
+                points = _points(method, family)
+                if points:
+                    axes.plot(*np.array(points).T, marker=".", label=method["method"], color=f"C{number}")
+            axes.set_xlabel(label)
+            axes.set_ylabel("recall, %")
+            axes.set_ylim(-3, 103)
+        grid.ravel()[0].legend(fontsize=7)
+        axes = grid.ravel()[-1]
+        for method in (method for method in methods if "curve" in method):
+            values = np.array(method["curve"])
+            floor = 0.3 / max(item["comparisons"] for item in method["false"])
+            axes.plot(np.maximum(values[:, 2], floor), 100 * values[:, 1], label=method["method"])
+        axes.set_xscale("log")
+        axes.set_xlabel("false matches a comparison (leftmost: none seen)")
+        axes.set_ylabel(f"recall over {len(CURVE_EDITS)} crops, %")
+        axes.legend(fontsize=7)

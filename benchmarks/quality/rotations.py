@@ -10,7 +10,6 @@ minutes on one core, most of it making pictures, whose hashes and small forms th
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ import numpy.typing as npt
 from benchmarks.errors import evidence
 from benchmarks.errors.evidence import LOWEST, Look, counted, joined, kept
 from benchmarks.frame import runner
+from benchmarks.frame.options import keep, options_of
 from benchmarks.quality.crops import UNRELATED_SIZES, references
 from hashmatch.hashers.base import Pixels
 from hashmatch.hashers.pdq import PDQHasher
@@ -249,13 +249,10 @@ def markdown(results: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure, print the tables and write the files asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__, "few pictures: does it run?")
     parser.add_argument("--pictures", type=int, default=240, help="rotated photographs; of other kinds, half as many")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--cache", type=Path, help="folder for hashes and small forms between runs")
-    parser.add_argument("--json", type=Path, help="write all results here")
-    parser.add_argument("--markdown", type=Path, help="write the tables here")
-    parser.add_argument("--quick", action="store_true", help="few pictures: does it run?")
     args = parser.parse_args()
     count, scale = (4, 0.0) if args.quick else (args.pictures, 1.0)
     lists = {name: listed(name, scale, args.cache) for name in LISTED}
@@ -274,19 +271,11 @@ def main() -> None:
     results = json.loads(json.dumps(results))
     text = (
         "## Rotations\n\n"
-        + ", ".join(f"{name}: {value}" for name, value in results["machine"].items())
+        + runner.stated(results["machine"])
         + f"; seed {args.seed}. Lists: {', '.join(f'{len(codes):,} hashes ({n})' for n, codes in lists.items())}.\n"
         + f"`profiles.THOROUGH` asks for {POLICY.rotation_evidence:g} nats. Command: `python -m benchmarks rotations`. "
         + "All pictures are synthetic; times are CPU time.\n\n"
         + markdown(results)
         + "\n"
     )
-    print(text)
-    if args.json:
-        runner.save(args.json, json.dumps(results) + "\n")
-    if args.markdown:
-        runner.save(args.markdown, text)
-
-
-if __name__ == "__main__":
-    main()
+    keep(args, results, text)

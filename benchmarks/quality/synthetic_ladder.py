@@ -8,18 +8,16 @@ contrast over 0.6 and no edge.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import time
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.ndimage
 
 from benchmarks.frame import runner
+from benchmarks.frame.options import keep, options_of
 from hashmatch.hashers import PDQHasher
 from hashmatch.hashes import distance
 from hashmatch.picture import encode
@@ -175,12 +173,9 @@ def tables(results: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure, print the tables and write the files asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__, "few pictures: does it run?")
     parser.add_argument("--pictures", type=int, default=210, help="photos for the ladder; half as many for statistics")
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--json", type=Path, help="write all results here")
-    parser.add_argument("--markdown", type=Path, help="write the tables here")
-    parser.add_argument("--quick", action="store_true", help="few pictures: does it run?")
     args = parser.parse_args()
     count = 8 if args.quick else max(8, args.pictures)
     results: dict[str, Any] = {
@@ -191,17 +186,9 @@ def main() -> None:
     facts = runner.machine()
     text = (
         "## Synthetic photos beside real pictures\n\n"
-        + ", ".join(f"{name}: {value}" for name, value in facts.items())
+        + runner.stated(facts)
         + f"; seed {args.seed}.\nCommand: `python -m benchmarks synthetic_ladder`.\n\n"
         + tables(results)
         + "\n"
     )
-    print(text)
-    if args.json:
-        runner.save(args.json, json.dumps({"machine": facts, **results}, indent=1) + "\n")
-    if args.markdown:
-        runner.save(args.markdown, text)
-
-
-if __name__ == "__main__":
-    main()
+    keep(args, {"machine": facts, **results}, text)

@@ -9,19 +9,18 @@ seeds used here. Run with ``python -m benchmarks trims``; about ten minutes on o
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import statistics
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.frame.runner import machine, markdown_table, save
+from benchmarks.frame.options import keep, options_of
+from benchmarks.frame.runner import machine, markdown_table
 from hashmatch.hashers.base import Pixels
 from hashmatch.hashers.pdq import PDQHasher
 from hashmatch.hashes import HashValue, distance
@@ -296,12 +295,9 @@ def report(result: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure everything and keep the result."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = options_of(__doc__, "one picture of each kind: does it run?")
     parser.add_argument("--pictures", type=int, default=16, help="pictures of each kind that are framed")
     parser.add_argument("--unframed", type=int, default=150, help="pictures of each kind that are not")
-    parser.add_argument("--json", type=Path, help="write all results here")
-    parser.add_argument("--markdown", type=Path, help="write the tables here")
-    parser.add_argument("--quick", action="store_true", help="one picture of each kind: does it run?")
     options = parser.parse_args()
     framed, unframed = (1, 1) if options.quick else (options.pictures, options.unframed)
     np.seterr(all="raise", under="ignore")
@@ -313,12 +309,4 @@ def main() -> None:
         "recall": recall(framed),
         "needless": needless(unframed),
     }
-    print(report(result))
-    if options.json:
-        save(options.json, json.dumps(result) + "\n")
-    if options.markdown:
-        save(options.markdown, report(result))
-
-
-if __name__ == "__main__":
-    main()
+    keep(options, result, report(result))

@@ -2,21 +2,21 @@
 
 Shrinks: how far lists made by other front ends lie from the plain hash and from the shrunk views. Tails (``--tails``,
 about half an hour): pairs of unrelated pictures within a distance, by kind of view. Tune on seeds from 7,500,000.
-Rotations are measured by ``python -m benchmarks rotations``.
+Rotations are measured by ``python -m benchmarks rotations``. A ``--json`` file that is there
+keeps the tables that this run does not measure.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.frame import runner
+from benchmarks.frame.options import keep, options_of
 from hashmatch import profiles
 from hashmatch.hashers.base import Pixels
 from hashmatch.hashers.facade import PICTURE_HASHERS
@@ -308,7 +308,7 @@ def markdown(results: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure, print the tables and write the files asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__, "few pictures: does it run?")
     parser.add_argument("--pictures", type=int, default=100, help="rotated pictures of a kind")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--tails", action="store_true", help="measure tails too")
@@ -317,9 +317,6 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=20_000)
     parser.add_argument("--entries", type=int, default=100_000)
     parser.add_argument("--apart", type=int, default=0, help="photographs, and portraits, counted by themselves")
-    parser.add_argument("--json", type=Path, help="write all results here; tables it has and this run has not are kept")
-    parser.add_argument("--markdown", type=Path, help="write the tables here")
-    parser.add_argument("--quick", action="store_true", help="few pictures: does it run?")
     args = parser.parse_args()
     count, queries, entries = (2, 6, 12) if args.quick else (args.pictures, args.queries, args.entries)
     results: dict[str, Any] = {}
@@ -345,18 +342,10 @@ def main() -> None:
         }
     text = (
         "## Views\n\n"
-        + ", ".join(f"{name}: {value}" for name, value in results["machine"].items())
+        + runner.stated(results["machine"])
         + f"; seed {args.seed}, {count} pictures a kind ({max(1, count // 5)} for shrinks).\n"
         + "Command: `python -m benchmarks views --tails`. All pictures are synthetic; times are CPU time.\n\n"
         + markdown(results)
         + "\n"
     )
-    print(text)
-    if args.json:
-        runner.save(args.json, json.dumps(results) + "\n")
-    if args.markdown:
-        runner.save(args.markdown, text)
-
-
-if __name__ == "__main__":
-    main()
+    keep(args, results, text)

@@ -10,7 +10,6 @@ threatexchange's index is filled before the clock starts, as ours is.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -21,6 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from benchmarks.frame import runner
+from benchmarks.frame.options import keep, options_of
 
 SEED = 20_261_124
 CONTENDERS = (
@@ -105,13 +105,10 @@ def table(results: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Measure, print the table and write the files asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, help="write all results here")
-    parser.add_argument("--markdown", type=Path, help="write the table here")
+    parser = options_of(__doc__, "a small list, small pictures: does it run?")
     parser.add_argument("--entries", type=int, default=1_000_000, help="PDQ hashes in the list")
     parser.add_argument("--records", type=int, default=20_000, help="entries that hold a keypoint record too")
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=CONTENDERS, help="contenders to run")
-    parser.add_argument("--quick", action="store_true", help="a small list, small pictures: does it run?")
     args = parser.parse_args()
     entries, records = (2_000, 50) if args.quick else (args.entries, args.records)
     results = []
@@ -132,7 +129,7 @@ def main() -> None:
     facts = runner.machine()
     parts = [
         "# From bytes to verdict",
-        ", ".join(f"{name}: {value}" for name, value in facts.items()) + f"; seed {SEED}.",
+        runner.stated(facts) + f"; seed {SEED}.",
         f"{entries:,} PDQ hashes, {records:,} entries with a keypoint record (used by THOROUGH). JPEGs of a megapixel, "
         "quality 90. `times the decode` is a column for each kind, in order.",
         table(results),
@@ -144,12 +141,4 @@ def main() -> None:
         "Command: `python -m benchmarks endtoend`.",
     ]
     text = "\n\n".join(parts) + "\n"
-    print("\n" + text)
-    if args.json:
-        runner.save(args.json, json.dumps({"machine": facts, "results": results}, indent=1) + "\n")
-    if args.markdown:
-        runner.save(args.markdown, text)
-
-
-if __name__ == "__main__":
-    main()
+    keep(args, {"machine": facts, "results": results}, text)

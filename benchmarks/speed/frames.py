@@ -7,7 +7,6 @@ library to one thread.
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import statistics
@@ -21,7 +20,8 @@ from typing import Any
 from PIL import Image
 
 from benchmarks.contenders._endtoend import entries
-from benchmarks.frame.runner import machine, markdown_table, save
+from benchmarks.frame.options import keep, options_of
+from benchmarks.frame.runner import machine, markdown_table
 from hashmatch import Matcher, ReferenceList, profiles
 from hashmatch.picture import iter_rasters
 from hashmatch.synthetic import picture
@@ -107,25 +107,14 @@ def report(result: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure everything and keep the result."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = options_of(__doc__, "a small list: does it run?")
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--frames", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--json", type=Path, help="write all results here")
-    parser.add_argument("--markdown", type=Path, help="write the table here")
-    parser.add_argument("--quick", action="store_true", help="a small list: does it run?")
     options = parser.parse_args()
     sizes = {name: getattr(options, name) for name in ("entries", "frames", "repeats")}
     if options.quick:
         sizes = {"entries": 1_000, "frames": 4, "repeats": 1}
     rows = measure(sizes["entries"], sizes["frames"], sizes["repeats"])
     result = {"machine": machine(), **sizes, "rows": rows}
-    print(report(result))
-    if options.json:
-        save(options.json, json.dumps(result) + "\n")
-    if options.markdown:
-        save(options.markdown, report(result))
-
-
-if __name__ == "__main__":
-    main()
+    keep(options, result, report(result))

@@ -9,7 +9,6 @@ that differ from the reference package's hashes of the same pictures.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import io
 import json
@@ -24,6 +23,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.frame import runner
+from benchmarks.frame.options import drawn, keep, options_of
 
 SEED = 20_261_123
 CONTENDERS = (
@@ -217,55 +217,44 @@ def _work_name(record: dict[str, Any]) -> str:
 
 def plot(records: list[dict[str, Any]], path: Path) -> None:
     """Draw milliseconds a picture: PDQ and keypoints from pixels against the size, and files against their decode."""
-    import matplotlib
+    from matplotlib import ticker
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot, ticker
-
-    figure, axes = pyplot.subplots(1, 3, figsize=(16, 5.2), constrained_layout=True)
-    for axis, algorithms, title in (
-        (axes[0], ("pdq", "pdq, eight turns"), "PDQ of an array"),
-        (axes[1], ("keypoint record", "keypoints of a query"), "keypoints of an array"),
-    ):
-        lines: dict[tuple[str, str], list[tuple[float, float]]] = {}
-        for record in records:
-            if record["source"] == "pixels" and record["algorithm"] in algorithms:
-                point = (record["height"] * record["width"] / 1e6, record["ms"])
-                lines.setdefault((record["contender"], record["algorithm"]), []).append(point)
-        for (contender, algorithm), points in sorted(lines.items()):
-            axis.plot(
-                *zip(*sorted(points), strict=True),
-                ":" if contender in LIMITS.values() else "-" if algorithm == algorithms[0] else "--",
-                color=COLOURS.get(contender, "#2ca02c"),
-                marker="o",
-                label=contender if contender in LIMITS.values() else f"{contender}: {algorithm}",
-            )
-        axis.set(xscale="log", yscale="log", xlabel="megapixels", ylabel="ms a picture", title=title)
-        for side in (axis.xaxis, axis.yaxis):
-            side.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.grid(visible=True, which="both", alpha=0.3)
-        axis.legend(fontsize=8)
-    files = [record for record in records if record["source"] == "file"]
-    largest = max((record["height"] for record in files), default=0)
-    bars = sorted(((r["ms"], r["contender"]) for r in files if r["height"] == largest), reverse=True)
-    colours = [COLOURS.get(name, "#2ca02c") for _, name in bars]
-    drawn = axes[2].barh([name for _, name in bars], [ms for ms, _ in bars], color=colours)
-    axes[2].bar_label(drawn, fmt="%.3g", padding=3)
-    axes[2].margins(x=0.12)
-    axes[2].set(xlabel="ms a picture", title=f"from a JPEG file, {largest} rows, to the PDQ hash")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=100)
-    pyplot.close(figure)
+    with drawn(path, 1, 3, (16, 5.2), constrained_layout=True) as (_, axes):
+        for axis, algorithms, title in (
+            (axes[0], ("pdq", "pdq, eight turns"), "PDQ of an array"),
+            (axes[1], ("keypoint record", "keypoints of a query"), "keypoints of an array"),
+        ):
+            lines: dict[tuple[str, str], list[tuple[float, float]]] = {}
+            for record in records:
+                if record["source"] == "pixels" and record["algorithm"] in algorithms:
+                    point = (record["height"] * record["width"] / 1e6, record["ms"])
+                    lines.setdefault((record["contender"], record["algorithm"]), []).append(point)
+            for (contender, algorithm), points in sorted(lines.items()):
+                axis.plot(
+                    *zip(*sorted(points), strict=True),
+                    ":" if contender in LIMITS.values() else "-" if algorithm == algorithms[0] else "--",
+                    color=COLOURS.get(contender, "#2ca02c"),
+                    marker="o",
+                    label=contender if contender in LIMITS.values() else f"{contender}: {algorithm}",
+                )
+            axis.set(xscale="log", yscale="log", xlabel="megapixels", ylabel="ms a picture", title=title)
+            for side in (axis.xaxis, axis.yaxis):
+                side.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.grid(visible=True, which="both", alpha=0.3)
+            axis.legend(fontsize=8)
+        files = [record for record in records if record["source"] == "file"]
+        largest = max((record["height"] for record in files), default=0)
+        bars = sorted(((r["ms"], r["contender"]) for r in files if r["height"] == largest), reverse=True)
+        colours = [COLOURS.get(name, "#2ca02c") for _, name in bars]
+        bar = axes[2].barh([name for _, name in bars], [ms for ms, _ in bars], color=colours)
+        axes[2].bar_label(bar, fmt="%.3g", padding=3)
+        axes[2].margins(x=0.12)
+        axes[2].set(xlabel="ms a picture", title=f"from a JPEG file, {largest} rows, to the PDQ hash")
 
 
 def main() -> None:
     """Measure, print the tables and write the files asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, help="write all results here")
-    parser.add_argument("--markdown", type=Path, help="write the tables here")
-    parser.add_argument("--plot", type=Path, help="write a plot here (needs matplotlib)")
-    parser.add_argument("--quick", action="store_true", help="small pictures, one round: does it run?")
-    args = parser.parse_args()
+    args = options_of(__doc__, "small pictures, one round: does it run?", plots=True).parse_args()
     lines = []
     for round_number in range(1 if args.quick else 3):
         for height, width, pictures, repeats in SIZES[:1] if args.quick else SIZES:
@@ -290,7 +279,7 @@ def main() -> None:
     versions = dict(sorted({record["contender"]: record["version"] for record in records}.items()))
     text = (
         "## Hashing\n\nOne thread, CPU time. "
-        + ", ".join(f"{name}: {value}" for name, value in facts.items())
+        + runner.stated(facts)
         + f"; seed {SEED}.\nVersions: "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
         + ".\nCommand: `python -m benchmarks hashing`. The package is pdqhash for PDQ and imagehash for the classic "
@@ -300,16 +289,6 @@ def main() -> None:
         + tables(records)
         + "\n"
     )
-    print("\n" + text)
+    keep(args, {"machine": facts, "results": records}, text, lambda path: plot(records, path))
     for line in {line["contender"]: line for line in lines if "error" in line or "skipped" in line}.values():
         print(f"{line['contender']}: {line.get('error') or 'skipped: ' + line['skipped']}")
-    if args.json:
-        runner.save(args.json, json.dumps({"machine": facts, "results": records}, indent=1) + "\n")
-    if args.markdown:
-        runner.save(args.markdown, text)
-    if args.plot:
-        plot(records, args.plot)
-
-
-if __name__ == "__main__":
-    main()

@@ -14,7 +14,6 @@ time is measured for an honest answer and for one of twenty such looks, against 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -26,7 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.frame.runner import machine, markdown_table, save
+from benchmarks.frame.options import keep, options_of
+from benchmarks.frame.runner import machine, markdown_table
 from hashmatch import HashValue, Matcher, ReferenceList, hash_image, profiles
 from hashmatch.errors import ImageError
 from hashmatch.jail import Isolation
@@ -181,12 +181,9 @@ def report(result: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure everything and keep the result."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = options_of(__doc__, "a few small files: does it run?")
     parser.add_argument("--files", type=int, default=240, help="files of the folder")
     parser.add_argument("--rounds", type=int, default=5, help="scans each way")
-    parser.add_argument("--json", type=Path, help="write all results here")
-    parser.add_argument("--markdown", type=Path, help="write the table here")
-    parser.add_argument("--quick", action="store_true", help="a few small files: does it run?")
     options = parser.parse_args()
     n_files, rounds, size = (12, 1, (200, 300)) if options.quick else (options.files, options.rounds, SIZE)
     with tempfile.TemporaryDirectory() as name:
@@ -211,12 +208,4 @@ def main() -> None:
                 ref.add(f"e{number}", hashes=[HashValue("pdq", rng.bytes(32))])
         forged = forged_looks(large, entries, encode(picture("photo", SEED, size=size), "JPEG", quality=88))
     result = {"forged": forged, "machine": machine(), "files": n_files, "rounds": rounds, "size": size, "rows": rows}
-    print(report(result))
-    if options.json:
-        save(options.json, json.dumps(result) + "\n")
-    if options.markdown:
-        save(options.markdown, report(result))
-
-
-if __name__ == "__main__":
-    main()
+    keep(options, result, report(result))

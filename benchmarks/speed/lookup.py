@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.frame import runner
+from benchmarks.frame.options import keep, keep_json, options_of
 from benchmarks.speed import lookup_plot, lookup_report
 
 SEED = 20_261_124
@@ -240,15 +241,11 @@ def plans() -> list[dict[str, Any]]:
 
 def main() -> None:
     """Measure, print the tables and write the files asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, help="write all results here")
-    parser.add_argument("--markdown", type=Path, help="write the tables here")
-    parser.add_argument("--plot", type=Path, help="write a plot here (needs matplotlib)")
+    parser = options_of(__doc__, "10,000 codes only, few queries: does it run?", plots=True)
     parser.add_argument("--resume", type=Path, help="take what this file of results has already, measure the rest")
     parser.add_argument("--report", type=Path, help="measure nothing: tables and plot from this file of results")
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=CONTENDERS, help="contenders to run")
     parser.add_argument("--largest", type=int, default=10_000_000, help="leave larger lists out")
-    parser.add_argument("--quick", action="store_true", help="10,000 codes only, few queries: does it run?")
     args = parser.parse_args()
     if args.report:
         kept = json.loads(args.report.read_text(encoding="utf-8"))
@@ -269,8 +266,7 @@ def main() -> None:
         results.append(found)
         print(json.dumps(found), flush=True)
         if args.json:  # after each, so that a run that is stopped can be taken up
-            text = json.dumps({"machine": facts, "plans": planned, "results": results}, indent=1)
-            runner.save(args.json, text + "\n")
+            keep_json(args.json, {"machine": facts, "plans": planned, "results": results})
     report(args, results, facts, planned)
 
 
@@ -279,12 +275,5 @@ def report(
 ) -> None:
     """Print the tables and write those and the plot where asked."""
     text = lookup_report.summary(results, facts, SEED, planned)
-    print("\n" + text)
-    if args.markdown:
-        runner.save(args.markdown, text)
-    if args.plot:
-        lookup_plot.plot(lookup_report.flat(results), args.plot)
-
-
-if __name__ == "__main__":
-    main()
+    result = {"machine": facts, "plans": planned, "results": results}
+    keep(args, result, text, lambda path: lookup_plot.plot(lookup_report.flat(results), path))

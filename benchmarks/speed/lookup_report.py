@@ -16,7 +16,7 @@ def summary(results: Sequence[Result], facts: Mapping[str, str], seed: int, plan
     left_out = {result["contender"]: result["skipped"] for result in results if "skipped" in result}
     parts = [
         "## Lookup\n\nOne thread. "
-        + ", ".join(f"{name}: {value}" for name, value in facts.items())
+        + runner.stated(facts)
         + f"; seed {seed}.\nVersions: "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
         + ".\nCommand: `python -m benchmarks lookup`. Times are milliseconds for one query, median over the queries of "

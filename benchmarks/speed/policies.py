@@ -8,7 +8,6 @@ one thread.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import tempfile
@@ -18,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contenders._endtoend import entries
-from benchmarks.frame.runner import machine, markdown_table, save
+from benchmarks.frame.options import keep, options_of
+from benchmarks.frame.runner import machine, markdown_table
 from hashmatch import Matcher, MatchPolicy, ReferenceList, profiles
 from hashmatch.synthetic import edits, picture
 
@@ -91,26 +91,15 @@ def report(result: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure everything and keep the result."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = options_of(__doc__, "a small list: does it run?")
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--records", type=int, default=20_000, help="entries with a keypoint record, in the last row")
     parser.add_argument("--pictures", type=int, default=5, help="of each kind")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="write all results here")
-    parser.add_argument("--markdown", type=Path, help="write the table here")
-    parser.add_argument("--quick", action="store_true", help="a small list: does it run?")
     options = parser.parse_args()
     sizes = {name: getattr(options, name) for name in ("entries", "records", "pictures", "repeats")}
     if options.quick:
         sizes = {"entries": 1_000, "records": 20, "pictures": 1, "repeats": 1}
     rows = measure(sizes["entries"], sizes["records"], sizes["pictures"], sizes["repeats"])
     result = {"machine": machine(), **sizes, "rows": rows}
-    print(report(result))
-    if options.json:
-        save(options.json, json.dumps(result) + "\n")
-    if options.markdown:
-        save(options.markdown, report(result))
-
-
-if __name__ == "__main__":
-    main()
+    keep(options, result, report(result))

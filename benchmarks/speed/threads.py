@@ -9,7 +9,6 @@ of 1024x768. Every library keeps to one thread.
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import multiprocessing
@@ -18,10 +17,10 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from benchmarks.frame import runner
+from benchmarks.frame.options import keep, options_of
 
 SEED = 20_261_125
 THREADS = (1, 2, 8)
@@ -134,8 +133,7 @@ def report(result: dict[str, Any]) -> str:
     header.append(f"{result['processes']} processes, times")
     parts = [
         "# Many threads",
-        ", ".join(f"{name}: {value}" for name, value in result["machine"].items())
-        + f"; seed {SEED}; free-threaded: {result['free_threaded']}.",
+        runner.stated(result["machine"]) + f"; seed {SEED}; free-threaded: {result['free_threaded']}.",
         f"Times as much as one thread in the same run, best of {result['rounds']} rounds. Processes share no "
         "interpreter: what they\nreach is what the machine can give. Arrays and files are 1024x768. "
         "Command: `python -m benchmarks threads`.",
@@ -146,11 +144,8 @@ def report(result: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure everything and keep the result."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__, "a small index, few tasks: does it run?")
     parser.add_argument("--entries", type=int, default=1_000_000, help="PDQ hashes in the index")
-    parser.add_argument("--json", type=Path, help="write all results here")
-    parser.add_argument("--markdown", type=Path, help="write the table here")
-    parser.add_argument("--quick", action="store_true", help="a small index, few tasks: does it run?")
     args = parser.parse_args()
     os.environ.update(runner.ONE_THREAD)  # for the processes; this one has loaded no library that reads it yet
     entries, pictures, rounds, share = (20_000, 2, 1, 0.02) if args.quick else (args.entries, 8, 5, 1.0)
@@ -160,12 +155,4 @@ def main() -> None:
         row["processes"] = rate
     free = not getattr(sys, "_is_gil_enabled", lambda: True)()
     result = {"machine": runner.machine(), "rounds": rounds, "processes": 2, "free_threaded": free, "rows": rows}
-    print(report(result))
-    if args.json:
-        runner.save(args.json, json.dumps(result, indent=1) + "\n")
-    if args.markdown:
-        runner.save(args.markdown, report(result))
-
-
-if __name__ == "__main__":
-    main()
+    keep(args, result, report(result))

@@ -8,12 +8,9 @@ judged by that arithmetic is counted.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +18,7 @@ import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 from benchmarks.frame import runner
+from benchmarks.frame.options import keep, options_of
 from hashmatch.hashers import pdq
 
 SEED: Final = 20_261_130
@@ -145,7 +143,7 @@ def report(result: dict[str, Any]) -> str:
         ]
         for name, row in result["rows"].items()
     ]
-    machine = ", ".join(f"{name}: {value}" for name, value in result["machine"].items())
+    machine = runner.stated(result["machine"])
     return (
         f"## Ties of PDQ\n\nPictures of {result['size']}. {machine}; seed {SEED}.\n"
         "One thread, processor time, the best of three for each picture. Command: `python -m benchmarks ties`. Judged "
@@ -156,11 +154,8 @@ def report(result: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure, print the table and write the files asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__, "few and small pictures: does it run?")
     parser.add_argument("--pictures", type=int, default=100, help="of each kind")
-    parser.add_argument("--json", type=Path, help="write the result here")
-    parser.add_argument("--markdown", type=Path, help="write the table here")
-    parser.add_argument("--quick", action="store_true", help="few and small pictures: does it run?")
     args = parser.parse_args()
     pictures, size = (3, (270, 480)) if args.quick else (args.pictures, SIZE)
     smooth = {name: timed(make, pictures, size) for name, make in SMOOTH.items()}
@@ -173,12 +168,4 @@ def main() -> None:
         "rows": {name: summary(rows) for name, rows in kinds.items()},
     }
     text = report(result)
-    print(text)
-    if args.json:
-        runner.save(args.json, json.dumps(result, indent=1) + "\n")
-    if args.markdown:
-        runner.save(args.markdown, text)
-
-
-if __name__ == "__main__":
-    main()
+    keep(args, result, text)
