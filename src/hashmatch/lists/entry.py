@@ -205,6 +205,14 @@ class Listing:
         if self.labels is not _NO_LABELS:
             object.__setattr__(self, "labels", checked_labels(self.labels))
 
+    @classmethod
+    def of_checked(cls, source: str, hashes: tuple[ListedHash, ...], labels: Mapping[str, str], role: Role) -> Listing:
+        """Make one of what a reader has checked already, labels by `checked_labels`; 1 to 4,096 hashes."""
+        made = object.__new__(cls)
+        for name, value in (("source", source), ("hashes", hashes), ("labels", labels), ("role", role)):
+            object.__setattr__(made, name, value)
+        return made
+
     def __repr__(self) -> str:
         return f"<Listing by {self.source!r}, hashes: {len(self.hashes)}, labels: {len(self.labels)}>"
 

@@ -21,6 +21,7 @@ from hashmatch.lists.entry import MAX_LABEL_VALUE, NOT_IN_LABELS
 __all__ = [
     "HashEncoding",
     "default_entry_id",
+    "flag_from",
     "id_from",
     "is_nothing",
     "label_from",
@@ -109,13 +110,14 @@ def parse_cell(text: str, algorithm: str | None, encoding: HashEncoding = "hex")
             data = None
         if data is not None and 2 * len(data) != len(text):  # blanks between digits are skipped
             data = None
-    value = _parsed(text, algorithm) if data is None or algorithm is None else HashValue(algorithm, data)
+    value = _parsed(text, algorithm) if data is None or algorithm is None else HashValue.of_own(algorithm, data)
     if value.algorithm in _DIGESTS:
         if value.data in _EMPTY_FILE:
             raise HashFormatError(f"this is the {value.algorithm} digest of an empty file")
     elif value.data[0] in (0, 255) and value.data.count(value.data[0]) == len(value.data):
         raise HashFormatError(f"a {value.algorithm} hash of one repeated bit comes from no picture worth matching")
-    check_record(value)
+    if algorithm not in _PLAIN_DIGITS:
+        check_record(value)
     return value
 
 
@@ -182,6 +184,31 @@ def quality_from(text: str) -> int | None:
     if found is None or int(found[1]) > 100:
         raise ReferenceListError("quality must be a whole number from 0 to 100")
     return int(found[1])
+
+
+_FLAG: Final = {
+    **dict.fromkeys(("true", "yes", "y", "1"), True),
+    **dict.fromkeys(("false", "no", "n", "0"), False),
+}
+
+
+def flag_from(said: object) -> bool | None:
+    """Read a flag, which lists write as ``true``, ``"True"``, ``Y``, ``Yes`` or 1; None where it is not told.
+
+    Raises
+    ------
+    ReferenceListError
+        If it is something else.
+    """
+    if said is None or isinstance(said, bool):
+        return said
+    if isinstance(said, int) and said in (0, 1):
+        return bool(said)
+    if isinstance(said, str):
+        found = _FLAG.get(said.strip().lower()) if len(said) < 16 else None
+        if found is not None or is_nothing(said):
+            return found
+    raise ReferenceListError("it says neither yes nor no")
 
 
 def id_from(text: str, what: str = "the entry id") -> str:

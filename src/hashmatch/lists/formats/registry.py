@@ -44,7 +44,7 @@ class Delivery:
     delimiter : str, optional
         One character between the fields of a table; found out by default.
     category_profile : str, optional
-        Name of what the category numbers of VICS mean.
+        Name of what the category numbers of VICS mean, or the path of a TOML file, ``*.toml``, that says it.
     where : mapping of str to str
         Only rows with these values in these columns are taken.
     source_column : str, optional
@@ -177,6 +177,18 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 summary="pages of the hash list of Tech Against Terrorism: JSON",
                 module="tat",
                 is_snapshot=False,
+            ),
+            Format(
+                name="vics",
+                summary="VICS 1.0 to 2.0 JSON: hash sets and cases; what its categories mean is told by a profile",
+                module="vics",
+                takes=frozenset({"category_profile"}),
+                needs=frozenset({"category_profile"}),
+            ),
+            Format(
+                name="nist-caid",
+                summary="NIST's set of known software media, in VICS: known to be good",
+                module="nist_caid",
             ),
         )
     }
