@@ -158,6 +158,23 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 module="own_csv",
                 takes=frozenset({"encoding"}),
             ),
+            Format(name="encase", summary="a hash set of EnCase up to version 6: .hash", module="encase"),
+            Format(
+                name="hashkeeper",
+                summary="a hash set of HashKeeper: .hsh",
+                module="hashkeeper",
+                takes=frozenset({"encoding"}),
+            ),
+            Format(name="kdb", summary="a hash set of Autopsy: .kdb", module="kdb"),
+            Format(
+                name="nsrl2",
+                summary="NIST's known software, version 2: NSRLFile.txt; benign",
+                module="nsrl2",
+                takes=frozenset({"encoding"}),
+            ),
+            Format(
+                name="nsrl3", summary="NIST's known software, version 3: an SQLite database; benign", module="nsrl3"
+            ),
             Format(
                 name="ncmec",
                 summary="a page of NCMEC's hash sharing service, version 2: XML",

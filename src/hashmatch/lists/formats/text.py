@@ -128,7 +128,7 @@ def _hash_of(text: str, algorithm: str | None) -> HashValue:
     """Read the hash of a line, whatever stands beside it."""
     if "(" in text:
         head, _, digits = text.rpartition("=")
-        name = head.partition("(")[0].strip()
+        name = head.partition("(")[0].strip().removeprefix("\\")  # md5sum escapes names so
         if head.rstrip().endswith(")") and _NAME.fullmatch(name):
             return parse_cell(digits, _algorithm_said(name, algorithm))
     found = _FIRST.match(text)
