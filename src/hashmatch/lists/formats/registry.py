@@ -153,6 +153,18 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 takes=_TABLE - {"delimiter"},
             ),
             Format(
+                name="tx-csv",
+                summary="the CSV of threatexchange dataset",
+                module="tx_csv",
+                takes=frozenset({"encoding"}),
+            ),
+            Format(
+                name="tx-local",
+                summary="one type and signal a line: the local_file of threatexchange",
+                module="tx_local",
+                takes=_TEXT,
+            ),
+            Format(
                 name="hashmatch-csv",
                 summary="the table that hashmatch list export --format csv writes",
                 module="own_csv",

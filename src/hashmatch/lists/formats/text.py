@@ -29,6 +29,7 @@ __all__ = ["read", "read_text", "recognises"]
 _COMMENTS: Final = ("#", "%", ";")
 _FIRST: Final = re.compile(r'\s*\\?"?([^\s",;|]+)(?:\s+([^\s",;|]+))?')
 _NAME: Final = re.compile("(?:[A-Za-z][A-Za-z0-9/-]{1,15})?")
+_HEAD_LINES: Final = 20
 _NAMED: Final = {"sha2-256": "sha256", "sha-256": "sha256", "sha-1": "sha1"}
 """Names of digests in the output of ``openssl`` and others, beside our own."""
 
@@ -90,12 +91,12 @@ def read(stream: BinaryIO, delivery: Delivery) -> Iterator[Row | Refused]:
 
 
 def recognises(head: bytes) -> bool:
-    """Whether the lines name their algorithm, as ``MD5 (name) = ...`` and ``pdq:...`` do."""
-    lines = [
-        line for line in head.splitlines()[:5] if line.strip() and not line.lstrip().startswith((b"#", b"%", b";"))
-    ]
+    """Whether each whole line names its algorithm, as ``MD5 (name) = ...`` and ``pdq:...`` do."""
+    whole = head.split(b"\n")
+    lines = [line for line in (whole[:-1] if len(whole) > 1 else whole) if line.strip()]
+    lines = [line for line in lines if not line.lstrip().startswith(tuple(mark.encode() for mark in _COMMENTS))]
     try:
-        return bool(lines) and all(_hash_of(line.decode("utf-8-sig"), None) for line in lines[:3])
+        return bool(lines) and all(_hash_of(line.decode("utf-8-sig"), None) for line in lines[:_HEAD_LINES])
     except (HashFormatError, UnicodeDecodeError):
         return False
 
