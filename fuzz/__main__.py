@@ -10,7 +10,19 @@ from typing import Any
 from fuzz import results
 from fuzz.engine import Run, execute, rng_of
 
-TARGETS = ("pictures", "lists", "indexes", "fingerprints", "records", "importers", "pages", "sets", "text", "vics")
+TARGETS = (
+    "pictures",
+    "lists",
+    "indexes",
+    "fingerprints",
+    "records",
+    "importers",
+    "pages",
+    "sets",
+    "text",
+    "vics",
+    "icse",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

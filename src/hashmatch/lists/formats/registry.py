@@ -219,6 +219,12 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 summary="NIST's set of known software media, in VICS: known to be good",
                 module="nist_caid",
             ),
+            Format(
+                name="icse",
+                summary="INTERPOL's ICSE export: a table with semicolons",
+                module="icse",
+                takes=frozenset({"encoding"}),
+            ),
         )
     }
 )
