@@ -23,7 +23,7 @@ from hashmatch.lists.formats.operations import Flaw, Refused, Upsert
 if TYPE_CHECKING:
     from hashmatch.lists.formats.registry import Delivery
 
-__all__ = ["read", "read_as", "recognises"]
+__all__ = ["FLAGS", "read", "read_as", "recognises"]
 
 _HASHES: Final = {"MD5": "md5", "SHA1": "sha1", "SHA256": "sha256", "PhotoDNA": "photodna"}
 _OTHERS: Final = {
@@ -31,13 +31,14 @@ _OTHERS: Final = {
     **{"photodna": "photodna", "pdna": "photodna", "pdq": "pdq"},
 }
 """Algorithms of `AlternativeHashes` by name; those of other names are not read."""
-_FLAGS: Final = {
+FLAGS: Final = {
     "VictimIdentified": "victim-identified",
     "OffenderIdentified": "offender-identified",
     "IsDistributed": "distributed",
     "IsSuspected": "suspected",
     "SelfGenerated": "self-generated",
 }
+"""Label, of the value ``yes``, by the field of a record that is true."""
 _UNREAD: Final = ("Miniature", "Thumbnail", "Value", "Evidence", "Content", "Data")
 """Keys under which content may stand."""
 _MOST_OTHERS: Final = 64
@@ -130,7 +131,7 @@ class _Media:
             reason = f"the category profile {self._profile.scheme} does not say what this number means"
             flaws.append(Flaw(number, "Category", "left out", reason))
         flags = []
-        for key, name in _FLAGS.items():
+        for key, name in FLAGS.items():
             said = record.get(key)
             if said is not None and said is not False:
                 try:

@@ -46,7 +46,7 @@ def imported(data: bytes, kind: str, **said: Any) -> list[Entry]:
 @given(listed_entries())
 @ROUNDS
 def test_ndjson_holds_everything(entries: list[Entry]) -> None:
-    """A list made anew from the lines, by a parser of their own, has the same content digest."""
+    """A list made anew from the lines, by a parser of their own or by our reader, has the same content digest."""
     data = exported(entries, "ndjson")
     found = []
     for line in data.splitlines():
@@ -66,6 +66,7 @@ def test_ndjson_holds_everything(entries: list[Entry]) -> None:
         ]
         found.append(Entry(record["id"], tuple(said)))
     assert content_digest(found) == content_digest(entries)
+    assert content_digest(imported(data, "ndjson")) == content_digest(entries)
 
 
 @given(listed_entries())

@@ -11,14 +11,18 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hashmatch.errors import ReferenceListError
-from hashmatch.lists import Entry, ReferenceList
+from hashmatch.lists import Entry, ReferenceList, content_digest
+from hashmatch.lists.formats import FORMATS, Delivery, default_entry_id, import_into, reader_of
+from hashmatch.lists.formats.category_profiles import PROFILES
 from hashmatch.lists.formats.out import ExportReport, export_into
 from support.list_makers import made_up
 from support.strategies import listed_entries
 
 CONTEXT = re.compile(r"DataModels/(\d+\.\d+)\.xml(?:/([^/]+)/\$metadata)?#(Cases|Media)")
+FLAGS = ("VictimIdentified", "OffenderIdentified", "IsDistributed", "IsSuspected", "SelfGenerated")
 EVERYTHING = ("md5", "sha1", "sha256", "photodna", "pdq")
 
 
@@ -47,8 +51,10 @@ def parsed(data: bytes) -> tuple[tuple[str, str, str], list[dict[str, Any]]]:
         assert record["Category"] is None or type(record["Category"]) is int
         assert record["IsPrecategorized"] == ("false" if record["Category"] is None else "true")
         assert record.keys() <= {
-            *("MediaID", "Category", "MD5", "SHA1", "SHA256", "PhotoDNA", "AlternativeHashes", "IsPrecategorized")
+            *("MediaID", "Category", "MD5", "SHA1", "SHA256", "PhotoDNA", "AlternativeHashes", "IsPrecategorized"),
+            *FLAGS,
         }
+        assert all(record.get(name, "true") == "true" for name in FLAGS)
         for name, digits in (("SHA1", 40), ("SHA256", 64)):
             assert re.fullmatch(f"[0-9A-F]{{{digits}}}", record.get(name, "0" * digits))
         assert len(base64.b64decode(record.get("PhotoDNA", ""), validate=True)) in (0, 144)
@@ -159,3 +165,48 @@ def test_every_md5_of_an_alarm_is_a_record(tmp_path_factory: pytest.TempPathFact
         for e in entries
     ]
     assert sorted(r["MD5"].lower() for r in parsed(data)[1]) == sorted(value for found in wanted for value in found)
+
+
+def test_flags_are_fields(tmp_path: Path) -> None:
+    """What a reader keeps as labels goes out as it came; another value is no flag."""
+    labels = {"victim-identified": "yes", "distributed": "no", "self-generated": "yes"}
+    data, report = written(tmp_path / "list", [Entry.of("a", hashes=[made_up(1, "md5")], labels=labels)])
+    (record,) = parsed(data)[1]
+    assert {name for name in FLAGS if name in record} == {"VictimIdentified", "SelfGenerated"}
+    assert report.left_out["labels"] == 1
+
+
+@st.composite
+def media(draw: st.DrawFn) -> list[Entry]:
+    """Draw a list as our reader makes one of VICS: an entry a MD5, each category under the source of its role."""
+    out = []
+    for number in range(draw(st.integers(0, 6))):
+        others = draw(st.sets(st.sampled_from(["sha1", "sha256", "photodna", "pdq"])))
+        values = [made_up(number, "md5"), *(made_up(number, name) for name in sorted(others))]
+        category = draw(st.integers(0, 5))
+        role = PROFILES["vics-us"].roles[category]
+        flags = draw(st.sets(st.sampled_from(["victim-identified", "distributed"])))
+        labels = {"vics-us": str(category)} | dict.fromkeys(flags, "yes")
+        source = "vic" if role == "alarm" else f"vic/{role}"
+        out.append(Entry.of(default_entry_id(values[0]), hashes=values, source=source, role=role, labels=labels))
+    return out
+
+
+@given(media())
+@settings(max_examples=15, deadline=None)
+def test_our_reader_reads_it_back(tmp_path_factory: pytest.TempPathFactory, entries: list[Entry]) -> None:
+    """Entries, hashes, labels and roles, by the content digest."""
+    folder = tmp_path_factory.mktemp("vics")
+    data, report = written(
+        folder / "list",
+        entries,
+        category_scheme="vics-us",
+        algorithms=EVERYTHING,
+        roles=["alarm", "benign", "comparison"],
+    )
+    assert set(report.left_out) <= {"entry ids"}
+    with ReferenceList.create(folder / "back", name="back") as ref:
+        delivery = Delivery(source="vic", category_profile="vics-us")
+        done = import_into(ref, reader_of(FORMATS["vics"], io.BytesIO(data), delivery))
+        assert (done.rows, done.refused_count, done.flawed) == (len(entries), 0, 0)
+        assert ref.digest == content_digest(entries)

@@ -170,7 +170,7 @@ def export_into(
 
     Notes
     -----
-    Cost: about 40 microseconds an entry; memory does not grow with the list.
+    Cost: 30 to 55 microseconds an entry of two hashes; memory does not grow with the list.
     """
     form = OUT_FORMATS.get(kind)
     if form is None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from hashmatch.hashes import HashValue
 from hashmatch.lists.entry import Entry
 from hashmatch.lists.formats.out.lines import Order
+from hashmatch.lists.formats.vics import FLAGS
 
 __all__ = ["vics_lines"]
 
@@ -21,6 +22,7 @@ _CONTEXT: Final = "http://github.com/VICSDATAMODEL/ProjectVic/DataModels/2.0.xml
 _REGIONS: Final = {"vics-us": "US", "vics-uk": "UK"}
 """Region in the context by the scheme of the categories; ``CUSTOM`` for all others."""
 _NUMBER: Final = re.compile("[0-9]{1,3}")
+_FLAG_LABELS: Final = frozenset(FLAGS.values())
 _FIELDS: Final = {"sha1": "SHA1", "sha256": "SHA256"}
 
 
@@ -58,7 +60,12 @@ def _records(entry: Entry, order: Order) -> Iterator[dict[str, Any]]:
     order.left_out["entry ids"] += 1
     for listing in entry.listings:
         order.count_lost(listing, labels=False)
-        order.left_out["labels"] += sum(name != order.scheme for name in listing.labels)
+        order.left_out["labels"] += sum(
+            name != order.scheme and not (name in _FLAG_LABELS and value == "yes")
+            for name, value in listing.labels.items()
+        )
+    said = {name for listing in entry.listings for name, value in listing.labels.items() if value == "yes"}
+    flags = {field: "true" for field, name in FLAGS.items() if name in said}
     for value in digests:
         record: dict[str, Any] = {"Category": category, "MD5": value.hex().upper()}
         if len(digests) == 1:  # else nobody knows of which file the others are
@@ -67,7 +74,7 @@ def _records(entry: Entry, order: Order) -> Iterator[dict[str, Any]]:
                 written = len(values) if name == "pdq" else 1
                 order.left_out[f"further {name} hashes of an entry"] += len(values) - written
         record["IsPrecategorized"] = "false" if category is None else "true"
-        yield record
+        yield record | flags
     if len(digests) > 1:
         for name, values in by_algorithm.items():
             order.left_out[f"{name} hashes of entries with several MD5s"] += len(values)
