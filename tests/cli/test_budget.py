@@ -40,8 +40,8 @@ def test_lists_give_their_own_sizes(tmp_path: Path) -> None:
     path = tmp_path / "list.hashmatch"
     with ReferenceList.create(path, name="demo") as reference:
         for number in range(3):
-            value = HashValue("pdq", bytes([number]) * 32)
-            reference.add(f"entry-{number}", hashes=[value, HashValue("photodna", bytes([number]) * 144)])
+            value = HashValue("pdq", bytes([number + 15]) * 32)
+            reference.add(f"entry-{number}", hashes=[value, HashValue("photodna", bytes(range(number, number + 144)))])
     done = RUN.invoke(app, ["budget", str(path), "--json"])
     record = json.loads(done.stdout)
     assert record["hashes"] == {"pdq": 3, "photodna": 3}

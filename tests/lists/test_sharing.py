@@ -32,7 +32,7 @@ from support.list_makers import made_up_record
 with ReferenceList.open(sys.argv[1], writable=True) as ref:
     first = len(ref)
     for i in range(first, first + 100_000):
-        hashes = [HashValue("pdq", (i * 7 + j).to_bytes(32, "big")) for j in range(3)]
+        hashes = [HashValue("pdq", b"\\x0f" * 16 + (i * 7 + j).to_bytes(16, "big")) for j in range(3)]
         hashes += [made_up_record(i)] if i % 5 == 4 else []
         if i % 50 == 7:
             ref.add_many([Entry.of(f"entry-{i}", hashes=hashes)] + [

@@ -137,7 +137,7 @@ def test_flat_picture_is_undecidable(photo_list: Path) -> None:
 
 def test_classic_hashes_of_a_flat_picture_are_undecidable_too(tmp_path: Path) -> None:
     """The quality measured on the picture guards hashes that measure none themselves."""
-    path = make_list(tmp_path / "list.hashmatch", flat=[hash_image(FLAT, "phash")])
+    path = make_list(tmp_path / "list.hashmatch", entry=[hash_image(PHOTO, "phash")])
     with Matcher.open(path) as matcher:
         assert matcher.match(FLAT).outcome is Outcome.UNDECIDABLE
 
@@ -287,7 +287,7 @@ def test_nothing_comparable_is_undecidable(tmp_path: Path) -> None:
 
 def test_a_list_of_opaque_hashes_is_never_no_match(tmp_path: Path) -> None:
     """Digests find the file itself; whether an edited copy is listed cannot be told, whatever other lists say."""
-    opaque, md5 = HashValue("photodna", bytes(range(144))), HashValue("md5", bytes(16))
+    opaque, md5 = HashValue("photodna", bytes(range(144))), HashValue("md5", bytes(range(16)))
     other = make_list(tmp_path / "other.hashmatch", "other", entry=[pdq(0)])
     for number, hashes in enumerate(([opaque], [opaque, md5])):
         path = make_list(tmp_path / f"{number}.hashmatch", entry=hashes)
@@ -301,8 +301,11 @@ def test_a_list_of_opaque_hashes_is_never_no_match(tmp_path: Path) -> None:
 
 def test_entries_that_no_picture_is_compared_with_are_counted(tmp_path: Path) -> None:
     """An entry counts that has no computable hash of a picture; later versions of the list are counted anew."""
-    opaque = [HashValue("photodna", bytes([i] * 144)) for i in range(4)]
-    entries = {"both": [pdq(0), opaque[0]], "opaque": [opaque[1]], "digest": [HashValue("md5", bytes(16)), opaque[2]]}
+    opaque, md5 = (
+        [HashValue("photodna", bytes(range(i, i + 144))) for i in range(4)],
+        HashValue("md5", bytes(range(16))),
+    )
+    entries = {"both": [pdq(0), opaque[0]], "opaque": [opaque[1]], "digest": [md5, opaque[2]]}
     path = make_list(tmp_path / "list.hashmatch", **entries)
     with Matcher.open(path) as matcher:
         report = matcher.match(encode(PHOTO, "PNG"))
@@ -426,14 +429,14 @@ def test_best_of_an_entrys_hashes_is_reported(tmp_path: Path) -> None:
 
 def test_policy_limits_what_is_searched(tmp_path: Path) -> None:
     """Hashes without a rule are counted as not compared, and a hash without a rule is refused."""
-    path = make_list(tmp_path / "list.hashmatch", entry=[pdq(0), HashValue("md5", bytes(16))])
+    path = make_list(tmp_path / "list.hashmatch", entry=[pdq(0), HashValue("md5", bytes(range(16)))])
     policy = MatchPolicy(name="pdq only", rules=(Rule(algorithm="pdq", threshold=10),))
     with Matcher.open(path, policy=policy) as matcher:
         report = matcher.match_hash(flipped(pdq(0), 10))
         assert report.outcome is Outcome.MATCH
         assert report.lists[0].not_compared == {"md5": 1}
         with pytest.raises(PolicyError, match="no rule"):
-            matcher.match_hash(HashValue("md5", bytes(16)))
+            matcher.match_hash(HashValue("md5", bytes(range(16))))
 
 
 def test_fingerprint_made_elsewhere_is_matched(photo_list: Path) -> None:
@@ -627,7 +630,7 @@ def test_reload_rebuilds_when_much_has_changed(tmp_path: Path, monkeypatch: pyte
 
 def test_index_folder_is_used_checked_and_kept_up_to_date(tmp_path: Path) -> None:
     """Index files are taken when they are of just these hashes, and made anew when damaged or out of date."""
-    path = make_list(tmp_path / "list.hashmatch", a=[pdq(1), HashValue("md5", bytes(16))], b=[pdq(2)])
+    path = make_list(tmp_path / "list.hashmatch", a=[pdq(1), HashValue("md5", bytes(range(16)))], b=[pdq(2)])
     folder = tmp_path / "indexes"
     with pytest.raises(ReferenceListError, match="index folder"):
         Matcher.open(path, index_folder=folder)

@@ -182,7 +182,7 @@ def test_forged_records_are_an_error_of_the_list(records_list: Path, monkeypatch
     """A list file that holds other bytes as a record is refused as a list, and an open matcher answers as before."""
     with Matcher.open(records_list, policy=ONLY_KEYPOINTS) as matcher:
         with monkeypatch.context() as patch, ReferenceList.open(records_list, writable=True) as ref:
-            patch.setattr(editor, "check_record", lambda _: None)
+            patch.setattr(editor, "check_hash", lambda _: None)
             ref.add("forged", hashes=[HashValue("keypoint", b"\x07" * 99)])
         with pytest.raises(ReferenceListError, match="no keypoint record"):
             matcher.reload()

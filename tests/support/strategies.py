@@ -82,10 +82,11 @@ ROLES_OF_SOURCES: dict[str, Role] = {"one": "alarm", "=two": "alarm", "one/benig
 def listed_hashes(
     draw: st.DrawFn, algorithms: tuple[str, ...] = ("pdq", "md5", "sha1", "photodna", "dhash")
 ) -> HashValue:
-    """Draw a hash that a delivery may hold: not of one repeated bit."""
+    """Draw a hash that a list takes: the plainest draws are patterns, not one repeated bit."""
     name = draw(st.sampled_from(algorithms))
     size = ALGORITHMS[name].n_bytes
-    return HashValue(name, bytes([1]) + draw(st.binary(min_size=size - 1, max_size=size - 1)))
+    drawn = draw(st.binary(min_size=size, max_size=size))
+    return HashValue(name, bytes(byte ^ (37 * place + 15) % 256 for place, byte in enumerate(drawn)))
 
 
 @st.composite

@@ -308,7 +308,7 @@ def test_what_a_source_says_of_an_entry_is_bounded_by_merging_too(
     with pytest.raises(ReferenceListError, match="labels"):
         ref.add("entry-1", hashes=[made_up(1)], labels={"one more": "x"})
     assert ref.add("entry-1", hashes=[made_up(1)], labels={"n0": "y"})
-    many = [HashValue("dhash", i.to_bytes(8, "big")) for i in range(1, 41)]
+    many = [HashValue("dhash", i.to_bytes(2, "big") * 4) for i in range(257, 297)]
     ref.add("entry-2", hashes=many)
     with pytest.raises(ReferenceListError, match="1 to 40 hashes, not 41"):
         ref.add("entry-2", hashes=[made_up(1)])
@@ -411,7 +411,7 @@ def test_verify_finds_what_is_no_record(tmp_path: Path, monkeypatch: pytest.Monk
     """Bytes that a forged writer put in as a record, with every mark right, are found by `verify`."""
     path = tmp_path / "list.hashmatch"
     with monkeypatch.context() as patch:
-        patch.setattr("hashmatch.lists.file.editor.check_record", lambda _: None)
+        patch.setattr("hashmatch.lists.file.editor.check_hash", lambda _: None)
         with ReferenceList.create(path, name="forged") as ref:
             ref.add("entry-1", hashes=[HashValue("keypoint", b"\x07" * 99)])
     with ReferenceList.open(path) as ref, pytest.raises(ReferenceListError, match="damaged"):

@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hashmatch.errors import HashFormatError, ReferenceListError
@@ -192,10 +192,9 @@ def test_a_row_that_was_not_asked_for_is_counted_and_costs_nothing(tmp_path: Pat
 @given(st.binary(min_size=20, max_size=20), st.sampled_from(["", "="]), st.sampled_from([" ", "\ufeff", '"']))
 def test_base64_and_base32_by_declaration(data: bytes, padding: str, around: str) -> None:
     """Read as they stand, padded or not; and in lower case base64 is another hash, which nobody makes of it."""
+    assume(data not in (bytes(20), b"\xff" * 20))
     for encoding, text in (("base64", base64.b64encode(data)), ("base32", base64.b32encode(data))):
         cell = around + text.decode().rstrip("=" if not padding else "") + around
-        if data in (bytes(20), b"\xff" * 20):
-            continue
         assert parse_cell(cell, "sha1", encoding).data == data  # type: ignore[arg-type]
     assert parse_cell(base64.b32encode(data).decode().lower(), "sha1", "base32").data == data
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashmatch.errors import ReferenceListError
-from hashmatch.lists.admission import check_record
+from hashmatch.lists.admission import check_hash
 from hashmatch.lists.content_digest import CONTENT_MODULUS, role_element
 from hashmatch.lists.entry import (
     JOIN,
@@ -340,7 +340,7 @@ class Editor:
                 self._touch(work, record)
                 self._remove_hash(work, record, key)
             else:
-                check_record(item.value)
+                check_hash(item.value)
                 self._touch(work, record)
             row = self.state.next_hash
             hashes[key] = StoredHash(row, item.quality, 0)

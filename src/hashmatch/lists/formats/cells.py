@@ -12,10 +12,10 @@ import hashlib
 import re
 from typing import Final, Literal
 
-from hashmatch.algorithms import ALGORITHMS, Metric
+from hashmatch.algorithms import ALGORITHMS
 from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.hashes import HashValue
-from hashmatch.lists.admission import check_record
+from hashmatch.lists.admission import check_hash
 from hashmatch.lists.entry import MAX_LABEL_VALUE, NOT_IN_LABELS
 
 __all__ = [
@@ -37,11 +37,7 @@ _BASE64_PHOTODNA: Final = re.compile("[A-Za-z0-9+/]{192}")
 _DECIMAL_PHOTODNA: Final = re.compile(r"[0-9]{1,3}(?: ?, ?[0-9]{1,3}){143}")
 _BASE64: Final = re.compile("[A-Za-z0-9+/]+={0,2}")
 _BASE32: Final = re.compile("[A-Za-z2-7]+={0,6}")
-_EMPTY_FILE: Final = frozenset(
-    hashlib.new(name, b"", usedforsecurity=False).digest() for name in ("md5", "sha1", "sha256")
-)
 _PLAIN_DIGITS: Final = {algorithm.name: 2 * algorithm.n_bytes for algorithm in ALGORITHMS.values() if algorithm.n_bits}
-_DIGESTS: Final = frozenset(name for name, algorithm in ALGORITHMS.items() if algorithm.metric is Metric.EXACT)
 _NOTHING: Final = frozenset(
     {
         *("-", "--", "-1", "?", ".", "n/a", "na", "<na>", "nan", "-nan", "nil", "null", "(null)", "<null>", "[null]"),
@@ -96,8 +92,7 @@ def parse_cell(text: str, algorithm: str | None, encoding: HashEncoding = "hex")
     Raises
     ------
     HashFormatError
-        If it is no hash of that algorithm, no well-formed record where it is a ``keypoint``, or one that would match
-        what it should not: the digest of an empty file, or a perceptual hash of only zeros or only ones. The message
+        If it is no hash of that algorithm, or one that `hashmatch.lists.admission.check_hash` refuses. The message
         never shows the text.
     """
     data = None
@@ -111,13 +106,7 @@ def parse_cell(text: str, algorithm: str | None, encoding: HashEncoding = "hex")
         if data is not None and 2 * len(data) != len(text):  # blanks between digits are skipped
             data = None
     value = _parsed(text, algorithm) if data is None or algorithm is None else HashValue.of_own(algorithm, data)
-    if value.algorithm in _DIGESTS:
-        if value.data in _EMPTY_FILE:
-            raise HashFormatError(f"this is the {value.algorithm} digest of an empty file")
-    elif value.data[0] in (0, 255) and value.data.count(value.data[0]) == len(value.data):
-        raise HashFormatError(f"a {value.algorithm} hash of one repeated bit comes from no picture worth matching")
-    if algorithm not in _PLAIN_DIGITS:
-        check_record(value)
+    check_hash(value)
     return value
 
 
