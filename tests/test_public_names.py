@@ -41,6 +41,7 @@ PUBLIC_MODULES = [
     "keypoints.points",
     "keypoints.record",
     "lists",
+    "lists.feedback",
     "lists.formats",
     "lists.formats.out",
     "matching",
