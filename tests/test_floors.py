@@ -35,6 +35,7 @@ FLOORS = {
     "store": 5.7,
     "matching": 6,
     "scan": 8,
+    "integrations": 8.5,
     "cli": 9,
     "": 10,
     "__main__": 11,

@@ -1,0 +1,157 @@
+"""`AsyncMatcher`: a matcher for asyncio, which never blocks the loop and never holds more than it may.
+
+Floor: matching. Threads do the work, since decoding and searching run outside the interpreter's lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final, Self
+
+from hashmatch.errors import BusyError, ReferenceListError
+from hashmatch.jail.cpus import usable_cpus
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from hashmatch.hashes import Fingerprint, HashValue
+    from hashmatch.matching.matcher import Matcher
+    from hashmatch.matching.report import MatchReport
+    from hashmatch.picture import ImageSource
+
+__all__ = ["AsyncMatcher"]
+
+IN_FLIGHT: Final = 32
+"""Default of the calls that are answered or wait at once."""
+
+
+class AsyncMatcher:
+    """A `Matcher` for asyncio.
+
+    Use it as an asynchronous context manager, or call `close`. It may be shared by all tasks of a loop. The matcher
+    beneath is the caller's, and stays open.
+
+    Parameters
+    ----------
+    matcher : Matcher
+        An open matcher; with isolation it decodes in its worker processes.
+    in_flight : int
+        Most calls that are answered or wait for a thread at once, 1 or more. One more is `BusyError` (``queue-full``).
+    threads : int, optional
+        Threads that search, 1 or more; by default one more than the processors that this process may use.
+
+    Raises
+    ------
+    ValueError
+        If a number is below 1.
+
+    Examples
+    --------
+    >>> import asyncio, pathlib, tempfile
+    >>> from hashmatch import HashValue, Matcher, ReferenceList
+    >>> from hashmatch.matching import AsyncMatcher
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = pathlib.Path(folder.name) / "list.hashmatch"
+    >>> value = HashValue.parse("dhash:00ff00ff00ff00ff")
+    >>> with ReferenceList.create(path, name="demo") as ref:
+    ...     _ = ref.add("entry-1", hashes=[value])
+    >>> from hashmatch.policy import MatchPolicy, Rule
+    >>> policy = MatchPolicy(name="mine", rules=(Rule(algorithm="dhash", threshold=4),))
+    >>> async def look() -> str:
+    ...     with Matcher.open(path, policy=policy) as matcher:
+    ...         async with AsyncMatcher(matcher) as checks:
+    ...             return (await checks.match_hash(value)).outcome.value
+    >>> asyncio.run(look())
+    'match'
+    >>> folder.cleanup()
+    """
+
+    def __init__(self, matcher: Matcher, *, in_flight: int = IN_FLIGHT, threads: int | None = None) -> None:
+        for name, value in (("in_flight", in_flight), ("threads", threads)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise ValueError(f"{name} must be an integer of 1 or more")
+        self.matcher = matcher
+        self._most = in_flight
+        self._held = 0
+        self._change = threading.Lock()
+        self._closed = False
+        self._pool = ThreadPoolExecutor(threads or usable_cpus() + 1, thread_name_prefix="hashmatch-async")
+
+    @property
+    def in_flight(self) -> int:
+        """Number of calls that are answered or wait now."""
+        return self._held
+
+    async def match(
+        self, source: ImageSource, *, return_fingerprint: bool = False, timeout: float | None = None
+    ) -> MatchReport:
+        """Look a picture up, as `Matcher.match`; ``timeout`` covers waiting for a thread too.
+
+        Raises
+        ------
+        BusyError
+            If ``in_flight`` calls are held already, or there is no answer in time.
+
+        Notes
+        -----
+        A call that is cancelled while it waits for a thread costs nothing more. One that a thread is at is left to end,
+        at the latest when its timeout is over, and counts as in flight until then.
+        """
+
+        def look(seconds: float | None) -> MatchReport:
+            return self.matcher.match(source, return_fingerprint=return_fingerprint, timeout=seconds)
+
+        return await self._run(look, timeout)
+
+    async def match_hash(
+        self, value: HashValue, *, quality: int | None = None, timeout: float | None = None
+    ) -> MatchReport:
+        """Look one hash up, as `Matcher.match_hash`; ``timeout`` covers waiting for a thread alone."""
+        return await self._run(lambda _: self.matcher.match_hash(value, quality=quality), timeout)
+
+    async def match_fingerprint(self, fingerprint: Fingerprint, *, timeout: float | None = None) -> MatchReport:
+        """Look a picture up by its fingerprint, as `Matcher.match_fingerprint`; ``timeout`` as for `match_hash`."""
+        return await self._run(lambda _: self.matcher.match_fingerprint(fingerprint), timeout)
+
+    async def _run(self, look: Callable[[float | None], MatchReport], timeout: float | None) -> MatchReport:
+        if timeout is not None and not timeout > 0:
+            raise ValueError("timeout must be above 0 seconds")
+        until = None if timeout is None else time.monotonic() + timeout
+        with self._change:
+            if self._closed:
+                raise ReferenceListError("the matcher is closed; open a new one")
+            if self._held >= self._most:
+                raise BusyError("as many calls are in flight as may be", reason="queue-full")
+            self._held += 1
+
+        def work() -> MatchReport:
+            left = None if until is None else until - time.monotonic()
+            if left is not None and left <= 0:
+                raise BusyError("there was no answer in the time given")
+            return look(left)
+
+        future: Future[MatchReport] = self._pool.submit(work)
+        future.add_done_callback(self._done)
+        return await asyncio.wrap_future(future)
+
+    def _done(self, _: Future[MatchReport]) -> None:
+        with self._change:
+            self._held -= 1
+
+    def close(self) -> None:
+        """End the threads once the calls they are at have ended; those that wait are cancelled."""
+        with self._change:
+            self._closed = True
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.close)
