@@ -37,6 +37,7 @@ PUBLIC_MODULES = [
     "hashers.keypoint",
     "hashes",
     "index",
+    "integrations.asgi",
     "jail",
     "keypoints.points",
     "keypoints.record",
