@@ -82,7 +82,7 @@ def test_a_file_cut_short_fails(data: bytes, chunk: int, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     "data",
     [
-        *(SET + more for more in (b"x", b"\0", b"{}", SET, b"]", b"}", b'"', b",")),
+        *(SET + more for more in (b"x", b"\0", b"{}", SET, b"]", b"}", b'"', b",", b"\f", b"\xa0")),
         *(b"x" + SET, b"[]", b"[" + SET + b"]", b"null", b"  ", b"<html>", b'{"value":{}}', b'{"values":[]}', b"{}"),
         *(b'{"value":[{"a":1}{"a":2}]}', b'{"value":[{"a":1},]}', b'{"value":[,{"a":1}]}', b'{"value":[{"a":1},,{}]}'),
         *(b'{"value":[{"a":1}}}', b'{"value" [{"a":1}]}', b'{"value":[{"a":1}],}', b'{"value":[{"a":1}] "b":2}'),

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.hashes import HashValue
@@ -27,6 +29,8 @@ from hashmatch.lists.formats import (
     recognised,
 )
 from hashmatch.lists.formats.category_profiles import PROFILES, profile_named
+from hashmatch.lists.formats.out import export_into
+from support.list_makers import made_up
 
 SAMPLES = Path(__file__).parents[2] / "golden" / "formats"
 MD5 = "00112233445566778899AABBCCDDEEFF"
@@ -313,3 +317,38 @@ def test_recognition() -> None:
         assert recognised(text.encode(encoding)) is not None
     for other in ('{"value":[]}', '{"@odata.context":"http://x/$metadata#Media"}', '{"a":"DataModels/2.0.xml#Media"}'):
         assert recognised(other.encode()) is None
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    said=st.lists(
+        st.tuples(st.sampled_from("0123459"), st.sets(st.sampled_from(["sha1", "sha256", "photodna", "pdq"]))),
+        max_size=9,
+    )
+)
+def test_what_is_exported_reads_back_the_same(
+    said: list[tuple[str, set[str]]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Hashes, categories, sources and roles."""
+    folder = tmp_path_factory.mktemp("vics")
+    with (
+        ReferenceList.create(folder / "one", name="list") as one,
+        ReferenceList.create(folder / "two", name="list") as two,
+    ):
+        for number, (category, names) in enumerate(said):
+            role = PROFILES["vics-us"].roles.get(int(category), "comparison")
+            hashes = [made_up(number, name) for name in ("md5", *sorted(names))]
+            source = "police" if role == "alarm" else f"police/{role}"
+            one.add(default_entry_id(hashes[0]), hashes=hashes, source=source, role=role, labels={"vics-us": category})
+        stream = io.BytesIO()
+        export_into(
+            one,
+            stream,
+            "vics",
+            category_scheme="vics-us",
+            roles=["alarm", "benign", "comparison"],
+            algorithms=["md5", "sha1", "sha256", "photodna", "pdq"],
+        )
+        report = import_into(two, read(io.BytesIO(stream.getvalue())))
+        assert (report.rows, report.accepted) == (len(said), len(said))
+        assert one.digest == two.digest

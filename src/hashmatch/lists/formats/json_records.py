@@ -85,7 +85,7 @@ def json_records(
     whole: list[tuple[int, int]] = []
     for chunk in _utf8(stream):
         buffer, offset = held + chunk, len(held)
-        if level == 0 and not found and not buffer.lstrip().startswith(b"{") and not buffer.isspace():
+        if level == 0 and not found and buffer.strip(_BLANKS)[:1] not in (b"{", b""):
             raise HashFormatError("this is no JSON object")
         parser.look(buffer)
         for place, kind, depth in brackets.of(chunk):
@@ -137,7 +137,7 @@ def json_records(
                     raise HashFormatError(f"this JSON has no array named {outer!r}")
         yield from parser.records(buffer, whole)
         held, mark = buffer[mark:], 0
-        if level == 0 and found and held and not held.isspace():
+        if level == 0 and found and held.strip(_BLANKS):
             raise _damaged()
         if len(held) > MAX_RECORD:
             if level < 3 or level == 4 or lead:
