@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from datetime import datetime
 from pathlib import Path
@@ -100,3 +103,17 @@ def test_terms_alone_are_no_difference(listed: Path, tmp_path: Path) -> None:
     run("list", "terms", new, "hotline", "x")
     code, out, _ = run("list", "diff", listed, new)
     assert (code, out) == (0, "source hotline: terms: none -> x\n0 added, 0 withdrawn, 0 changed\n")
+
+
+def test_a_list_on_a_terminal_is_warned_of(listed: Path) -> None:
+    """It is written all the same, to whoever looks on."""
+    pty = pytest.importorskip("pty", reason="terminals of Unix")
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "hashmatch", "list", "export", str(listed), "--format", "text"]
+    done = subprocess.run(command, stdout=slave, stderr=subprocess.PIPE, text=True, timeout=120, check=True)
+    os.close(slave)
+    shown = os.read(master, 4096).decode()
+    os.close(master)
+    assert shown.split() == [str(made_up(1)), str(made_up(2))]
+    assert "is the list itself" in done.stderr
+    assert "is the list itself" not in run("list", "export", listed, "--format", "text")[2]

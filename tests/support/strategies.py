@@ -12,10 +12,11 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hashmatch.algorithms import ALGORITHMS, Metric
+from hashmatch.algorithms import Metric
 from hashmatch.hashes import HashValue
 from hashmatch.lists import Entry, ListedHash, Listing
 from hashmatch.lists.entry import Role
+from support.list_makers import made_up
 
 Codes = NDArray[np.uint8]
 
@@ -78,15 +79,11 @@ _VALUES = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="
 ROLES_OF_SOURCES: dict[str, Role] = {"one": "alarm", "=two": "alarm", "one/benign": "benign", "@four": "comparison"}
 
 
-@st.composite
 def listed_hashes(
-    draw: st.DrawFn, algorithms: tuple[str, ...] = ("pdq", "md5", "sha1", "photodna", "dhash")
-) -> HashValue:
-    """Draw a hash that a list takes: the plainest draws are patterns, not one repeated bit."""
-    name = draw(st.sampled_from(algorithms))
-    size = ALGORITHMS[name].n_bytes
-    drawn = draw(st.binary(min_size=size, max_size=size))
-    return HashValue(name, bytes(byte ^ (37 * place + 15) % 256 for place, byte in enumerate(drawn)))
+    algorithms: tuple[str, ...] = ("pdq", "md5", "sha1", "photodna", "dhash"),
+) -> st.SearchStrategy[HashValue]:
+    """Draw a hash that a delivery may hold: of few, so that some come twice, and as random as real ones."""
+    return st.builds(made_up, st.integers(0, 30), st.sampled_from(algorithms))
 
 
 @st.composite

@@ -63,7 +63,7 @@ def _binary(head: bytes) -> str | None:
     if head.startswith(_SQLITE):
         if head[68:72] == APPLICATION_ID.to_bytes(4, "big"):
             return "a hashmatch list itself: match against it, or copy its entries with ReferenceList.add_many"
-        return "an SQLite database: export its table as CSV"
+        return "an SQLite database: name its format, kdb or nsrl3, or export its table as CSV"
     for magic, what in _MAGIC.items():
         if head.startswith(magic):
             return what
