@@ -104,24 +104,68 @@ COMPUTED: Final = frozenset(
 """Algorithms whose hashes are computed from pixels: not digests, records, and what is only stored."""
 
 
+_SAME: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **{
+            f"{name}{suffix}@imagehash": f"{name}{suffix}"
+            for name in ("ahash", "dhash", "phash", "whash")
+            for suffix in ("", "-256")
+        },
+        **{f"pdq@{producer}": "pdq" for producer in ("threatexchange", "pdqhash")},
+    }
+)
+"""Names with their producer whose hashes have the bits of ours, in the order of ours."""
+
+_AREAS: Final = "it makes a picture small by the mean of areas, and other bits come of that"
+_OTHERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "dhash@perception": "it asks whether the left of two pixels is lighter, not the right one, so its bits are "
+        "nearly the complement; which pixels were equal is lost",
+        **{f"{name}@perception": _AREAS for name in ("ahash", "phash")},
+        "dhash@dhash": "it is made of 9 by 9 pixels, not 9 by 8, and has as many bits of columns behind those of rows",
+    }
+)
+"""Names with their producer whose hashes are not ours, and why."""
+
+
 def algorithm_named(name: str) -> Algorithm:
     """Look an algorithm up by its name.
 
     Parameters
     ----------
     name : str
-        Such as ``"pdq"``; upper case is accepted.
+        Such as ``"pdq"``; upper case is accepted. ``"dhash@imagehash"`` says who makes the hashes: several programs
+        give one name to algorithms of their own.
 
     Raises
     ------
     HashFormatError
-        If no algorithm has that name; the message lists those that exist.
+        If no algorithm has that name, or the hashes of that producer are not known to be those of an algorithm here;
+        the message lists those that exist, or says what to do.
     """
     found = (ALGORITHMS.get(name) or ALGORITHMS.get(name.lower())) if isinstance(name, str) else None
+    if found is None and isinstance(name, str) and "@" in name:
+        found = ALGORITHMS[_checked_producer(name.strip().lower())]
     if found is None:
         # the name is not repeated: a hash in the wrong column would end up in a log
         raise HashFormatError(f"that is not a known algorithm; choose one of: {', '.join(ALGORITHMS)}")
     return found
+
+
+def _checked_producer(name: str) -> str:
+    """Give the name of the algorithm whose hashes a producer makes."""
+    same = _SAME.get(name)
+    if same is None:
+        what = (
+            f"{name} is not {name.partition('@')[0]}: {_OTHERS[name]}"
+            if name in _OTHERS
+            else "the hashes of this producer are not known to be those of an algorithm here"
+        )
+        raise HashFormatError(
+            f"{what}, and the two are not to be compared. Import digests of the same files, or have the hashes made "
+            f"anew by hashmatch. Producers whose hashes are the same: {', '.join(_SAME)}"
+        )
+    return same
 
 
 def ceil_sqrt(value: int) -> int:

@@ -12,7 +12,7 @@ import hashlib
 import re
 from typing import Final, Literal
 
-from hashmatch.algorithms import ALGORITHMS
+from hashmatch.algorithms import ALGORITHMS, algorithm_named
 from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.hashes import HashValue
 from hashmatch.lists.admission import check_hash
@@ -142,7 +142,10 @@ def _parsed(text: str, algorithm: str | None) -> HashValue:
     if text[:5].lower() == "hash=":
         text = text[5:]
     name, colon, digits = text.partition(":")
-    if colon and name.lower() not in ALGORITHMS:
+    if colon and "@" in name:
+        name = algorithm_named(name).name
+        text = f"{name}:{digits}"
+    elif colon and name.lower() not in ALGORITHMS:
         raise HashFormatError("what stands before the colon is not a known algorithm")
     if algorithm == "photodna" and _BASE64_PHOTODNA.fullmatch(text):
         return HashValue("photodna", base64.b64decode(text, validate=True))

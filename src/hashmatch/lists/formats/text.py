@@ -28,7 +28,7 @@ __all__ = ["read", "read_text", "recognises"]
 
 _COMMENTS: Final = ("#", "%", ";")
 _FIRST: Final = re.compile(r'\s*\\?"?([^\s",;|]+)(?:\s+([^\s",;|]+))?')
-_NAME: Final = re.compile("(?:[A-Za-z][A-Za-z0-9/-]{1,15})?")
+_NAME: Final = re.compile("(?:[A-Za-z][A-Za-z0-9/-]{1,15}(?:@[A-Za-z0-9.-]{1,32})?)?")
 _HEAD_LINES: Final = 20
 _NAMED: Final = {"sha2-256": "sha256", "sha-256": "sha256", "sha-1": "sha1"}
 """Names of digests in the output of ``openssl`` and others, beside our own."""
@@ -142,6 +142,8 @@ def _hash_of(text: str, algorithm: str | None) -> HashValue:
 def _known(name: str) -> str | None:
     name = name.casefold()
     name = _NAMED.get(name, name)
+    if "@" in name:
+        return algorithm_named(name).name
     return name if name in ALGORITHMS else None
 
 

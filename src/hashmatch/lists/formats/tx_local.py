@@ -53,6 +53,8 @@ def signal_from(name: str, signal: str) -> HashValue:
     """
     name = visible(name).casefold()
     algorithm = TYPES.get(name)
+    if algorithm is None and "@" in name:
+        algorithm = algorithm_named(name).name
     if algorithm is None:
         what = f"of the type {name}" if name in OTHER_TYPES else "of a type that is not known"
         raise HashFormatError(f"a signal {what} is no hash that a list holds")
