@@ -43,6 +43,7 @@ PUBLIC_MODULES = [
     "keypoints.record",
     "lists",
     "lists.feedback",
+    "lists.feeds",
     "lists.formats",
     "lists.formats.out",
     "matching",

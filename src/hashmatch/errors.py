@@ -12,6 +12,7 @@ The tree (the built-in parents stand in brackets)::
       IndexFormatError (ValueError)             index file of wrong magic, version, length or checksum
       PolicyError (ValueError)                  a policy that contradicts itself or cannot be carried out
       IsolationError (RuntimeError)             no worker process, or one that is too weakly protected; ``reason``
+      FeedError (RuntimeError)                  the service of a feed cannot be asked; ``reason``
       BusyError (RuntimeError)                  no answer in the time given, or too many wait; ``reason``
 
 No message ever holds a hash, pixel data or the name of an image file.
@@ -25,6 +26,7 @@ from typing import Any
 __all__ = [
     "AlgorithmMismatchError",
     "BusyError",
+    "FeedError",
     "HashFormatError",
     "HashmatchError",
     "ImageError",
@@ -121,6 +123,26 @@ class BusyError(HashmatchError, RuntimeError):
     """
 
     def __init__(self, message: str, *, reason: str = "timeout") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), reason=self.reason), self.args
+
+
+class FeedError(HashmatchError, RuntimeError):
+    """The service of a feed cannot be asked, or its answer is none. No message has a secret, an address or an answer.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and what to do.
+    reason : str
+        ``"refused-token"``, ``"bad-token"``, ``"bad-address"``, ``"unreachable"``, ``"busy"``, ``"too-large"``,
+        ``"redirected"``, ``"no-page"`` or ``"no-httpx"``.
+    """
+
+    def __init__(self, message: str, *, reason: str = "no-page") -> None:
         super().__init__(message)
         self.reason = reason
 

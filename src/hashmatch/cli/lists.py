@@ -39,6 +39,7 @@ class _ListGroup(LazyGroup):
             "withdraw": "hashmatch.cli.list_entries:withdraw",
             "role": "hashmatch.cli.list_sources:role",
             "terms": "hashmatch.cli.list_sources:terms",
+            "fetch": "hashmatch.cli.fetching:fetch",
             "feedback": "hashmatch.cli.feedback:feedback",
             "export": "hashmatch.cli.whole:export",
             "diff": "hashmatch.cli.whole:diff",

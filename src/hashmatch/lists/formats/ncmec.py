@@ -42,6 +42,7 @@ _MAX_NODES: Final = 20_000  # elements of one entry
 _RECORD_DEPTH: Final = 3
 _SHORT: Final = "this XML page is damaged or cut short: nothing was imported"
 _KINDS: Final = ("image", "video")
+_STRANGE: Final = "\N{REPLACEMENT CHARACTER}"
 _MEMBER: Final = re.compile(r"[0-9A-Za-z_.-]{1,32}")
 _CLASS: Final = re.compile(r"[ABab][12]")
 _ALGORITHMS: Final[Mapping[str, str]] = MappingProxyType(
@@ -223,8 +224,8 @@ class Page:
         if member is None or not _MEMBER.fullmatch(member_id):
             yield Refused(number, "the entry names no member by its id, or more than one")
             return
-        if entry is None or entry.is_cut or not entry.text:
-            yield Refused(number, "the entry has no id, or more than one")
+        if entry is None or entry.is_cut or not entry.text or _STRANGE in entry.text:
+            yield Refused(number, "the entry has no id that can be read, or more than one")
             return
         source = self._delivery.source
         entry_id = entry_name(source, member_id, entry.text, kind)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.lists.entry import MAX_ENTRY_ID, Entry, ListedHash, Listing, checked_text
-from hashmatch.lists.formats.cells import label_from, parse_cell
+from hashmatch.lists.formats.cells import id_from, label_from, parse_cell
 from hashmatch.lists.formats.operations import Delete, Flaw, Operation, Refused, Upsert
 from hashmatch.lists.formats.pages import Pages, checked_record, records_of, text_of, truth_of
 
@@ -69,7 +69,7 @@ def _operation(record: Mapping[str, Any], delivery: Delivery, number: int) -> Op
     name = text_of(record, "id")
     if not name:
         raise ReferenceListError("the record has no id")
-    entry_id = checked_text(f"tat:{name}", "the entry id", MAX_ENTRY_ID)
+    entry_id = checked_text(f"tat:{id_from(name)}", "the entry id", MAX_ENTRY_ID)
     if truth_of(record, "deleted"):
         return Delete(number, entry_id, delivery.source)
     algorithm = _ALGORITHMS.get(text_of(record, "algorithm").casefold().replace("-", ""))
