@@ -49,6 +49,9 @@ def fetch(
     label: Annotated[
         list[str] | None, typer.Option("--label", help="NAME=VALUE for every entry; may be given several times.")
     ] = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Fetch all, and take back what is not there any more.", show_default=False)
+    ] = False,
     max_lost: Annotated[
         float,
         typer.Option("--max-lost", min=0, max=1, help="Largest share that may vanish where all is fetched anew."),
@@ -89,6 +92,7 @@ def fetch(
                 token,
                 delivery=Delivery(source=source or feed, labels=labels, members=members),
                 url=url,
+                anew=anew,
                 max_lost=max_lost,
                 on_refused=refused,
                 on_flaw=flaw,

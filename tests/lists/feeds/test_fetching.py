@@ -522,6 +522,19 @@ def test_threatexchange_asks_for_no_type_that_no_list_holds(ref: ReferenceList) 
         assert {(asked.query["start_time"], asked.query["stop_time"]) for asked in server.asked} == {("0", str(NOW))}
 
 
+@every_feed
+def test_all_is_fetched_anew_if_asked(ref: ReferenceList, feed: str) -> None:
+    """Entries that vanished without a word go, and the feed goes on from there."""
+    service = SERVICES[feed](10)
+    with served(service) as server:
+        fetch(ref, feed, server.url)
+        service.records = service.records[:9]
+        report = fetch(ref, feed, server.url, now=NOW + 60, anew=True)
+        assert (report.anew, report.lost, report.rows, len(ref)) == (True, 1, 9, 9)
+        service.records.append(20)
+        assert fetch(ref, feed, server.url, now=NOW + 120).new_entries == 1
+
+
 def test_threatexchange_is_fetched_anew_after_85_days(ref: ReferenceList) -> None:
     """What vanished meanwhile goes, in one step; entries of others stay; a copy that lost too much is refused."""
     service = ThreatExchangeService(20)

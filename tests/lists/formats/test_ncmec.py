@@ -199,6 +199,7 @@ PHOTODNA = bytes(range(144))
         (f"<MD5>{MD5}</MD5>", ["md5"], []),
         (f"<pdna>{base64.b64encode(PHOTODNA).decode()}</pdna>", ["photodna"], []),
         (f"<pdna>{PHOTODNA.hex()}</pdna>", ["photodna"], []),
+        (f"<pdna>{', '.join(map(str, PHOTODNA))}</pdna>", ["photodna"], []),
         (f"<pdna>\n{base64.encodebytes(PHOTODNA).decode()}</pdna>", ["photodna"], []),
         (f"<md5>{MD5}</md5><TMK_PDQF href='/x'/><tmk-safer-hash href='/y'/>", ["md5"], ["tmk_pdqf", "tmk_safer_hash"]),
         (f"<md5>{MD5}</md5><ssvh-safer-hash>abc</ssvh-safer-hash>", ["md5"], ["ssvh_safer_hash"]),

@@ -126,6 +126,7 @@ def fetch_into(
     *,
     delivery: Delivery | None = None,
     url: str | None = None,
+    anew: bool = False,
     max_lost: float = MAX_LOST,
     on_refused: Callable[[Refused], None] | None = None,
     on_flaw: Callable[[Flaw], None] | None = None,
@@ -147,6 +148,9 @@ def fetch_into(
         Source, labels, role and members apart; by default the source is named after the feed.
     url : str, optional
         Address of the service, if it is another than usual.
+    anew : bool
+        Whether to fetch all, whatever the list has of it, and take back what is not there any more. ThreatExchange is
+        fetched so by itself after 85 days.
     max_lost : float
         Largest share of the source's entries that may vanish where all is fetched anew, 0 to 1.
     on_refused, on_flaw : callable, optional
@@ -182,7 +186,7 @@ def fetch_into(
     source = said.source
     text = next((info.checkpoint for info in ref.sources() if info.name == source), "")
     mark = Mark.parsed(text, int(now()))
-    anew = service.is_stale(mark, int(now()))
+    anew = anew or service.is_stale(mark, int(now()))
     sums = _Sums(progress)
 
     def take(operations: Iterable[Operation]) -> None:
