@@ -2,17 +2,19 @@
 
 ``>>>`` snippets are doctests; in ``console`` blocks each ``$ hashmatch …`` line is run and its output compared with
 the lines below it (``...`` stands for anything). As in a shell, ``*`` stands for names and ``> FILE`` keeps the output.
-Each file runs from top to bottom in a new folder.
+Each file runs from top to bottom in a new folder. Pages that show the same ``hashmatch demo`` share one run of it.
 """
 
 from __future__ import annotations
 
 import doctest
 import glob
+import json
 import os
 import pydoc
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,39 +33,61 @@ FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def run_console(block: str) -> None:
+def run(words: list[str]) -> tuple[int, str, str]:
+    """Run a command: its exit code, what it printed, and its errors."""
+    command, env = [sys.executable, "-m", "hashmatch", *words], os.environ | {"COLUMNS": "200", "TERM": "dumb"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=env)
+    return done.returncode, done.stdout, done.stderr
+
+
+def run_demo(words: list[str], shared: Path) -> tuple[int, str, str]:
+    """Run ``demo --pictures N --folder NAME``, or copy what the first page that showed it got."""
+    import fcntl
+
+    *options, folder = words
+    made = shared / "-".join(["shown", *options[1:]])
+    with open(made.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            found = run([*options, str(made)])
+            assert found[0] == 0, found
+            made.with_suffix(".said").write_text(json.dumps(found))
+    shutil.copytree(made, folder)
+    code, out, errors = json.loads(made.with_suffix(".said").read_text())
+    return code, out.replace(str(made), folder), errors
+
+
+def run_console(block: str, shared: Path) -> None:
     """Run each command of a console block and compare what it prints."""
     for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
         command, _, expected = part.partition("\n")
         command, _, target = command.partition(" > ")
         words = [name for word in shlex.split(command) for name in (sorted(glob.glob(word)) or [word])]
         assert words[0] == "hashmatch", "console blocks hold hashmatch commands only"
-        done = subprocess.run(
-            [sys.executable, "-m", "hashmatch", *words[1:]],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-            env=os.environ | {"COLUMNS": "200", "TERM": "dumb"},
-        )
-        assert done.returncode in (0, 1, 3), f"{command}\n{done.stdout}{done.stderr}"
+        is_demo = words[1] == "demo" and words[-2] == "--folder"
+        code, out, errors = run_demo(words[1:], shared) if is_demo else run(words[1:])
+        assert code in (0, 1, 3), f"{command}\n{out}{errors}"
         if target:
-            Path(target).write_text(done.stdout)
+            Path(target).write_text(out)
         if expected.strip():
-            got = done.stdout + done.stderr
+            got = out + errors
             assert doctest.OutputChecker().check_output(expected, got, FLAGS), f"{command}\n{got}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_snippets_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_snippets_run(
+    page: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A reader who types what the page shows gets what the page shows."""
     monkeypatch.chdir(tmp_path)
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
     names: dict[str, object] = {}
     runner = doctest.DocTestRunner(optionflags=FLAGS)
     said: list[str] = []
     for number, (kind, block) in enumerate(FENCE.findall(page.read_text(encoding="utf-8"))):
         if kind == "console":
-            run_console(block)
+            run_console(block, shared)
         elif kind in ("python", "pycon"):
             assert ">>>" in block, "python snippets are written with >>> so that they are tested"
             # the parser copies the names, so what a snippet defines is handed on to the next

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hashmatch import Matcher, ReferenceList, fingerprint
+from hashmatch import Matcher, ReferenceList, hash_image
 from hashmatch.picture.encode import encode, jpeg
 from hashmatch.synthetic import picture
 from support import host_life
@@ -29,18 +29,25 @@ IS_ROOT = hasattr(os, "getuid") and os.getuid() == 0
 MOUNTS = IS_ROOT and bool(shutil.which("unshare")) and subprocess.call(["unshare", "-m", "true"]) == 0
 
 
+@pytest.fixture(name="pictures", scope="module")
+def _pictures() -> dict[str, bytes]:
+    """Make three pictures, and one that takes long to decode."""
+    made = {kind: jpeg(picture("photo", n, size=(180, 240))) for n, kind in enumerate(("listed", "unlisted", "late"))}
+    return made | {"large": encode(np.zeros((6000, 9000, 3), np.uint8), "PNG", compress_level=1)}
+
+
 @pytest.fixture(name="folder")
-def _folder() -> Iterator[Path]:
+def _folder(pictures: dict[str, bytes]) -> Iterator[Path]:
     """Make pictures, a list of one of them, and its index files, where other users can get to."""
     with tempfile.TemporaryDirectory() as name:
         folder, data = Path(name), Path(name, "data")
         (data / "indexes").mkdir(parents=True)
         (folder / "signs").mkdir()
-        for number, kind in enumerate(("listed", "unlisted", "late")):
-            (data / kind).write_bytes(jpeg(picture("photo", number, size=(180, 240))))
-        (data / "large").write_bytes(encode(np.zeros((6000, 9000, 3), np.uint8), "PNG", compress_level=1))
+        for kind, content in pictures.items():
+            (data / kind).write_bytes(content)
         with ReferenceList.create(data / "list", name="hosts") as ref:
-            ref.add("listed", hashes=fingerprint((data / "listed").read_bytes(), ("pdq",)).hashes)
+            ref.add("listed", hashes=[hash_image(pictures["listed"])])
+        (folder / "late.hash").write_text(str(hash_image(pictures["late"])))
         for at in (folder, data):
             at.chmod(0o755)
         (data / "list").chmod(0o644)
