@@ -152,6 +152,17 @@ def test_what_stands_around_records_is_bounded(data: bytes, monkeypatch: pytest.
         read(data)
 
 
+def test_the_values_of_a_record_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty arrays take far more memory than text: a record of too many costs itself, others are read."""
+    monkeypatch.setattr(module, "MAX_VALUES", 50)
+    many = b'{"k":[' + b"[]," * 50 + b"[]]}"
+    good = b",".join([b'{"k":1}'] * 60)
+    found = read(b'{"value":[' + good + b"," + many + b"," + good + b"]}")
+    assert found == [*[{"k": 1}] * 60, "the record has more than 1,000,000 values", *[{"k": 1}] * 60]
+    with pytest.raises(HashFormatError):
+        read(b'{"value":[' + b"1," * 60 + b"1]}")
+
+
 def test_a_quote_too_many_hides_no_record() -> None:
     """Two stray quotes would make one bad record of all between them."""
     good = b'{"id":1,"c":"x"},' * 3

@@ -18,12 +18,14 @@ import numpy as np
 from hashmatch.errors import HashFormatError
 from hashmatch.lists.formats.unpacking import read_some
 
-__all__ = ["MAX_DEPTH", "MAX_RECORD", "TWICE", "json_records"]
+__all__ = ["MAX_DEPTH", "MAX_RECORD", "MAX_VALUES", "TWICE", "json_records"]
 
 MAX_RECORD: Final = 16 << 20
 """Most bytes of one record, and of what stands around the records of an array."""
 MAX_DEPTH: Final = 32
 """Most brackets that may be open at once."""
+MAX_VALUES: Final = 1_000_000
+"""Most commas and opening brackets of one record, which bound the memory that its values take."""
 TWICE: Final = object()
 """Value of a key that an object has twice, with two values."""
 
@@ -37,6 +39,7 @@ _STRING: Final = rb'"(?:[^"\\]++|\\.)*+"'
 _FIRST_KEY: Final = re.compile(rb"\{\s*(" + _STRING + rb")", re.DOTALL)
 _TOO_LONG: Final = f"the record has more than {MAX_RECORD >> 20} MiB"
 _TOO_DEEP: Final = f"the record has more than {MAX_DEPTH} levels"
+_TOO_MANY: Final = f"the record has more than {MAX_VALUES:,} values"
 _NO_OBJECT: Final = "the record is no JSON object"
 _NO_JSON: Final = "the record is no valid JSON"
 
@@ -242,6 +245,8 @@ class _Parser:
         return [item if isinstance(item, (dict, str)) else _NO_OBJECT for item in made]
 
     def _record(self, piece: bytes) -> dict[str, Any] | str:
+        if _n_values(piece) > MAX_VALUES:
+            return _TOO_MANY
         try:
             made = self._parsed(piece)
         except ValueError:
@@ -268,6 +273,8 @@ class _Parser:
         return len(found) - (lead != b"[") - (tail != b"]")
 
     def _parsed(self, piece: bytes) -> Any:
+        if _n_values(piece) > MAX_VALUES:
+            raise ValueError
         if self._cut and self._unread is not None:
             piece = self._unread.sub(rb"\1\2null", piece)
         text = piece.decode("utf-8", "replace").strip(" \t\r\n")
@@ -275,6 +282,10 @@ class _Parser:
         if end != len(text):
             raise ValueError
         return made
+
+
+def _n_values(piece: bytes) -> int:
+    return sum(piece.count(mark) for mark in (b",", b"[", b"{"))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
