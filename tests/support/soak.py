@@ -225,9 +225,10 @@ def soak(seconds: float, folder: Path) -> dict[str, Any]:
             threads.append(threading.Thread(target=service.kill, daemon=True))
             for thread in threads:
                 thread.start()
-            time.sleep(max(seconds / 4, min(seconds / 2, 60)))
+            warm_up = max(seconds / 4, min(seconds / 2, 60))
+            time.sleep(warm_up)
             before = service.measure()
-            time.sleep(seconds / 2)
+            time.sleep(seconds - warm_up)
             after = service.measure()
             service.stop.set()
             for thread in threads:
