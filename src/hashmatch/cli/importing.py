@@ -198,7 +198,7 @@ def formats(as_json: Json = False) -> None:
 
     Exit code: 0.
 
-    Example: hashmatch list formats
+    Example: hashmatch list formats --json
     """
     if as_json:
         for item in FORMATS.values():
