@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists.formats.decoding import opened
+from hashmatch.lists.formats.misdelivered import is_json, refuse_table
 from hashmatch.lists.formats.operations import Operation, SnapshotEnd
 from hashmatch.lists.formats.registry import Delivery, Format, format_named, reader_of, recognised
 from hashmatch.lists.formats.unpacking import beginning, unpacked
@@ -36,7 +37,7 @@ def read_deliveries(
         What the person who imports says of them.
     kind : Format, optional
         Format of every file. By default what the first bytes of each tell for certain; else a table where the delivery
-        has a mapping, and plain text where it has none.
+        has a mapping, or NDJSON if it is JSON, and plain text where it has none.
     replace : bool
         Whether the delivery is all that its source lists: it then ends with a `SnapshotEnd`.
     on_file : callable, optional
@@ -50,7 +51,7 @@ def read_deliveries(
     Raises
     ------
     HashFormatError
-        If a file is not of its format, or is cut short.
+        If a file is not of its format, or is cut short; or if none was named and the first bytes tell none.
     ReferenceListError
         If a file cannot be read; if a format is told what it does not take, or not told what it needs; if ``replace``
         is asked of a feed, which says only what changed.
@@ -73,6 +74,10 @@ def read_deliveries(
 
 
 def _format_of(stream: BinaryIO, delivery: Delivery) -> Format:
+    head = beginning(stream)
     if delivery.mapping is not None:
-        return format_named("csv")
-    return recognised(beginning(stream)) or format_named("text")
+        return format_named("ndjson" if is_json(head) else "csv")
+    found = recognised(head)
+    if found is None and delivery.algorithm is None:
+        refuse_table(head)
+    return found or format_named("text")

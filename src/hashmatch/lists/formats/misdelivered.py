@@ -14,7 +14,7 @@ from hashmatch.errors import HashFormatError
 from hashmatch.lists.file.sql_tables import APPLICATION_ID
 from hashmatch.picture.sniff import sniff
 
-__all__ = ["refuse_foreign"]
+__all__ = ["is_json", "refuse_foreign", "refuse_table"]
 
 _SQLITE: Final = b"SQLite format 3\0"
 _MAGIC: Final[Mapping[bytes, str]] = MappingProxyType(
@@ -28,9 +28,14 @@ _MAGIC: Final[Mapping[bytes, str]] = MappingProxyType(
 _PICTURES: Final = frozenset({"AVIF", "BMP", "GIF", "HEIF", "JPEG", "PNG", "TIFF", "WEBP"})
 _HTML: Final = re.compile(r"<(!doctype\s+html|html|head|body|table)\b", re.IGNORECASE)
 _XML: Final = re.compile(r"<\?xml\b|<!DOCTYPE\b|<!--|<[A-Za-z_][\w:.-]*(\s[^<>]*)?>\s*<")
-_A_JSON: Final = "a JSON delivery"
+_A_JSON: Final = (
+    "a JSON delivery: name its format with --format, as vics, nist-caid, stopncii, threatexchange, tat or ndjson"
+)
 _JSON: Final = re.compile(r'\{\s*(["\'}]|$)|\[\s*([\[{"\]]|$)')
 _CONTROLS: Final = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1a\x1b")) + b"\x7f"
+_MOST_LINES: Final = 20
+_FIELDS: Final = re.compile(r"[A-Za-z\"] *[,;\t|] *[\"A-Za-z]")
+_HASH: Final = re.compile("[0-9A-Fa-f]{16}|[A-Za-z0-9+/]{22}")
 _MOST_CONTROLS: Final = 0.02
 _FEWEST_CONTROLS: Final = 4
 _WIDE: Final = 0.3
@@ -58,6 +63,29 @@ def refuse_foreign(head: bytes, encoding: str | None, *, json: bool = False) -> 
         raise HashFormatError(f"this is {what}; hashmatch list formats shows what can be imported")
 
 
+def is_json(head: bytes) -> bool:
+    """Whether a delivery that begins so is JSON."""
+    return _marked_up(head, None) == _A_JSON
+
+
+def refuse_table(head: bytes) -> None:
+    """Refuse what has names of columns in its first line, where plain text is to be read.
+
+    Raises
+    ------
+    HashFormatError
+        If the first line has no hash and several fields, and the next has a hash: nothing says which column is what.
+    """
+    wide = head.startswith((b"\xff\xfe", b"\xfe\xff"))
+    lines = head.decode("utf-16" if wide else "utf-8-sig", "replace").split("\n")
+    lines = [line for line in lines[:_MOST_LINES] if line.strip() and not line.lstrip().startswith(("#", "%"))]
+    if len(lines) > 1 and _FIELDS.search(lines[0]) and not _HASH.search(lines[0]) and _HASH.search(lines[1]):
+        raise HashFormatError(
+            "this looks like a table whose first line names its columns: say what they mean with --mapping or --hash, "
+            "or name its format with --format, as csv, icse, nsrl2 or tx-csv"
+        )
+
+
 def _binary(head: bytes) -> str | None:
     """Name what begins with a mark that no text begins with."""
     if head.startswith(_SQLITE):
@@ -83,7 +111,7 @@ def _marked_up(head: bytes, encoding: str | None) -> str | None:
     if _HTML.match(text) or (_XML.match(text) and "<html" in text.lower()):
         return "an HTML page"
     if _XML.match(text):
-        return "an XML delivery"
+        return "an XML delivery: name its format with --format, as ncmec"
     return _A_JSON if _JSON.match(text) else None
 
 

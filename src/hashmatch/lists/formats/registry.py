@@ -247,6 +247,8 @@ def recognised(head: bytes) -> Format | None:
     head : bytes
         The first 4,096 bytes, unpacked.
     """
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):  # as PowerShell redirects what a program prints
+        head = head[: len(head) // 2 * 2].decode("utf-16", "ignore").encode()
     found = [item for item in FORMATS.values() if item.load().recognises(head)]
     return found[0] if len(found) == 1 else None
 
