@@ -1,4 +1,4 @@
-"""Forensic hash sets: EnCase, HashKeeper, Autopsy, NIST's of both versions.
+"""Forensic hash sets: EnCase, HashKeeper, Autopsy, NIST's of both versions; and our own CSV.
 
 Law: every record becomes an upsert or is refused by a reason that shows nothing, or a typed error stops the file; no
 more records come than the file has room for, databases stay as they were, and no file is made beside them.
@@ -15,16 +15,28 @@ from typing import Final
 
 from fuzz.engine import Case, Wrong, check_message
 from fuzz.mutate import mutated
+from hashmatch.algorithms import ALGORITHMS
 from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.hashes import HashValue
+from hashmatch.lists.entry import ROLES
 from hashmatch.lists.formats import FORMATS, Delivery, Upsert, reader_of
+from support.list_makers import made_up
 from support.set_makers import encase_set, hashkeeper_set, kdb_set, nsrl2_set, nsrl3_set
 
 __all__ = ["DESCRIPTION", "case_runner"]
 
-DESCRIPTION = "forensic hash sets -> encase, hashkeeper, kdb, nsrl2, nsrl3"
+DESCRIPTION = "forensic hash sets -> encase, hashkeeper, kdb, nsrl2, nsrl3, hashmatch-csv"
 
-_LEAST_RECORD: Final = {"encase": 18, "hashkeeper": 1, "nsrl2": 1, "kdb": 4, "nsrl3": 4}
+_LEAST_RECORD: Final = {"encase": 18, "hashkeeper": 1, "nsrl2": 1, "hashmatch-csv": 1, "kdb": 4, "nsrl3": 4}
+
+
+_OWN: Final = "\n".join(
+    [
+        "entry_id,source,role,hash,quality,labels",
+        *(f'\'=e-{k},x,{role},{made_up(k)},{k * 9},"{{""a"": ""b;\'+{k}""}}"' for k, role in enumerate(ROLES)),
+        *(f"e-{k},y,alarm,{made_up(k, name)},," for k, name in enumerate(ALGORITHMS)),
+    ]
+).encode()
 
 
 def _write_number(data: bytearray, rng: random.Random, _: object) -> None:
@@ -59,6 +71,7 @@ def case_runner(options: argparse.Namespace) -> Case:  # noqa: ARG001
         ("hashkeeper", hashkeeper_set(range(9))),
         ("nsrl2", nsrl2_set(range(9))),
         ("nsrl2", nsrl2_set(range(9), first=True)),
+        ("hashmatch-csv", _OWN),
     ]
     known = {kind: [data for name, data in databases + others if name == kind] for kind in _LEAST_RECORD}
 
@@ -96,7 +109,7 @@ def _read(kind: str, stream: io.BufferedIOBase, size: int) -> str:
             for flaw in item.flaws:
                 check_message(ReferenceListError(str(flaw)))
             (listing,) = item.entry.listings
-            if (listing.role == "benign") != kind.startswith("nsrl"):
+            if kind != "hashmatch-csv" and (listing.role == "benign") != kind.startswith("nsrl"):
                 raise Wrong("an entry is listed for something else")
             if any(HashValue.parse(str(listed.value)) != listed.value for listed in listing.hashes):
                 raise Wrong("an accepted hash does not read back")

@@ -77,7 +77,9 @@ def kdb_set(path: Path, numbers: Iterable[int], *more: str) -> Path:
     )
 
 
-def nsrl3_set(path: Path, numbers: Iterable[int], *more: str, full: bool = False, times: int = 1) -> Path:
+def nsrl3_set(
+    path: Path, numbers: Iterable[int], *more: str, full: bool = False, times: int = 1, first: str = "SELECT 1"
+) -> Path:
     """Write a set of version 3, in which a file comes several times; a full one, in which FILE is a view."""
     table = FILE.replace("TABLE FILE", "TABLE METADATA").replace("PK_FILE__FILE", "PK_METADATA") if full else FILE
     rows = [
@@ -87,7 +89,7 @@ def nsrl3_set(path: Path, numbers: Iterable[int], *more: str, full: bool = False
         for time in range(times)
     ]
     view = ["CREATE VIEW FILE AS SELECT UPPER(sha1) AS sha1, 'lies' AS md5, package_id FROM METADATA"] if full else []
-    return _database(path, [table, "CREATE TABLE VERSION (version VARCHAR)", *view, *rows, *more])
+    return _database(path, [first, table, "CREATE TABLE VERSION (version VARCHAR)", *view, *rows, *more])
 
 
 def _database(path: Path, statements: Iterable[str]) -> Path:

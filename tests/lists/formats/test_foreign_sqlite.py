@@ -37,6 +37,21 @@ def test_equal_rows_come_once_where_an_index_has_them_in_order(tmp_path: Path) -
     assert all(isinstance(item, Upsert) and len(item.entry.hashes) == 2 for item in found)
 
 
+def test_a_table_may_be_kept_by_its_key(tmp_path: Path) -> None:
+    """In any case of letters, without rows numbered by SQLite, and with its text in UTF-16."""
+    path = nsrl3_set(
+        tmp_path / "set",
+        [],
+        "DROP TABLE FILE",
+        "CREATE TABLE File (MD5 TEXT, note TEXT, PRIMARY KEY (MD5, note)) WITHOUT ROWID",
+        *[f"INSERT INTO File VALUES ('{digest(1).hex()}', '{k}')" for k in range(3)],  # noqa: S608
+        first="PRAGMA encoding = 'UTF-16'",
+    )
+    (found,) = read("nsrl3", path)
+    assert isinstance(found, Upsert)
+    assert found.entry.hashes == (digest(1),)
+
+
 def test_a_view_is_not_run(tmp_path: Path) -> None:
     """Of a full set the table behind it is read, which has other digests than this view shows."""
     found = read("nsrl3", nsrl3_set(tmp_path / "set", range(3), full=True))

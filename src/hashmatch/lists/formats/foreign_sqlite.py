@@ -76,7 +76,7 @@ def rows_of(
             )
         raise HashFormatError("this is no SQLite database")
     path = _path_of(stream)
-    size = os.stat(path).st_size
+    size = os.fstat(stream.fileno()).st_size
     pages, page_size = int.from_bytes(head[28:32], "big"), int.from_bytes(head[16:18], "big")
     counted = head[24:28] == head[92:96]
     if counted and pages * (65_536 if page_size == 1 else page_size) > size:
