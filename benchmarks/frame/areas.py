@@ -23,6 +23,8 @@ AREAS: Final = {
         "trims": "framed pictures: recall by the boxes found, needless boxes, cost",
         "rotations": "rotations by a few degrees: recall, evidence between unrelated pictures",
         "views": "other producers' shrinks, how near unrelated pictures come",
+        "points": "keypoint records by their number of points: recall of two crops, and bytes",
+        "conformance": "PDQ and its turns beside pdqhash, bit by bit",
         "drift": "how far the hashes of other front ends lie from ours",
         "synthetic_ladder": "how photo-like the synthetic photos are",
     },

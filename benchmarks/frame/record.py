@@ -26,6 +26,8 @@ ALL: Final = (
     "crops",
     "trims",
     "views",
+    "points",
+    "conformance",
     "privacy",
     "drift",
     "isolation",

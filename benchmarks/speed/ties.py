@@ -98,11 +98,11 @@ def timed(make: Callable[[np.random.Generator, int, int], _Pixels], pictures: in
             began = time.process_time()
             hasher.hash_pixels(pixels)
             spent.append(1000 * (time.process_time() - began))
-        found.append((min(spent), _is_judged(hasher, pixels)))
+        found.append((min(spent), is_judged(hasher, pixels)))
     return found
 
 
-def _is_judged(hasher: pdq.PDQHasher, pixels: _Pixels) -> bool:
+def is_judged(hasher: pdq.PDQHasher, pixels: _Pixels) -> bool:
     """Whether the hash asks for the reference's own averages."""
     asked, own = [], pdq.downsample_float32
     pdq.downsample_float32 = lambda given: asked.append(None) or own(given)  # type: ignore[assignment, func-returns-value]
