@@ -31,6 +31,23 @@ from benchmarks.frame.goals import (
 from benchmarks.frame.options import options_of
 from benchmarks.frame.page_tables import algorithm_rates, crop_levels, pdq_rates, pdq_tails, policy_rates, strangers
 from benchmarks.frame.runner import ROOT, markdown_table
+from benchmarks.frame.view_tables import (
+    borders,
+    index_life,
+    keypoint_false,
+    keypoint_recall,
+    negative_pairs,
+    negatives,
+    photographs,
+    privacy,
+    rotation_evidence,
+    rotations,
+    shrinks,
+    thorough_shares,
+    view_thresholds,
+)
+from benchmarks.quality.conformance import conformance_table, turns_table
+from benchmarks.quality.points import table as points_table
 from benchmarks.speed.lookup_report import PEER, SCAN, TREE, flat
 
 BLOCK: Final = re.compile(r"(<!-- results: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -252,6 +269,22 @@ TABLES: Final[Mapping[str, tuple[str, Callable[[Results], str]]]] = {
     "policy_rates": ("", policy_rates),
     "algorithm_rates": ("", algorithm_rates),
     "crop_levels": ("", crop_levels),
+    "thorough_shares": ("", thorough_shares),
+    "photographs": ("views", photographs),
+    "view_thresholds": ("views", view_thresholds),
+    "borders": ("trims", borders),
+    "rotations": ("rotations", rotations),
+    "rotation_evidence": ("rotations", rotation_evidence),
+    "shrinks": ("views", shrinks),
+    "negatives": ("views", negatives),
+    "negative_pairs": ("views", negative_pairs),
+    "privacy": ("privacy", privacy),
+    "keypoint_recall": ("keypoints", keypoint_recall),
+    "keypoint_false": ("keypoints", keypoint_false),
+    "index_life": ("life", index_life),
+    "points": ("points", lambda results: points_table(results["points"])),
+    "conformance": ("conformance", lambda results: conformance_table(results["conformance"])),
+    "pdq_turns": ("conformance", lambda results: turns_table(results["conformance"])),
 }
 
 
