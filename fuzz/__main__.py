@@ -22,6 +22,7 @@ TARGETS = (
     "text",
     "vics",
     "icse",
+    "declared",
 )
 
 

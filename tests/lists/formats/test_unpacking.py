@@ -196,6 +196,24 @@ def test_what_is_not_read_through_is_named() -> None:
             read(data)
 
 
+def test_a_member_without_a_name_is_a_damaged_archive() -> None:
+    """What `zipfile` stumbles over is one of our errors; and a disk that fails is no damaged archive."""
+    nameless = bytearray(zipped(LINES))
+    at = nameless.rindex(b"PK\x01\x02")
+    nameless[at + 28 : at + 30] = bytes(2)
+    with pytest.raises(HashFormatError, match="ZIP"):
+        read(bytes(nameless))
+
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() > HEAD:
+                raise OSError("made up")
+            return super().read(size)
+
+    with pytest.raises(ReferenceListError, match="reading the file"):
+        unpacked(Broken(zipped(LINES)))
+
+
 def test_without_a_reader_of_zstd_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """What to install stands in the message."""
     data = PACKERS["zstd"](LINES)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable
 from typing import Any, BinaryIO, Final, cast
 
-from hashmatch.errors import HashFormatError, ReferenceListError
+from hashmatch.errors import HashFormatError, HashmatchError, ReferenceListError
 
 __all__ = ["HEAD", "MAX_RATIO", "MAX_UNPACKED", "RATIO_FREE", "beginning", "read_fully", "read_some", "unpacked"]
 
@@ -41,6 +42,11 @@ _SKIPPABLE: Final = b"\x2a\x4d\x18"
 _OFFICE: Final = ({"[Content_Types].xml"}, {"mimetype", "content.xml"})
 _NO_FILES: Final = ("__MACOSX/", ".DS_Store")
 _OTHERS: Final = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!\x1a\x07": "RAR"}
+_OF_ZIP: Final = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError),
+    *(LookupError, OverflowError, NotImplementedError, RuntimeError),
+)
+"""What `zipfile` raises of a damaged archive."""
 _CUT: Final = "the {} delivery is cut short: nothing was imported"
 _DAMAGED: Final = "the {} delivery is damaged: nothing was imported"
 
@@ -323,19 +329,19 @@ class _Member(_Filling):
         try:
             archive = zipfile.ZipFile(cast("BinaryIO", self._counted))
             self._file = archive.open(_only_member(archive))
-        except (zipfile.BadZipFile, EOFError):
+        except HashmatchError:
+            raise
+        except _OF_ZIP:
             raise HashFormatError("the ZIP delivery is damaged or cut short: nothing was imported") from None
-        except (OSError, ValueError, NotImplementedError, RuntimeError, zlib.error) as error:
-            if isinstance(error, HashFormatError):
-                raise
-            raise HashFormatError(_DAMAGED.format("ZIP")) from None
 
     def some(self, size: int) -> bytes:
         try:
             data = self._file.read(min(size, _CHUNK))
         except EOFError:
             raise HashFormatError(_CUT.format("ZIP")) from None
-        except (zipfile.BadZipFile, zlib.error):
+        except HashmatchError:
+            raise
+        except _OF_ZIP:
             raise HashFormatError(_DAMAGED.format("ZIP")) from None
         self._limits.check(len(data), self._counted.given)
         return data
