@@ -1,24 +1,24 @@
 """Importing delivered lists, beside SQLite's own bulk insert: ``python -m benchmarks imports``.
 
 Both write the same columns of the same tables with the same settings (write-ahead log, ``synchronous = FULL``,
-``secure_delete``) from data in memory, in one transaction; the bulk insert is ``executemany`` on rows that need no
-parsing, no merging and no check values but ones that are made up. A figure is of processor time, the best of the
-rounds; each round of each contender is a process of its own. At the end a hash is added to a long list by the command
-line and by a call.
+``secure_delete``) in one transaction; the bulk insert is ``executemany`` on rows that need no parsing, no merging and
+no check values but ones that are made up. A figure is of processor time, the best of the rounds; each round of each
+contender is a process of its own. ``--large`` also imports deliveries of that many rows, each once, with the peak of
+memory. At the end a hash is added to a long list by the command line and by a call.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import random
+import resource
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,52 +30,84 @@ KINDS = {
     "pdq": "a table of ids and PDQ hashes",
     "full": "a table of ids, PDQ and MD5 hashes, quality and a label",
     "text": "plain text of MD5 digests",
+    "vics": "VICS 2.0 of MD5 and SHA-1 digests and a category",
 }
+CONTENDERS = ("hashmatch", "sqlite")
+HASHES = {"pdq": ("pdq",), "full": ("pdq", "md5"), "text": ("md5",), "vics": ("md5", "sha1")}
+LABELS = {"full": "class", "vics": "vics-us"}
+LENGTHS = {"pdq": 32, "md5": 16, "sha1": 20}
+CONTEXT = "http://github.com/VICSDATAMODEL/ProjectVic/DataModels/2.0.xml/Default/$metadata#Media"
 
 
-def delivery(kind: str, rows: int) -> tuple[list[list[str]], bytes]:
-    """Digits of the hashes by row, and the file."""
+def cells(kind: str, rows: int) -> Iterator[list[str]]:
+    """Digits of the hashes, row by row."""
     rng = random.Random(SEED)  # noqa: S311 - figures, not secrets
-    lengths = {"pdq": (32,), "full": (32, 16), "text": (16,)}[kind]
-    cells = [[rng.randbytes(length).hex() for length in lengths] for _ in range(rows)]
-    if kind == "text":
-        return cells, "\n".join(row[0] for row in cells).encode()
-    head = "id,pdq" if kind == "pdq" else "id,pdq,md5,q,class"
-    more = "" if kind == "pdq" else ",80,A{}"
-    lines = [f"entry-{i},{','.join(row)}{more.format(i % 5)}" for i, row in enumerate(cells)]
-    return cells, "\n".join([head, *lines]).encode()
+    for _ in range(rows):
+        yield [rng.randbytes(LENGTHS[name]).hex() for name in HASHES[kind]]
 
 
-def imported(kind: str, rows: int, path: Path) -> Callable[[], object]:
+def write_delivery(kind: str, rows: int, path: Path) -> None:
+    """Write the file that is imported."""
+    with path.open("w", encoding="utf-8") as file:
+        if kind in ("pdq", "full"):
+            file.write("id,pdq\n" if kind == "pdq" else "id,pdq,md5,q,class\n")
+            more = "" if kind == "pdq" else ",80,A{}"
+            file.writelines(
+                f"entry-{i},{','.join(row)}{more.format(i % 5)}\n" for i, row in enumerate(cells(kind, rows))
+            )
+        elif kind == "text":
+            file.writelines(f"{row[0]}\n" for row in cells(kind, rows))
+        else:
+            file.write(f'{{"@odata.context":"{CONTEXT}","value":[')
+            for i, (md5, sha1) in enumerate(cells(kind, rows)):
+                record = {"MediaID": i, "Category": 1 + i % 3, "MD5": md5.upper(), "SHA1": sha1.upper(), "MediaSize": i}
+                file.write(("," if i else "") + json.dumps(record | {"IsPrecategorized": "true"}))
+            file.write("]}")
+
+
+def imported(kind: str, rows: int, folder: Path) -> Callable[[], object]:
     """Make an import ready to go."""
     from hashmatch.lists import ReferenceList
-    from hashmatch.lists.formats import ColumnMapping, import_into, read_table, read_text
+    from hashmatch.lists.formats import ColumnMapping, Delivery, import_into, read_deliveries
 
-    file = io.BytesIO(delivery(kind, rows)[1])
-    ref = ReferenceList.create(path, name="imports")
+    file = folder / "delivery"
+    write_delivery(kind, rows, file)
+    ref = ReferenceList.create(folder / "list", name="imports")
+    said: dict[str, Any] = {}
     if kind == "text":
-        return lambda: import_into(ref, read_text(file, "md5"))
-    mapping = ColumnMapping(hashes={"pdq": "pdq"}, entry_id="id")
-    if kind == "full":
-        mapping = ColumnMapping(
-            hashes={"pdq": "pdq", "md5": "md5"}, entry_id="id", quality="q", labels={"class": "class"}
-        )
-    return lambda: import_into(ref, read_table(file, mapping))
+        said = {"algorithm": "md5"}
+    elif kind == "vics":
+        said = {"category_profile": "vics-us"}
+    elif kind == "pdq":
+        said = {"mapping": ColumnMapping(hashes={"pdq": "pdq"}, entry_id="id")}
+    else:
+        hashes = {"pdq": "pdq", "md5": "md5"}
+        said = {"mapping": ColumnMapping(hashes=hashes, entry_id="id", quality="q", labels={"class": "class"})}
+
+    def work() -> None:
+        report = import_into(ref, read_deliveries([file], Delivery(**said)))
+        if report.new_entries != rows:
+            raise RuntimeError("rows are missing")
+
+    return work
 
 
-def inserted(kind: str, rows: int, path: Path) -> Callable[[], object]:
+def inserted(kind: str, rows: int, folder: Path) -> Callable[[], object]:
     """Make a bulk insert ready to go."""
     from hashmatch.lists.file.schema import connect, use_wal
     from hashmatch.lists.file.sql_tables import ALGORITHM_NUMBERS, create_tables
 
+    path = folder / "list"
     path.touch()
     connection = connect(path, writable=True, timeout=10)
     create_tables(connection)
     use_wal(connection, 10)
-    cells = delivery(kind, rows)[0]
-    numbers = [ALGORITHM_NUMBERS[name] for name in {"pdq": ("pdq",), "full": ("pdq", "md5"), "text": ("md5",)}[kind]]
+    numbers = [ALGORITHM_NUMBERS[name] for name in HASHES[kind]]
     quality = 80 if kind == "full" else None
     n = len(numbers)
+    rng = random.Random(SEED)  # noqa: S311 - figures, not secrets
+    sizes = [LENGTHS[name] for name in HASHES[kind]]
+    codes = [b"".join(rng.randbytes(size) for _ in range(rows)) for size in sizes]
 
     def work() -> None:
         connection.execute("BEGIN IMMEDIATE")
@@ -83,14 +115,14 @@ def inserted(kind: str, rows: int, path: Path) -> Callable[[], object]:
         connection.executemany(
             "INSERT INTO hash VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
-                (n * i + k, i, 1, numbers[k], quality, bytes.fromhex(digits), i)
-                for i, row in enumerate(cells)
-                for k, digits in enumerate(row)
+                (n * i + k, i, 1, numbers[k], quality, codes[k][size * i : size * (i + 1)], i)
+                for i in range(rows)
+                for k, size in enumerate(sizes)
             ),
         )
-        if kind == "full":
+        if kind in LABELS:
             connection.executemany(
-                "INSERT INTO label VALUES (?, ?, ?, ?)", ((i, 1, "class", f"A{i % 5}") for i in range(rows))
+                "INSERT INTO label VALUES (?, ?, ?, ?)", ((i, 1, LABELS[kind], f"A{i % 5}") for i in range(rows))
             )
         connection.execute("COMMIT")
 
@@ -100,10 +132,12 @@ def inserted(kind: str, rows: int, path: Path) -> Callable[[], object]:
 def part(contender: str, kind: str, rows: int) -> dict[str, float]:
     """Measure one contender once, in this process."""
     with tempfile.TemporaryDirectory() as folder:
-        work = {"hashmatch": imported, "sqlite": inserted}[contender](kind, rows, Path(folder) / "list")
-        began = time.process_time()
+        work = {"hashmatch": imported, "sqlite": inserted}[contender](kind, rows, Path(folder))
+        began, wall = time.process_time(), time.perf_counter()
         work()
-        return {"a_second": rows / (time.process_time() - began)}
+        spent, wall = time.process_time() - began, time.perf_counter() - wall
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+        return {"a_second": rows / spent, "seconds": wall, "peak_mib": peak}
 
 
 def add_one(entries: int, rounds: int) -> dict[str, float]:
@@ -136,6 +170,35 @@ def add_one(entries: int, rounds: int) -> dict[str, float]:
     return {name: min(times) for name, times in spent.items()}
 
 
+def large_table(rows: list[dict[str, Any]]) -> list[str]:
+    """Write what the large deliveries took, if any was asked for."""
+    if not rows:
+        return []
+    lines = [
+        [
+            KINDS[row["kind"]],
+            f"{row['rows']:,}",
+            f"{row['hashmatch']['a_second']:,.0f}",
+            f"{row['sqlite']['a_second']:,.0f}",
+            f"{row['hashmatch']['a_second'] / row['sqlite']['a_second']:.0%}",
+            f"{row['hashmatch']['seconds']:,.0f} s",
+            f"{row['hashmatch']['peak_mib']:,.0f} MiB",
+        ]
+        for row in rows
+    ]
+    head = ["large delivery", "rows", "import", "bulk insert", "of it", "by the clock", "peak memory"]
+    return ["The same, once, of large deliveries:", runner.markdown_table(head, lines)]
+
+
+def run_part(contender: str, kind: str, rows: int) -> dict[str, float]:
+    """Measure one contender once, in a process of its own."""
+    words = ["--part", contender, kind, "--rows", str(rows)]
+    command = [sys.executable, "-m", "benchmarks", "imports", *words]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=runner.ROOT)
+    measured: dict[str, float] = json.loads(done.stdout)
+    return measured
+
+
 def report(result: dict[str, Any]) -> str:
     """Write the tables."""
     lines = [
@@ -152,6 +215,7 @@ def report(result: dict[str, Any]) -> str:
         "Rows a second of processor time. The bulk insert is `executemany` of the same columns with the same "
         "durability, without\nparsing, merging or check values. Command: `python -m benchmarks imports`.",
         runner.markdown_table(["delivery", "import", "bulk insert", "of it"], lines),
+        *large_table(result["large"]),
         f"One hash added to a list of {result['entries']:,}, seconds of processor time:",
         runner.markdown_table(["by", "seconds"], [[words[name], f"{seconds:.3f}"] for name, seconds in one.items()]),
     ]
@@ -164,6 +228,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--entries", type=int, default=1_000_000, help="entries of the list that one hash is added to")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--large", nargs="*", default=(), metavar="KIND=ROWS", help="deliveries to import once")
     parser.add_argument("--part", nargs=2, metavar=("CONTENDER", "KIND"), help="measure one in this process")
     options = parser.parse_args()
     if options.part:
@@ -174,18 +239,19 @@ def main() -> None:
     rates: dict[str, dict[str, float]] = {kind: {} for kind in KINDS}
     for _ in range(options.rounds):
         for kind in KINDS:
-            for contender in ("hashmatch", "sqlite"):
-                words = ["--part", contender, kind, "--rows", str(options.rows)]
-                command = [sys.executable, "-m", "benchmarks", "imports", *words]
-                done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=runner.ROOT)
-                rate = json.loads(done.stdout)["a_second"]
+            for contender in CONTENDERS:
+                rate = run_part(contender, kind, options.rows)["a_second"]
                 rates[kind][contender] = max(rate, rates[kind].get(contender, 0.0))
+    large = []
+    for kind, rows in (item.split("=") for item in options.large):
+        large.append({"kind": kind, "rows": int(rows)} | {who: run_part(who, kind, int(rows)) for who in CONTENDERS})
     result = {
         "machine": runner.machine(),
         "rows": options.rows,
         "entries": options.entries,
         "rounds": options.rounds,
         "imports": rates,
+        "large": large,
         "add_one": add_one(options.entries, options.rounds),
     }
     keep(options, result, report(result))

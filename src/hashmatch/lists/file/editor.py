@@ -13,11 +13,10 @@ from itertools import islice
 from typing import Final, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists.admission import check_hash
-from hashmatch.lists.content_digest import CONTENT_MODULUS, role_element
+from hashmatch.lists.content_digest import CONTENT_MODULUS, element, role_element
 from hashmatch.lists.entry import (
     JOIN,
     MAX_LABEL_VALUE,
@@ -39,6 +38,7 @@ from hashmatch.lists.file.entries import (
     load_records,
     record_element,
     record_seal,
+    seal_of_rows,
     store_state,
 )
 from hashmatch.lists.file.history import change_seal
@@ -51,7 +51,8 @@ _BLOCK: Final = 1_000
 _MAX_SOURCES: Final = 4_096
 
 T = TypeVar("T")
-_NewRow = tuple[int, StoredEntry, HashKey]
+_Row = tuple[int, int, int, int | None, bytes]
+"""Row, key of the entry, number of the source, quality, hash."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +127,16 @@ class _Work:
     gone_labels: dict[tuple[int, int, str], None] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Fresh:
+    """Rows of entries that the list does not have, of one source each and of hashes that are all of a fixed length."""
+
+    entries: list[tuple[int, str, int]] = field(default_factory=list)
+    hashes: dict[int, list[_Row]] = field(default_factory=dict)
+    labels: list[tuple[int, int, str, str]] = field(default_factory=list)
+    content: int = 0
+
+
 class Editor:
     """The changes of one write transaction. Not thread-safe; `ReferenceList` holds its lock around it."""
 
@@ -160,9 +171,15 @@ class Editor:
                 raise TypeError(f"a list takes Entry, not {type(entry).__name__}")
         work = self._load([entry.entry_id for entry in block])
         counts = {"added": 0, "merged": 0, "unchanged": 0}
+        fresh = _Fresh()
+        alone = len({entry.entry_id for entry in block}) == len(block)
         for place, entry in enumerate(block):
-            counts[self._merge(work, entry, seen, whole is not None and whole[place])] += 1
+            if alone and entry.entry_id not in work.records and self._take_fresh(fresh, entry, seen):
+                counts["added"] += 1
+            else:
+                counts[self._merge(work, entry, seen, whole is not None and whole[place])] += 1
         self._write(work)
+        self._write_fresh(fresh)
         return AddCounts(**counts)
 
     def relabel(self, entry_id: str, source: str, labels: dict[str, str]) -> bool:
@@ -298,6 +315,50 @@ class Editor:
         if record is None or known is None or not any(key[0] == known.number for key in record.hashes):
             return None, 0
         return record, known.number
+
+    def _take_fresh(self, fresh: _Fresh, entry: Entry, seen: Seen | None) -> bool:
+        """Take a new entry of one listing the short way; False where it needs the long one, which knows every case."""
+        listing = entry.listings[0]
+        hashes = listing.hashes
+        if len(entry.listings) > 1 or len({item.value.data for item in hashes}) < len(hashes):
+            return False
+        if any(ALGORITHM_NUMBERS[item.value.algorithm] in RECORD_NUMBERS for item in hashes):
+            return False
+        source, state = self._source(listing.source, listing.role), self.state
+        key, row, number = state.next_entry, state.next_hash, source.number
+        rows = []
+        for item in hashes:
+            check_hash(item.value)
+            algorithm = ALGORITHM_NUMBERS[item.value.algorithm]
+            rows.append((row, number, algorithm, item.quality, item.value.data))
+            fresh.hashes.setdefault(algorithm, []).append((row, key, number, item.quality, item.value.data))
+            row += 1
+        labels = [(number, name, value) for name, value in listing.labels.items()] if listing.labels else []
+        fresh.entries.append((key, entry.entry_id, seal_of_rows(state.uuid, key, entry.entry_id, rows, labels)))
+        fresh.content += element(
+            entry.entry_id,
+            [(source.name, algorithm, code, quality) for _, _, algorithm, quality, code in rows],
+            [(source.name, name, value) for _, name, value in labels],
+        )
+        fresh.labels += [(key, *label) for label in labels]
+        state.next_entry, state.next_hash = key + 1, row
+        source.n_entries += 1
+        if seen is not None:
+            seen.mark(listing.source, key)
+        return True
+
+    def _write_fresh(self, fresh: _Fresh) -> None:
+        if not fresh.entries:
+            return
+        self._changed = True
+        connection, state = self._connection, self.state
+        for algorithm, rows in fresh.hashes.items():
+            self._insert_hashes(algorithm, rows)
+        connection.executemany("INSERT INTO label VALUES (?, ?, ?, ?)", fresh.labels)
+        connection.executemany("INSERT INTO entry (key, entry_id, seal) VALUES (?, ?, ?)", fresh.entries)
+        state.n_entries += len(fresh.entries)
+        state.seal_sum = signed(state.seal_sum + sum(seal for _, _, seal in fresh.entries))
+        state.content = (state.content + fresh.content) % CONTENT_MODULUS
 
     def _merge(self, work: _Work, entry: Entry, seen: Seen | None, whole: bool | str) -> str:
         record = work.records.get(entry.entry_id)
@@ -471,38 +532,34 @@ class Editor:
         state.content = content % CONTENT_MODULUS
 
     def _write_hashes(self, work: _Work) -> None:
-        by_algorithm: dict[int, list[_NewRow]] = {}
+        by_algorithm: dict[int, list[_Row]] = {}
         for row, (record, key) in work.new_rows.items():
-            by_algorithm.setdefault(key[1], []).append((row, record, key))
-        for algorithm, items in by_algorithm.items():
-            qualities = [record.hashes[key].quality for _, record, key in items]
-            if algorithm in RECORD_NUMBERS:
-                marks = self._marks_of_records(items, qualities)
-            else:
-                marks = self._marks_of_hashes(items, qualities)
-            self._connection.executemany(
-                f"INSERT INTO {table_of(algorithm)} (id, entry, source, algorithm, quality, code, mark)"  # noqa: S608
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (row, record.key, key[0], algorithm, q, key[2], mark)
-                    for (row, record, key), q, mark in zip(items, qualities, marks.tolist(), strict=True)
-                ],
+            source, algorithm, code = key
+            by_algorithm.setdefault(algorithm, []).append((row, record.key, source, record.hashes[key].quality, code))
+        for algorithm, rows in by_algorithm.items():
+            self._insert_hashes(algorithm, rows)
+
+    def _insert_hashes(self, algorithm: int, rows: list[_Row]) -> None:
+        """Write hash rows of one algorithm, and count them."""
+        uuid = self.state.uuid
+        if algorithm in RECORD_NUMBERS:
+            marks = np.array([mark_of_record(uuid, algorithm, *row) for row in rows], np.int64)
+        else:
+            ids, entries, sources, qualities, codes = zip(*rows, strict=True)
+            marks = marks_of_rows(
+                uuid,
+                algorithm,
+                np.array(ids, np.int64),
+                np.array(entries, np.int64),
+                np.array(sources, np.int64),
+                np.array([-1 if quality is None else quality for quality in qualities], np.int16),
+                np.frombuffer(b"".join(codes), np.uint8).reshape(len(rows), -1),
             )
-            tally = self.state.tallies.setdefault(algorithm, RowCount(0, 0))
-            tally.n_hashes += len(items)
-            tally.mark_sum = signed(tally.mark_sum + sum_of_marks(marks))
-
-    def _marks_of_records(self, items: list[_NewRow], qualities: list[int | None]) -> NDArray[np.int64]:
-        marks = [
-            mark_of_record(self.state.uuid, key[1], row, record.key, key[0], quality, key[2])
-            for (row, record, key), quality in zip(items, qualities, strict=True)
-        ]
-        return np.array(marks, np.int64)
-
-    def _marks_of_hashes(self, items: list[_NewRow], qualities: list[int | None]) -> NDArray[np.int64]:
-        ids = np.array([row for row, _, _ in items], np.int64)
-        entries = np.array([record.key for _, record, _ in items], np.int64)
-        sources = np.array([key[0] for _, _, key in items], np.int64)
-        codes = np.frombuffer(b"".join([key[2] for _, _, key in items]), np.uint8).reshape(len(items), -1)
-        quality = np.array([-1 if q is None else q for q in qualities], np.int16)
-        return marks_of_rows(self.state.uuid, items[0][2][1], ids, entries, sources, quality, codes)
+        self._connection.executemany(
+            f"INSERT INTO {table_of(algorithm)} (id, entry, source, quality, code, mark, algorithm)"  # noqa: S608
+            f" VALUES (?, ?, ?, ?, ?, ?, {algorithm})",
+            [(*row, mark) for row, mark in zip(rows, marks.tolist(), strict=True)],
+        )
+        tally = self.state.tallies.setdefault(algorithm, RowCount(0, 0))
+        tally.n_hashes += len(rows)
+        tally.mark_sum = signed(tally.mark_sum + sum_of_marks(marks))

@@ -36,6 +36,7 @@ __all__ = [
     "mark_of",
     "record_element",
     "record_seal",
+    "seal_of_rows",
     "store_state",
     "to_entry",
 ]
@@ -307,19 +308,45 @@ def _row_number(item: tuple[HashKey, StoredHash]) -> int:
 
 def record_seal(uuid: bytes, record: StoredEntry) -> int:
     """Check value over all that is stored of an entry."""
-    name = record.entry_id.encode()
     hashes, labels = record.hashes, record.labels
-    parts = [_HEAD.pack(record.key, len(name), len(hashes), len(labels)), name]
-    for (source, algorithm, code), (row, quality, _) in (
-        hashes.items() if len(hashes) == 1 else sorted(hashes.items(), key=_row_number)
-    ):
-        parts.append(_ROW.pack(row, source, algorithm, -1 if quality is None else quality, len(code)))
-        parts.append(code)
-    for (source, text), value in labels.items() if len(labels) < 2 else sorted(labels.items()):
+    rows = [
+        (row, source, algorithm, quality, code)
+        for (source, algorithm, code), (row, quality, _) in (
+            hashes.items() if len(hashes) == 1 else sorted(hashes.items(), key=_row_number)
+        )
+    ]
+    said = [(source, text, value) for (source, text), value in labels.items()] if labels else ()
+    return seal_of_rows(uuid, record.key, record.entry_id, rows, said, record.changed)
+
+
+def seal_of_rows(
+    uuid: bytes,
+    key: int,
+    entry_id: str,
+    rows: Sequence[tuple[int, int, int, int | None, bytes]],
+    labels: Sequence[tuple[int, str, str]],
+    changed: int | None = None,
+) -> int:
+    """Check value of an entry by its rows.
+
+    Parameters
+    ----------
+    uuid, key, entry_id, changed
+        The list's, and the entry's as in `StoredEntry`.
+    rows : sequence of (row, source, algorithm, quality, code)
+        Its hashes, by row.
+    labels : sequence of (source, name, value)
+        Its labels, in any order.
+    """
+    name = entry_id.encode()
+    parts = [_HEAD.pack(key, len(name), len(rows), len(labels)), name]
+    for row, source, algorithm, quality, code in rows:
+        parts += (_ROW.pack(row, source, algorithm, -1 if quality is None else quality, len(code)), code)
+    for source, text, value in labels if len(labels) < 2 else sorted(labels):
         label, said = text.encode(), value.encode()
         parts += (_LABEL.pack(source, len(label), len(said)), label, said)
-    if record.changed is not None:
-        parts.append(struct.pack("<q", record.changed))
+    if changed is not None:
+        parts.append(struct.pack("<q", changed))
     return seal(uuid, b"".join(parts))
 
 
