@@ -12,6 +12,7 @@ import contextlib
 import random
 import sqlite3
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +24,8 @@ from fuzz.mutate import INTERESTING, mutated
 from fuzz.targets.indexes import QuickFolder
 from hashmatch.errors import HashFormatError, ReferenceListError
 from hashmatch.lists import ReferenceList
-from hashmatch.lists.content_digest import CONTENT_MODULUS
+from hashmatch.lists.content_digest import CONTENT_MODULUS, role_element
+from hashmatch.lists.entry import ROLES
 from hashmatch.lists.file.checksums import mark_of_record, marks_of_rows, signed, sum_of_marks
 from hashmatch.lists.file.entries import (
     RowCount,
@@ -269,16 +271,20 @@ def reseal(connection: sqlite3.Connection, *, counters: bool = True) -> None:
         connection.execute(
             "UPDATE change SET seal = ? WHERE version = ?", (change_seal(state.uuid, version, next_hash, gone), version)
         )
-    for name, number, n_entries in connection.execute("SELECT name, id, n_entries FROM source").fetchall():
-        state.sources[name] = Source(number, n_entries)
+    sources = "SELECT id, name, n_entries, role, terms, checkpoint, heard FROM source"
+    for number, name, n_entries, role, *rest in connection.execute(sources).fetchall():
+        role_of = ROLES[role] if isinstance(role, int) and 0 <= role < len(ROLES) else "alarm"
+        state.sources[name] = Source(number, name, n_entries, role_of, *rest)
     if counters:
         owners: dict[int, set[int]] = {}
         for table in ("hash", "record"):
             for source, entry in connection.execute(f"SELECT source, entry FROM {table}"):
                 owners.setdefault(source, set()).add(entry)
         for name, source in state.sources.items():
-            state.sources[name] = Source(source.number, len(owners.get(source.number, ())))
-        state.content = sum(record_element(record, state.names()) for record in records) % CONTENT_MODULUS
+            state.sources[name] = replace(source, n_entries=len(owners.get(source.number, ())))
+        elements = [record_element(record, state.by_number()) for record in records]
+        elements += [role_element(item.name, item.role) for item in state.sources.values() if item.n_entries]
+        state.content = sum(elements) % CONTENT_MODULUS
     state.digest_from = connection.execute("SELECT min(version) FROM digest").fetchone()[0]
     connection.execute("DELETE FROM tally")
     store_state(connection, state)

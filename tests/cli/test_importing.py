@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,20 @@ def test_a_mapping_file_says_what_columns_mean(path: Path, tmp_path: Path) -> No
     assert (code, "klasses" in err) == (2, True)
     code, _, err = run("list", "import", path, table, "--mapping", tmp_path / "none")
     assert (code, "none" in err) == (2, True)
+
+
+def test_a_member_of_ncmec_has_a_source_of_its_own(path: Path) -> None:
+    """The page is recognised; --member names where a member's entries go, and goes with no other format."""
+    page = Path(__file__).parent.parent / "golden" / "formats" / "ncmec-page.xml"
+    member = re.findall(r'<member id="(\d+)"', page.read_text(encoding="utf-8"))[0]
+    code, out, err = run("list", "import", path, page, "--source", "ncmec", "--member", f"{member}=pilot", "--json")
+    assert code == 0, err
+    assert json.loads(out.splitlines()[-1])["formats"] == ["ncmec"]
+    with ReferenceList.open(path) as ref:
+        assert "ncmec/pilot" in {item.name for item in ref.sources() if item.entries}
+    code, _, err = run("list", "import", path, page, "--format", "text", "--member", "1=x")
+    assert (code, "does not take --members" in err, "does not take --member" in err.replace("\n", " ")) == (
+        2,
+        False,
+        True,
+    )

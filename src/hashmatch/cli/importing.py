@@ -80,6 +80,10 @@ def import_file(
     profile: Annotated[
         str | None, typer.Option("--category-profile", help="What the category numbers of VICS mean.")
     ] = None,
+    member: Annotated[
+        list[str] | None,
+        typer.Option("--member", help="ID=SUFFIX: what this member of NCMEC lists goes under SOURCE/SUFFIX."),
+    ] = None,
     algorithm: Annotated[
         str | None, typer.Option("--algorithm", "-a", help='What bare hashes of a plain text are, such as "pdq".')
     ] = None,
@@ -144,6 +148,7 @@ def import_file(
             mapping=mapping,
             delimiter=delimiter,
             category_profile=profile,
+            members=labels_from(member or ()),
         )
         kind = None if format_name is None else format_named(format_name)
         operations = read_deliveries(

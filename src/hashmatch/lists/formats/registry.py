@@ -273,4 +273,4 @@ def reader_of(kind: Format, stream: BinaryIO, delivery: Delivery) -> Iterator[Op
 
 def flag_of(name: str) -> str:
     """Option of the command line that sets a field of `Delivery`."""
-    return "--" + name.replace("_", "-")
+    return "--" + {"members": "member", "labels": "label"}.get(name, name).replace("_", "-")
