@@ -1,4 +1,4 @@
-"""Search of packed codes and of local descriptors. Never imports image code; see ``docs/explanation/indexes.md``."""
+"""Search of packed codes and of local descriptors, without image code; see ``docs/explanation/indexes.md``."""
 
 from hashmatch.index.base import Explanation, Index, SearchStats
 from hashmatch.index.bktree import BKTree

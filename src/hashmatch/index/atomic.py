@@ -1,4 +1,4 @@
-"""`AtomicFile`: how files come to an index folder, whole or not at all."""
+"""`AtomicFile`: files appear in an index folder whole or not at all."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ __all__ = ["AtomicFile"]
 class AtomicFile:
     """A file that is written beside its path and renamed into place by `finish`.
 
-    A context manager that gives the open stream. Leaving it before `finish`, also by an error, removes the part; the
-    old file stays. The name of the part is that of the file with a dot before it (once) and 16 hex digits and ``.part``
-    behind it.
+    A context manager that returns the open stream. Leaving it before `finish`, also by an error, removes the unfinished
+    part; the old file stays. The name of the part is that of the file with a dot before it (once) and 16 hex digits and
+    ``.part`` behind it.
 
     Parameters
     ----------
     path : Path
-        The file to be.
+        The final file.
     mode : int
-        Its permissions, whatever the umask. Hashes, and what decides how they are searched, are their owner's alone.
+        Permissions of the file, whatever the umask. Only the owner may read hashes and the files that decide how they
+        are searched.
 
     Raises
     ------
@@ -62,7 +63,7 @@ class AtomicFile:
         Parameters
         ----------
         read_only : bool
-            Whether nobody may write to the file then.
+            Whether the file loses its write permission.
         durable : bool
             Whether the file and its name are flushed to disk first.
         """

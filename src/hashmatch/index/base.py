@@ -1,4 +1,4 @@
-"""What every index promises: the `Index` protocol, the counters of a search and the checks of its arguments."""
+"""The `Index` protocol, the counters of a search, and the checks of its arguments."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ MAX_BYTES: Final = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchStats:
-    """What one search cost, in numbers that do not depend on the machine.
+    """Cost of one search, in counts that do not depend on the machine.
 
     Parameters
     ----------
     probes : int
-        Buckets looked up, or nodes and edges visited; 0 for a plain scan.
+        Buckets looked up, or nodes and edges visited, 0 or more; 0 for a plain scan.
     compared : int
-        Stored codes compared with the query, at least in part. An entry reached twice counts twice.
+        Stored codes compared with the query, at least in part. An entry that is reached twice counts twice.
     scanned : int
-        Of those, the ones compared in a scan of a whole part of the index.
+        Codes of `compared` that a scan of a whole segment compared.
     """
 
     probes: int
@@ -54,7 +54,7 @@ class Explanation:
     distances : (h,) int32 array
         As `Index.search` gives them.
     stats : SearchStats
-        What it cost.
+        Cost of the search.
     """
 
     positions: Positions
@@ -66,11 +66,11 @@ class Explanation:
 class Index(Protocol):
     """Exact search of codes within a radius.
 
-    Every code has a *position*: the first code of ``build`` has 0, each further one the next number. Positions are
-    stable: they survive edits, save and load, and are never given twice. Equal codes are separate entries.
+    Every code has a *position*: the first code of ``build`` has 0, and each further code has the next number. Positions
+    are stable: edits, `save` and ``load`` keep them, and no position is given twice. Equal codes are separate entries.
 
-    Searches may run in many threads at once. `add` and `remove` change the object: keep searches of the same object
-    out while they run.
+    Searches may run in many threads at once. `add` and `remove` change the object: no search of the same object may run
+    meanwhile.
     """
 
     @property
@@ -91,16 +91,16 @@ class Index(Protocol):
         """Find every entry within ``radius`` of ``query``, sorted by distance, then position."""
 
     def search_batch(self, queries: ArrayLike, radius: int) -> tuple[NDArray[np.int64], Positions, Distances]:
-        """Search many queries: row of the query, position, distance, sorted in that order with distance second."""
+        """Search many queries; rows of the queries, positions, distances, sorted by row, distance, position."""
 
     def explain(self, query: ArrayLike, radius: int) -> Explanation:
-        """Search and count what it cost."""
+        """Search, and count the cost."""
 
     def add(self, codes: ArrayLike) -> Positions:
         """Store more codes and return their positions."""
 
     def remove(self, positions: ArrayLike) -> None:
-        """Forget the entries at these positions."""
+        """Remove the entries at these positions."""
 
     def save(self, path: Path, *, tag: Mapping[str, str] | None = None) -> None:
         """Write the live entries to a file."""
@@ -112,11 +112,11 @@ def check_codes(codes: ArrayLike, n_bytes: int | None, *, what: str = "codes") -
     Parameters
     ----------
     codes : (n, n_bytes) uint8 array
-        Codes or queries. Other dtypes are refused, not converted: a silent cast would change bits.
+        Codes or queries. Other types are refused, not converted: a silent cast would change bits.
     n_bytes : int or None
-        Length they must have; None accepts 1 to 4096.
+        Required length of a code, bytes; None accepts 1 to 4096.
     what : str
-        How to call them in a message.
+        Name of the array in an error message.
 
     Raises
     ------

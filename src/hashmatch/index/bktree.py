@@ -54,8 +54,8 @@ def build_tree(space: Space, packed: Packed, leaf_size: int) -> Tree:
 
     Notes
     -----
-    O(n) distances a level. The pivot of a node is its first row. Rows at distance 0 from their pivot are a leaf, and
-    below 40 levels everything is: only sets in which nearly all codes are equally far apart get there.
+    Cost: O(n) distances a level. The pivot of a node is its first row. Rows at distance 0 from their pivot form a leaf.
+    Below 40 levels every range is a leaf; only sets in which nearly all codes are equally far apart reach that depth.
     """
     n, span = space.count(packed), space.max_distance + 1
     order = np.arange(n, dtype=np.int64)
@@ -134,7 +134,7 @@ class TreeCore:
         return self._space.count(self._codes)
 
     def find(self, queries: Packed, k: int, radius: int) -> Found:
-        """Search ``k`` packed queries; scan for those whose leaves hold so much that the scan is cheaper."""
+        """Search ``k`` packed queries; scan for the queries whose leaves hold so many codes that a scan is cheaper."""
         if self._walk is not None:
             return self._walked(self._walk, queries, radius)
         parts = []
@@ -262,7 +262,7 @@ class TreeCore:
         return self._space.take(self._codes, slots[np.argsort(self._tree.order.take(slots))])
 
     def codes(self) -> Codes:
-        """Give all codes in row order, as they came."""
+        """Give all codes in row order, unpacked."""
         return self._space.unpack(self.packed())
 
     def sections(self) -> dict[str, NDArray[Any]]:
@@ -328,23 +328,22 @@ def _check_links(tree: Tree, space: Space) -> None:
 
 
 class BKTree(SegmentedIndex):
-    """Burkhard-Keller tree: prunes by the triangle inequality, for any integer metric.
+    """Burkhard-Keller tree, which prunes by the triangle inequality, for any integer metric.
 
     Build with `build`, edit with `add` and `remove`, search with `search`, `search_batch` and `explain`, keep with
     `save` and `load`.
 
     Notes
     -----
-    Where it serves: metrics other than Hamming at a radius well below the spread of the distances, and 64-bit hashes
-    at a radius up to 3 (there two to thirteen times as fast as a scan). Where it does not: at 256 bits and radius 31
-    the distances of unrelated codes crowd round 128 ± 8, nearly every edge survives, and a scan always wins. A search
-    that notices this scans. For bit strings `MultiIndex` is as fast or faster; ``docs/explanation/indexes.md`` has the
-    figures.
+    The tree serves metrics other than Hamming at a radius well below the spread of the distances, and 64-bit hashes at
+    a radius up to 3. It does not serve 256 bits at radius 31: the distances of unrelated codes lie around 128 ± 8,
+    nearly every edge survives, and a scan is faster. A search that detects this scans. For bit strings `MultiIndex` is
+    as fast or faster; ``docs/explanation/performance.md`` has the figures.
     Cost: the nodes and leaves whose edge lies within the radius of the query's distance; see `explain`.
     Memory: the codes and about 13 bytes a code.
     Source: W. Burkhard, R. Keller, "Some approaches to best-match file searching", Communications of the ACM 16(4),
-    1973; ours has leaves of up to ``leaf_size`` codes that are compared at once, and collects insertions in a small
-    scanned part that is merged as it grows.
+    1973. This tree has leaves of up to ``leaf_size`` codes that are compared at once, and collects added codes in a
+    small scanned segment that is merged as it grows.
 
     Examples
     --------
@@ -390,11 +389,11 @@ class BKTree(SegmentedIndex):
         metric : Metric
             How they are compared.
         leaf_size : int
-            Codes that are not split further, 1 or more.
+            Largest number of codes that are not split further, 1 or more.
         costs : Costs
             Measured costs of this machine.
         pending_limit : int
-            Size of the part that collects added codes, 1 or more.
+            Most codes in the segment that collects added codes, 1 or more.
 
         Raises
         ------
@@ -403,7 +402,7 @@ class BKTree(SegmentedIndex):
 
         Notes
         -----
-        One distance a code and level, and one sort a level.
+        Cost: one distance a code and level, and one sort a level.
         """
         checked = check_codes(codes, None)
         space = space_of(metric, checked.shape[1])
@@ -413,7 +412,7 @@ class BKTree(SegmentedIndex):
 
     @property
     def depth(self) -> float:
-        """Levels down to a code, the mean over the codes of the largest part; 0 for a tree without one."""
+        """Mean number of levels from the root to a code in the largest segment; 0 without a tree."""
         trees = [segment.core for segment in self._segments if isinstance(segment.core, TreeCore)]
         return max(trees, key=lambda core: core.n)._depth if trees else 0.0
 

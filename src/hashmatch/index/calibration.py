@@ -1,11 +1,11 @@
-"""Measuring what the steps of a search cost on the machine at hand, and keeping it beside the index files.
+"""Measured costs of the steps of a search on this machine, stored beside the index files.
 
 Indexes of random codes are searched at several sizes, radii and settings that force probing or walking; the times of
 the steps are the non-negative least squares fit of the measured times to the counters of `explain`, each measurement
-weighed by its own time so that short searches count as much as long ones. One thread.
+weighted by its own time, so that short searches count as much as long ones. All runs use one thread.
 
-The file is JSON and small. It is read as what anybody may have written: a wrong file is refused with the reason, and
-the built-in costs serve.
+The file is small JSON. It is read as untrusted input: a wrong file is refused with the reason, and the built-in costs
+are used.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ _FLOOR_NS: Final = 0.01
 
 
 def calibrate(*, scale: float = 0.25, seed: int = _SEED) -> Costs:
-    """Measure the costs of the machine at hand.
+    """Measure the costs of this machine.
 
     Parameters
     ----------
     scale : float
-        Size of the lists that are measured, 0.01 to 1; of 1 the largest has a million codes.
+        Size of the measured lists, 0.01 to 1; at 1 the largest list has a million codes.
     seed : int
-        Of the codes.
+        Seed of the codes.
 
     Raises
     ------
@@ -61,7 +61,8 @@ def calibrate(*, scale: float = 0.25, seed: int = _SEED) -> Costs:
 
     Notes
     -----
-    Cost: about 8 s and 100 MB at the default, four times that at 1. A machine that is busy measures itself slow.
+    Cost: several seconds and about 100 MB at the default, four times that at 1. Other load on the machine makes the
+    measured costs too high.
     """
     if not 0.01 <= scale <= 1:
         raise ValueError("scale must be 0.01 to 1")
@@ -83,7 +84,7 @@ def calibrate(*, scale: float = 0.25, seed: int = _SEED) -> Costs:
 
 
 def save_costs(folder: str | os.PathLike[str], costs: Costs) -> Path:
-    """Write costs into an index folder, where `load_costs` and matchers find them; the file's path.
+    """Write costs into an index folder, where `load_costs` and matchers read them; returns the path of the file.
 
     Raises
     ------
@@ -107,7 +108,7 @@ def load_costs(folder: str | os.PathLike[str]) -> Costs:
     FileNotFoundError
         If there are none.
     IndexFormatError
-        If the file is none of costs, of another format, or was measured with other kernels; says what to do.
+        If the file holds no costs, has another format, or was measured with other kernels; the message says what to do.
     OSError
         If it cannot be read.
     """
@@ -135,7 +136,7 @@ def load_costs(folder: str | os.PathLike[str]) -> Costs:
 
 
 def saved_costs(folder: str | os.PathLike[str]) -> Costs:
-    """Give the costs that were measured, or the built-in ones where there are none that serve."""
+    """Return the measured costs, or the built-in costs if no usable file exists."""
     try:
         return load_costs(folder)
     except (OSError, IndexFormatError):

@@ -1,4 +1,4 @@
-"""Measured costs of the indexes' steps: what planning and falling back are computed from."""
+"""Measured costs of the steps of a search, by which the planner chooses and an index decides to scan."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ class Costs:
     Parameters
     ----------
     scan_start : float
-        A linear scan of nothing.
+        A linear scan of no codes.
     scan_code : float
         The first 16 bytes of each code in a Hamming scan; codes of up to 8 bytes take half of it.
     scan_byte : float
         Each byte of a code in a Euclidean scan.
     multi_start : float
-        A search of substring tables that finds nothing to do.
+        A search of substring tables that probes no bucket.
     probe : float
         Each bucket looked up.
     candidate : float
-        Each stored code that stands in a bucket looked up, whether its tag dismisses it or it is compared.
+        Each stored code in a bucket that is looked up, whether its tag excludes it or the code is compared.
     level : float
         Each level of a BK-tree.
     node : float
         Each node of a BK-tree visited, its edges included.
     leaf_code : float
-        Each code of a leaf found and, as bits, compared, of up to 8 bytes; longer ones take as many times more.
+        Each code of a leaf that is reached, found and compared as bits, for codes of up to 8 bytes; longer codes take
+        as many times more.
     """
 
     scan_start: float

@@ -1,9 +1,9 @@
-"""The editable shell that all indexes share: frozen cores, stable positions, additions, removals, files.
+"""`SegmentedIndex`, the base of all indexes: frozen cores, stable positions, additions, removals, files.
 
 An index is a value of `hashmatch.index.segmented`, of segments alone: each is a frozen *core* (a tree, a set of
 substring tables, a plain array), the positions of its rows and which of them are deleted. Added codes go to a last
-segment that is scanned; when it is full it gets a core. A segment with more deleted than live rows is rebuilt without
-them. A change swaps the value.
+segment that is scanned; when that segment is full, it gets a core. A segment with more deleted than live rows is
+rebuilt without them. A change replaces the value.
 
 Longer than other files because the public methods of all indexes are documented here, once.
 """
@@ -51,7 +51,7 @@ _MAX_ROWS: Final = 2**32 - 1
 
 
 class SegmentedIndex(ABC):
-    """Base of the indexes; see `hashmatch.index.base.Index` for what it promises."""
+    """Base of the indexes; it implements `hashmatch.index.base.Index`."""
 
     kind: ClassVar[str]
 
@@ -99,7 +99,7 @@ class SegmentedIndex(ABC):
 
     @property
     def max_distance(self) -> int:
-        """Largest distance, and so the largest radius."""
+        """Largest distance of two codes, which is the largest radius."""
         return self._space.max_distance
 
     @property
@@ -119,7 +119,7 @@ class SegmentedIndex(ABC):
     def search(self, query: ArrayLike, radius: int) -> tuple[Positions, Distances]:
         """Find every entry within ``radius`` of ``query``.
 
-        Exact: nothing within the radius is left out, whatever the radius.
+        The search is exact: it finds every entry within the radius, at every radius.
 
         Parameters
         ----------
@@ -164,7 +164,7 @@ class SegmentedIndex(ABC):
         rows : (h,) int64 array
             Row of the query in ``queries``; hits are sorted by row, distance, position.
         positions : (h,) int64 array
-            Entries found.
+            Positions of the hits.
         distances : (h,) int32 array
             Their distances.
 
@@ -177,7 +177,7 @@ class SegmentedIndex(ABC):
         return found.owners, positions, found.distances
 
     def explain(self, query: ArrayLike, radius: int) -> Explanation:
-        """Search as `search` does and count what it cost; raises as `search` does."""
+        """Search as `search` does and count the cost; raises as `search` does."""
         found, positions = self._find(_one(query), radius)
         stats = SearchStats(probes=found.probes, compared=found.compared, scanned=found.scanned)
         return Explanation(positions=positions, distances=found.distances, stats=stats)
@@ -214,7 +214,7 @@ class SegmentedIndex(ABC):
         return found, positions
 
     def codes_at(self, positions: ArrayLike) -> Codes:
-        """Give stored codes back.
+        """Return stored codes.
 
         Parameters
         ----------
@@ -251,7 +251,7 @@ class SegmentedIndex(ABC):
         return codes
 
     def all_codes(self) -> Codes:
-        """Give all live codes in order of their positions, (n, n_bytes) uint8; not copied where they stand so."""
+        """Return all live codes by position, (n, n_bytes) uint8; not copied if they are stored in that order."""
         if len(self._segments) == 1 and self._segments[0].deleted is None:
             return self._segments[0].core.codes()
         parts = [self._space.unpack(self._live_part(segment)[0]) for segment in self._segments]
@@ -260,7 +260,7 @@ class SegmentedIndex(ABC):
     # Edits
 
     def add(self, codes: ArrayLike) -> Positions:
-        """Store more codes; they are found by the next search.
+        """Store more codes; the next search finds them.
 
         Parameters
         ----------
@@ -279,7 +279,7 @@ class SegmentedIndex(ABC):
 
         Notes
         -----
-        Amortised O(log n) rebuilds an entry; one call in many pays for a merge.
+        Cost: amortised O(log n) rebuilds an entry; some calls include a merge.
         """
         new = check_codes(codes, self._space.n_bytes)
         positions = np.arange(self._next_position, self._next_position + len(new), dtype=np.int64)
@@ -296,7 +296,7 @@ class SegmentedIndex(ABC):
         return positions.copy()
 
     def remove(self, positions: ArrayLike) -> None:
-        """Forget entries; their positions are never used again.
+        """Remove entries; their positions are never used again.
 
         Parameters
         ----------
@@ -358,9 +358,9 @@ class SegmentedIndex(ABC):
         ----------
         path : str or path-like
             File to write. A new file is written beside it, flushed to disk and renamed, so that a reader sees the old
-            file or the new one and never a part.
+            file or the new file and never a part.
         tag : mapping of str to str, optional
-            Small metadata to find again in `tag`, for example the list's name and version.
+            Small metadata that `tag` returns after loading, for example the name and version of the list.
 
         Raises
         ------
@@ -371,7 +371,7 @@ class SegmentedIndex(ABC):
 
         Notes
         -----
-        Removed entries are left out, positions are kept. Layout: see `hashmatch.index.storage`.
+        The file omits removed entries and keeps positions. `hashmatch.index.storage` gives the layout.
         """
         self._write(path, tag or {})
 
@@ -424,12 +424,12 @@ class SegmentedIndex(ABC):
         Returns
         -------
         the index
-            Adding and removing works in memory; the file is never changed.
+            Additions and removals change the index in memory; the file is never changed.
 
         Raises
         ------
         IndexFormatError
-            If the file is not an undamaged index of this kind and format version; says what to do.
+            If the file is not an undamaged index of this kind and format version; the message says what to do.
         OSError
             If the file cannot be read.
         """

@@ -39,7 +39,7 @@ class ExactCore:
         return self._space.count(self._codes)
 
     def find(self, queries: Packed, k: int, radius: int) -> Found:
-        """Search ``k`` packed queries; at radius 1 everything is near, so all is scanned."""
+        """Search ``k`` packed queries; at radius 1 every code is a hit, so all codes are scanned."""
         if radius:
             return scan_all(self._space, self._codes, queries, np.arange(k), radius)
         starts = np.searchsorted(self._keys, queries[0], side="left")
@@ -58,7 +58,7 @@ class ExactCore:
         return self._space.take(self._codes, rows)
 
     def codes(self) -> Codes:
-        """Give all codes in row order, as they came."""
+        """Give all codes in row order, unpacked."""
         return self._space.unpack(self._codes)
 
     def sections(self) -> dict[str, NDArray[Any]]:
@@ -83,7 +83,7 @@ class ExactIndex(SegmentedIndex):
     -----
     Cost: a binary search of the first 8 bytes, then a comparison of the digests that share them. Radius 1 returns
     every entry.
-    Memory: the digests and 20 bytes each.
+    Memory: the digests, and 20 bytes a digest.
 
     Examples
     --------
@@ -105,7 +105,7 @@ class ExactIndex(SegmentedIndex):
         codes : (n, n_bytes) uint8 array
             Digests of 1 to 4096 bytes; copied.
         pending_limit : int
-            Size of the part that collects added codes, 1 or more.
+            Most codes in the segment that collects added codes, 1 or more.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Cores: frozen structures over rows, what they find, and the plain scan that every index can fall back to."""
+"""Cores: frozen structures over rows, their hits, and the plain scan that every index can use instead."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 
 
 class Found(NamedTuple):
-    """Raw hits of a core: query number, row and distance of each, in any order, each pair once; and the counters."""
+    """Raw hits of a core (query number, row and distance, in any order, each pair once), and the counters."""
 
     owners: NDArray[np.int64]
     rows: NDArray[np.int64]
@@ -148,7 +148,7 @@ def check_layout(space: Space, packed: Packed) -> None:
 
 
 class Counted:
-    """The positions 0 to n - 1, without an array of them; what a file of codes that were never edited needs."""
+    """The positions 0 to n - 1 without an array, for a file of codes that were never edited."""
 
     __slots__ = ("_n",)
 

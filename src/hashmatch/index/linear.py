@@ -1,4 +1,4 @@
-"""`LinearIndex`: compare the query with every code; the judge of all other indexes."""
+"""`LinearIndex`: compare the query with every code; the reference for all other indexes."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class LinearIndex(SegmentedIndex):
 
     Notes
     -----
-    Cost: every search reads two words (16 bytes) of every 256-bit code. Nothing else has a time that depends so
-    little on the radius and the data; up to a few ten thousand entries it is the one to take.
+    Cost: every search reads at least two words (16 bytes) of every 256-bit code. The time hardly depends on the radius
+    and the data. For up to about ten thousand entries no other index is needed.
     Memory: the codes and 8 bytes a position.
 
     Examples
@@ -52,7 +52,7 @@ class LinearIndex(SegmentedIndex):
         metric : Metric
             How they are compared.
         pending_limit : int
-            Size of the part that collects added codes, 1 or more.
+            Most codes in the segment that collects added codes, 1 or more.
 
         Raises
         ------

@@ -30,7 +30,7 @@ def load_index(
     verify : {"full", "header"}
         As for ``load`` of the indexes.
     costs : Costs, optional
-        Measured costs of this machine, by which an index decides to scan; the built-in ones without.
+        Measured costs of this machine, by which an index decides to scan; the built-in costs if not given.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Choosing an index: the expected time of each kind, computed from measured costs, and the choice in a sentence."""
+"""The choice of an index, by the expected time of each kind, computed from measured costs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _NAMES: Final[Mapping[Kind, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Which index serves, and why.
+    """The chosen kind of index, and the reason.
 
     Parameters
     ----------
@@ -43,7 +43,8 @@ class Plan:
     why : str
         The reason, in a sentence.
     expected_us : mapping of str to float
-        Expected microseconds a search of each kind that was weighed, read only; of few codes, of the choice alone.
+        Expected time of a search by each kind that was compared, microseconds, read only; for few codes, of the chosen
+        kind alone.
     """
 
     kind: Kind
@@ -60,7 +61,7 @@ def plan_index(
     sample: ArrayLike | None = None,
     costs: Costs = MEASURED,
 ) -> Plan:
-    """Choose the kind of index that answers soonest.
+    """Choose the kind of index with the shortest expected time of a search.
 
     Parameters
     ----------
@@ -73,8 +74,8 @@ def plan_index(
     radius : int
         Radius of the searches, inclusive.
     sample : (s, n_bits / 8) uint8 array, optional
-        Some of the codes; how far apart they lie decides what a BK-tree can prune. Without it, random bits are
-        assumed for Hamming, and for Euclidean distances random bytes. Not read where codes are few.
+        Some of the codes; their distances decide what a BK-tree can prune. Without a sample, random bits are assumed
+        for Hamming distances, and random bytes for Euclidean ones. It is not read if there are few codes.
     costs : Costs
         Measured costs of this machine.
 
@@ -90,9 +91,9 @@ def plan_index(
 
     Notes
     -----
-    The figures are for codes spread like random ones. The indexes guard themselves where the data is worse: a
-    `MultiIndex` or `BKTree` whose search would cost more than a scan scans. Up to 2,048 codes are few: every index
-    scans them, and nothing is weighed.
+    The expected times hold for codes spread like random ones. For other codes the indexes check each search: a
+    `MultiIndex` or `BKTree` scans if its own search would cost more. Up to 2,048 codes are few: every index scans them,
+    and no times are compared.
 
     Examples
     --------
@@ -138,11 +139,11 @@ def build_index(
     metric : Metric
         How they are compared.
     radius : int
-        Radius to be fast at; searches at any radius are exact.
+        Radius that the index is built for; searches at any radius are exact.
     costs : Costs
         Measured costs of this machine.
     plan : Plan, optional
-        The choice, where it is made already.
+        The choice, if it was made before.
 
     Raises
     ------

@@ -1,8 +1,9 @@
-"""`GuidedIndex`: entries by chosen groups of bits, looked up by the likeliest keys of an uncertain query.
+"""`GuidedIndex`: entries stored under groups of their bits, looked up by the likeliest keys of an uncertain query.
 
-An exact search must allow for every bit being wrong. Where the query says how sure each of its bits is, a few groups
-of sure bits, and those groups with their least sure bits the other way, find the entry with a chance that the sum of
-the probes' own chances tells. This is not exact and does not replace an exact index: it proposes, the caller decides.
+An exact search must allow for an error in every bit. If the query states how sure each of its bits is, a few keys of
+sure bits, and the same keys with their least sure bits inverted, find the entry with a high chance: the sum of the
+chances of the probes. This search is not exact and does not replace an exact index. It proposes entries, and the caller
+decides.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ _GROUPS: Final = 6  # of bits, under each of which entries are filed; chosen by 
 
 
 class GuidedIndex:
-    """Entries of equal-length codes, filed by several groups of bits.
+    """Entries of equal-length codes, stored under several groups of their bits.
 
     Parameters
     ----------
     codes : (n, n_bytes) uint8 array
-        Entries; ``n_bytes`` a multiple of 8. Kept as given, not copied where it is contiguous.
+        Entries; ``n_bytes`` is a multiple of 8. A contiguous array is not copied.
     bit_order : sequence of int
         Positions of bits in a code, the surest first; bit 0 is the highest bit of byte 0. Group g takes the next
         `key_bits` of them.
@@ -48,8 +49,8 @@ class GuidedIndex:
 
     Notes
     -----
-    Memory: 4 bytes an entry and a group, and 4 bytes for each of the 2**key_bits keys of a group. Cost of building:
-    0.2 s a group for 1,000,000 entries. `write` and `restored` keep the tables in a file.
+    Memory: 4 bytes an entry and group, and 4 bytes for each of the 2**key_bits keys of a group. Cost of a build: one
+    sort of the entries a group. `write` and `restored` store the tables in a file.
     """
 
     __slots__ = ("_groups", "_is_from_file", "_offsets", "_positions", "_words")
@@ -72,7 +73,7 @@ class GuidedIndex:
         *,
         tag: Mapping[str, str] | None = None,
     ) -> None:
-        """Write the tables of an index to a file, one group after the other; the codes are not in it.
+        """Write the tables of an index to a file, one group after the other; the file does not hold the codes.
 
         Parameters
         ----------
@@ -81,7 +82,7 @@ class GuidedIndex:
         codes, bit_order, n_groups
             As for the index itself.
         tag : mapping of str to str, optional
-            Metadata to find again in the file, such as what the codes are.
+            Metadata stored in the file, such as the source of the codes.
 
         Raises
         ------
@@ -113,12 +114,12 @@ class GuidedIndex:
     def restored(
         cls, file: IndexFile, codes: npt.NDArray[np.uint8], bit_order: Sequence[int], n_groups: int
     ) -> GuidedIndex:
-        """Make an index of the tables in a file, which stay mapped, and of its codes.
+        """Make an index of its codes and of the tables in a file, which stay mapped.
 
         Raises
         ------
         IndexFormatError
-            If the tables are not of as many codes, or of other groups.
+            If the tables have another number of codes, or other groups.
         """
         checked, groups = _checked(codes, bit_order, n_groups)
         index = cls.__new__(cls)
@@ -169,29 +170,29 @@ class GuidedIndex:
         limit: int,
         radius: int,
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-        """Look keys of queries up and keep what lies near the query.
+        """Look up keys of queries and return the entries near the query.
 
         Parameters
         ----------
         group : int
-            Which group of bits.
+            Number of the group of bits, from 0.
         keys : (s, v) uint32 array
-            Keys of each of v queries, those to look up first above.
+            Keys of each of v queries, in the order of the look-ups.
         chances : (s, v) float32 array
-            How likely each is; those under ``least`` are passed over.
+            Chance of each key; keys under ``least`` are not looked up.
         queries : (v, n_bytes / 8) uint64 array
             Codes in words, as `words`.
         least : float
             Least chance of a key.
         limit : int
-            Most entries compared; a list of many copies must not make a look-up endless.
+            Most entries compared; it bounds the time in a list of many copies.
         radius : int
             Largest distance kept, bits, inclusive.
 
         Returns
         -------
         rows : (h,) int64 array
-            Which query found the entry, in the order of the keys; one entry may be found by several keys.
+            Query that found the entry, in the order of the keys; several keys may find one entry.
         positions : (h,) int64 array
             The entry.
         distances : (h,) int32 array
@@ -200,7 +201,7 @@ class GuidedIndex:
         Raises
         ------
         IndexFormatError
-            If its tables came from a file that proves to be corrupt.
+            If the tables come from a file that proves to be corrupt.
 
         Notes
         -----
@@ -272,7 +273,7 @@ def guided_index(codes: npt.NDArray[np.uint8]) -> GuidedIndex:
 
     Notes
     -----
-    Keys are made of the lowest frequencies, which suffer least from a cut that is not quite the true one.
+    Keys consist of the lowest frequencies, which change least if the estimated cut differs from the true one.
     """
     if codes.shape[1:] != (32,):
         raise ValueError(f"PDQ hashes have 32 bytes, these codes have the shape {codes.shape}")

@@ -1,7 +1,7 @@
-"""Rows that change a few at a time: a large segment that stays, segments of what came later, and rows that are deleted.
+"""Rows of an index that changes: a large base segment, segments of recent additions, and deleted rows.
 
-Every index that changes is one of these values. A value is immutable: a change makes the next one, which shares all
-segments that did not change, so a search in the old value is not disturbed.
+Every index that changes is one such value. A value is immutable: a change makes a new value, which shares all segments
+that did not change. A search in the old value is therefore not affected.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Ints = NDArray[np.int64]
 
 
 def most_scanned(n_bytes: int) -> int:
-    """Rows of so many bytes up to which a recent segment is made anew with every addition."""
+    """Largest number of rows of so many bytes up to which each addition makes a recent segment anew."""
     return max(1, _SCANNED_BYTES // n_bytes)
 
 
@@ -37,9 +37,9 @@ class Segment(ABC):
     Parameters
     ----------
     deleted : (n,) bool array or None
-        Rows that are deleted; None where none is.
+        Mask of deleted rows; None if no row is deleted.
     n_deleted : int
-        How many.
+        Number of deleted rows, 0 or more.
     """
 
     deleted: NDArray[np.bool_] | None = None
@@ -51,7 +51,7 @@ class Segment(ABC):
 
     @abstractmethod
     def places(self, ids: Ints) -> tuple[Ints, Ints]:
-        """Find ids, ascending: which of them are here, and the row of each, deleted ones included."""
+        """Find ascending ids: which of them this segment has, and the row of each, deleted rows included."""
 
     def live(self) -> Ints:
         """Rows that are not deleted, ascending."""
@@ -76,9 +76,9 @@ class Segments(Generic[S]):
     Parameters
     ----------
     base : Segment or None
-        The large segment, which no addition touches; None where there is none.
+        The large segment, which no addition changes; None if there is none.
     recent : tuple of Segment
-        Rows that came later, ascending, the larger segments first.
+        Segments of rows that were added later, ascending, the larger segments first.
     """
 
     base: S | None
@@ -95,7 +95,7 @@ class Segments(Generic[S]):
 
     @property
     def is_overgrown(self) -> bool:
-        """Whether so much came and went since the large segment was made that making it anew pays."""
+        """Whether so many rows were added or deleted since the base was made that it should be rebuilt."""
         later = sum(map(len, self.recent)) + sum(part.n_deleted for part in self.parts)
         return later > max(_REBUILD_FLOOR, _REBUILD_SHARE * (0 if self.base is None else len(self.base)))
 
@@ -114,26 +114,26 @@ class Segments(Generic[S]):
         return tuple(found) if n_found == len(ids) else None
 
     def without(self, found: Sequence[Ints]) -> Self:
-        """Delete the rows that `find` gave; a byte a row of each segment that loses one is copied."""
+        """Delete the rows that `find` returned; cost: a copy of a byte a row for each segment that loses a row."""
         parts = [part.without(rows) for part, rows in zip(self.parts, found, strict=True)]
         base, recent = (None, parts) if self.base is None else (parts[0], parts[1:])
         return replace(self, base=base, recent=tuple(recent))
 
     def added(self, n: int, most_scanned: int, make: Callable[[Sequence[S]], S]) -> Self:
-        """Add rows, in one segment with the last recent ones that are not much larger.
+        """Add rows, in one segment with the last recent segments that are not much larger.
 
         Parameters
         ----------
         n : int
             Number of the new rows.
         most_scanned : int
-            Rows up to which a segment is made anew with every addition.
+            Largest number of rows up to which every addition makes a segment anew.
         make : callable
-            Makes the segment of the rows of some segments that are not deleted, and then the new ones.
+            Makes one segment of the rows of some segments that are not deleted, followed by the new rows.
 
         Notes
         -----
-        A row is made anew O(log n) times beyond the first ``most_scanned``, and there are O(log n) recent segments.
+        Beyond the first ``most_scanned`` rows, a row is rebuilt O(log n) times, and there are O(log n) recent segments.
         """
         kept, merged, total = [part for part in self.recent if part.n_deleted < len(part)], [], n
         while kept and (

@@ -25,8 +25,8 @@ All numbers little-endian::
     columns (8; 1 where there is one dimension), offset (8), length without padding (8), SHA-256 of the section with
     its padding (32)
 
-The checksums find damage, not malice: whoever can write the file can write fitting checksums. Reading allocates
-nothing that the file's real length does not cover.
+The checksums detect damage, not malice: somebody who can write the file can write fitting checksums. A reader allocates
+nothing that the real length of the file does not cover.
 
 Over 400 lines because writing and reading share one layout.
 """
@@ -81,7 +81,7 @@ _REBUILD: Final = "; rebuild it from the list"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexFile:
-    """What an index file holds.
+    """Content of an index file.
 
     Parameters
     ----------
@@ -96,11 +96,11 @@ class IndexFile:
     next_position : int
         Next unused position.
     tag : mapping of str to str
-        Metadata of the caller.
+        Metadata given by the caller.
     sections : mapping of str to array
         Named arrays of one or two dimensions; read only after reading.
     checksums : tuple of (first, length, digest)
-        SHA-256 of each run of bytes of the file that it was read from, from its first byte to its last; else empty.
+        SHA-256 of each run of bytes of the file that was read, from the first byte to the last; else empty.
     """
 
     kind: str
@@ -115,7 +115,7 @@ class IndexFile:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A section of one dimension that a file gets beside those of the index.
+    """A further section of one dimension, written beside the sections of the index.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ class _Section:
 class IndexWriter:
     """Writes an index file beside its path, section by section, and renames it into place at the end.
 
-    A context manager; leaving it before `finish` takes the part away, and the old file stays.
+    A context manager; leaving it before `finish` removes the unfinished part, and the old file stays.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ class IndexWriter:
     kind, metric, n_bytes, tag
         As in `IndexFile`.
     n_sections : int
-        Sections that will be written, known before the first is.
+        Number of sections that will be written, known before the first one is written.
 
     Raises
     ------
@@ -203,7 +203,7 @@ class IndexWriter:
         self.stream(name, array.dtype, None if array.ndim == 1 else array.shape[1], [array])
 
     def stream(self, name: str, dtype: DTypeLike, columns: int | None, blocks: Iterable[NDArray[Any]]) -> int:
-        """Write a section of many blocks, one after the other; the number of its rows.
+        """Write a section of many blocks, one after the other; returns the number of rows.
 
         Parameters
         ----------
@@ -260,7 +260,7 @@ class IndexWriter:
         return np.memmap(self._file.part, dtype=_text(kind), mode="r", offset=offset, shape=shape).view(np.ndarray)
 
     def finish(self, *, n: int, next_position: int) -> None:
-        """Write the header, flush all to disk and rename the file into place; nobody may write to it then."""
+        """Write the header, flush the file to disk, remove its write permission and rename it into place."""
         if len(self._table) != self._n_sections:
             raise ValueError("another number of sections was written than announced")
         n_bytes, kind, metric = self._facts
@@ -275,7 +275,7 @@ class IndexWriter:
 
 
 def impossible_numbers() -> IndexFormatError:
-    """Make the error for tables of a file, under fitting checksums, that a search cannot follow."""
+    """Make the error for tables of a file whose checksums fit, but whose numbers are impossible."""
     return IndexFormatError(
         "the index holds impossible numbers: the file it was loaded from is corrupt, or was forged" + _REBUILD
     )
@@ -336,7 +336,7 @@ def read_index_file(path: Path, *, verify: Verify = "full") -> IndexFile:
     Raises
     ------
     IndexFormatError
-        If a byte is not what it was written as, or the file is no index file of this format version.
+        If a byte differs from the byte that was written, or the file is no index file of this format version.
     ValueError
         If ``verify`` is another word.
     OSError
@@ -349,7 +349,7 @@ def read_index_file(path: Path, *, verify: Verify = "full") -> IndexFile:
 
 
 def read_index_stream(stream: BinaryIO, *, verify: Verify, maps: bool = True) -> IndexFile:
-    """Map an index file that is open, as `read_index_file`, or copy it into memory; the caller closes it."""
+    """Map an open index file as `read_index_file` does, or copy it into memory; the caller closes it."""
     length = os.fstat(stream.fileno()).st_size
     header = _read_header(stream, length)
     *_, n, next_position, n_bytes, count, _, tag_length, _, kind, metric = _HEAD.unpack_from(header)

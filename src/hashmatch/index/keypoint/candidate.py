@@ -1,4 +1,4 @@
-"""What a search of local descriptors is asked and answers: its bounds, its arguments and its candidates."""
+"""Bounds, arguments and candidates of a search of local descriptors."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ CODE_BITS: Final = 8 * CODE_BYTES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeypointSearch:
-    """How thorough a search is; the defaults are those of the measured curve in ``docs/explanation/indexes.md``.
+    """Bounds of a search; ``docs/research/keypoints.md`` has the measurement by which the defaults were chosen.
 
     Parameters
     ----------
     max_distance : int
-        Bits in which two descriptors of one place may differ, 0 to 64.
+        Largest distance of two descriptors that agree, bits, inclusive, 0 to 64.
     max_probes : int
-        Keys looked up for the picture as it is, and as many for its mirror image, 1 or more.
+        Most keys looked up for the untouched picture, and as many for its mirror image, 1 or more.
     max_compared : int
-        Stored codes compared, 1 or more; where the keys hold more, the fullest are cut first.
+        Most stored codes compared, 1 or more; if the keys hold more, the fullest keys are cut first.
     max_hits : int
-        Pairs kept, 1 or more; where more codes agree, the query points that agree with most go first.
+        Most pairs kept, 1 or more; if more codes agree, the query points that agree with most codes are dropped first.
     max_candidates : int
-        Candidates given, 1 or more.
+        Most candidates returned, 1 or more.
     min_votes : int
-        Pairs that must agree on one rough transform, 1 or more.
+        Least number of pairs that agree on one rough transform, 1 or more.
 
     Raises
     ------
@@ -63,17 +63,17 @@ class KeypointSearch:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Candidate:
-    """An entry that the query may share a part with, and the pairs that say so.
+    """An entry that the query may share a part with, and the pairs of points that agree.
 
     Parameters
     ----------
     entry : int
         Number of the entry.
     mirrored : bool
-        Whether it is the mirror image of the query that agrees.
+        Whether the mirror image of the query agrees.
     weight : float
-        Votes for the best rough transform; a vote of a point that agrees with nothing else in the list counts 1, of
-        one that agrees with many entries less.
+        Sum of the votes for the best rough transform. The vote of a point that agrees with no other entry of the list
+        counts 1; the vote of a point that agrees with many entries counts less.
     query_points : (p,) int64 array
         Points of the query, ascending, each once.
     reference_points : (p,) int64 array
@@ -103,7 +103,7 @@ def aligned(codes: Codes) -> Codes:
 def checked_query(
     codes: ArrayLike, margins: ArrayLike, geometry: ArrayLike, mirrored_codes: ArrayLike | None
 ) -> tuple[list[Codes], NDArray[np.float32], Codes]:
-    """Check the arguments of a search; give the one or two sets of codes, the margins, capped, and the geometry."""
+    """Check the arguments of a search; return one or two sets of codes, the capped margins, and the geometry."""
     queries = [check_codes(codes, CODE_BYTES, what="queries")]
     k = len(queries[0])
     if mirrored_codes is not None:

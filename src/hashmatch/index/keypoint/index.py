@@ -1,4 +1,4 @@
-"""`KeypointIndex`: local descriptors of a whole list to the entries that a query may be a part of.
+"""`KeypointIndex`: from the local descriptors of a whole list to the entries that a query may be a part of.
 
 Longer than other files because search, files and checks of one structure belong together.
 """
@@ -45,13 +45,13 @@ _RARE: Final = 1000.0
 class KeypointIndex:
     """Find the entries of a list that share local descriptors with a query.
 
-    Build with `build`, search with `search`, keep with `save` and `load`. Immutable: entries that came later go to a
-    small index of their own, withdrawn ones are masked in the search (``live``).
+    Build with `build`, search with `search`, keep with `save` and `load`. The index is immutable: added entries go to a
+    small index of their own, and the search masks withdrawn entries (``live``).
 
     Notes
     -----
-    Not exact: it proposes candidates and the caller judges them. ``docs/explanation/indexes.md`` gives recall against a
-    comparison with every code, times and sizes.
+    The search is not exact: it proposes candidates, and the caller judges them. ``docs/research/keypoints.md`` gives
+    recall against a comparison with every code, times and sizes.
     Memory: 20 bytes a code, 4 bytes a code and table, 2 to 5 bits a key and table, 4 bytes an entry; with three tables
     32.4 to 33 bytes a code.
     """
@@ -83,15 +83,15 @@ class KeypointIndex:
         Parameters
         ----------
         codes : (n, 16) uint8 array
-            Descriptors, entry by entry; kept as given where contiguous, so do not change them.
+            Descriptors, entry by entry. A contiguous array is kept without a copy, so do not change it.
         entries : (n,) integer array
             Entry of each code, not descending, 0 or more.
         geometry : (n, 4) uint8 array
             Place, scale and angle of each point, from `pack_geometry`.
         n_entries : int, optional
-            Entries in all, for those without points at the end; the largest of ``entries`` + 1 where not given.
+            Number of entries, if entries at the end have no points; ``max(entries) + 1`` if not given.
         n_tables : int
-            Tables of keys, 1 to 16: more find more and take 4 bytes a code each.
+            Tables of keys, 1 to 16. More tables find more entries; each takes 4 bytes a code.
         key_bits : int, optional
             Bits a key, 8 to 25, together with ``n_tables`` at most 128; the logarithm of the number of codes where
             not given.
@@ -103,7 +103,7 @@ class KeypointIndex:
 
         Notes
         -----
-        Cost: one sort of the codes for each table. Beside the index itself 8 bytes a code are needed while building.
+        Cost: one sort of the codes for each table. The build needs 8 bytes a code beside the index itself.
         """
         checked = aligned(check_codes(codes, CODE_BYTES))
         places: NDArray[Any] = np.asarray(geometry)
@@ -189,20 +189,20 @@ class KeypointIndex:
         codes : (k, 16) uint8 array
             Descriptors of the query, the best first.
         margins : (k, 128) float array
-            How far each bit's coefficient lies from 0, in units of the descriptor's spread; 0 or more.
+            Distance of the coefficient of each bit from 0, in units of the spread of the descriptor, 0 or more.
         geometry : (k, 4) uint8 array
             From `pack_geometry`.
         mirrored_codes : (k, 16) uint8 array, optional
-            What the same points would have in the picture mirrored left to right; searched in the same call.
+            Descriptors of the same points in the picture mirrored left to right; the same call searches them.
         live : (n_entries,) bool array, optional
-            Entries that may be given; all where not given.
+            Entries that may be returned; all entries if not given.
         options : KeypointSearch, optional
             Bounds.
 
         Returns
         -------
         list of Candidate
-            The heaviest first; equal ones by entry, the unmirrored first.
+            By weight, the largest first; equal weights by entry, the unmirrored candidate first.
 
         Raises
         ------
@@ -213,8 +213,8 @@ class KeypointIndex:
 
         Notes
         -----
-        Time and memory are bounded by the options, whatever the list holds: where thousands of entries share a
-        descriptor, the first of them in the list are looked at.
+        Cost: the options bound time and memory for every list. If thousands of entries share a descriptor, the search
+        compares the first of them in the list.
         """
         return self.explain(codes, margins, geometry, mirrored_codes=mirrored_codes, live=live, options=options)[0]
 
@@ -228,7 +228,7 @@ class KeypointIndex:
         live: NDArray[np.bool_] | None = None,
         options: KeypointSearch | None = None,
     ) -> tuple[list[Candidate], SearchStats]:
-        """Search as `search` does and count what it cost; raises as `search` does."""
+        """Search as `search` does and count the cost; raises as `search` does."""
         chosen = KeypointSearch() if options is None else options
         queries, sure, places = checked_query(codes, margins, geometry, mirrored_codes)
         if live is not None and (live.dtype != np.bool_ or live.shape != (len(self),)):
@@ -243,7 +243,7 @@ class KeypointIndex:
         return found, stats
 
     def pairs(self, entry: int, codes: ArrayLike, *, max_distance: int = 26) -> tuple[Ints, Ints, NDArray[np.int32]]:
-        """Compare every query point with every point of one entry; what a search would find had it looked everywhere.
+        """Compare every query point with every point of one entry: the pairs of a search without bounds.
 
         Parameters
         ----------
@@ -372,7 +372,7 @@ class KeypointIndex:
         Parameters
         ----------
         path : str or path-like
-            File to make or replace, in one step.
+            File to make, or to replace in one step.
         tag : mapping of str to str, optional
             Metadata kept in the file, such as which version of which list it was made from.
 
@@ -410,8 +410,8 @@ class KeypointIndex:
         path : str or path-like
             File written by `save`.
         verify : {"full", "header"}
-            "full" reads the whole file and compares its checksums; "header" opens it at once, and damage shows as a
-            wrong answer or an `IndexFormatError` later, never as a read outside the file.
+            ``"full"`` reads the whole file and compares its checksums. ``"header"`` opens the file at once; damage then
+            causes a wrong answer or an `IndexFormatError` later, never a read outside the file.
 
         Raises
         ------

@@ -1,8 +1,8 @@
-"""From agreeing descriptors to candidates: one vote a point and entry, weighed by rarity, joined by geometry.
+"""From agreeing descriptors to candidates: one vote a point and entry, weighted by rarity, grouped by geometry.
 
-A pair of points that agree says by itself how the query lies on the reference: scale, angle and shift. Pairs of one
-true copy say nearly the same; chance pairs do not. Rough agreement is enough here: who judges a candidate fits the
-transform.
+A pair of points determines how the query lies on the reference: scale, angle and shift. Pairs of a true copy determine
+nearly the same transform; chance pairs do not. Rough agreement is enough here, because the judge of a candidate fits
+the transform.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def pack_geometry(x: ArrayLike, y: ArrayLike, sigma: ArrayLike, angle: ArrayLike
 
 
 def mirrored_geometry(geometry: Bytes) -> Bytes:
-    """Say where the points of the picture mirrored left to right are."""
+    """Return the geometry of the points in the picture mirrored left to right."""
     out = geometry.copy()
     out[:, 0] = 255 - geometry[:, 0]
     out[:, 3] = (TURN // 2 - geometry[:, 3].astype(np.int64)) % TURN
@@ -109,7 +109,7 @@ class Votes:
 
 
 def one_to_one(pairs: AgreeingPairs) -> AgreeingPairs:
-    """Leave each query point one vote a subject, the nearest, and then each row one; by subject, then distance."""
+    """Keep each query point's nearest pair of a subject, then each row's; sort by subject, then distance."""
     pairs = pairs.take(_sorted(pairs.subjects, pairs.points, pairs.distances, pairs.rows))
     pairs = pairs.take(_first(pairs.subjects, pairs.points))
     pairs = pairs.take(_sorted(pairs.subjects, pairs.rows, pairs.distances, pairs.points))
@@ -155,7 +155,7 @@ def rank(
     min_votes: int,
     most: int,
 ) -> list[Votes]:
-    """Weigh the subjects and give the best.
+    """Weight the subjects and return the best.
 
     Parameters
     ----------
@@ -176,8 +176,8 @@ def rank(
     -----
     A transform is proposed by each of the 16 nearest pairs of a subject; another pair votes for it where the two agree
     on the scale within 0.6 octave, on the angle within 30 degrees, and where the step from one to the other is as long
-    and as directed on both sides within 16 px plus a fifth of it. Looked at are the 2,048 subjects of most weight and
-    of each the 96 nearest pairs, so the cost is bounded whatever the list holds.
+    and as directed on both sides within 16 px plus a fifth of it. Only the 2,048 subjects of most weight, and the 96
+    nearest pairs of each, are compared, so that the cost is bounded for every list.
     """
     starts = np.flatnonzero(_first(pairs.subjects))
     counts = np.diff(np.append(starts, len(pairs)))

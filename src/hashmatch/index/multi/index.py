@@ -29,7 +29,7 @@ _MOST_PLANS: Final = 64
 
 
 class MultiCore:
-    """Substring tables over frozen codes, which stand here one after the other, so that a check reads one place."""
+    """Substring tables over frozen codes. The codes are stored contiguously, so that a check reads one place."""
 
     def __init__(self, space: HammingSpace, codes: NDArray[np.uint64], tables: Tables, costs: Costs) -> None:
         self._space = space
@@ -52,7 +52,7 @@ class MultiCore:
         return len(self._codes)
 
     def find(self, queries: Packed, k: int, radius: int) -> Found:
-        """Search ``k`` packed queries; scan for those whose candidates would cost more than the scan."""
+        """Search ``k`` packed queries; scan for the queries whose candidates would cost more than a scan."""
         plan, most = self._plan(radius)
         if plan is None:
             return self._scan(queries, np.arange(k), radius)
@@ -105,7 +105,7 @@ class MultiCore:
         return np.ascontiguousarray(self._codes[rows].T)
 
     def codes(self) -> Codes:
-        """Give all codes in row order, as they came."""
+        """Give all codes in row order, unpacked."""
         if self._space.n_bytes % 8 or self._codes.dtype.str != "<u8":
             return self._space.unpack(self.packed())
         return self._codes.view(np.uint8)
@@ -136,19 +136,19 @@ class MultiIndex(SegmentedIndex):
     """Multi-index hashing: exact Hamming search by looking up substrings.
 
     Build with `build`, edit with `add` and `remove`, search with `search`, `search_batch` and `explain`, keep with
-    `save` and `load`. The index to take for 256-bit hashes from about ten thousand entries on.
+    `save` and `load`. It is the fastest index for 256-bit hashes from about ten thousand entries on.
 
     Notes
     -----
     Cost: at one million random 256-bit codes and radius 31 about 1,000 buckets and 100 candidates a search; see
-    ``docs/explanation/indexes.md`` for times. The cost grows steeply with the radius: beyond the radius it was built
-    for, search falls back to a scan as soon as that is expected to be cheaper, and also for a query whose buckets turn
-    out to be crowded. So it is never much slower than `LinearIndex`, and exact at every radius.
+    ``docs/explanation/indexes.md`` for times. The cost grows steeply with the radius. Beyond the radius that the index
+    was built for, a search scans as soon as a scan is expected to be cheaper; it also scans for a query whose buckets
+    hold too many codes. The index is therefore never much slower than `LinearIndex`, and exact at every radius.
     Memory: the codes, 4 to 8 bytes a code and substring, 3/8 of a byte a bucket (at most 32 buckets a code), and 8
-    bytes a position but for an index from a file that was never edited. `build_file` makes the file of a larger index
-    than memory holds.
+    bytes a position, except for an index from a file that was never edited. `build_file` makes the file of an index
+    that is larger than memory.
     Source: M. Norouzi, A. Punjani, D. Fleet, "Fast search in Hamming space with multi-index hashing", CVPR 2012;
-    here with substrings of unequal width and radius, see `hashmatch.index.multi.substrings`.
+    the substrings here have unequal widths and radii, see `hashmatch.index.multi.substrings`.
 
     Examples
     --------
@@ -198,14 +198,14 @@ class MultiIndex(SegmentedIndex):
         codes : (n, n_bytes) uint8 array
             Codes of 1 to 4096 bytes; copied.
         radius : int
-            Radius to be fast at, bits. Searches at any other radius are exact too.
+            Radius that the index is built for, bits. Searches at any other radius are exact too.
         widths : sequence of int, optional
-            Widths of the substrings in bits, instead of choosing them from the number of codes and the radius; each
-            1 to 26, together at most the bits of a code.
+            Widths of the substrings, bits; each 1 to 26, together at most the bits of a code. If not given, they are
+            chosen from the number of codes and the radius.
         costs : Costs
             Measured costs of this machine.
         pending_limit : int
-            Size of the part that collects added codes, 1 or more.
+            Most codes in the segment that collects added codes, 1 or more.
 
         Raises
         ------
@@ -214,7 +214,7 @@ class MultiIndex(SegmentedIndex):
 
         Notes
         -----
-        O(n) for every substring; about two seconds for a million 256-bit codes.
+        Cost: O(n) for every substring; ``python -m benchmarks life`` measures the time of a million 256-bit codes.
         """
         checked = check_codes(codes, None)
         index = cls(
@@ -237,15 +237,15 @@ class MultiIndex(SegmentedIndex):
         tag: Mapping[str, str] | None = None,
         more: Sequence[Section] = (),
     ) -> int:
-        """Write the file of an index of more codes than memory holds.
+        """Write the file of an index that is larger than memory.
 
         The file is the same, byte for byte, as that of ``MultiIndex.build(all codes).save(path)``.
 
         Parameters
         ----------
         path : str or path-like
-            File to write, as `save` does: beside it, flushed, renamed. Two further files beside it hold the tables
-            while they are made, 4 to 8 bytes a code and substring; they have no name and vanish with the process.
+            File to write, as `save` does: beside it, flushed, renamed. Two further files hold the tables while they are
+            made, 4 to 8 bytes a code and substring; they have no name and are removed with the process.
         blocks : iterable of (k, n_bytes) uint8 arrays
             The codes, block by block; read once.
         n_bytes : int
@@ -253,9 +253,9 @@ class MultiIndex(SegmentedIndex):
         radius, widths, costs
             As for `build`.
         memory : int
-            Bytes for working arrays, 4096 or more. Not counted are 0.8 bytes a bucket of all tables, of which there are
-            at most 32 a code and 2**26 a table, 2 MB, one block of the caller's, and the rows of a single bucket where
-            these alone are more.
+            Bytes for working arrays, 4096 or more. The bound does not include 0.8 bytes a bucket of all tables (at most
+            32 buckets a code and 2**26 a table), 2 MB, one block of the caller, and the rows of a single bucket if
+            these alone need more.
         tag : mapping of str to str, optional
             As for `save`.
         more : sequence of Section
@@ -275,9 +275,9 @@ class MultiIndex(SegmentedIndex):
 
         Notes
         -----
-        Cost: for every substring one pass over the codes, and where its rows do not fit into ``memory`` (32 bytes each)
-        one more to count and one for each part that does; the parts of a file that are read again come from the
-        system's cache where it has room.
+        Cost: for every substring one pass over the codes. If its rows do not fit into ``memory`` (32 bytes each), one
+        more pass counts them and each part that fits needs one pass. Parts of the file that are read again come from
+        the cache of the system, if it has room.
         """
         index = cls(HammingSpace(check_codes(np.empty((0, n_bytes), np.uint8), None).shape[1]), radius=radius,
                     widths=widths, costs=costs)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Building the file of a `MultiIndex` out of core: bounded memory, whatever the number of codes.
+"""The file of a `MultiIndex`, built out of core: bounded memory for any number of codes.
 
 The codes go straight into the file. Each table is then made part by part: a part is a range of buckets whose rows fit
 into the memory granted, found by counting, and filled by one pass over the codes in the file. Slots and runs of the
@@ -118,7 +118,7 @@ class _Tables:
         self._step = max(64, min(_READ_ROWS, memory // 64))
 
     def made(self) -> NDArray[np.uint64]:
-        """Make all tables: slots and runs go to the spools, the ranks of all buckets are returned."""
+        """Make all tables: write slots and runs to the two files, and return the ranks of all buckets."""
         n_bytes = -(-sum(1 << width for width in self._widths) // 8)
         one, two = np.zeros(n_bytes, dtype=np.uint8), np.zeros(n_bytes, dtype=np.uint8)
         first = 0

@@ -1,4 +1,4 @@
-"""The substring tables of a `MultiIndex`: what stands in them, and building them in memory."""
+"""The substring tables of a `MultiIndex`: their layout, and how they are built in memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ITEM_BYTES: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The arrays of the substring tables; `hashmatch.kernels.numpy.tables.TableSearch` says what stands in each."""
+    """The arrays of the substring tables; `hashmatch.kernels.numpy.tables.TableSearch` describes each array."""
 
     widths: tuple[int, ...]
     ranks: NDArray[np.uint64]
@@ -32,7 +32,7 @@ class Tables:
 
 
 class ItemLayout(NamedTuple):
-    """How many bits of an item are the row, how many the tag, and the bytes of both."""
+    """Bits of the row and of the tag in an item, and bytes of an item."""
 
     row_bits: int
     tag_bits: int
@@ -82,8 +82,8 @@ def item_layout(n: int, widths: tuple[int, ...]) -> ItemLayout:
 
     Notes
     -----
-    Four bytes where the tag has some bits even so, and where the place of any run fits too; else five. A tag of 7 bits
-    lets half of the candidates of ten million codes through at radius 31, one of 15 bits one in fifty.
+    An item has four bytes if the tag keeps some bits and the place of any run fits too; else it has five. A longer tag
+    excludes more candidates.
     """
     row_bits = max(1, (n - 1).bit_length())
     useful = min(widths) if len(widths) > 1 else 0  # there may be no next substring

@@ -1,4 +1,4 @@
-"""Choosing the substrings of a `MultiIndex`, and which buckets a search must probe.
+"""The choice of the substrings of a `MultiIndex`, and of the buckets that a search must probe.
 
 If a code is within distance r of the query, and each substring i is probed to a radius r_i so that Σ (r_i + 1) > r,
 then in at least one substring the two differ in at most r_i bits; else they would differ in at least Σ (r_i + 1) bits.
@@ -6,9 +6,9 @@ This holds for any disjoint substrings, of any widths, whether or not they cover
 equal substrings and r = m q + a is radius q for a + 1 of them and q - 1 for the others.
 
 More can be asked of a candidate. Let d_i be its distance in substring i and x_i = d_i - (r_i + 1); the x_i of a hit
-add up to less than 0, so of the substrings in a ring there is one from which on all sums x_i, x_i + x_(i+1), ... are
-below 0 (Raney's lemma). That one finds it, and there d_i + d_(i+1) <= r_i + r_(i+1) + 1. So what stands in a bucket
-but differs more in the next substring need not be looked at: if it is a hit, another substring finds it.
+add up to less than 0. Arranged in a ring, the substrings therefore have one from which on all sums x_i, x_i + x_(i+1),
+... are below 0 (Raney's lemma). That substring finds the hit, and there d_i + d_(i+1) <= r_i + r_(i+1) + 1. A code in a
+bucket that differs more in the next substring need not be compared: if it is a hit, another substring finds it.
 Source: J. Qin, C. Xiao, "Pigeonring: a principle for faster thresholded similarity search", VLDB 2018.
 """
 
@@ -42,10 +42,10 @@ class ProbePlan:
     Parameters
     ----------
     masks : (p,) uint32 array
-        What to XOR the substring's key with; the number of the substring's first bucket is contained.
+        Values to XOR the key of the substring with; they include the number of the first bucket of the substring.
     groups : (g, 3) int64 array
-        For probes in a row their substring, where they end, and the most bits in which what they find may differ from
-        the query in the next substring, the first after the last.
+        For each run of probes: the substring, the end of the run, and the most bits in which a candidate may differ
+        from the query in the next substring (the first substring follows the last).
     radii : tuple of int
         Radius of each substring; -1 where it is not probed.
     """
@@ -65,9 +65,9 @@ def choose_widths(n: int, n_bits: int, radius: int, costs: Costs) -> tuple[int, 
 
     Notes
     -----
-    For every number of substrings and every width of those that must be probed deepest, the probes and, for codes
-    spread evenly, the candidates are counted and weighed with the measured costs; the cheapest wins. All tables
-    together have at most 32 buckets a code.
+    For every number of substrings, and every width of those that must be probed deepest, the probes and (for evenly
+    spread codes) the candidates are counted and multiplied by the measured costs; the cheapest choice is taken. All
+    tables together have at most 32 buckets a code.
     """
     best: tuple[int, ...] = (min(n_bits, 12),)
     best_cost = math.inf
@@ -122,7 +122,7 @@ def _choose_radii(widths: tuple[int, ...], n: int, radius: int, costs: Costs) ->
 
 
 def expected_cost(widths: tuple[int, ...], n: int, radius: int, costs: Costs) -> float:
-    """Time of a search by probing, nanoseconds, for codes spread evenly; infinite where probing cannot serve."""
+    """Compute the time of a search by probing, nanoseconds, for evenly spread codes; infinite if impossible."""
     chosen = _choose_radii(widths, n, radius, costs)
     return math.inf if chosen is None else chosen[1]
 
