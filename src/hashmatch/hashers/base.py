@@ -1,4 +1,4 @@
-"""What a hasher is and what it accepts; imports only NumPy and the values.
+"""The interface of hashers and the check of their input; imports only NumPy and the values.
 
 `Hasher` is the one interface of perceptual hashes: pixels in, `HashValue` and quality out.
 """
@@ -22,7 +22,7 @@ Pixels = npt.NDArray[Any]
 
 
 class Hasher(Protocol):
-    """Computes one algorithm's hashes from pixels; has no state that changes, so any thread may use it."""
+    """Compute the hashes of one algorithm from pixels. A hasher is immutable, so any thread may use it."""
 
     @property
     def algorithm(self) -> str:
@@ -65,7 +65,7 @@ class Hasher(Protocol):
 
 
 def check_pixels(pixels: Pixels) -> Pixels:
-    """Return the pixels if a hasher can take them.
+    """Return the pixels if a hasher accepts them.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def check_pixels(pixels: Pixels) -> Pixels:
     Raises
     ------
     TypeError
-        If it is not an array, or neither uint8 nor float; the message says what to do.
+        If the value is not an array, or its type is neither uint8 nor float; the message says what to do.
     ValueError
         If the shape is another, there is no pixel, or a float is not finite or outside 0 to 255.
     """
@@ -107,7 +107,7 @@ def _advice(dtype: np.dtype[Any]) -> str:
 
 
 def refuse_opaque(algorithm: Algorithm) -> None:
-    """Stop where an opaque hash of a third party is to be computed.
+    """Refuse to compute an opaque hash of a third party.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def turned(pixels: Pixels, turn: Turn) -> Pixels:
     pixels : (H, W, 3) or (H, W) array
         Any type.
     turn : Turn
-        What to do.
+        Turn to apply.
 
     Returns
     -------

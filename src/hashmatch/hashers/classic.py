@@ -1,4 +1,4 @@
-"""Classic 64- and 256-bit hashes, computed by the imagehash package so that values equal everyone else's."""
+"""Classic 64- and 256-bit hashes, computed by the imagehash package, so that values equal those of other users."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class ClassicHasher:
 
     Notes
     -----
-    They measure no quality, so judge a picture by PDQ's. Float pixels are rounded to bytes, half to even. Cost: one
-    copy of the pixels for Pillow, the turn to grey and the resampling; ``whash`` adds a wavelet transform of the
-    largest square whose side is a power of two.
+    Classic hashes measure no quality; use the quality of PDQ. Float pixels are rounded to bytes, half to even. Cost:
+    one copy of the pixels for Pillow, the conversion to grey and the resampling; ``whash`` adds a wavelet transform of
+    the largest square whose side is a power of two.
     """
 
     __slots__ = ("_algorithm", "_side")

@@ -18,7 +18,7 @@ DIGEST_ALGORITHMS: Final = ("md5", "sha1", "sha256")
 
 
 class Digester:
-    """Several digests of bytes that come in parts, in one pass.
+    """Several digests of bytes that arrive in parts, in one pass.
 
     Parameters
     ----------
@@ -40,12 +40,12 @@ class Digester:
         return bool(self._states)
 
     def update(self, part: bytes | bytearray | memoryview) -> None:
-        """Take the next bytes; TypeError if they are none. Large parts are digested outside the interpreter's lock."""
+        """Add the next bytes; TypeError for anything else. Large parts are digested outside the interpreter's lock."""
         for _, state in self._states:
             state.update(part)
 
     def values(self) -> tuple[HashValue, ...]:
-        """Give the digests of all bytes so far, in the order asked for."""
+        """Return the digests of all bytes so far, in the order of ``algorithms``."""
         return tuple(HashValue(name, state.digest()) for name, state in self._states)
 
 
@@ -76,7 +76,7 @@ def digest(data: bytes, algorithm: str) -> HashValue:
 
     Notes
     -----
-    Cost: about 1 to 2 ns a byte. MD5 and SHA-1 are broken against forgery; they serve lists that hold nothing else.
+    Cost: one pass over the bytes. MD5 and SHA-1 can be forged; they are for lists that hold no other digests.
 
     Examples
     --------
@@ -101,7 +101,7 @@ def digests(data: bytes, algorithms: Iterable[str] = DIGEST_ALGORITHMS) -> tuple
     Returns
     -------
     tuple of HashValue
-        In the order asked for.
+        Digests in the order of ``algorithms``.
 
     Raises
     ------

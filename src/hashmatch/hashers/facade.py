@@ -1,6 +1,6 @@
 """From a source to its hashes: `hash_image` and `fingerprint`.
 
-The one place where pictures and hashers meet; everything above works on the `Fingerprint` alone.
+The only module that uses both pictures and hashers; all rooms above work on the `Fingerprint` alone.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def hash_image(
     Returns
     -------
     HashValue
-        Hash of the first frame, with transparency on white. The hash of a plain picture tells little:
+        Hash of the first frame, with transparency on white. The hash of a plain picture distinguishes little:
         `fingerprint` returns the quality too.
 
     Raises
@@ -80,7 +80,7 @@ def hash_image(
 
     Notes
     -----
-    Cost: the decode, and for PDQ about a fifth more.
+    Cost: the decode, and one pass of the hasher over the pixels.
     """
     first = _first_frame(_USUAL if decode is None else decode)
     return fingerprint(source, (algorithm,), decode=first, keypoint_key=keypoint_key).view_hashes[0].value
@@ -106,10 +106,10 @@ def fingerprint(
     source : bytes, path, binary file, PIL image or array
         The picture; digests need bytes, a path or a binary file, of any size.
     algorithms : iterable of str
-        Algorithms that can be computed, each taken once. ``keypoint`` has to be asked for: a record shows about as
+        Algorithms that can be computed; repeated names count once. ``keypoint`` must be named: a record shows about as
         much as a small grey copy of the picture, see ``docs/explanation/privacy.md``.
     turns : bool
-        Whether the seven other turns are hashed too: for queries, a list takes upright pictures only. Keypoint
+        Whether the seven other turns are hashed too. Queries may have turns; lists take upright pictures only. Keypoint
         records need no turns.
     decode : DecodePolicy, optional
         Formats and limits, and whether every frame is hashed.
@@ -119,10 +119,10 @@ def fingerprint(
     Returns
     -------
     Fingerprint
-        Digests first, then for each frame and background each algorithm. Transparent pictures have a second view on
-        black where that differs; pictures of which a colour profile or gamma makes another have one with their colours
-        as they are shown. Views as other clients read a file are there only if ``decode`` asks for them; they are for
-        searches. The quality of every perceptual hash is PDQ's measure, 0 to 100.
+        Digests first, then each algorithm for each frame and background. Transparent pictures have a second view on
+        black if it differs. Pictures that a colour profile or gamma changes have a further view with their colours as
+        they are shown. Views as other clients read a file exist only if ``decode`` requests them; they are for
+        searches. The quality of every perceptual hash is that of PDQ, 0 to 100.
 
     Raises
     ------
@@ -164,7 +164,7 @@ def iter_view_hashes(
     decode: DecodePolicy,
     keypoint_key: bytes | None = None,
 ) -> Iterator[ViewHash]:
-    """Hash one view after the other, so that a broken frame does not lose the views before it.
+    """Hash one view after the other, so that the views before a broken frame are not lost.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def iter_view_hashes(
     Yields
     ------
     ViewHash
-        In the order of `fingerprint`; the errors are the same, raised where the frame stands.
+        Hashes in the order of `fingerprint`. The errors are the same; each is raised at its frame.
     """
     try:
         for raster in iter_rasters(source, decode):
@@ -208,14 +208,14 @@ def hash_view(
     exact: bool = True,
     searching: bool = False,
 ) -> list[ViewHash]:
-    """Hash pixels by every algorithm; PDQ's quality stands for all, since the others measure none.
+    """Hash pixels by every algorithm, each with the quality of PDQ, since the others measure none.
 
     Parameters
     ----------
     pixels : (H, W, 3) or (H, W) array
-        What is to be hashed.
+        Pixels to hash.
     view : View
-        How it was come by.
+        View that the pixels are of.
     names : tuple of str
         Names of `PICTURE_HASHERS`, and ``keypoint``.
     turns : bool
@@ -223,8 +223,8 @@ def hash_view(
     keypoint_key : bytes, optional
         Secret key of ``keypoint`` records.
     exact, searching : bool
-        Whether PDQ is the reference's to the bit, and quality that of what is compared, see `PDQHasher`; what is not
-        exact is for searching.
+        ``exact``: whether PDQ equals the reference to the bit; hashes that do not are for searches only. ``searching``:
+        whether the quality is that of what is compared, see `PDQHasher`.
 
     Returns
     -------

@@ -1,6 +1,6 @@
 """Keypoint fingerprints: pixels to a reference's record, and to a query's points.
 
-The record is what a list keeps; the points of a query, with how sure each bit is, are never stored.
+A list stores the record. The points of a query, with the margin of each bit, are never stored.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from hashmatch.keypoints.record import Record, checked_key, key_check
 __all__ = ["FEWEST_POINTS", "QUERY_POINTS", "REFERENCE_POINTS", "KeypointHasher"]
 
 REFERENCE_POINTS: Final = 185
-"""Points of a record by default; about as many as 4096 bytes hold beside the field."""
+"""Default number of points of a record; about as many as 4096 bytes hold beside the field."""
 
 QUERY_POINTS: Final = 1000
-"""Points of a query."""
+"""Largest number of points of a query."""
 
 FEWEST_POINTS: Final = 16
-"""A reference may ask for as few."""
+"""Least number of points that a record may be limited to."""
 
 
 class KeypointHasher:
@@ -33,7 +33,8 @@ class KeypointHasher:
     Parameters
     ----------
     points : int
-        Points of a record at most, 16 to 185. Fewer are less to store and to leak, and find fewer small crops.
+        Largest number of points of a record, 16 to 185. Fewer points need fewer bytes, reveal less of the picture, and
+        find fewer small crops.
     key : bytes, optional
         Secret of at least 16 random bytes, for lists that stay within one organisation: only queries made with the
         same key find the records. It does not protect a stolen list, see ``docs/explanation/privacy.md``.
@@ -45,7 +46,8 @@ class KeypointHasher:
 
     Notes
     -----
-    Cost: 45 to 60 ms of a busy core for a picture of 1 megapixel, about the same for a query; 100 ms at 12 megapixels.
+    Cost: ``python -m benchmarks keypoints`` and ``hashing`` measure it; ``docs/explanation/performance.md`` has the
+    figures.
 
     Examples
     --------
@@ -75,7 +77,7 @@ class KeypointHasher:
 
     @property
     def key_id(self) -> bytes | None:
-        """`record.key_check` of the key; None without one."""
+        """`record.key_check` of the key; None without a key."""
         return self._key_id
 
     def hash_pixels(self, pixels: Pixels) -> tuple[HashValue, None]:
@@ -89,7 +91,7 @@ class KeypointHasher:
         Returns
         -------
         (HashValue, None)
-            `record.Record` in bytes; maybe without points, where the picture is plain. No quality is measured.
+            Bytes of a `record.Record`; the record of a plain picture may have no points. No quality is measured.
 
         Raises
         ------

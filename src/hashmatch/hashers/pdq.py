@@ -1,9 +1,9 @@
 """PDQ: 256 bits from the signs of 16x16 cosine coefficients against their median.
 
 Blur, decimation and cosine transform are linear and separable, so a hash is four products with small matrices:
-the windows of `tent` down and along, then 16x64 cosines on both sides. Whatever lies nearer to a decision than the
-reference's own rounding is settled by `pdq_float32`, so the answer is the reference's at any quality, whatever the
-processor or the BLAS library.
+the windows of `tent` down and along, then 16x64 cosines on both sides. If a value lies nearer to a decision than the
+rounding noise of the reference, `pdq_float32` decides. The answer is therefore that of the reference at any quality, on
+any processor and with any BLAS library.
 """
 
 from __future__ import annotations
@@ -59,19 +59,19 @@ _Values = npt.NDArray[np.floating[Any]]
 
 
 class PDQHasher:
-    """PDQ hashes, bit for bit those of the reference (`pdqhash` on x86-64) fed with the same RGB array.
+    """PDQ hashes, bit for bit those of the reference (`pdqhash` on x86-64) of the same RGB array.
 
     Parameters
     ----------
     exact : bool
-        Whether the reference's arithmetic is repeated where its rounding noise decides. Without it a bit or two near
-        the median may differ there: for views of a query that are guesses anyway, never for a list.
+        Whether the reference's arithmetic is repeated where its rounding noise decides. If not, bits near the median
+        may differ there: use that for estimated views of a query, never for a list.
 
     Notes
     -----
-    Cost: one pass over the pixels, in one thread. Where the reference's rounding noise decides (plain, striped or
-    symmetric pictures, and about one photograph in a hundred), its arithmetic is repeated, at up to 1 ns a pixel, or
-    20 in NumPy. Source: facebook/ThreatExchange, ``pdq/cpp``.
+    Cost: one pass over the pixels, in one thread. Where the rounding noise of the reference decides (plain, striped or
+    symmetric pictures, and a few others), its arithmetic is repeated at several times that cost; see
+    ``docs/reference/pdq.md``. Source: facebook/ThreatExchange, ``pdq/cpp``.
 
     Examples
     --------
@@ -124,7 +124,7 @@ class PDQHasher:
         Returns
         -------
         mapping of Turn to (HashValue, int)
-            All eight, in the order of `Turn`, with the quality of the picture as it is.
+            All eight, in the order of `Turn`, with the quality of the untouched picture.
 
         Raises
         ------
@@ -133,11 +133,11 @@ class PDQHasher:
 
         Notes
         -----
-        Turning pixels mirrors the windows of the blur, and those are not symmetric where a box is even or a sample
-        falls between two pixels; so each mirrored side has averages of its own, and quarter turns swap the sides.
-        The median moves with the signs of the coefficients and is taken anew. The result is `hash_pixels` of the
-        turned pixels, but for bits nearer to the median than the reference's rounding noise. Only where coefficients
-        tie are the signs of the reference's own coefficients changed, as its dihedral hashes do for every picture.
+        A turn of the pixels mirrors the windows of the blur. The windows are not symmetric if a box is even or a sample
+        falls between two pixels, so each mirrored side has averages of its own; quarter turns swap the sides. The
+        median changes with the signs of the coefficients and is computed anew. The result is `hash_pixels` of the
+        turned pixels, except for bits nearer to the median than the rounding noise of the reference. Where coefficients
+        tie, the signs of the reference's own coefficients are changed, as its dihedral hashes do for every picture.
         Cost: one pass over the pixels, and more work in it where the windows of a side are not symmetric.
         """
         return MappingProxyType(self._hash(pixels, every_turn=True))
@@ -208,17 +208,18 @@ class _Judge:
 
 
 def told_share(coefficients: _Values) -> npt.NDArray[np.int64]:
-    """Say how many of PDQ's coefficients stand clear of the noise of one recoding, where these are under half.
+    """Return the share of PDQ's coefficients above the noise of one recoding, if it is under half.
 
     Parameters
     ----------
     coefficients : (..., 16, 16) array
-        Of the grey levels of 64 x 64 cells, under orthonormal cosines.
+        Coefficients of the grey levels of 64 x 64 cells, under orthonormal cosines.
 
     Returns
     -------
     (...) int64 array
-        Per cent, 0 to 49; 100 where half or more are clear: of scenes nearly all are, of faint or sparse pages most.
+        Per cent, 0 to 49; 100 if half or more are above the noise. Scenes have nearly all above it, faint or sparse
+        pages most.
     """
     flat = coefficients.reshape(*coefficients.shape[:-2], 256)
     median = np.partition(flat, 127, axis=-1)[..., 127:128]

@@ -1,8 +1,8 @@
-"""PDQ in the reference's own float32 arithmetic, step by step: the judge of the fast way.
+"""PDQ in the reference's own float32 arithmetic, step by step; it decides where the fast arithmetic cannot.
 
 The reference blurs with running sums in float32, so its coefficients carry rounding noise of a few thousandths. Where
 two coefficients beside the median are nearer than that, or a quality step falls on a whole number, only the same
-operations in the same order tell what the reference says; here they are, over whole rows of NumPy arrays.
+operations in the same order give the answer of the reference. This module repeats them over whole rows of NumPy arrays.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ luma_float32 = luma_rows
 
 
 def downsample_float32(pixels: Pixels) -> _Float32:
-    """Blur twice along rows and columns and keep 64x64 pixels; exactly 64x64 pixels are kept as they are.
+    """Blur twice along rows and columns and keep 64x64 samples; a picture of 64x64 px is not blurred.
 
     Parameters
     ----------

@@ -1,13 +1,13 @@
 """Search a list of PDQ hashes for the picture that a query was cut from.
 
-Every view of a grid proposes entries: the likeliest keys of its surest bits are looked up in a `GuidedIndex`, what is
-found is compared in all bits, and the best of it is climbed to its best cut.
+Every view of a grid proposes entries: the likeliest keys of its surest bits are looked up in a `GuidedIndex`, the
+entries found are compared in all bits, and a local search finds the best cut for the best of them.
 
-What fits well there is judged by all its bits together, whatever the part that was cut off may have held
-(`hashmatch.views.evidence.likelihood`). Even so one large shape decides many bits at once, so that unrelated pictures
-of the kind are far above chance. How far is measured on the query itself and in the list at hand: the entries that it
-also resembles a little, its rivals, say how common it is, and take from the support. No constant of synthetic pictures
-says what is common.
+An entry that fits well is judged by all its bits together, for any content of the part that was cut off
+(`hashmatch.views.evidence.likelihood`). One large shape still decides many bits at once, so that unrelated pictures of
+that shape score far above chance. The search measures this on the query and in the list at hand: the number of entries
+that the query also resembles a little (its rivals, or cohort) shows how common its shape is, and reduces the support.
+No constant from synthetic pictures states what is common.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class CropHit:
     position : int
         Place of the hash in the index.
     fit : Fit
-        Where it fits best, and how well.
+        Cuts at which the entry fits best, and the score.
     evidence : float
-        What the entry's bits say for it, less what the query's rivals and a rare cut take from it; nats.
+        Support of the entry's bits, less the reductions for rivals and for a rare cut, nats.
     turn : Turn
-        How the query was turned before it was fitted; the cuts are those of the turned picture.
+        Turn of the query before the fit; the cuts are those of the turned picture.
     """
 
     position: int
@@ -65,25 +65,27 @@ class CropHit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CropSearch:
-    """How the picture that a query was cut from is searched.
+    """Search for the picture that a query was cut from.
 
     Parameters
     ----------
     grid : CutGrid
         Cuts that are tried.
     turns : tuple of Turn
-        How the query is turned before it is searched; each costs a search, and what is tried is of all together.
+        Turns in which the query is searched. Each turn costs a search; the bound on tried entries holds for all turns
+        together.
     min_evidence : float
-        Least evidence reported, nats, inclusive; ``docs/explanation/crops.md`` says what it spends.
+        Least evidence of a hit, nats, inclusive; ``docs/explanation/crops.md`` has the false reports by level.
     rare_cost : float
-        What is taken from the support beside, nats, for a cut of more than 12.4 % of one side on each axis, or one by
-        which the query would be larger than the entry's picture by more than 1 %.
+        Reduction of the support, nats, for a cut of more than 12.4 % of one side on each axis, or a cut by which the
+        query would be more than 1 % larger than the entry's picture.
     min_score : float
-        Least score after climbing for an entry to be judged, nats.
+        Least score after the local search for an entry to be judged, nats.
     proposer : Proposer
-        How entries are proposed; those tried are climbed, the others are scored at the cuts where those ended.
+        Rule by which entries are proposed. The local search runs for the entries that are tried; the others are scored
+        at the cuts that it found.
     rivals : RivalRule
-        What rivals take from the support.
+        Reduction of the support by rivals.
     """
 
     grid: CutGrid = field(default=THOROUGH_GRID)
@@ -113,13 +115,13 @@ class CropSearch:
         index : GuidedIndex
             From `guided_index`.
         withdrawn : (n,) bool array, optional
-            Entries that are no longer of the list: never found, and no rivals.
+            Entries that are no longer in the list: never found, and never counted as rivals.
 
         Returns
         -------
         list of CropHit
-            Evidence of at least ``min_evidence``, the most first, then by position. Not exhaustive:
-            ``python -m benchmarks crops`` measures its recall.
+            Hits with at least ``min_evidence``, the largest evidence first, then by position. The search is not
+            exhaustive: ``python -m benchmarks crops`` measures its recall.
 
         Notes
         -----
@@ -181,7 +183,7 @@ class CropSearch:
     def proposals(
         self, small: Floats, index: GuidedIndex, *, withdrawn: npt.NDArray[np.bool_] | None = None
     ) -> Proposals:
-        """Propose entries by the views of the grid, and their rivals; of one turn.
+        """Propose entries and their rivals by the views of the grid, for one turn.
 
         Parameters
         ----------
@@ -191,7 +193,7 @@ class CropSearch:
         Returns
         -------
         Proposals
-            A view is its row of the grid times the grid's columns plus its column.
+            The number of a view is its row in the grid times the number of columns, plus its column.
         """
         cuts = self.grid.axis_cuts
         odds = certainties(view_coefficients(small, cuts, cuts), _unseen_share_of(cuts), COARSE).reshape(-1, 256)
@@ -199,7 +201,7 @@ class CropSearch:
 
 
 def is_rare(fit: Fit) -> bool:
-    """Whether a cut is of a kind that chance finds oftener than anybody makes it."""
+    """Whether a cut is of a kind that chance finds more often than people make it."""
     cuts = (*fit.columns, *fit.rows)
     return min(cuts) < _OUTSIDE or min(max(fit.columns), max(fit.rows)) > _MUCH
 

@@ -1,11 +1,12 @@
-"""Tell PDQ codes of flat and periodic pictures, which hold a few signs and not 256.
+"""PDQ codes of flat and periodic pictures, which depend on a few signs and not on 256.
 
 A linear gradient, stripes or a flag of bands are constant along one axis, so that PDQ's coefficients, which begin at
 frequency 1 on both axes, are the reference's rounding noise: a product of a column's signs and a row's. A checkerboard
-or a grid is such a product too. Of a pattern too fine for 16 frequencies only what the borders cut of it
-is seen, and its signs go by whether a frequency is odd. In all of these a sign follows from its neighbours: the product
-of four at the corners of a rectangle is the same nearly everywhere, where in a scene it is either, as often. In a wall
-of one colour many of the noise's products tie at the median, so that far fewer than 128 bits are 1; in scenes none do.
+or a grid is such a product too. A pattern too fine for 16 frequencies shows only through its borders, and its signs
+depend on whether a frequency is odd. In all of these codes a sign follows from its neighbours: the product of the four
+signs at the corners of a rectangle is the same nearly everywhere, while in a scene both values are equally frequent. In
+a wall of one colour many products of the noise tie at the median, so that far fewer than 128 bits are 1; in scenes no
+coefficients tie.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _MASKS: Final = tuple((down, across, _mask(down, across)) for down, across in _L
 
 
 def is_patterned(code: bytes) -> bool:
-    """Say whether a PDQ code is like those of flat and periodic pictures.
+    """Tell whether a PDQ code is like those of flat and periodic pictures.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ def is_patterned(code: bytes) -> bool:
 
 
 def patterned(bits: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Say `is_patterned` of many hashes.
+    """Apply `is_patterned` to many hashes.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Producers' pre-shrinks: what PDQ gives where the front end shrinks a large picture before it hashes it.
+"""Hashes as front ends make them that shrink a large picture before they hash it.
 
-The reference's C++ front end resizes whatever has a side over 512 px to exactly 512 x 512 by taking nearest pixels,
-its Python front end makes a Pillow thumbnail that fits into 512 x 512. Lists made by them hold other hashes than the
-whole picture gives. Both are facebook/ThreatExchange, ``pdq/cpp`` and ``pdq/python``.
+The C++ front end of the reference resizes a picture with a side over 512 px to exactly 512 x 512 by taking nearest
+pixels. Its Python front end makes a Pillow thumbnail that fits into 512 x 512. Lists made by them hold hashes that
+differ from those of the whole picture. Both are facebook/ThreatExchange, ``pdq/cpp`` and ``pdq/python``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Shrunk(NamedTuple):
     value : HashValue
         The hash.
     quality : int
-        Its quality where it is searched with, 0 to 100; see `hashmatch.hashers.pdq.PDQHasher`.
+        Quality of the hash as a query, 0 to 100; see `hashmatch.hashers.pdq.PDQHasher`.
     kind : str
         ``"squash-512"`` or ``"thumbnail-512"``.
     """
@@ -57,7 +57,7 @@ def shrunk_views(pixels: Pixels) -> tuple[Shrunk, ...]:
     Returns
     -------
     tuple of Shrunk
-        Two; none where no side is over 512 px, as nothing is shrunk then.
+        Two hashes; empty if no side is over 512 px, because those front ends then do not shrink.
 
     Raises
     ------
@@ -66,10 +66,10 @@ def shrunk_views(pixels: Pixels) -> tuple[Shrunk, ...]:
 
     Notes
     -----
-    Floats are rounded to whole levels first, as both front ends see bytes. The squash is exact. The thumbnail is made
-    of luma, not of colours, and so is off by the rounding of colours: a few bits. A thumbnail of a JPEG file may differ
-    a little more, because Pillow then decodes it at a smaller scale. Cost: two hashes of 512 x 512, and one resampling,
-    together about 2 ms for 1 megapixel.
+    Floats are rounded to whole levels first, because both front ends read bytes. The squash is exact. The thumbnail is
+    made of luma, not of colours, and differs by the rounding of colours: a few bits. A thumbnail of a JPEG file may
+    differ a little more, because Pillow decodes it at a smaller scale. Cost: two hashes of 512 x 512 px, and one
+    resampling.
     """
     check_pixels(pixels)
     if max(pixels.shape[:2]) <= SHRUNK_SIDE:
@@ -114,7 +114,7 @@ def thumbnail_luma(pixels: Pixels) -> Pixels:
     Returns
     -------
     (h, w) uint8 array
-        What the thumbnail's luma is, but for the rounding of its colours.
+        Luma of the thumbnail, except for the rounding of its colours.
     """
     height, width = pixels.shape[:2]
     rows, columns = _fitted(height, width)

@@ -31,7 +31,7 @@ def small_luma(pixels: Pixels) -> Floats:
     Returns
     -------
     (128, 128) float32 array
-        Luma, 0 to 255, whatever the shape of the picture: PDQ sees shares of the sides, not pixels.
+        Luma, 0 to 255, for every shape of the picture: PDQ samples shares of the sides, not pixels.
 
     Raises
     ------
@@ -40,10 +40,9 @@ def small_luma(pixels: Pixels) -> Floats:
 
     Notes
     -----
-    A cell takes from each pixel the share that it covers. The cells lie one pixel to the right and below, as PDQ's
-    samples do on the mean (0 to 1.5 px, by the size). PDQ from these cells differs from PDQ of the pixels in 4 to 6
-    bits of 256 on the mean at most sizes, 10 at some under 350 px, 18 at most (90 photographs in nine sizes).
-    Cost: 1.3 ms for 1 megapixel of RGB on one core; 5 to 12 ms with NumPy's kernels.
+    A cell takes from each pixel the share that it covers. The cells lie one pixel to the right and below, as the
+    samples of PDQ do on the mean (0 to 1.5 px, by the size). PDQ from these cells differs from PDQ of the pixels in a
+    few bits. Cost: one pass over the pixels; several times as much with NumPy's kernels.
     """
     check_pixels(pixels)
     planes = pixels[..., None] if pixels.ndim == 2 else pixels
@@ -58,12 +57,12 @@ def turn_small(small: Floats, turn: Turn) -> Floats:
     small : (128, 128) float32 array
         From `small_luma`.
     turn : Turn
-        What is done to it.
+        Turn to apply.
 
     Returns
     -------
     (128, 128) float32 array
-        Contiguous; the small picture of the turned pixels, but for up to two pixels of them by which the cells lie off.
+        Contiguous. It is the small picture of the turned pixels, except that the cells may lie up to two pixels off.
     """
     turns: dict[Turn, Floats] = {
         Turn.NONE: small,

@@ -1,8 +1,8 @@
 """Search a list of PDQ hashes for the picture that a query shows rotated by a few degrees.
 
-Every way of turning the query back (`hashmatch.views.evidence.tilt_views`) proposes entries by its surest bits. What is
-found is judged by all its bits at the angle that fits it best, whatever the corners that were cut off may have held
-(`hashmatch.views.evidence.likelihood`), less what its rivals take, as `hashmatch.views.crops` judges crops.
+Every way of turning the query back (`hashmatch.views.evidence.tilt_views`) proposes entries by its surest bits. An
+entry is judged by all its bits at the angle that fits it best, for any content of the corners that were cut off
+(`hashmatch.views.evidence.likelihood`). Rivals reduce the support, as in `hashmatch.views.crops`.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class FoundTilted:
     position : int
         Place of the hash in the index.
     tilt : Tilt
-        How the query is turned back to fit best.
+        Angle and frame by which the query fits best when it is turned back.
     distance : int
         Differing bits between the entry and the query turned back, 0 to 256.
     evidence : float
-        What the entry's bits say for it, less what the query's rivals take from it; nats.
+        Support of the entry's bits, less the reduction for rivals, nats.
     """
 
     position: int
@@ -55,19 +55,19 @@ class FoundTilted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TiltedSearch:
-    """How the picture that a query shows rotated is searched.
+    """Search for the picture that a query shows rotated.
 
     Parameters
     ----------
     min_evidence : float
-        Least evidence reported, nats, inclusive; ``docs/explanation/budget.md`` says what it spends.
+        Least evidence of a hit, nats, inclusive; ``docs/explanation/budget.md`` has its false reports.
     min_quality : int
         Least quality of the query turned back, 0 to 100, inclusive; see `hashmatch.hashers.pdq.PDQHasher`.
     proposer : Proposer
-        How entries are proposed, by views at `hashmatch.views.evidence.tilt_views.ANGLES`; for those tried the angles
-        round it are tried too, in steps of an eighth of a degree.
+        Rule by which entries are proposed, by views at `hashmatch.views.evidence.tilt_views.ANGLES`. For the entries
+        that are tried, the angles around it are tried too, in steps of an eighth of a degree.
     rivals : RivalRule
-        What rivals take from the support.
+        Reduction of the support by rivals.
     """
 
     min_evidence: float = 40.0
@@ -89,17 +89,18 @@ class TiltedSearch:
         index : GuidedIndex
             From `hashmatch.views.crops.guided_index`.
         withdrawn : (n,) bool array, optional
-            Entries that are no longer of the list: never found, and no rivals.
+            Entries that are no longer in the list: never found, and never counted as rivals.
 
         Returns
         -------
         list of FoundTilted
-            Evidence of at least ``min_evidence``, the most first, then by position. Not exhaustive:
-            ``python -m benchmarks views`` measures its recall.
+            Hits with at least ``min_evidence``, the largest evidence first, then by position. The search is not
+            exhaustive: ``python -m benchmarks rotations`` measures its recall.
 
         Notes
         -----
-        Cost: 2 to 4 ms on one core, and 2 to 5 ms for each entry that is judged, ``proposer.max_tried`` at most.
+        Cost: the views and their look-ups, and several milliseconds for each entry that is judged,
+        ``proposer.max_tried`` at most; ``python -m benchmarks rotations`` measures it.
         """
         views, found = self.proposals(small, size, index, withdrawn)
         able = self.proposer.able(found.scores)
@@ -136,9 +137,9 @@ class TiltedSearch:
         Returns
         -------
         tuple of Tilt
-            The views; none where none is good enough to hash, or nothing is listed.
+            The views; empty if no view has enough quality, or the list is empty.
         Proposals
-            By those views.
+            Entries proposed by those views.
         """
         views = tilts(small, size) if len(index) else ()
         seen = sampled(small, size, views) if views else np.empty((0, 64, 64), np.float32)

@@ -1,7 +1,7 @@
 """Trims: boxes of the content inside borders, letterboxes, caption bands and the bars of a phone's screen.
 
-Hashes of whole pictures are lost with a border of a few per cent, and are found again only if the trim is right to
-about 0.3 % of the side. A trim is a guess: look at the untrimmed picture too, always.
+A border of a few per cent changes the hash of a whole picture beyond its threshold. The picture is found again only if
+the trim is right to about 0.3 % of the side. A trim is an estimate: always search the untrimmed picture too.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _Edges = dict[str, Edge]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trim:
-    """A box of content, and what was taken off to get it.
+    """A box of content, and the shares that were cut off.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class Trim:
     kind: TrimKind
 
     def crop(self, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Show the content of the picture this was found in; a view, not a copy."""
+        """Return the content of the picture that the trim was found in; a view, not a copy."""
         x0, y0, x1, y1 = self.box
         return pixels[y0:y1, x0:x1]
 
@@ -84,9 +84,9 @@ def find_trims(pixels: npt.NDArray[Any], *, most: int = 4) -> tuple[Trim, ...]:
     Returns
     -------
     tuple of Trim
-        The likeliest first, each box once. Empty where no border is seen, and for sides under 17 px. A box keeps at
-        least 16 px of each side and a tenth of the area, and a hundredth of it lies more than 6 grey levels from its
-        median colour. Of boxes that differ by no more than a pixel or 0.2 % of the side the likelier one is given.
+        Trims, the likeliest first, each box once. Empty if no border is seen, and for sides under 17 px. A box keeps at
+        least 16 px of each side and a tenth of the area; a hundredth of it lies more than 6 grey levels from its median
+        colour. Of boxes that differ by no more than a pixel or 0.2 % of the side only the likeliest is returned.
 
     Raises
     ------
@@ -95,13 +95,13 @@ def find_trims(pixels: npt.NDArray[Any], *, most: int = 4) -> tuple[Trim, ...]:
 
     Notes
     -----
-    A small copy of at most 256 cells a side is looked at from each side. A border of one colour ends at the strongest
-    sudden change from lines of its colour, seen along most of the line; or along less of it, if the opposite side has a
-    border as wide; a fourth side is then where the other three have it. A smooth border, a gradient or a blurred copy,
-    ends at a straight seam that stands out from what is outside, equally far from two opposite sides. The edge is then
-    found to the pixel on a few full lines. What is left is looked at again, up to five times, and every stage is a trim
-    of its own: the content may have borders too.
-    Soft pictures may be trimmed where JPEG's blocks show, which was seen at quality 40 and less.
+    The function examines a small copy of at most 256 cells a side from each side. A border of one colour ends at the
+    strongest sudden change from lines of its colour. The change must be seen along most of the line, or along less of
+    it if the opposite side has a border as wide; a fourth side then ends where the other three do. A smooth border (a
+    gradient or a blurred copy) ends at a straight seam that differs from the lines outside, equally far from two
+    opposite sides. A few full lines then give the edge to the pixel. The content is examined again, up to five times,
+    because it may have borders too; every stage is a trim of its own. Soft pictures may be trimmed at visible JPEG
+    blocks, at quality 40 and less.
     Cost in one thread: see ``benchmarks/results/trims.md``; above 1 megapixel it grows slowly.
 
     Examples
@@ -162,7 +162,7 @@ class _Stage:
 
     @property
     def smooth(self) -> set[str]:
-        """Sides that had a smooth border, which there is only one of."""
+        """Sides that had a smooth border; a picture has at most one smooth border."""
         own = {side for side, edge in self.edges.items() if edge.colour is None}
         return own | (self.before.smooth if self.before else set())
 
