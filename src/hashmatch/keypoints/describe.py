@@ -44,16 +44,16 @@ def extract(luma: Floats, n_points: int, *, margins: bool, key: bytes | None = N
     luma : (h, w) float32 array, 0.0 to 255.0
         The normal frame, from `frame.normal_luma`.
     n_points : int
-        How many points at most, at least 1; the best first.
+        Largest number of points, 1 or more; the best first.
     margins : bool
-        Whether to keep how sure each bit is; for queries.
+        Whether to keep the margin of each bit; for queries.
     key : bytes, optional
-        Secret of at least 16 random bytes that turns the coefficients before their signs are taken.
+        Secret of at least 16 random bytes that rotates the coefficients before their signs are taken.
 
     Returns
     -------
     Keypoints
-        None at all where the picture is plain or under 20 px high or wide in the frame.
+        Points; none if the picture is plain, or under 20 px high or wide in the frame.
 
     Raises
     ------
@@ -62,7 +62,8 @@ def extract(luma: Floats, n_points: int, *, margins: bool, key: bytes | None = N
 
     Notes
     -----
-    Cost for a frame and 180 points: 7 ms of a core with the compiled kernels, 35 to 55 ms with NumPy's.
+    Cost: several times as much with NumPy's kernels as with the compiled ones; ``docs/explanation/performance.md`` has
+    the time of a whole record.
     """
     if n_points < 1:
         raise ValueError(f"n_points is at least 1, not {n_points}")
@@ -87,22 +88,22 @@ def extract(luma: Floats, n_points: int, *, margins: bool, key: bytes | None = N
 
 
 def mirrored(points: Keypoints) -> Keypoints:
-    """Say what points the picture mirrored left to right would have.
+    """Return the points of the picture mirrored left to right.
 
     Parameters
     ----------
     points : Keypoints
-        Of the picture as it is, with or without a key.
+        Points of the untouched picture, with or without a key.
 
     Returns
     -------
     Keypoints
-        The same points in the same order; margins are those of the picture as it is.
+        The same points in the same order; margins are those of the untouched picture.
 
     Notes
     -----
-    Exact but for what extraction itself does otherwise in a mirrored picture: octaves keep every second sample, which
-    are others where the width is even, and orientation is rounded.
+    The result differs from an extraction of the mirrored picture in two ways: octaves keep every second sample, and
+    these are other samples if the width is even; and the direction is rounded.
     """
     return Keypoints(
         width=points.width,

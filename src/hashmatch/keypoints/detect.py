@@ -1,4 +1,4 @@
-"""Where the points of a picture are: extrema of differences of Gaussians, ranked and spread over the picture."""
+"""The places of points: extrema of differences of Gaussians, ranked and spread over the picture."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Extrema:
     Parameters
     ----------
     x, y : (n,) float32 array
-        Place; the middle of the first sample is 0.
+        Place, samples of the frame; the middle of the first sample is 0.
     log_sigma : (n,) float32 array
         Scale: octaves over `SIGMA0`, in whole 48ths.
     contrast : (n,) float32 array
@@ -59,7 +59,7 @@ class Extrema:
 
 
 def extrema(space: list[Octave]) -> Extrema:
-    """Find every extremum over place and scale that is no edge.
+    """Find every extremum over place and scale that is not an edge.
 
     Parameters
     ----------
@@ -111,11 +111,11 @@ def spread(found: Extrema, shape: tuple[int, int], n_points: int) -> npt.NDArray
     Parameters
     ----------
     found : Extrema
-        All of the picture.
+        All extrema of the picture.
     shape : (int, int)
         Rows and columns of the frame.
     n_points : int
-        How many at most.
+        Largest number of points.
 
     Returns
     -------

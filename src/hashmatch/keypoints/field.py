@@ -1,9 +1,11 @@
 """The aligned check: signs of brightness steps between neighbouring cells of a coarse grid over the reference.
 
-The reference keeps one bit for each two neighbouring cells: which is the brighter. That is not a thumbnail: no levels,
-no sizes of steps. A query is laid over the grid by a transform, its cells are averaged, and its steps should go the
-same way. How much a bit counts, the query says: a step that is small there is unsure. Only steps are compared, so
-brightness, contrast, gamma and colour hardly matter. Long, because making, reading and laying share one grid.
+The field of a reference has one bit for each two neighbouring cells: which of them is brighter. It holds no levels and
+no sizes of steps; it still shows large shapes, see ``docs/explanation/privacy.md``. A query is aligned with the grid by
+a transform, its cells are averaged, and the signs of its steps are compared. The weight of a bit depends on the query:
+a small step is unsure. Only signs of steps are compared, so brightness, contrast, gamma and colour hardly matter.
+
+Over 400 lines because making, reading and aligning share one grid.
 """
 
 from __future__ import annotations
@@ -99,7 +101,7 @@ class Field:
     columns, rows : int
         Of the grid, 1 to 255.
     signs : (steps,) bool array
-        To the right-hand neighbours, then to the lower ones.
+        Signs of the steps to the right-hand neighbours, then to the lower neighbours.
     """
 
     columns: int
@@ -129,11 +131,11 @@ class Field:
         return cls(columns, rows, np.unpackbits(np.frombuffer(data, np.uint8, offset=2), count=steps).astype(np.bool_))
 
     def surface(self) -> Luma:
-        """Make the surface, (rows, columns), whose steps come nearest to these signs: a query that is only a record.
+        """Make the surface, (rows, columns), whose steps come nearest to these signs, for a query without luma.
 
         Notes
         -----
-        Least squares with every step of size 1; the levels mean nothing, their steps' signs do.
+        Least squares with every step of size 1. The levels have no meaning; the signs of their steps have.
         """
         across = (self.columns - 1) * self.rows
         right = np.where(self.signs[:across], 1.0, -1.0).reshape(self.rows, self.columns - 1)
@@ -156,24 +158,24 @@ def _cosines(size: int) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How well a query, laid over a reference by a transform, goes with the reference's field.
+    """Agreement of a query, aligned with a reference by a transform, with the field of the reference.
 
     Parameters
     ----------
     transform : Transform
-        As refined.
+        The refined transform.
     overlap : float
         Share of the reference's area under the query, 0 to 1.
     bits : float
-        Bits compared, as many as equal weights would make of them.
+        Effective number of compared bits: the number of bits of equal weight.
     agreement : float
         Weighted share of them that agree, 0 to 1; 0.5 is chance.
     noise : float
         Root mean square of the scores with the query shifted by three cells or more; 1 if the bits were independent.
-        The usual 1.7 where under four fifths agree, which is never a match.
+        If under four fifths agree, which is never a match, the usual value of 1.7.
     trimmed : float
-        Agreement without the worst quarter of it, by sixths of the overlap's width and height: what a sticker or a
-        caption leaves alone.
+        Agreement without the worst quarter of the zones; a zone is a sixth of the width by a sixth of the height of the
+        overlap. A sticker or a caption leaves the other zones unchanged.
     """
 
     transform: Transform
@@ -185,14 +187,14 @@ class Agreement:
 
     @property
     def score(self) -> float:
-        """Standard deviations above chance, 0 to about 40; the noise is drawn to the usual where bits are few."""
+        """Standard deviations above chance, 0 to about 40; with few bits the noise is moved towards the usual value."""
         own = self.bits / (self.bits + _USUAL_BITS)
         noise = math.sqrt(own * self.noise**2 + (1.0 - own) * _USUAL_NOISE**2)
         return (2.0 * self.agreement - 1.0) * math.sqrt(self.bits) / max(1.0, noise)
 
 
 class Canvas:
-    """A query's luma, halved again and again, to read means of turned cells from.
+    """Luma of a query at repeatedly halved sizes, to read the means of turned cells from.
 
     Parameters
     ----------
@@ -221,7 +223,7 @@ class Canvas:
         return f"<Canvas, {self._size[0]} x {self._size[1]} px>"
 
     def compare(self, field: Field, width: float, transform: Transform, *, refine: bool = True) -> Agreement:
-        """Lay the query over a reference and compare.
+        """Align the query with a reference and compare.
 
         Parameters
         ----------
@@ -232,13 +234,13 @@ class Canvas:
         transform : Transform
             From the query's normal frame to the reference's.
         refine : bool
-            Whether to climb to a better place, scale, direction and aspect nearby.
+            Whether a local search improves the place, scale, direction and aspect.
 
         Returns
         -------
         Agreement
-            With 0 bits where fewer than 12 steps lie under the query; if it is to climb, with no overlap either where
-            under 70 % of the bits agree at the start.
+            Agreement with 0 bits if fewer than 12 steps lie under the query. With ``refine``, it has no overlap either
+            if under 70 % of the bits agree at the start.
 
         Notes
         -----
@@ -249,7 +251,7 @@ class Canvas:
         return laid.climb() if refine else laid.judge(np.zeros(5))
 
     def share(self, field: Field, width: float, transform: Transform) -> float:
-        """Give the share of the bits that agree just there, 0 where there are too few; arguments as for `compare`."""
+        """Return the share of bits that agree here, 0 if there are too few; arguments as for `compare`."""
         laid = _Laid(self._levels, self._size, self._unit, field, width, transform)
         return laid.summed(np.zeros(5))[0]
 
@@ -275,7 +277,7 @@ class _Laid:
         self._fine, self._coarse = (levels[fine], 2.0**fine), (levels[coarse], 2.0**coarse)
 
     def climb(self) -> Agreement:
-        """Try steps along each axis, move along those that help, halve the steps when none does."""
+        """Try steps along each axis, take those that improve the score, and halve the steps if none does."""
         move = np.zeros(5)
         share, score = self.summed(move)
         if share < HOPELESS:
@@ -327,7 +329,7 @@ class _Laid:
         return Agreement(transform, overlap, bits, share, noise, trimmed)
 
     def summed(self, move: Floats) -> tuple[float, float]:
-        """Weighted share of the bits that agree, and how far above chance it is; 0 where there are too few."""
+        """Weighted share of the bits that agree, and its score above chance; 0 if there are too few."""
         weights, agree, _ = self._compare(move[None], self._fine, _QUARTERS)
         total = float(weights.sum())
         if total < _LEAST_WEIGHT:

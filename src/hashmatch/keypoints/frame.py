@@ -1,7 +1,7 @@
 """The normal frame: luma of a picture resampled to the area of 512 x 512 pixels, its aspect kept.
 
-Every sum is an elementwise product and sum in float32 in a fixed order, so the same pixels give the same bytes on
-every processor with IEEE arithmetic; no BLAS, no library of pictures.
+Every sum is an elementwise product and sum in float32 in a fixed order, so that the same pixels give the same bytes on
+every processor with IEEE arithmetic. This module uses no BLAS and no picture library.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Luma = npt.NDArray[np.float32]
 
 
 def frame_shape(height: int, width: int) -> tuple[int, int]:
-    """Say how many rows and columns the normal frame of a picture has.
+    """Return the rows and columns of the normal frame of a picture.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def frame_shape(height: int, width: int) -> tuple[int, int]:
     Returns
     -------
     (int, int)
-        Rows and columns, at least 1 each; their product is 512 x 512 but for rounding.
+        Rows and columns, at least 1 each; their product is 512 x 512, except for rounding.
     """
     root = math.sqrt(width / height)
     return max(1, round(FRAME_SIDE / root)), max(1, round(FRAME_SIDE * root))
@@ -53,8 +53,8 @@ def normal_luma(pixels: npt.NDArray[Any]) -> Luma:
 
     Notes
     -----
-    Luma is 0.299 R + 0.587 G + 0.114 B. Each side on its own: linear interpolation where the picture is enlarged, a
-    tent of twice the ratio of the sides where it is shrunk.
+    Luma is 0.299 R + 0.587 G + 0.114 B. Each side is resampled on its own: by linear interpolation if the picture is
+    enlarged, by a tent of twice the ratio of the sides if it is shrunk.
     """
     height, width = pixels.shape[:2]
     rows, columns = frame_shape(height, width)

@@ -1,8 +1,8 @@
 """From tentative pairs of points to the few transforms that explain several of them.
 
-Every transform goes from the normal frame of the query to that of the reference, in px. One pair of points already
-proposes a similarity, as each point has a place, a scale and a direction; the other pairs vote for it or not. A fit
-then takes places, scales and directions together, so two points, or ten on one spot, do not derail it.
+Every transform maps the normal frame of the query to that of the reference, in px. One pair of points already proposes
+a similarity, because each point has a place, a scale and a direction; the other pairs vote on it. A fit then uses
+places, scales and directions together, so that two points, or ten at one place, do not spoil it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _POINT_SHARE: Final = 0.35  # error of a point's place as a share of the sigma
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pairs:
-    """Points of a query that look like points of one reference.
+    """Points of a query whose codes agree with points of one reference.
 
     Parameters
     ----------
@@ -45,12 +45,12 @@ class Pairs:
     distance : (m,) int array
         Differing bits of their codes.
     mirrored : (m,) bool array
-        Whether it is the mirrored query's code that agrees; ``query`` still numbers the point as it was.
+        Whether the code of the mirrored query agrees; ``query`` is then still the number of the unmirrored point.
 
     Raises
     ------
     ValueError
-        If the four are not of one length.
+        If the four arrays have different lengths.
     """
 
     query: Numbers
@@ -113,7 +113,7 @@ class Transform:
 
     @property
     def angle(self) -> float:
-        """Radians, -pi to pi, by which the query is turned, from the x towards the y axis, after any mirroring."""
+        """Turn of the query, radians, -pi to pi, from the x axis towards the y axis, after mirroring."""
         (a, b), (c, d) = self.matrix.tolist()
         return math.atan2(c - b, a + d) if not self.mirrored else math.atan2(-c - b, d - a)
 
@@ -128,7 +128,7 @@ class Transform:
         return np.asarray(places, np.float64) @ self.matrix.T + self.shift
 
     def inverse(self) -> Transform:
-        """Give the map back."""
+        """Return the inverse map."""
         matrix = np.asarray(np.linalg.inv(self.matrix), np.float64)
         return Transform(matrix, -matrix @ self.shift)
 
@@ -138,13 +138,13 @@ class Transform:
         return self.apply([(0.0, 0.0), (width, 0.0), (width, height), (0.0, height)])
 
     def crop_box(self, query: Keypoints, reference: Keypoints) -> tuple[float, float, float, float]:
-        """Say which part of the reference the query's outline covers.
+        """Return the part of the reference that the outline of the query covers.
 
         Returns
         -------
         (left, top, right, bottom) : float
-            Shares of the reference's sides, 0 to 1; the upright box round what lies inside. Left is right or top is
-            bottom if nothing does.
+            Shares of the reference's sides, 0 to 1: the upright bounding box of the covered part. If nothing is
+            covered, left equals right or top equals bottom.
         """
         places = self.corners(query) / (reference.width, reference.height)
         low, high = np.clip(places.min(axis=0), 0.0, 1.0), np.clip(places.max(axis=0), 0.0, 1.0)
@@ -160,9 +160,9 @@ class Proposal:
     candidate : int
         Number of the candidate.
     votes : int
-        Different points, on either side, whose pairs agree with the one that proposed it; 1 if none other does.
+        Different points, on either side, whose pairs agree with the proposing pair; 1 if no other pair agrees.
     pairs : Pairs
-        Those that agree.
+        Pairs that agree.
     """
 
     candidate: int
@@ -180,11 +180,12 @@ def propose(
     query : Keypoints
         Points of the query.
     candidates : sequence of (Keypoints, Pairs)
-        A reference's points and its pairs with the query. Of more than 384 pairs those of the smallest distance count.
+        Points of a reference, and its pairs with the query. Of more than 384 pairs only those of the smallest distance
+        count.
     least : int
         Fewest votes, 1 or more.
     most : int
-        Most proposals a candidate, 1 or more; no pair is in two.
+        Most proposals of a candidate, 1 or more; no pair is in two.
 
     Returns
     -------
@@ -236,7 +237,7 @@ def propose(
 
 
 def fit(query: Keypoints, reference: Keypoints, pairs: Pairs) -> tuple[Transform, Pairs]:
-    """Fit a transform to pairs, all mirrored or none, and say which of them it explains.
+    """Fit a transform to pairs, all of them mirrored or none, and return the pairs that it explains.
 
     Parameters
     ----------
@@ -248,10 +249,10 @@ def fit(query: Keypoints, reference: Keypoints, pairs: Pairs) -> tuple[Transform
     Returns
     -------
     transform : Transform
-        A similarity, bent towards an affine map as far as widely spread points ask for it.
+        A similarity, moved towards an affine map as far as widely spread points require it.
     inliers : Pairs
-        Pairs within 8 px (1.5 % of the frame's side) and as far off as their scales allow, each point in one only.
-        Never empty.
+        Pairs within 8 px (1.5 % of the side of the frame) and within what their scales allow, each point in one pair
+        only. Never empty.
 
     Notes
     -----

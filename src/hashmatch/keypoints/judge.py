@@ -1,8 +1,8 @@
-"""The judge: whether pairs of points between a query and a reference are one picture, and how sure that is.
+"""Verification: whether a query and a reference are one picture, and the chance of that by accident.
 
 Geometry alone is no proof: templates, captions, logos and calibration strips agree in many points. The field of the
-reference has to agree over what both pictures share. Its tail was measured on unrelated pairs, where the score of a
-wrong place is measured on the very pair, by shifting one against the other.
+reference must agree over the area that both pictures share. The tail of the agreement was measured on unrelated pairs;
+the noise of the score is measured on the pair itself, by shifting one picture against the other.
 """
 
 from __future__ import annotations
@@ -54,18 +54,18 @@ _CHANCE_OF_RECORD: Final = -8.0  # log10, likewise the largest chance
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """How a query lies on a reference, and what speaks for it.
+    """Alignment of a query with a reference, and the evidence for it.
 
     Parameters
     ----------
     transform : Transform
         From the query's normal frame to the reference's, px.
     crop_box : (float, float, float, float)
-        Left, top, right and bottom of what the query shows, as shares of the reference's sides, 0 to 1.
+        Left, top, right and bottom of the part that the query shows, shares of the reference's sides, 0 to 1.
     votes : int
-        Different points whose pairs agree on it roughly, 3 or more.
+        Different points whose pairs agree roughly on the transform, 3 or more.
     inliers : int
-        Of these, the pairs that the fitted transform explains, one to one.
+        Pairs of these that the fitted transform explains, one to one.
     found : float
         Inliers as a share of the reference's points under the query, or of 96 where there are more, 0 to 1.
     overlap : float
@@ -73,11 +73,11 @@ class Alignment:
     part : float
         Share of the query's area that shows the reference, 0 to 1.
     bits : float
-        Bits of the field compared, as many as equal weights would make of them.
+        Effective number of compared bits of the field.
     agreement : float
         Weighted share of them that agree, 0 to 1.
     trimmed : float
-        The same without the worst quarter, zone by zone.
+        Agreement without the worst quarter of the zones.
     geometry_chance, field_chance : float
         log10 of the chance that an unrelated pair has so many votes, and that its field agrees so well, 0 or less.
     accepted : bool
@@ -105,25 +105,25 @@ class Alignment:
 
 
 class Judge:
-    """One query, against which candidates are verified.
+    """One query, with which candidates are compared.
 
     Parameters
     ----------
     points : Keypoints
-        Of the query.
+        Points of the query.
     luma : (h, w) float32 array or None
-        Its normal frame. None where the query is itself only a record.
+        Normal frame of the query; None if the query is itself only a record.
     field : bytes
-        The query's own field, where there is no luma; ignored otherwise.
+        Field of the query if there is no luma; ignored otherwise.
 
     Notes
     -----
     An alignment is accepted if it has 3 votes, two fifths of the reference or of the query are shared, its field has 40
     bits, 91 % of them agree without the worst quarter, as many as the points ask for agree in all, and the chance is
-    10**-6 or less. Where under half of the reference's points under the query are found, 93 % have to agree, up to
-    95 % where hardly any is; from three quarters on 80 % are enough. Few bits have to agree better. A query without
-    luma needs 8 votes and 10**-8; one without luma and field is never accepted. References without a readable field
-    never are.
+    10**-6 or less. If under half of the reference's points under the query are found, 93 % have to agree, and up to 95
+    % if hardly any is found; from three quarters on 80 % are enough. Few bits have to agree better. A query without
+    luma needs 8 votes and 10**-8; a query without luma and field is never accepted, nor is a reference without a
+    readable field.
     """
 
     __slots__ = ("_canvas", "_points", "_record")
@@ -153,19 +153,19 @@ class Judge:
         Returns
         -------
         list of (Alignment or None)
-            One a candidate: the likeliest alignment, an accepted one before others; None where no three pairs agree,
-            there is nothing to compare, or under 70 % of what is compared agree where the points put it.
+            One result a candidate: the likeliest alignment, an accepted one before others. None if no three pairs
+            agree, if there is nothing to compare, or if under 70 % of the compared bits agree at the alignment of the
+            points.
 
         Raises
         ------
         IndexError
-            If a pair names a point that is not there.
+            If a pair names a point that does not exist.
 
         Notes
         -----
-        Those of most votes come first, and of those whose field does not agree at once the first 12 are looked at
-        further. Cost: next to nothing for a candidate without three agreeing pairs, 0.3 to 4 ms for one with; in
-        NumPy 1 to 15.
+        Candidates with most votes come first. Of those whose field does not agree at once, only the first 12 are
+        examined further. Cost: milliseconds for each candidate with three agreeing pairs or more.
         """
         if self._canvas is None or not len(self._points):
             return [None] * len(candidates)

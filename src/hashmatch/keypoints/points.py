@@ -1,4 +1,4 @@
-"""`Keypoints`: the points of one picture as arrays; what every room of the keypoint fingerprints hands on."""
+"""`Keypoints`: the points of one picture as arrays, which all modules of keypoint records exchange."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Keypoints:
     angle : (n,) float32 array
         Direction of the gradients round the point, radians, 0 to 2 pi, from the x axis towards the y axis.
     codes : (n, 16) uint8 array
-        Descriptors, 128 bits; bit 0 is the highest bit of byte 0. Two pictures of one place differ in few bits,
-        unrelated ones in about 64.
+        Descriptors, 128 bits; bit 0 is the highest bit of byte 0. The descriptors of one place in two pictures differ
+        in few bits, those of unrelated places in about 64.
     margins : (n, 128) float32 array or None
-        How far each bit's coefficient lies from 0, in units of the descriptor's own spread; small is unsure. Kept for
-        queries alone, never stored.
+        Distance of the coefficient of each bit from 0, in units of the spread of the descriptor, 0 or more; a bit of
+        small margin is unsure. Only queries have margins; they are never stored.
     """
 
     width: float

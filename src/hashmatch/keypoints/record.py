@@ -1,6 +1,7 @@
-"""The stored form of a picture's keypoints: what a list keeps, at most 4096 bytes.
+"""The stored form of the keypoints of a picture, at most 4096 bytes.
 
-NumPy only: reading and matching records needs no code of pictures. ``docs/reference/keypoint.md`` gives the layout.
+This module imports NumPy only: reading and matching records needs no picture code. ``docs/reference/keypoint.md`` gives
+the layout.
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ Words = npt.NDArray[np.uint32]
 
 
 def key_check(key: bytes) -> bytes:
-    """Give the 4 bytes by which records of one key are told from those of another.
+    """Return the 4 bytes that distinguish records of one key from those of another.
 
     Parameters
     ----------
     key : bytes
-        The secret, at least 16 bytes, random: the check would betray a guessable one.
+        The secret, at least 16 random bytes: the check would confirm a guess of the key.
 
     Raises
     ------
@@ -57,7 +58,7 @@ def key_check(key: bytes) -> bytes:
 
 
 def checked_key(key: bytes) -> bytes:
-    """Return the key if it may be one.
+    """Return the key if it is valid.
 
     Raises
     ------
@@ -75,21 +76,21 @@ def checked_key(key: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Record:
-    """The keypoints of one reference as a list keeps them.
+    """The keypoints of one reference as a list stores them.
 
     Parameters
     ----------
     points : Keypoints
-        At most 200, the best first. `to_bytes` rounds their places, scales and angles; margins are not kept.
+        At most 200 points, the best first. `to_bytes` rounds their places, scales and angles, and drops margins.
     field : bytes
-        What the verification after alignment compares; opaque here.
+        Bytes that the verification compares after alignment; opaque to this class.
     key_id : bytes or None
-        `key_check` of the secret key of the codes; None where they have none.
+        `key_check` of the secret key of the codes; None without a key.
 
     Raises
     ------
     ValueError
-        If there are too many points, a key's check of another length, or more than 4096 bytes in all.
+        If there are too many points, the check of the key has another length, or the record exceeds 4096 bytes.
 
     Examples
     --------
@@ -131,7 +132,7 @@ class Record:
         Parameters
         ----------
         data : bytes
-            From `to_bytes`; anything else is refused.
+            Bytes from `to_bytes`; anything else is refused.
 
         Raises
         ------

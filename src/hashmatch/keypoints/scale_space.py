@@ -1,6 +1,7 @@
-"""The scale space of a normal frame: octaves of ever more blurred luma.
+"""The scale space of a normal frame: octaves of increasingly blurred luma.
 
-Blurs are sums of shifted arrays in float32 in a fixed order: the same bytes on every processor with IEEE arithmetic.
+Blurs are sums of shifted arrays in float32 in a fixed order, so that every processor with IEEE arithmetic gives the
+same bytes.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Octave:
     Parameters
     ----------
     step : int
-        Distance of its samples, px of the frame; sample (i, j) is that at (i * step, j * step) of the frame.
+        Distance of its samples, px of the frame; sample (i, j) lies at (i * step, j * step) of the frame.
     levels : (LEVELS + 3, h, w) float32 array
         Luma with the blur ``SIGMA0 * step * 2 ** (i / LEVELS)`` in level i.
     """
@@ -52,12 +53,12 @@ def octaves(luma: Luma, blur: float) -> list[Octave]:
     luma : (h, w) float32 array
         The normal frame.
     blur : float
-        What blur it has already, px.
+        Blur that the frame already has, px.
 
     Returns
     -------
     list of Octave
-        At most four; none where a side is under 20 px.
+        At most four octaves; empty if a side is under 20 px.
     """
     found: list[Octave] = []
     current, has = luma, blur

@@ -1,6 +1,6 @@
-"""Untrusted pictures -> pixels: the one decode path; the rules are in ``docs/reference/pixel-contract.md``.
+"""From untrusted pictures to pixels: the only decode path; ``docs/reference/pixel-contract.md`` has the rules.
 
-Importing this loads no codec: Pillow comes with the first picture.
+The import loads no codec: the first picture loads Pillow.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ __all__ = [
 
 
 class Picture:
-    """A picture whose first raster has been decoded; made by `open_picture`.
+    """A picture whose first raster is decoded; `open_picture` makes it.
 
     Use it from one thread at a time.
 
     Attributes
     ----------
     format : str or None
-        Name of the file format, told from the bytes; None for arrays and for PIL images made in memory.
+        Name of the file format, found from the bytes; None for arrays and for PIL images made in memory.
     width, height : int
-        Of the first raster, px, after EXIF orientation.
+        Size of the first raster, px, after EXIF orientation.
     data : bytes or None
         The file's bytes, for digests; None for PIL images and arrays.
     """
@@ -66,7 +66,7 @@ class Picture:
         self._held: list[tuple[Raster, Iterator[Raster]]] = [(first, rest)]
 
     def rasters(self) -> Iterator[Raster]:
-        """Give the rasters in order: for each frame on white, on black where that differs, then its other readings.
+        """Yield the rasters in order: each frame on white, on black if that differs, then its other readings.
 
         Yields
         ------
@@ -80,7 +80,7 @@ class Picture:
             After the last raster allowed, if there are more frames (reason ``too-many-frames``) or pixels
             (``too-many-total-pixels``) than the policy allows.
         UnreadableImageError
-            Where a later frame is broken, after the frames before it.
+            If a later frame is broken, after the frames before it.
         """
         if not self._held:
             yield from self._start()
@@ -95,13 +95,13 @@ class Picture:
 
 
 def open_picture(source: ImageSource, policy: DecodePolicy | None = None) -> Picture:
-    """Open a picture, whatever it is given as, and decode its first frame.
+    """Open a picture from any source, and decode its first frame.
 
     Parameters
     ----------
     source : bytes, path, binary file, PIL image or array
-        A PIL image is treated as its file would be (orientation, palette, transparency, 16 bits), from the frame it
-        stands at; it was opened by the caller, so allowed formats do not matter, limits do.
+        The picture. A PIL image is treated as its file (orientation, palette, transparency, 16 bits), from its current
+        frame on. The caller opened it, so allowed formats do not apply to it; limits do.
     policy : DecodePolicy, optional
         Formats and limits.
 
@@ -113,12 +113,12 @@ def open_picture(source: ImageSource, policy: DecodePolicy | None = None) -> Pic
     ImageTooLargeError
         With reason ``too-many-bytes``, ``too-many-pixels``, ``too-long-side``, ``too-many-scans`` or ``out-of-memory``.
     TypeError, ValueError
-        If the source is nothing of the above, or an array with other samples than 0 to 255.
+        If the source has another type, or an array has samples outside 0 to 255.
 
     Notes
     -----
-    Cost: Pillow's decode and nothing else for opaque JPEG, PNG, WebP, BMP and AVIF of one frame: the codec writes
-    into the array that is handed out.
+    Cost: Pillow's decode alone for opaque JPEG, PNG, WebP, BMP and AVIF of one frame: the codec writes into the array
+    that is returned.
 
     Examples
     --------
@@ -138,7 +138,7 @@ def open_picture(source: ImageSource, policy: DecodePolicy | None = None) -> Pic
 
 
 def iter_rasters(source: ImageSource, policy: DecodePolicy | None = None) -> Iterator[Raster]:
-    """Open a picture and give its rasters: `open_picture` and `Picture.rasters` in one.
+    """Open a picture and return its rasters: `open_picture` and `Picture.rasters` in one call.
 
     Parameters
     ----------
@@ -150,13 +150,13 @@ def iter_rasters(source: ImageSource, policy: DecodePolicy | None = None) -> Ite
     Returns
     -------
     iterator of Raster
-        The first raster is decoded when this returns; what cannot be opened is refused here.
+        Rasters. The first raster is decoded when the function returns; the errors of `open_picture` are raised here.
     """
     return open_picture(source, policy).rasters()
 
 
 def count_source(source: ImageSource, policy: DecodePolicy) -> tuple[int, bool] | None:
-    """Count the frames of a picture, by its file's structure.
+    """Count the frames of a picture by the structure of its file.
 
     Parameters
     ----------
@@ -168,7 +168,8 @@ def count_source(source: ImageSource, policy: DecodePolicy) -> tuple[int, bool] 
     Returns
     -------
     (int, bool) or None
-        Frames, and whether that is all, as `hashmatch.picture.frames.held_frames`; None for bytes that are no picture.
+        Number of frames, and whether that is all, as `hashmatch.picture.frames.held_frames`; None for bytes that are
+        not a picture.
     """
     from hashmatch.picture.frames import held_frames
 

@@ -1,7 +1,8 @@
-"""Files whose pixels are whole and whose other parts are not: what leaves the pixels alone must not cost the picture.
+"""Files whose pixels are whole and whose other parts are damaged: such damage must not make the picture unreadable.
 
-`clean` runs before the codec, where odd parts would change what the codec gives; `mend` once the codec has refused a
-file. Both copy what touches the pixels and are bounded by the file's size. Neither repairs pixels.
+`clean` runs before the codec, because odd parts would change the result of the codec; `mend` runs after the codec has
+refused a file. Both copy the parts that affect the pixels, and the size of the file bounds their work. Neither repairs
+pixels.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _TIFF_PIXELS: Final = frozenset(
 
 
 def clean(container: str, data: bytes, segments: Segments | None = None) -> bytes:
-    """Give a file without the parts that a codec here would take for something else than they are.
+    """Return a file without the parts that a codec here would misread.
 
     Parameters
     ----------
@@ -45,8 +46,8 @@ def clean(container: str, data: bytes, segments: Segments | None = None) -> byte
     Returns
     -------
     bytes
-        The same object where nothing is odd, as in nearly all files. Pixels, transparency, colour profile and
-        orientation are those of the file.
+        The same object if nothing is odd, as in nearly all files. Pixels, transparency, colour profile and orientation
+        are those of the file.
     """
     if container == "JPEG":
         return clean_jpeg(data, segments)
@@ -55,7 +56,7 @@ def clean(container: str, data: bytes, segments: Segments | None = None) -> byte
 
 
 def mend(container: str, data: bytes) -> bytes | None:
-    """Give a refused file once more with its pixels alone, and with the container around them made right.
+    """Return a refused file with its pixels alone, in a corrected container.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ def mend(container: str, data: bytes) -> bytes | None:
     Returns
     -------
     bytes or None
-        None where there is nothing to make right.
+        None if there is nothing to correct.
     """
     step = _MEND.get(container)
     if step is None:

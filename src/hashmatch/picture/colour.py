@@ -1,8 +1,8 @@
 """Colours as they are shown: ICC profiles applied by littlecms, as a further reading of a frame.
 
-What browsers do before they show a picture. The reading is given only where it leads to another hash; for most files a
-profile costs one look into a table of profiles seen before. Profiles are hostile bytes: `hashmatch.picture.icc` bounds
-them, and one that littlecms refuses is as none, as in browsers.
+Browsers apply profiles before they show a picture. The reading is given only if it leads to another hash; for most
+files a profile costs one look-up in a table of known profiles. Profiles are hostile bytes: `hashmatch.picture.icc`
+bounds them, and a profile that littlecms refuses is ignored, as in browsers.
 """
 
 from __future__ import annotations
@@ -50,23 +50,23 @@ class _Managed:
 
 
 def with_colours_shown(planes: Planes, image: Image.Image, data: bytes | None, orientation: int) -> Planes:
-    """Add the reading of a frame as it is shown, where its file says what its colours mean.
+    """Add the reading of a frame as it is shown, if its file states the meaning of its colours.
 
     Parameters
     ----------
     planes : Planes
         The frame.
     image : PIL.Image.Image
-        The loaded image that it is of; looked at again when the reading is asked for.
+        The loaded image of the frame; the reading uses it when it is computed.
     data : bytes or None
         The file.
     orientation : int
-        EXIF orientation of the image, which the frame has and the image has not.
+        EXIF orientation of the image, which is applied to the frame but not to the image.
 
     Returns
     -------
     Planes
-        With a reading `Rendering.SHOWN` before all others, which gives None where it would not differ.
+        Planes with a reading `Rendering.SHOWN` before all others; the reading is None if it does not differ.
     """
     if planes.colour.dtype != np.uint8:
         return planes
@@ -89,7 +89,7 @@ def with_colours_shown(planes: Planes, image: Image.Image, data: bytes | None, o
 
 
 def needs_colour(image: Image.Image, data: bytes | None) -> bool:
-    """Whether an image of colours cannot be decoded in grey alone, as its profile moves its brightness."""
+    """Whether a colour image cannot be decoded in grey alone, because its profile changes its brightness."""
     return image.mode == "RGB" and _managed_of(image, data, grey=False) is not None
 
 

@@ -1,10 +1,10 @@
 """Decoding of untrusted bytes: Pillow, one plug-in at a time, every failure a typed error; JPEG loads by `jpeg_load`.
 
-The door for isolation: `decode_bytes` is a function of (bytes, policy) and gives plain data, so it can move to a
-worker process as it stands.
+For isolation, `decode_bytes` is a function of (bytes, policy) that returns plain data, so that a worker process can run
+it unchanged.
 
-Pillow's plug-in classes are called directly. So only the plug-in that the sniff named is imported and run, nothing is
-registered, `Image.open`'s own size warning never comes up, and no process-wide setting of Pillow is read or changed.
+Pillow's plug-in classes are called directly. Therefore only the plug-in of the sniffed format is imported and run,
+nothing is registered, `Image.open` never warns about sizes, and no process-wide setting of Pillow is read or changed.
 
 Over 400 lines because a file takes one way through it: opened, cleaned, walked frame by frame, mended, salvaged.
 """
@@ -83,7 +83,7 @@ def decode_bytes(data: bytes, policy: DecodePolicy, header: Header | None = None
     policy : DecodePolicy
         Formats, limits and frames.
     header : Header, optional
-        What `hashmatch.picture.header.read_header` gave for the file, if it was asked already.
+        Result of `hashmatch.picture.header.read_header` for the file, if it was read before.
 
     Yields
     ------
@@ -93,7 +93,8 @@ def decode_bytes(data: bytes, policy: DecodePolicy, header: Header | None = None
     Raises
     ------
     ImageError
-        As `hashmatch.picture.open_picture` and `hashmatch.picture.Picture.rasters` say; nothing else escapes.
+        As `hashmatch.picture.open_picture` and `hashmatch.picture.Picture.rasters`; no other exception leaves the
+        function.
     """
     header = read_header(data, policy) if header is None else header
     container = header.container
@@ -186,7 +187,7 @@ def _salvaged(data: bytes, container: str, policy: DecodePolicy, file: bytes) ->
 
 
 def decode_image(image: Image.Image, policy: DecodePolicy) -> Iterator[Raster]:
-    """Read a PIL image as its file would be read.
+    """Decode a PIL image as its file is decoded.
 
     Parameters
     ----------

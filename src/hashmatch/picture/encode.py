@@ -1,6 +1,6 @@
-"""Pixels -> files and the codec round trips of the ladder of edits; Pillow is imported inside the functions.
+"""From pixels to files, and the codec round trips of the ladder of edits; Pillow is imported inside the functions.
 
-Decoding here is only ever of bytes made one line before; untrusted bytes go through `hashmatch.picture.decode`.
+This module decodes only bytes that it has just made; untrusted bytes go through `hashmatch.picture.decode`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def check_pixels(pixels: Pixels) -> Pixels:
     Raises
     ------
     ValueError
-        If it is anything else; the message names the shape and the type.
+        If the value is anything else; the message names the shape and the type.
     """
     if not isinstance(pixels, np.ndarray):
         raise ValueError(f"a picture is an (H, W, 3) uint8 array, not {type(pixels).__name__}")
@@ -134,12 +134,12 @@ def png(pixels: Pixels) -> bytes:
 
 
 def recode(data: bytes) -> Pixels:
-    """Read back what an encoder of this module wrote.
+    """Decode bytes that an encoder of this module wrote.
 
     Parameters
     ----------
     data : bytes
-        File bytes from `jpeg`, `webp` or `png`; never bytes from elsewhere, no limit is applied.
+        File bytes from `jpeg`, `webp` or `png`. Never pass other bytes: no limit is applied.
 
     Returns
     -------
@@ -177,12 +177,12 @@ def resize(pixels: Pixels, size: tuple[int, int], *, filter: Filter = "lanczos")
 
 
 def thumbnail(pixels: Pixels, side: int) -> Pixels:
-    """Shrink to fit a square, aspect kept, exactly as Pillow's `PIL.Image.Image.thumbnail` does by itself.
+    """Shrink to fit a square, keeping the aspect, exactly as `PIL.Image.Image.thumbnail` does.
 
     Parameters
     ----------
     pixels : (H, W, 3) uint8 array
-        RGB; returned as it is where it fits already.
+        RGB; returned unchanged if it fits already.
     side : int
         Side of the square, px, at least 1.
     """
@@ -199,9 +199,9 @@ def rotate(pixels: Pixels, degrees: float, *, fill: tuple[int, int, int] = (0, 0
     pixels : (H, W, 3) uint8 array
         RGB.
     degrees : float
-        To the left.
+        Angle to the left.
     fill : (int, int, int)
-        RGB of what the picture does not cover, 0 to 255.
+        RGB of the area that the picture does not cover, 0 to 255.
     """
     turned = to_pil(pixels).rotate(degrees, resample=_filter("bicubic"), expand=True, fillcolor=fill)
     return np.array(turned)
@@ -217,7 +217,7 @@ def map_perspective(pixels: Pixels, coefficients: tuple[float, ...], *, fill: tu
     coefficients : tuple of 8 float
         a to h: the new pixel (x, y) shows the old one at ((ax + by + c) / n, (dx + ey + f) / n), n = gx + hy + 1.
     fill : (int, int, int)
-        RGB of what lies outside the picture, 0 to 255.
+        RGB of the area outside the picture, 0 to 255.
 
     Raises
     ------

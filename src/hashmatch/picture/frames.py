@@ -1,10 +1,10 @@
-"""How many frames a file holds, counted in its structure before any codec runs, and which of them to look at.
+"""The number of frames of a file, counted in its structure before any codec runs, and the choice of frames to decode.
 
-What a file claims (the number in APNG's acTL) is not believed: frames are counted where they stand. Every walk is
+A number that the file states (acTL of APNG) is not trusted: frames are counted where they are stored. Every walk is
 bounded by the number of frames asked for and by a number of steps.
 
-Frames are what the file's codec gives as such: what viewers show one after the other or page by page, the pictures of
-an icon and the still pictures of a HEIF file. Further pictures of a JPEG (MPO) and thumbnails are none.
+Frames are the pictures that viewers show one after the other or page by page, the pictures of an icon, and the still
+pictures of a HEIF file. Further pictures of a JPEG (MPO) and thumbnails are not frames.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def count_frames(container: str, data: bytes, most: int) -> int | None:
     Returns
     -------
     int or None
-        1 to ``most``; None where only a codec could tell (AVIF, HEIF), or where the structure is broken before the
-        first frame.
+        Number of frames, 1 to ``most``; None if only a codec can count them (AVIF, HEIF), or if the structure is broken
+        before the first frame.
 
     Notes
     -----
@@ -55,7 +55,7 @@ def count_frames(container: str, data: bytes, most: int) -> int | None:
 
 
 def held_frames(container: str, data: bytes, most: int) -> tuple[int, bool]:
-    """Count the frames that viewers show of a file, whether or not the codec will.
+    """Count the frames of a file that viewers show, whether or not the codec decodes them.
 
     Parameters
     ----------
@@ -69,12 +69,13 @@ def held_frames(container: str, data: bytes, most: int) -> tuple[int, bool]:
     Returns
     -------
     (int, bool)
-        Frames, 1 to ``most``, and whether that is all: False where the count ended at ``most`` or at a bound of steps.
+        Number of frames, 1 to ``most``, and whether that is all: False if the count stopped at ``most`` or at a bound
+        of steps.
 
     Notes
     -----
-    Cost: nothing for JPEG and other formats of one frame, a search of the bytes for PNG, WebP and AVIF of one frame,
-    else microseconds a frame, and half a second at most.
+    Cost: none for JPEG and other formats of one frame; a search of the bytes for PNG, WebP and AVIF of one frame; else
+    microseconds a frame, at most half a second.
     """
     if container in _BOXED:
         found = _in_boxes(container, data)
@@ -115,9 +116,9 @@ def spread_frames(count: int | None, few: int) -> Iterator[int]:
     Parameters
     ----------
     count : int or None
-        How many frames there are; None where that is not known.
+        Number of frames; None if it is not known.
     few : int
-        How many to choose, 1 or more.
+        Number of frames to choose, 1 or more.
 
     Yields
     ------

@@ -1,4 +1,4 @@
-"""What is refused from the first bytes alone: no codec has run, and no Pillow is loaded."""
+"""Refusals by the first bytes of a file alone, before a codec runs or Pillow is loaded."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def format_of(data: bytes) -> str | None:
     -------
     str or None
         A name of `hashmatch.picture.KNOWN_FORMATS` or of `hashmatch.picture.unread_formats.FOREIGN_FORMATS`; None for
-        what is no picture.
+        bytes that are not a picture.
     """
     container = container_of(data)
     if container is None:
@@ -43,7 +43,7 @@ def format_of(data: bytes) -> str | None:
 
 
 def check_header(data: bytes, policy: DecodePolicy) -> str:
-    """Refuse what the first bytes already show to be empty, foreign, not allowed or too large.
+    """Refuse a file whose first bytes show that it is empty, foreign, not allowed or too large.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def check_header(data: bytes, policy: DecodePolicy) -> str:
 
 
 def read_header(data: bytes, policy: DecodePolicy) -> Header:
-    """Read what the first bytes say, as `check_header` does.
+    """Read the first bytes and refuse as `check_header` does.
 
     Parameters
     ----------

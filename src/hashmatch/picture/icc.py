@@ -1,6 +1,7 @@
-"""ICC profiles: which a file has, hostile ones made harmless, and ones made for gamma, primaries and code points.
+"""ICC profiles: the profiles of a file, made harmless, and profiles made from gamma, primaries and code points.
 
-No Pillow here. Sources: ICC.1:2022; W3C PNG third edition; ITU-T H.273; GIF's ICC application block; BITMAPV5HEADER.
+This module does not import Pillow. Sources: ICC.1:2022; W3C PNG third edition; ITU-T H.273; GIF's ICC application
+block; BITMAPV5HEADER.
 """
 
 from __future__ import annotations
@@ -80,23 +81,24 @@ _TRANSFERS: Final[Mapping[int, Callable[[Floats], Floats]]] = MappingProxyType(
 
 
 def profiles_of(data: bytes | None, info: Mapping[Any, Any], container: str, *, grey: bool) -> Iterator[bytes]:
-    """Give the profiles of a file, what counts most first; the first that can be used is shown by browsers.
+    """Yield the profiles of a file by precedence; browsers use the first usable one.
 
     Parameters
     ----------
     data : bytes or None
-        The file; None where there is only an open picture.
+        The file; None if there is only an open picture.
     info : mapping
-        What Pillow found: ``icc_profile``, ``gamma``, ``chromaticity``, ``srgb``.
+        Information from Pillow: ``icc_profile``, ``gamma``, ``chromaticity``, ``srgb``.
     container : str
         Its format.
     grey : bool
-        Whether samples are grey, and profiles made of numbers are to be of grey.
+        Whether samples are grey; a profile made from numbers is then a grey profile.
 
     Yields
     ------
     bytes
-        As found, hostile perhaps, or made from a PNG's gAMA and cHRM or from the code points of cICP and nclx.
+        A profile as stored in the file, which may be hostile, or made from gAMA and cHRM of a PNG or from the code
+        points of cICP and nclx.
     """
     chunks = _png_chunks(data) if data is not None and container == "PNG" else {}
     if b"cICP" in chunks and len(chunks[b"cICP"]) == 4:
@@ -173,7 +175,7 @@ def _png_chunks(data: bytes) -> dict[bytes, bytes]:
 
 
 def space_of(profile: bytes) -> bytes:
-    """Say in four letters what a profile's colours are: ``RGB``, ``GRAY`` or ``CMYK``."""
+    """Return the colour space of a profile in four letters: ``RGB``, ``GRAY`` or ``CMYK``."""
     return profile[16:20]
 
 
@@ -183,14 +185,14 @@ def safe_profile(profile: bytes) -> bytes | None:
     Parameters
     ----------
     profile : bytes
-        From a file.
+        Profile from a file.
 
     Returns
     -------
     bytes or None
-        The same with the tags that colours are worked out from and no others; None if those have over 4 MiB or all of
-        it over 16, if it has more than 100 tags, is a device link or of other colours than RGB, grey and CMYK, or if a
-        look-up table is larger than its tag.
+        The profile with only the tags that determine colours. None if these tags exceed 4 MiB or the profile 16 MiB, if
+        it has more than 100 tags, is a device link, has another colour space than RGB, grey and CMYK, or if a look-up
+        table is larger than its tag.
     """
     if not _HEAD <= len(profile) <= _MOST_READ or profile[36:40] != b"acsp":
         return None
@@ -244,16 +246,16 @@ def made_profile(curve: Callable[[Floats], Floats], primaries: Any, *, grey: boo
     Parameters
     ----------
     curve : callable
-        From samples to light, both 0 to 1; light beyond 1 is cut.
+        Map from samples to light, both 0 to 1; light above 1 is clipped.
     primaries : sequence of 8 floats
         x and y of white, red, green and blue.
     grey : bool
-        Whether the profile is of grey, for which the curve alone counts.
+        Whether the profile is a grey profile, which uses the curve alone.
 
     Returns
     -------
     bytes or None
-        None where the primaries are impossible.
+        The profile; None if the primaries are impossible.
     """
     light = np.clip(np.nan_to_num(curve(np.linspace(0.0, 1.0, _STEPS))), 0.0, 1.0)
     samples = np.rint(light * 65535).astype(">u2").tobytes()

@@ -1,7 +1,7 @@
-"""Getting the codecs ready in a process of our own, before it is shut in and nothing can be loaded any more.
+"""Preparation of the codecs in a worker process, before its restrictions forbid to load anything.
 
-Tiny pictures of every allowed format are written and decoded, good and broken ones, so that whatever Pillow and the
-codecs load or build on first use is there.
+Tiny pictures of every allowed format, good and broken ones, are written and decoded, so that everything that Pillow and
+the codecs load or build on first use is present.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ _EVERY_FRAME: Final[Mapping[str, Any]] = MappingProxyType({"save_all": True})
 
 
 def ready_codecs(policy: DecodePolicy) -> None:
-    """Load and warm up everything that decoding by this policy can need.
+    """Load and initialise everything that decoding by this policy can need.
 
     Parameters
     ----------
     policy : DecodePolicy
-        Its formats are made ready; a format whose codec is missing stays so.
+        Policy whose formats are prepared; a format whose codec is missing stays unavailable.
 
     Notes
     -----
-    Changes process-wide settings of Pillow and pillow-heif: AVIF is decoded in one thread and HEIF in as few as its
-    codec can. So this is for processes of our own. Cost: 0.1 to 0.2 s.
+    The function changes process-wide settings of Pillow and pillow-heif: AVIF is decoded in one thread, HEIF in as few
+    as its codec allows. It is therefore for worker processes only. Cost: a fraction of a second.
     """
     for name in _LATE:
         with suppress(ImportError):
@@ -68,7 +68,7 @@ def ready_codecs(policy: DecodePolicy) -> None:
 
 
 def needs_threads() -> bool:
-    """Whether a codec that was made ready starts threads: libde265, behind HEIF, one for each picture."""
+    """Whether a prepared codec starts threads: libde265, which decodes HEIF, starts one for each picture."""
     return "pillow_heif" in sys.modules
 
 

@@ -1,6 +1,7 @@
 """The pixel contract in NumPy: from decoded samples to rasters of RGB; see ``docs/reference/pixel-contract.md``.
 
-No Pillow here: what a mode or an array means is said in integer formulas that a test can repeat.
+This module does not import Pillow: the meaning of a mode or an array is stated in integer formulas that a test can
+repeat.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Raster:
     Parameters
     ----------
     view : View
-        Frame, rendering and background; nothing else has been done to it.
+        Frame, rendering and background; the view has no other change.
     pixels : (H, W, 3) uint8 or float32 array, 0 to 255
         RGB, read-only. Float only where the source was a float array. Rows follow each other downwards, but the array
         need not be contiguous: the step between pixels is 3, or 4 where the decoder's own memory is shown, or one
@@ -72,7 +73,7 @@ class Planes:
     premultiplied : bool
         Whether ``colour`` is already multiplied by alpha.
     others : tuple of Reading
-        Other readings, the one that is shown first; they are asked for after the frame itself has been used.
+        Other readings, the shown one first; they are computed after the frame itself was used.
     """
 
     colour: npt.NDArray[Any]
@@ -82,7 +83,7 @@ class Planes:
 
 
 def rasters_of(planes: Planes, frame: int, *, as_others: bool = False) -> Iterator[Raster]:
-    """Put a frame on white, and on black where that differs; then its other readings where those differ.
+    """Put a frame on white, and on black if that differs; then its other readings if they differ.
 
     Parameters
     ----------
@@ -91,20 +92,20 @@ def rasters_of(planes: Planes, frame: int, *, as_others: bool = False) -> Iterat
     frame : int
         Its position in the file.
     as_others : bool
-        Whether the readings of other clients are given too, and not only what is shown.
+        Whether the readings of other clients are given too, and not only the shown one.
 
     Yields
     ------
     Raster
         On white: ``(c a + 255 (255 - a) + 127) // 255`` for each sample; then, if any alpha is below 255, on black:
-        ``(c a + 127) // 255``. After them come the other readings, on the same backgrounds where they are what is
-        shown, else without alpha; each only where `differ` tells it from all rasters before it, or where those like it
-        are much fainter, as under an even alpha: what is too plain finds nothing.
+        ``(c a + 127) // 255``. Then follow the other readings, on the same backgrounds if they are the shown one, else
+        without alpha. A reading is given only if `differ` distinguishes it from all rasters before it, or if the
+        similar rasters are much fainter, as under an even alpha: a raster that is too plain finds nothing.
 
     Notes
     -----
-    Cost: nothing for an opaque frame beyond looking at alpha; no copy. Otherwise two products a pixel:
-    white is exactly black plus ``255 - a``, as ``255 (255 - a)`` is a multiple of 255.
+    Cost: one pass over alpha, and no copy, for an opaque frame. Otherwise two products a pixel: white is exactly black
+    plus ``255 - a``, as ``255 (255 - a)`` is a multiple of 255.
     """
     others = tuple(item for item in planes.others if as_others or not item[0].is_as_others)
     seen: list[tuple[Bytes, int]] = []
@@ -146,7 +147,7 @@ def _opaque(planes: Planes) -> Bytes:
 
 
 def few_points(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Pick points evenly over a picture, 128 a side or all there are.
+    """Choose points evenly over a picture, at most 128 a side.
 
     Parameters
     ----------
@@ -168,7 +169,7 @@ def _middles(side: int) -> npt.NDArray[np.intp]:
 
 
 def differ(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
-    """Whether two readings of the same points may lead to hashes that find different entries.
+    """Tell whether two readings of the same points may lead to hashes that find different entries.
 
     Parameters
     ----------
@@ -246,12 +247,12 @@ def _as_rgb(colour: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def high_byte(samples: npt.NDArray[Any]) -> Bytes:
-    """Take 16-bit samples to 8 bits by ``>> 8``; the full range stays the full range."""
+    """Convert 16-bit samples to 8 bits by ``>> 8``; the full range stays the full range."""
     return (samples >> 8).astype(np.uint8)
 
 
 def stretch(samples: npt.NDArray[Any]) -> Bytes:
-    """Take samples whose range is not stated (32-bit integers, floats) to 0 to 255.
+    """Scale samples whose range is not stated (32-bit integers, floats) to 0 to 255.
 
     Returns
     -------
@@ -301,11 +302,11 @@ def upright(samples: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
     Returns
     -------
     array of the same type
-        As meant to be seen; C-contiguous unless the orientation is 1, where it is the input.
+        Upright samples, C-contiguous; for orientation 1 the input itself.
 
     Notes
     -----
-    Cost: one copy, 13 ms (mirrored) to 25 ms (quarter turns) for 12 megapixels of four bytes.
+    Cost: one copy; quarter turns cost about twice as much as mirroring.
     """
     if orientation == 1:
         return samples

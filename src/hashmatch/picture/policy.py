@@ -23,28 +23,27 @@ KNOWN_FORMATS: Final = (*USUAL_FORMATS, "TIFF", "AVIF", "HEIF")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodePolicy:
-    """What may be decoded; change one with ``dataclasses.replace``.
+    """Formats, limits and frames of decoding; change a policy with ``dataclasses.replace``.
 
     Parameters
     ----------
     formats : tuple of str or "default"
-        Allowed formats, names of `KNOWN_FORMATS` (lower case is accepted). A file's format is told from its bytes,
-        never from its name. ``"default"`` is `USUAL_FORMATS` in this process, and all of `KNOWN_FORMATS` where a worker
-        process decodes, since TIFF, AVIF and HEIF bring large codecs of their own. ``"HEIF"`` needs the extra
+        Allowed formats, names of `KNOWN_FORMATS` (lower case is accepted). The format of a file is found from its
+        bytes, never from its name. ``"default"`` is `USUAL_FORMATS` in this process, and all of `KNOWN_FORMATS` where a
+        worker process decodes, since TIFF, AVIF and HEIF bring large codecs of their own. ``"HEIF"`` needs the extra
         ``hashmatch[heif]``; without it such files are ``format-not-read``.
     max_bytes : int
-        Largest file that is decoded, bytes; never more than this plus one byte is read, but for digests, which have no
-        limit.
+        Largest file that is decoded, bytes. At most one byte more is read, except for digests, which have no limit.
     max_pixels : int
         Largest frame, px. The default stays below 89,478,485, where Pillow itself begins to warn.
     max_side : int
         Longest width or height, px. The default is the longest a JPEG can have.
     max_frames : int
         Most frames of one file that are walked. With ``frames="all"`` the frames up to the limit are yielded, then an
-        error is raised, so that nothing hides behind a thousand blank frames unnoticed. A `Matcher` counts
-        the frames beyond the limit instead (`MatchReport.frames`).
+        error is raised, so that a frame behind a thousand blank frames does not stay unnoticed. A `Matcher` counts the
+        frames beyond the limit instead (`MatchReport.frames`).
     max_total_pixels : int
-        Most pixels of all frames together, px; a file beyond it ends as one beyond ``max_frames``.
+        Most pixels of all frames together, px; a file over it is treated as a file over ``max_frames``.
     frames : {"first", "spread", "all"}
         Whether only the first frame is decoded, or every frame of GIF, APNG, animated WebP, multi-page TIFF, AVIF
         and HEIF sequences, or ``n_spread`` of them. A JPEG has one frame.
@@ -109,7 +108,7 @@ class DecodePolicy:
         return USUAL_FORMATS if self.formats == "default" else self.formats
 
     def in_worker(self) -> DecodePolicy:
-        """Give the policy as a restricted worker process has it: default formats are all formats there."""
+        """Return the policy for a restricted worker process, where the default formats are all formats."""
         return replace(self, formats=KNOWN_FORMATS) if self.formats == "default" else self
 
     def to_dict(self) -> dict[str, Any]:
@@ -118,7 +117,7 @@ class DecodePolicy:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], base: DecodePolicy | None = None) -> DecodePolicy:
-        """Read what `to_dict` gives; what is left out is taken from ``base``, else the default.
+        """Read the result of `to_dict`; a missing key takes its value from ``base``, else the default.
 
         Raises
         ------
@@ -129,7 +128,7 @@ class DecodePolicy:
 
     @property
     def contract(self) -> str:
-        """Version of the pixel contract, and what this policy changes in it."""
+        """Version of the pixel contract, and the changes of this policy to it."""
         return f"{CONTRACT_VERSION}+reduced" if self.reduced else str(CONTRACT_VERSION)
 
 

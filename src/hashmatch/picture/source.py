@@ -1,6 +1,6 @@
-"""From what a caller has (bytes, path, file, picture, array) to the bytes of a file, read within bounds.
+"""From a source (bytes, path, file, picture, array) to the bytes of a file, read within bounds.
 
-No Pillow here: a digest needs no decoder.
+This module does not import Pillow: a digest needs no decoder.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _OF_THE_REST: Final = frozenset({"truncated", "corrupt"})  # what a head alone l
 
 
 def is_pil_image(source: object) -> bool:
-    """Tell whether the object is a Pillow picture, without loading Pillow: if nobody has, it is not."""
+    """Tell whether the object is a Pillow picture, without loading Pillow."""
     module = sys.modules.get("PIL.Image")
     return module is not None and isinstance(source, module.Image)
 
@@ -49,9 +49,10 @@ def read_source(source: ImageSource, policy: DecodePolicy | None = None) -> byte
     Parameters
     ----------
     source : bytes, path, binary file, PIL image or array
-        A binary file is read from where it stands to its end, and left open. Only regular files are read from a path.
+        The source. A binary file is read from its current position to its end, and left open. Only regular files are
+        read from a path.
     policy : DecodePolicy, optional
-        Its ``max_bytes`` bounds what is read.
+        ``max_bytes`` bounds the bytes that are read.
 
     Returns
     -------
@@ -61,12 +62,12 @@ def read_source(source: ImageSource, policy: DecodePolicy | None = None) -> byte
     Raises
     ------
     UnreadableImageError
-        With reason ``not-found``, ``is-a-directory``, ``not-a-file``, ``not-permitted`` or ``read-failed``: whatever a
-        file object raises while it is read, but for what a signal handler raises there.
+        With reason ``not-found``, ``is-a-directory``, ``not-a-file``, ``not-permitted`` or ``read-failed``. The last
+        one replaces every exception of a file object while it is read, except one that a signal handler raises.
     ImageTooLargeError
         With reason ``too-many-bytes``; at most ``max_bytes + 1`` bytes have been read.
     TypeError
-        If the source is something else, a file opened as text, or one that is read with await.
+        If the source has another type, is a file opened as text, or is read with await.
     """
     policy = DecodePolicy() if policy is None else policy
     data, whole = read_whole(source, policy)
@@ -78,27 +79,27 @@ def read_source(source: ImageSource, policy: DecodePolicy | None = None) -> byte
 def read_whole(
     source: ImageSource, policy: DecodePolicy, tap: Callable[[Bytes], object] | None = None
 ) -> tuple[bytes | None, bool]:
-    """Read the file behind a source, or the head of one that is over the limit.
+    """Read the file behind a source, or the first bytes of a file that is over the limit.
 
     Parameters
     ----------
     source, policy
         As for `read_source`.
     tap : callable, optional
-        Called with every part of the file in order, as for a digest. With it a file of any size is read to its end,
-        once, and no more than ``max_bytes`` of it is held; bound a stream that may never end.
+        Called with every part of the file in order, for example for a digest. A file of any size is then read once to
+        its end, and at most ``max_bytes`` of it are held; the caller must bound a stream that may never end.
 
     Returns
     -------
     (bytes or None, bool)
-        The file's bytes and True; beyond ``max_bytes`` its first bytes and False: `refusal_of` says why. None and True
-        for PIL images and arrays.
+        The bytes of the file and True; for a file over ``max_bytes`` its first bytes and False (`refusal_of` makes the
+        error); None and True for PIL images and arrays.
 
     Raises
     ------
     UnreadableImageError, TypeError
-        As `read_source`; also with reason ``changed``, where a file over the limit was written to meanwhile: its parts
-        are then of no one file.
+        As `read_source`; also with reason ``changed``, if a file over the limit was modified while it was read: its
+        parts then belong to different contents.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         return _take_bytes(source, policy, tap)
@@ -115,7 +116,7 @@ def read_whole(
 
 
 def refusal_of(head: bytes, policy: DecodePolicy) -> ImageError:
-    """Make the error for a file over the limit, by its first bytes: that it is no picture to us goes first."""
+    """Make the error for a file over the limit from its first bytes; an unread format comes before the size."""
     try:
         check_header(head, policy)
     except UnreadableImageError as error:

@@ -1,8 +1,8 @@
-"""Whether a smooth border is a blurred copy of the picture that it surrounds.
+"""Test whether a smooth border is a blurred copy of the picture that it surrounds.
 
-The seam of a soft picture may be too faint to be told from an edge in it. But what lies outside then repeats, blurred
-and enlarged, what lies inside; in a picture that nobody framed it goes on with what is just inside. Both are looked at
-along the seam: what of the outside the copy explains that the inside does not.
+The seam of a soft picture may be too faint to be told from an edge in it. In a framed picture the outside repeats the
+inside, blurred and enlarged; in a picture without a frame the outside continues the lines just inside. The test
+compares both along the seam: how much of the outside the copy explains beyond what the inside explains.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _Shown = tuple[float, float]
 
 
 def echo(small: Small, cells: Cells, content: Cells, sides: Collection[str]) -> float:
-    """Say how much of the borders only a blurred copy of the content explains.
+    """Measure how much of the borders only a blurred copy of the content explains.
 
     Parameters
     ----------
     small : Small
         The small copy.
     cells, content : (int, int, int, int)
-        The part of it to look at, and what lies inside the borders: x0, y0, x1, y1.
+        The part of it to compare, and the content inside the borders: x0, y0, x1, y1, half-open.
     sides : collection of str
         Sides of `hashmatch.views.borders.edges.SIDES` that have a border.
 
@@ -47,7 +47,7 @@ def echo(small: Small, cells: Cells, content: Cells, sides: Collection[str]) -> 
     -------
     float
         Partial correlation, -1 to 1, of the lines just outside with a copy that fills the frame, given the lines just
-        inside; the better of a copy that was stretched and one that keeps its shape and is cut off.
+        inside; the larger of two: for a stretched copy, and for a copy that keeps its shape and is cut off.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""Where one side's border ends: on a small copy of the picture, then to the pixel.
+"""The end of the border of one side: on a small copy of the picture, then to the pixel.
 
 Every function looks from one side inwards: lines run along that side and line 0 is the outermost. A line of the small
 copy is a cell thick. Colours are those of `opponent_cells`. The numbers below were set on synthetic pictures of seeds
@@ -65,7 +65,7 @@ class Small:
     colours : (n, h, w) int16 array
         Averages of cells in the colours of `opponent_cells`; n is 3, or 1 for grey. At most 256 cells a side.
     cell : (int, int)
-        Height and width of a cell, px. What is left over at the bottom and at the right, less than a cell, is in none.
+        Height and width of a cell, px. A rest of less than a cell at the bottom and at the right is in no cell.
     """
 
     colours: Values
@@ -103,9 +103,9 @@ class Edge:
     kind : str
         ``"plain"``, ``"gradient"``, ``"blurred"`` or ``"band"``.
     colour : (n,) array, optional
-        The border's colour, if it has one.
+        Colour of the border, if it has one colour.
     tolerance : float
-        How far the border's own samples lie from that, grey levels.
+        Distance of the samples of the border from that colour, grey levels.
     contrast : float
         Median difference between the first line of content and the colour, grey levels.
     """

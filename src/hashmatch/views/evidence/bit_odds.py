@@ -1,11 +1,11 @@
-"""Soft decision: how sure each bit of an uncropped view is, and the score of a hash against it.
+"""Log-odds of each bit of an uncropped view, and the score of a hash against them.
 
-A coefficient far from the median, of which little was cut off, is sure; one near the median or fed by the padding is
-not. Each bit's chance of being the entry's bit is a logistic function of that certainty, and the score of an entry
-is the sum over its bits of the logarithm of that chance over one half: the log-likelihood ratio of "this entry is the
-query uncropped like that" against "this entry has nothing to do with it", in nats. The constants are fitted to
-synthetic pictures (see ``python -m benchmarks crops``). The score proposes and leads the climb; what decides is in
-`hashmatch.views.evidence.likelihood`.
+A coefficient far from the median, little of which was cut off, is sure; a coefficient near the median, or one that
+depends on the padding, is not. Each bit's chance of being the entry's bit is a logistic function of that certainty, and
+the score of an entry is the sum over its bits of the logarithm of that chance over one half: the log-likelihood ratio
+of "this entry is the query uncropped like that" against "this entry has nothing to do with it", in nats. The constants
+are fitted to synthetic pictures (see ``python -m benchmarks crops``). The score proposes entries and guides the local
+search; `hashmatch.views.evidence.likelihood` decides.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ STEEPNESS: Final = (_SQUARED / 512).astype(np.float32)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certainty:
-    """What blurs a coefficient, as variances in units of its own spread.
+    """Noise of a coefficient, as variances in units of its own spread.
 
     Parameters
     ----------
     unseen : float
-        Times the share that was cut off.
+        Variance for a coefficient that was cut off as a whole; it is multiplied by the share that was cut off.
     noise : float
-        At every frequency: compression, resizing, drift between implementations.
+        Variance at every frequency: compression, resizing, differences between implementations.
     misfit : float
-        Times the squared frequency: the view's cut is not quite the true one.
+        Variance, multiplied by the squared frequency, by which the cut of the view differs from the true cut.
     lapse : float
         Chance of a bit being anything, whatever its coefficient, 0 to 0.5.
     """
@@ -61,7 +61,7 @@ COARSE: Final = Certainty(unseen=0.385, noise=0.0005, misfit=0.085, lapse=0.003)
 
 
 def certainties(coefficients: Floats, unseen: Floats, model: Certainty) -> Floats:
-    """Say which bit each coefficient gives and how sure it is.
+    """Compute the log-odds of each bit.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def certainties(coefficients: Floats, unseen: Floats, model: Certainty) -> Float
 
 
 def standardised(coefficients: Floats, unseen: Floats) -> Floats:
-    """Put coefficients in units of their own spread, from the median.
+    """Convert coefficients to units of their own spread, relative to the median.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Entries that may fit one of many uncertain views, found by the likeliest keys of the views' surest bits.
 
-This proposes and never decides. What it finds beyond the best is as useful: entries that fit a little are the rivals of
-one that fits well (`hashmatch.views.evidence.cohort`).
+This module proposes and never decides. Entries that fit a little are the rivals of an entry that fits well
+(`hashmatch.views.evidence.cohort`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Proposals:
     views : (c,) int64 array
         The view that each fits best.
     scores : (c,) float32 array
-        How well, nats.
+        Score of each at its view, nats.
     bits : (c, 256) bool array
         Their hashes, by `hashmatch.views.evidence.bit_odds.flat_bits`.
     """
@@ -59,7 +59,7 @@ class Proposals:
 
     @classmethod
     def joined(cls, parts: Sequence[Proposals]) -> Proposals:
-        """Put proposals behind each other."""
+        """Concatenate proposals."""
         return cls(
             positions=np.concatenate([part.positions for part in parts]),
             views=np.concatenate([part.views for part in parts]),
@@ -79,7 +79,7 @@ class Proposals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposer:
-    """How entries are proposed, and which of them are tried.
+    """Rule by which entries are proposed, and which of them are tried.
 
     Parameters
     ----------
@@ -90,13 +90,13 @@ class Proposer:
     max_distance : int
         Largest distance from a view for an entry to be scored, bits.
     flips : int
-        How many of a key's least sure bits may be taken the other way, 0 to 10.
+        Number of least sure bits of a key that may be inverted, 0 to 10.
     max_probes : int
         Most keys looked up, the likeliest of all views and groups.
     max_compared : int
         Most entries compared; reached only where a list holds very many copies.
     max_tried : int
-        Most entries fitted by themselves, best first; the others are scored where those fit.
+        Most entries fitted individually, best first; the others are scored at the fits of these.
 
     Raises
     ------
@@ -135,7 +135,7 @@ class Proposer:
         model : Certainty
             The one ``odds`` was made with.
         withdrawn : (n,) bool array, optional
-            Entries that are no longer of the list.
+            Entries that are no longer in the list.
 
         Returns
         -------

@@ -1,8 +1,8 @@
-"""What the rivals of an entry take from its support: other entries that the query, or the entry itself, is like.
+"""Reduction of the support of an entry by its rivals: other entries that resemble the query or the entry itself.
 
-Support supposes that unrelated pictures are coins. They are not: one large shape decides many bits at once, and
-resembles many entries. How many is measured on the query and the entry at hand and in the list at hand, so that no
-constant of synthetic pictures says what is common.
+The likelihood treats the bits of unrelated pictures as independent coin flips. They are not: one large shape decides
+many bits at once, and resembles many entries. The number of such entries is counted for the query, the entry and the
+list at hand, so that no constant from synthetic pictures states what is common.
 """
 
 from __future__ import annotations
@@ -27,23 +27,24 @@ _MOST_COUNTED: Final = 8  # entries of a query whose kin is counted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RivalRule:
-    """What rivals take.
+    """Reduction of the support by rivals.
 
-    Rivals are other entries that the query would also have led to, and the entry's kin; none of them near copies of
-    it. With n of them among N entries, their share is taken for (n + ``prior``) / (N + ``prior_entries``): where a list
-    is too short to tell, a kind is taken to be as common as most are. Evidence is the support less ``cost`` times the
-    logarithm of that share over ``least``, so that the evidence to ask for does not depend on the length of the list.
+    Rivals are other entries that the query also leads to (the query cohort), and entries that resemble the entry (the
+    entry cohort, its kin). Near copies of the entry are no rivals. With n rivals among N entries, their share is
+    estimated as (n + ``prior``) / (N + ``prior_entries``): if a list is too short to tell, the kind counts as common as
+    most kinds are. Evidence is the support less ``cost`` times the logarithm of that share over ``least``, so that the
+    level of evidence does not depend on the length of the list.
 
     Parameters
     ----------
     cost : float
         Nats.
     kin : int
-        Largest distance from the entry itself for another to be of its kin, bits; 0 counts none.
+        Largest distance of an entry of the entry cohort from the entry, bits; 0 counts none.
     prior, prior_entries : float
-        Rivals in so many entries that are supposed beside those counted; more than 0.
+        Rivals, and entries, that are added to the counted ones; more than 0.
     least : float
-        Share of rivals up to which they take nothing; more than 0.
+        Share of rivals up to which the support is not reduced; more than 0.
 
     Raises
     ------
@@ -67,7 +68,7 @@ class RivalRule:
                 raise ValueError(f"{name} must be more than 0")
 
     def taken(self, rivals: float, listed: int) -> float:
-        """Say what so many rivals among so many entries take, nats."""
+        """Compute the reduction for so many rivals among so many entries, nats."""
         share = (rivals + self.prior) / (listed + self.prior_entries)
         return self.cost * math.log(max(1.0, share / self.least))
 
@@ -78,7 +79,7 @@ class RivalRule:
         withdrawn: npt.NDArray[np.bool_] | None = None,
         turns: int = 1,
     ) -> Rivals:
-        """Take what a search proposed.
+        """Make the rivals of everything that a search proposed.
 
         Parameters
         ----------
@@ -87,9 +88,9 @@ class RivalRule:
         index : GuidedIndex
             The list that they were found in.
         withdrawn : (n,) bool array, optional
-            Entries that are no longer of it.
+            Entries that are no longer in it.
         turns : int
-            Turns of the query that were searched; in each an entry may be proposed.
+            Number of turns of the query that were searched; each turn may propose an entry.
         """
         return Rivals(self, bits, index, withdrawn, turns)
 
@@ -111,18 +112,18 @@ class Rivals:
         self._compared: tuple[int, npt.NDArray[np.uint64]] | None = None
 
     def left(self, nats: float, least: float, place: int, position: int) -> float:
-        """Say what rivals leave of an entry's support.
+        """Compute the evidence: the support of an entry less the reduction for its rivals.
 
         Parameters
         ----------
         nats : float
             The support.
         least : float
-            Evidence that matters; where the rivals first counted leave less, no more are counted.
+            Least evidence of interest, nats; if the query cohort alone leaves less, the entry cohort is not counted.
         place : int
-            Which of the proposed entries it is.
+            Place of the entry among the proposed ones.
         position : int
-            Its place in the list.
+            Place of the entry in the list.
 
         Returns
         -------
@@ -131,9 +132,8 @@ class Rivals:
 
         Notes
         -----
-        Cost: 2 to 6 ms for the kin in a list of 1,000,000; of longer ones that many entries are compared. Kin are
-        counted eight times at most: near copies have the same, and what comes after is taken for as common as the
-        commonest so far.
+        Cost: one scan of at most 1,000,000 entries for an entry cohort. Entry cohorts are counted at most eight times:
+        near copies share one, and each later entry counts as common as the commonest so far.
         """
         rivals = rivals_of(self._bits, place) / self._turns
         left = nats - self._rule.taken(rivals, self._listed)
@@ -155,20 +155,20 @@ class Rivals:
 
 
 def rivals_of(bits: npt.NDArray[np.bool_], place: int) -> int:
-    """Count what else was proposed: entries that are no near copies of a given one (more than 62 bits away).
+    """Count the other proposed entries that are not near copies of a given one (more than 62 bits away).
 
     Parameters
     ----------
     bits : (c, 256) bool array
         Of all that was proposed, from `hashmatch.views.evidence.candidates`.
     place : int
-        Which of them is the given one.
+        Place of the given entry among them.
     """
     return int(np.count_nonzero(np.count_nonzero(bits != bits[place], axis=1) > _NEAR_COPY))
 
 
 def kin_of(index: GuidedIndex, position: int, radius: int, withdrawn: npt.NDArray[np.bool_] | None = None) -> float:
-    """Count entries that are like a given one and no near copies of it: 63 bits away or more, and within a radius.
+    """Count the entries that resemble a given one without being near copies: 63 bits away or more, and within a radius.
 
     Parameters
     ----------
@@ -179,12 +179,12 @@ def kin_of(index: GuidedIndex, position: int, radius: int, withdrawn: npt.NDArra
     radius : int
         Bits, inclusive.
     withdrawn : (n,) bool array, optional
-        Entries that are no longer of the list.
+        Entries that are no longer in the list.
 
     Returns
     -------
     float
-        Of a list of more than 1,000,000, estimated by that many or fewer at even steps.
+        Number of entries; for a list of more than 1,000,000, estimated from at most that many at even steps.
     """
     return _kin_among(_at_even_steps(index), index.words[position], radius, withdrawn)
 

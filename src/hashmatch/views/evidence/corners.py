@@ -1,9 +1,9 @@
-"""What a rotation cut off the corners, and how it moves PDQ's coefficients of the picture turned back.
+"""Corners that a rotation cut off, and their effect on PDQ's coefficients of the picture turned back.
 
-The corners are an unknown Gaussian field with the covariance that `hashmatch.views.evidence.crop_views` supposes, given
-all that was seen. Along each axis that field is a Markov process, so the inverse of its covariance is sparse, and the
-covariance of the unseen cells given the seen ones is the inverse of a small part of it. A picture's shape is taken for
-the nearest of a few: a corner moves by less than a hundredth of the side.
+The corners are an unknown Gaussian field with the covariance that `hashmatch.views.evidence.crop_views` assumes, given
+all seen cells. Along each axis that field is a Markov process, so the inverse of its covariance is sparse, and the
+covariance of the unseen cells given the seen ones is the inverse of a small part of it. The shape of a picture is
+replaced by the nearest of a few shapes; a corner moves by less than a hundredth of the side.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _Doubles = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Corners:
-    """How what was cut off moves the coefficients, in units of their own spread.
+    """Effect of the cut-off part on the coefficients, in units of their own spread.
 
     Parameters
     ----------
     basis : (256, k) float64 array
-        By unknowns of variance 1.
+        Effect of k unknowns of variance 1.
     left_out : (256,) float64 array
-        Variance that these leave out.
+        Variance that the unknowns do not cover.
     """
 
     basis: _Doubles
@@ -57,7 +57,7 @@ def unseen_corner_share(size: Size, view: Tilt) -> Floats:
     size : (float, float)
         Height and width of the query, px.
     view : Tilt
-        How it is turned back.
+        Angle and frame by which the query is turned back.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def unseen_corner_share(size: Size, view: Tilt) -> Floats:
 
 
 def unseen_corners(size: Size, view: Tilt) -> Corners:
-    """Say what the corners that were cut off do to the coefficients.
+    """Compute the effect of the cut-off corners on the coefficients.
 
     Parameters
     ----------

@@ -1,12 +1,12 @@
-"""Uncropped views: what PDQ would have seen had nothing been cut off, as batched products of small matrices.
+"""Uncropped views: estimates of PDQ's coefficients without the cut, as batched products of small matrices.
 
 If a share of a side was cut off, the query is padded by that share before it is hashed. Padding, PDQ's tent filter,
 decimation and cosine transform are linear and separable, so a view is ``R @ small @ C.T`` with one 16x128 matrix for
 the rows' cuts and one for the columns'; all views of a grid are two matrix products.
 
-What lies beyond an edge is taken for a first-order Markov process along the axis: its expectation falls from the value
-at the edge to the mean with a length of a tenth of the side, and the variance that remains says how much of each
-coefficient was not seen. The published part of PDQ is facebook/ThreatExchange, ``pdq/cpp``.
+The part beyond an edge is modelled as a first-order Markov process along the axis. Its expectation falls from the value
+at the edge to the mean with a length of a tenth of the side. The remaining variance gives the unseen share of each
+coefficient. The published part of PDQ is facebook/ThreatExchange, ``pdq/cpp``.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ AxisCut = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutGrid:
-    """Cuts that are tried: every pair of one for the columns and one for the rows.
+    """Cuts that are tried: every pair of a cut of the columns and a cut of the rows.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ THOROUGH_GRID: Final = CutGrid(both=(0, 33, 66, 100), one=(135, 170, 210))
 
 @lru_cache(maxsize=2048)
 def axis_matrix(before: int, after: int) -> Floats:
-    """Matrix that takes 128 cells of a cut side to the 16 cosine coefficients of the whole side.
+    """Matrix from 128 cells of a cut side to the 16 cosine coefficients of the whole side.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def axis_matrix(before: int, after: int) -> Floats:
 
     Notes
     -----
-    Cost: 0.2 ms; the last 2048 are kept, 8 KB each.
+    Cost: the last 2048 matrices are cached, 8 KB each.
     """
     for cut in (before, after):
         if not MIN_CUT <= cut <= MAX_CUT:
@@ -162,7 +162,7 @@ def _unseen_by_one_side(cut: int) -> Floats:
 
 
 def unseen_covariance(cut: AxisCut) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Covariance of the coefficients of one axis, and what a cut leaves open of it.
+    """Covariance of the coefficients of one axis, and the part of it that a cut leaves unknown.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def unseen_covariance(cut: AxisCut) -> tuple[npt.NDArray[np.float64], npt.NDArra
     Returns
     -------
     whole, unseen : (16, 16) float64 array
-        For a process of variance 1.
+        Covariances for a process of variance 1.
     """
     # seen from the other end, odd frequencies change their sign
     signs = np.where(_FREQUENCIES % 2, -1.0, 1.0)

@@ -1,10 +1,11 @@
-"""How well a hash fits an uncropped or turned back view, whatever the part that was cut off may have held.
+"""Likelihood of a hash under an uncropped or turned back view, integrated over the part that was cut off.
 
-`hashmatch.views.evidence.bit_odds` takes every bit by itself: one that is fed by the padding is unsure. But what was
-cut off is one thing, and moves all the bits together: a bright margin on the left explains a whole pattern of bits that
-the padding got wrong. Here that margin is unknown, a Gaussian field with the covariance that the padding supposes, and
-the likelihood of all bits together is integrated over it (Laplace's approximation at the likeliest margin). A true crop
-finds a margin that explains its wrong bits, and gains; a chance resemblance has wrong bits that no margin explains.
+`hashmatch.views.evidence.bit_odds` treats every bit on its own: a bit that depends on the padding is unsure. The part
+that was cut off changes all bits together, however: a bright margin on the left explains a whole pattern of bits that
+the padding estimated wrongly. In this module the margin is an unknown Gaussian field with the covariance that the
+padding assumes, and the likelihood of all bits together is integrated over it (Laplace's approximation at the likeliest
+margin). A true crop has a margin that explains its wrong bits; a chance resemblance has wrong bits that no margin
+explains.
 """
 
 from __future__ import annotations
@@ -36,12 +37,12 @@ _Doubles = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Support:
-    """What the bits of one hash say for a view.
+    """Support of one hash for a view.
 
     Parameters
     ----------
     nats : float
-        Log-likelihood of the bits, integrated over the margin, less that of 256 coins.
+        Log-likelihood of the bits, integrated over the margin, less that of 256 fair coins.
     odds : (256,) float64 array
         Log-odds of each bit being 1, with the margin that explains this hash best.
     """
@@ -50,26 +51,26 @@ class Support:
     odds: _Doubles
 
     def of_others(self, bits: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> _Doubles:
-        """Judge other hashes by the margin that explains this one: copies of it need no fit of their own.
+        """Compute the support of other hashes by the margin of this one, so that copies need no fit of their own.
 
         Parameters
         ----------
         bits : (256,) bool array
-            The hash this was made for.
+            The hash that this support belongs to.
         other : (k, 256) bool array
             The others.
 
         Returns
         -------
         (k,) float64 array
-            Nats; for a copy the same, for others rather too little.
+            Support, nats; exact for a copy, too low rather than too high for others.
         """
         lost: _Doubles = _log_chance(self.odds, other).sum(-1) - _log_chance(self.odds, bits).sum()
         return self.nats + lost
 
 
 def support(coefficients: Floats, bits: npt.NDArray[np.bool_], columns: AxisCut, rows: AxisCut) -> Support:
-    """Integrate the likelihood of a hash over what may have been cut off.
+    """Integrate the likelihood of a hash over the content of the part that was cut off.
 
     Parameters
     ----------
@@ -87,7 +88,7 @@ def support(coefficients: Floats, bits: npt.NDArray[np.bool_], columns: AxisCut,
 
     Notes
     -----
-    Cost: 2 to 6 ms on one core, the more the more was cut off.
+    Cost: several milliseconds on one core; more if more was cut off.
     """
     mean = standardised(coefficients, unseen_share([columns], [rows])[0, 0])
     return integrated(mean, bits, *_margin(columns, rows))
@@ -103,9 +104,9 @@ def integrated(mean: Floats, bits: npt.NDArray[np.bool_], basis: _Doubles, left_
     bits : (256,) bool array
         The hash, from `hashmatch.views.evidence.bit_odds.flat_bits`.
     basis : (256, k) float64 array
-        What k unknowns of variance 1 do to the coefficients; none where all was seen.
+        Effect of k unknowns of variance 1 on the coefficients; k is 0 if all was seen.
     left_out : (256,) float64 array
-        Variance that these leave out.
+        Variance that the unknowns do not cover.
 
     Returns
     -------
@@ -114,8 +115,7 @@ def integrated(mean: Floats, bits: npt.NDArray[np.bool_], basis: _Doubles, left_
 
     Notes
     -----
-    Newton's method; Rasmussen and Williams, Gaussian Processes for Machine Learning, chapter 3. Cost: 0.1 to 5 ms on
-    one core, by k.
+    Newton's method; Rasmussen and Williams, Gaussian Processes for Machine Learning, chapter 3. The cost grows with k.
     """
     blur = _NOISE + _MISFIT * STEEPNESS.astype(np.float64) + _LEFT_OUT * left_out
     sign = np.where(bits, 1.0, -1.0) / np.sqrt(blur)

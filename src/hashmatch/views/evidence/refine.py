@@ -1,4 +1,4 @@
-"""Climb in the four cuts from where an entry was found to where it fits best, and score it there."""
+"""Local search over the four cuts, from the view that found an entry to its best fit, and the score there."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOVES: Final = tuple((a, b) for a in (-1, 0, 1) for b in (-1, 0, 1) if a or b)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """How well one hash fits the query, and as if what had been cut off.
+    """Fit of one hash to the query, and the cuts of that fit.
 
     Parameters
     ----------
@@ -82,13 +82,13 @@ def climb(small: Floats, bits: npt.NDArray[np.bool_], columns: AxisCut, rows: Ax
     Returns
     -------
     Fit
-        Never worse than at the start, and no cut further from it than 2.4 % of the side. Each axis is moved in turn,
-        both its cuts at once, by 1.6 %, then 0.8 and 0.4 %.
+        Never worse than at the start; no cut differs by more than 2.4 % of the side from its start. Each axis is moved
+        in turn, both of its cuts at once, by 1.6 %, then 0.8 and 0.4 %.
 
     Notes
     -----
-    Cost: 5 to 8 ms on one core. The bounds matter more than the score: free to wander, unrelated pictures with one
-    large shape reach 60 nats among 200,000 entries; a true start is at most half a step of the grid away.
+    Cost: several milliseconds on one core. The bounds matter more than the score: without them unrelated pictures with
+    one large shape reach high scores, while a true start is at most half a step of the grid away.
     """
     homes = columns, rows
     best = float(score(_odds(small, [columns], [rows])[0], bits, ALIGNED))

@@ -1,12 +1,12 @@
-"""Small rotations turned back: what PDQ would have seen had the picture not been rotated by a few degrees.
+"""Small rotations turned back: estimates of what PDQ samples from the picture before its rotation by a few degrees.
 
-A rotated picture comes in one of four frames, and each says how large the upright picture was: the canvas grew to hold
+A rotated picture has one of four frames, and each determines the size of the upright picture: the canvas grew to hold
 the corners (``"grown"``), it kept its size (``"kept"``), or it was cut to the largest upright rectangle (``"cut"``), or
 to the largest of the picture's own shape, as telephones do (``"even"``). A view samples the small picture
 (`hashmatch.views.small`) where PDQ would have sampled the upright one; the blur of its cells is nearly round, so it
 needs no rotating. Corners that were filled lie outside the upright picture and are never read. What was cut off is
 continued from the nearest edge, falling towards the mean as in `hashmatch.views.evidence.crop_views`;
-`hashmatch.views.evidence.corners` says how little that tells.
+`hashmatch.views.evidence.corners` models the uncertainty of that estimate.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Tilt:
     angle : float
         Degrees the query is turned, anticlockwise as seen, as `hashmatch.view.View.tilt`.
     frame : str
-        What became of the canvas when it was rotated: ``"grown"``, ``"kept"``, ``"cut"`` or ``"even"``.
+        Canvas of the rotated picture: ``"grown"``, ``"kept"``, ``"cut"`` or ``"even"``.
     """
 
     angle: float
@@ -82,7 +82,7 @@ class Tilt:
 
 
 def tilts(small: Floats, size: Size, angles: Sequence[float] = ANGLES) -> tuple[Tilt, ...]:
-    """Say in which ways a picture may have been rotated.
+    """Return the ways in which a picture may have been rotated.
 
     Parameters
     ----------
@@ -96,9 +96,8 @@ def tilts(small: Floats, size: Size, angles: Sequence[float] = ANGLES) -> tuple[
     Returns
     -------
     tuple of Tilt
-        One to four for each angle that leaves room in the picture: the frame ``"cut"`` always, ``"even"`` where that
-        differs, the others only where the corners they would have had are of one colour. None where a side is under
-        16 px.
+        One to four for each angle at which a picture fits: the frame ``"cut"`` always, ``"even"`` if it differs, the
+        others only if the corners that they would have are of one colour. Empty if a side is under 16 px.
 
     Raises
     ------
@@ -123,7 +122,7 @@ def tilts(small: Floats, size: Size, angles: Sequence[float] = ANGLES) -> tuple[
 
 
 def upright_size(size: Size, angle: float, frame: Frame) -> Size:
-    """Say how large the picture was before it was rotated.
+    """Compute the size of the picture before it was rotated.
 
     Parameters
     ----------
@@ -132,12 +131,12 @@ def upright_size(size: Size, angle: float, frame: Frame) -> Size:
     angle : float
         Degrees either way.
     frame : str
-        What became of the canvas.
+        Canvas of the rotated picture, as in `Tilt`.
 
     Returns
     -------
     (float, float)
-        Height and width, px; under 0 where no picture fits.
+        Height and width, px; under 0 if no picture fits.
     """
     if frame == "kept":
         return float(size[0]), float(size[1])
@@ -166,7 +165,7 @@ def sampled(small: Floats, size: Size, views: Sequence[Tilt]) -> Floats:
     Returns
     -------
     (k, 64, 64) float32 array
-        What PDQ would hash, 0 to 255.
+        Grey levels that PDQ would hash, 0 to 255.
 
     Notes
     -----
