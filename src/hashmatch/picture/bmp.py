@@ -1,4 +1,4 @@
-"""BMP pixels whose channels are told by masks: Pillow knows few masks, and leaves the alpha of 16 bits out."""
+"""BMP pixels whose channels are defined by masks: Pillow supports few masks, and drops the alpha of 16 bits."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def masked_picture(data: bytes) -> Image.Image | None:
     Parameters
     ----------
     data : bytes
-        The file, whose size has been checked.
+        The file; its size was checked.
 
     Returns
     -------
     PIL.Image.Image or None
-        RGB, or RGBA where there is a mask of alpha; each channel is ``floor(255 v / greatest)``, 0 without a mask. None
-        where the file has no masks, or rows are missing.
+        RGB, or RGBA with a mask of alpha; each channel is ``floor(255 v / greatest)``, 0 without a mask. None if the
+        file has no masks, or rows are missing.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """Sizes and frames from the boxes of AVIF and HEIF files (ISO/IEC 14496-12 and 23008-12), within bounds.
 
-A file says how large it is in several places, and a hostile one says different things: the largest counts.
+A file states its size in several places, and a hostile file states different sizes: the largest counts.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def iter_boxes(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int
     Yields
     ------
     (bytes, int, int)
-        Kind, start and end of the content of each box, until the end, a box that cannot be, or 4096 boxes.
+        Kind, start and end of the content of each box, until the end, an impossible box, or 4096 boxes.
     """
     for _ in range(_MAX_BOXES):
         if at + 8 > end:
@@ -71,7 +71,7 @@ def iter_boxes(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int
 
 
 def has_other_coding(data: bytes) -> bool:
-    """Tell whether what lies in the boxes is coded neither as AV1 nor as HEVC, by the first coding that is named."""
+    """Tell whether the content is coded neither as AV1 nor as HEVC, by the first coding that is named."""
     for kind, start, end in iter_boxes(data, 0, len(data)):
         if kind in (b"meta", b"moov"):
             found = _CODINGS.search(data, start, min(end, start + _DESCRIPTION))
@@ -81,7 +81,7 @@ def has_other_coding(data: bytes) -> bool:
 
 
 def largest_size(data: bytes) -> Size | None:
-    """Give the size of the largest picture that the file speaks of.
+    """Return the size of the largest picture that the file states.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def largest_size(data: bytes) -> Size | None:
     -------
     (int, int) or None
         Width and height, px: of the items' properties, of grids and overlays put together from items, and of the tracks
-        of a sequence. None if there is none.
+        of a sequence. None if no size is stated.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def count_samples(data: bytes) -> int | None:
     Returns
     -------
     int or None
-        As many as its table of samples has room for; None where there is no such track.
+        Number of entries in its table of samples; None if there is no such track.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def count_samples(data: bytes) -> int | None:
 
 
 def count_stills(data: bytes) -> int:
-    """Count the still pictures that stand for themselves: no hidden ones, thumbnails, depth maps or alpha planes.
+    """Count the visible still pictures, without hidden ones, thumbnails, depth maps and alpha planes.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def count_stills(data: bytes) -> int:
 
 
 def most_decoded(data: bytes) -> int:
-    """Count the pixels that a codec decodes for the dearest still picture: a part counts as often as it is used.
+    """Count the pixels that a codec decodes for the most expensive still picture; a part counts once for each use.
 
     Parameters
     ----------
@@ -169,8 +169,9 @@ def most_decoded(data: bytes) -> int:
     Returns
     -------
     int
-        By the sizes that the items' properties state, an item without one having the largest; 0 where no picture is put
-        together from others. What nests or refers more than any program writes is `COUNTLESS`.
+        Number of pixels by the sizes that the properties of the items state; an item without a size counts as the
+        largest. 0 if no picture is composed of others. Deeper nesting or more references than any program writes give
+        `COUNTLESS`.
     """
     most = 0
     with suppress(struct.error, IndexError):
@@ -204,7 +205,7 @@ def _put_together(data: bytes, at: int, end: int) -> int:
 
 
 def brand_of_av1(data: bytes) -> bytes | None:
-    """Say which brand the file would have as an AVIF file.
+    """Return the brand that the file has as an AVIF file.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""What of a PNG touches its pixels (W3C PNG, third edition), copied out of whatever else the file holds.
+"""The chunks of a PNG that affect its pixels (W3C PNG, third edition), copied without the other chunks.
 
-Pillow gives up a picture for a side chunk with a false checksum or too few bytes, and takes some text chunks for
-orders of its own. Browsers pass such chunks over.
+Pillow refuses a picture for an ancillary chunk with a wrong checksum or too few bytes, and interprets some text chunks
+as commands. Browsers skip such chunks.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Chunk = tuple[bytes, int, int]  # kind, where the chunk begins and where it ends
 
 
 def clean_png(data: bytes) -> bytes:
-    """Give the file with nothing but the chunks that say how its pixels look.
+    """Return the file with only the chunks that determine its pixels.
 
     Parameters
     ----------
@@ -188,12 +188,12 @@ def _is_animation(data: bytes, chunks: list[Chunk]) -> bool:
 
 
 def mend_png(data: bytes) -> bytes | None:
-    """Write the pixels' compressed streams anew, where they are all there and the stream is broken around them.
+    """Rewrite the compressed streams of the pixels, if only the stream around whole pixels is broken.
 
     Parameters
     ----------
     data : bytes
-        A PNG as `clean_png` gives it.
+        A PNG as `clean_png` returns it.
 
     Returns
     -------

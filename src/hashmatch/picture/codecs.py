@@ -1,4 +1,4 @@
-"""Which codecs Pillow has here."""
+"""The codecs that Pillow was built with."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ _CODECS: Final = ("jpg", "libjpeg_turbo", "zlib", "webp", "avif", "libtiff", "li
 
 
 def codec_versions() -> dict[str, str | None]:
-    """Give the version of each codec by Pillow's name for it; None where Pillow was built without."""
+    """Return the version of each codec by Pillow's name for it; None for a codec that Pillow lacks."""
     return {name: features.version(name) if features.check(name) else None for name in _CODECS}

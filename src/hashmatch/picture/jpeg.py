@@ -1,6 +1,6 @@
-"""The structure of a JPEG (ITU-T T.81): its segments, what of them touches the pixels, and where its scans end.
+"""The structure of a JPEG (ITU-T T.81): its segments, those that affect the pixels, and the ends of its scans.
 
-No Pillow here. `hashmatch.picture.jpeg_load` holds the scans against what the decoder takes of them.
+This module does not import Pillow. `hashmatch.picture.jpeg_load` compares the scans with what the decoder consumes.
 
 Over 400 lines because segments, scans and markers are read by one set of rules.
 """
@@ -63,25 +63,25 @@ _FEW: Final = 256  # segments that are remembered; plain files have about ten
 
 
 def iter_segments(data: bytes, at: int = 2) -> Iterator[Segment]:
-    """Walk the segments as libjpeg does: junk, fill bytes and markers without a length are passed over.
+    """Walk the segments as libjpeg does: skip junk, fill bytes and markers without a length.
 
     Parameters
     ----------
     data : bytes
         The file.
     at : int
-        Where to begin: behind the first marker.
+        First byte to read: the one after the first marker.
 
     Yields
     ------
     (int, int, int, int)
-        Marker, where it stands, and start and end of its content, up to the first start of scan, which is the last,
-        or the bound. A length of 0 or 1 is that of an empty segment. TEM, RST, SOI and EOI are given with no content.
+        Marker, its place, and start and end of its content, up to and including the first start of scan, or up to the
+        bound. A length of 0 or 1 is that of an empty segment. TEM, RST, SOI and EOI are given with no content.
 
     Raises
     ------
     IndexError, struct.error
-        Where the file ends before a scan.
+        If the file ends before a scan.
     """
     for _ in range(MAX_SEGMENTS):
         if data[at] != 0xFF:
@@ -107,7 +107,7 @@ def iter_segments(data: bytes, at: int = 2) -> Iterator[Segment]:
 
 
 def few_segments(data: bytes) -> Segments | None:
-    """Walk a plain header once, for all who read it.
+    """Walk a plain header once, for all its readers.
 
     Parameters
     ----------
@@ -117,8 +117,8 @@ def few_segments(data: bytes) -> Segments | None:
     Returns
     -------
     tuple of (int, int, int, int), or None
-        What `iter_segments` yields, where it ends with a start of scan and is no longer than 256; else None, and each
-        who reads the header walks it.
+        The segments of `iter_segments`, if they end with a start of scan and are at most 256; else None, and each
+        reader walks the header.
     """
     try:
         found = tuple(islice(iter_segments(data), _FEW + 1))
@@ -128,12 +128,12 @@ def few_segments(data: bytes) -> Segments | None:
 
 
 def walked(data: bytes, segments: Segments | None) -> Iterable[Segment]:
-    """Give the segments up to the first scan, as they are remembered or else by a walk."""
+    """Return the segments up to the first scan: the given ones, or those of a walk."""
     return iter_segments(data) if segments is None else segments
 
 
 def clean_jpeg(data: bytes, segments: Segments | None = None) -> bytes:
-    """Give the file without the segments before its pixels that Pillow's parser would stumble over.
+    """Return the file without the segments before its pixels that Pillow's parser fails on.
 
     Parameters
     ----------
@@ -145,9 +145,9 @@ def clean_jpeg(data: bytes, segments: Segments | None = None) -> bytes:
     Returns
     -------
     bytes
-        The same object where every segment is plain. Otherwise the tables and headers that the codec needs, with the
-        metadata that says something about how the picture is shown (EXIF, XMP, ICC profile, JFIF, Adobe) as far as it
-        is whole and there are few of them.
+        The same object if every segment is plain. Otherwise a file with the tables and headers that the codec needs,
+        and the metadata that affects how the picture is shown (EXIF, XMP, ICC profile, JFIF, Adobe), if it is whole and
+        there are few such segments.
 
     Notes
     -----
@@ -186,12 +186,11 @@ class Boundary:
     Parameters
     ----------
     at : int
-        Where it stands.
-    end : bool
+        Where it stands. end : bool
         Whether it ends the picture: EOI, or no marker at all.
     broken : bool
-        Whether the structure itself shows that something is missing or foreign: restart markers out of order, scans
-        that were never sent.
+        Whether the structure shows that data is missing or foreign: restart markers out of order, scans that were never
+        sent.
     """
 
     at: int
@@ -210,14 +209,14 @@ class _Frame:
     levels: dict[tuple[int, int], int] = field(default_factory=dict)  # of what was sent, by component and coefficient
 
     def header(self, marker: int, content: bytes) -> None:
-        """Take a frame header."""
+        """Read a frame header."""
         self.progressive = marker == 0xC2
         height, width, count = struct.unpack_from(">HHB", content, 1)
         self.size = width, height
         self.factors = {content[6 + 3 * i]: (content[7 + 3 * i] >> 4, content[7 + 3 * i] & 15) for i in range(count)}
 
     def scan(self, content: bytes) -> int:
-        """Take a scan header; give the number of restart markers that the scan should have."""
+        """Read a scan header; return the number of restart markers that the scan should have."""
         count = content[0]
         names = [content[1 + 2 * i] for i in range(count)]
         first, last, levels = content[1 + 2 * count : 4 + 2 * count]
@@ -242,7 +241,7 @@ class _Frame:
 
 
 def count_scans(data: bytes, segments: Segments | None = None) -> int:
-    """Count the scans that a decoder goes through for one picture, or more, never fewer.
+    """Count the scans that a decoder reads for one picture; the count is never too low.
 
     Parameters
     ----------
@@ -254,13 +253,13 @@ def count_scans(data: bytes, segments: Segments | None = None) -> int:
     Returns
     -------
     int
-        1 where the first scan holds all components of a sequential frame: then there is no other. Else the starts of
-        scan up to the end of the picture.
+        1 if the first scan holds all components of a sequential frame, because no other scan follows. Else the starts
+        of scan up to the end of the picture.
 
     Notes
     -----
-    Cost: the headers of a plain file; else a search for markers, 0.5 ms for each MB. Up to 20 it can count one that is
-    inside a segment or of a picture behind the first.
+    Cost: the headers of a plain file; else a search for markers. Up to 20 scans it can count one inside a segment, or
+    one of a picture after the first.
     """
     components, progressive = 0, False
     try:
@@ -314,9 +313,9 @@ def is_checkable(data: bytes, segments: Segments | None = None) -> bool:
 
 
 def scan_boundaries(data: bytes, segments: Segments | None = None) -> Iterator[Boundary]:
-    """Give the ends of entropy-coded bytes in order: restart markers, ends of scans, the end of the picture.
+    """Yield the ends of entropy-coded bytes in order: restart markers, ends of scans, the end of the picture.
 
-    Of the restart markers of a scan about 128 are given, and the first that is out of order; nothing follows it.
+    Of the restart markers of a scan about 128 are yielded, and the first that is out of order, which is the last item.
 
     Parameters
     ----------
@@ -328,11 +327,11 @@ def scan_boundaries(data: bytes, segments: Segments | None = None) -> Iterator[B
     Yields
     ------
     Boundary
-        Up to the one that ends the picture.
+        Boundaries up to the one that ends the picture.
 
     Notes
     -----
-    Cost: 0.3 ms for each MB, a search for markers, and 1 µs a marker.
+    Cost: a search for markers, and about a microsecond a marker.
     """
     frame, following = _Frame(), walked(data, segments)
     while True:
@@ -382,7 +381,7 @@ def _markers(data: bytes, at: int) -> Iterator[tuple[int, int]]:
 
 
 def closed_jpeg(data: bytes) -> bytes:
-    """End a file that is cut short: behind its last whole segment, or where its entropy-coded bytes end.
+    """Close a truncated file after its last whole segment, or at the end of its entropy-coded bytes.
 
     Parameters
     ----------
@@ -392,7 +391,7 @@ def closed_jpeg(data: bytes) -> bytes:
     Returns
     -------
     bytes
-        The file up to there with an end of picture, after which libjpeg fills what is missing with one colour.
+        The file up to that place with an end of picture; libjpeg fills the missing part with one colour.
     """
     last, data = 2, data.removesuffix(_END)  # it can have been put amid a segment
     try:

@@ -1,7 +1,7 @@
-"""Loading a JPEG so that what is missing in its scans is noticed: the codec fills it up and only warns, unheard.
+"""Loading of a JPEG with detection of missing data in its scans, which the codec fills silently.
 
-The decoder is fed up to each marker, then a filler that stands for no picture. A decoder that has all it needs passes
-over the filler in search of the marker; one that lacks data keeps bytes of it back. Nothing is decoded twice.
+The decoder gets the file up to each marker, then filler bytes that encode no picture. A decoder that has all its data
+skips the filler in search of the marker; a decoder that lacks data keeps bytes of it back. Nothing is decoded twice.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _Feed:
         self.done = False
 
     def give(self, part: bytes | memoryview) -> None:
-        """Feed a part; ``done`` when the picture is finished."""
+        """Feed a part; ``done`` is set when the picture is finished."""
         if self.done:
             return
         whole = self.rest + part if self.rest else part
@@ -43,7 +43,7 @@ class _Feed:
         self.done = True
 
     def passes_over(self, probes: bytes | memoryview) -> bool:
-        """Tell whether the decoder takes bytes one by one, which it does only in search of a marker."""
+        """Tell whether the decoder consumes single bytes, which it does only in search of a marker."""
         for i in range(len(probes)):
             self.give(probes[i : i + 1])
             if not self.done and self.rest:
@@ -53,7 +53,7 @@ class _Feed:
 
 
 def load_jpeg(image: Any, data: bytes, segments: Segments | None = None) -> Any:
-    """Load a JPEG into the image's memory; in place of ``image.load``.
+    """Load a JPEG into the memory of the image; it replaces ``image.load``.
 
     Parameters
     ----------
@@ -67,20 +67,21 @@ def load_jpeg(image: Any, data: bytes, segments: Segments | None = None) -> Any:
     Returns
     -------
     pixel access object
-        As ``image.load`` gives it.
+        As ``image.load`` returns it.
 
     Raises
     ------
     UnreadableImageError
-        With reason ``truncated`` where the data of the last scan, or a whole scan, is missing before the end of the
-        picture; ``corrupt`` where data is missing before any other marker (also one that has no place inside a scan),
+        With reason ``truncated`` if the data of the last scan, or a whole scan, is missing before the end of the
+        picture; ``corrupt`` if data is missing before any other marker (also a marker that is not allowed inside a
+        scan),
         restart markers are out of order, or more than 64 bytes follow the last block that are not padding.
 
     Notes
     -----
-    Cost: one search for markers and 10 µs a scan beside Pillow's own decode. Not noticed: false bits that leave the
-    number of blocks right; up to two blocks at the very end of a scan; damage inside one of very many restart
-    intervals, when the looked-at 128 of them are whole; anything in arithmetic-coded and lossless files.
+    Cost: one search for markers, and microseconds a scan, beside Pillow's own decode. The function does not detect:
+    wrong bits that leave the number of blocks right; up to two missing blocks at the end of a scan; damage inside one
+    of very many restart intervals, if the 128 examined ones are whole; damage in arithmetic-coded and lossless files.
     """
     image.__dict__.pop("load", None)  # a circle of references would keep the pixels until the garbage is collected
     if image.tile and is_checkable(data, segments):

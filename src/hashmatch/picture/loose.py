@@ -1,7 +1,7 @@
-"""Formats whose files begin with no signature of their own: icons (ICO, CUR), Netpbm and TGA, told by all their fields.
+"""Formats without an unambiguous signature: icons (ICO, CUR), Netpbm and TGA, detected by all their fields.
 
-Pure Python, bounded, no codec. What does not make sense in every field is not taken for one of them: these beginnings
-are those of other programs' data and of text as well.
+This module is pure Python, bounded, and runs no codec. A file is detected only if every field is plausible, because
+data of other programs and text can begin with the same bytes.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class Icon:
     Parameters
     ----------
     width, height : int
-        As the picture inside says, px; what the directory says is not believed.
+        Size that the picture itself states, px; the size in the directory is not trusted.
     bits : int
         Bits of a pixel.
     start, end : int
-        Where it lies in the file.
+        First byte of the picture in the file, and the byte after its last.
     """
 
     width: int
@@ -59,7 +59,7 @@ class Icon:
 
 
 def is_icon(data: bytes) -> bool:
-    """Tell whether a file is an icon or a cursor by its directory and the first picture that it names."""
+    """Tell whether a file is an icon or a cursor, by its directory and the first picture in it."""
     if data[:4] not in (b"\0\0\1\0", b"\0\0\2\0") or len(data) < 22:
         return False
     (count,) = struct.unpack_from("<H", data, 4)
@@ -78,7 +78,7 @@ def is_icon(data: bytes) -> bool:
 
 
 def icon_entries(data: bytes) -> list[Icon]:
-    """Give the pictures of an icon or cursor file, the largest first, then that with the most bits a pixel.
+    """Return the pictures of an icon or cursor file, by size, then by bits a pixel, the largest first.
 
     Parameters
     ----------
@@ -115,15 +115,15 @@ class Netpbm:
     Parameters
     ----------
     kind : str
-        What follows the P: ``"1"`` to ``"7"``, ``"f"`` or ``"F"``.
+        Character after the P: ``"1"`` to ``"7"``, ``"f"`` or ``"F"``.
     size : (int, int)
         Width and height, px.
     depth : int
         Samples of a pixel.
     largest : int
-        Sample that is white; 0 where samples are floats.
+        Value of white; 0 if samples are floats.
     start : int
-        Where the samples begin.
+        First byte of the samples.
     is_little : bool
         Whether floats are little-endian.
     is_cmyk : bool
@@ -183,7 +183,7 @@ def _pam_header(head: bytes) -> Netpbm | None:
 
 
 def is_tga(data: bytes) -> bool:
-    """Tell whether a file is a TGA: by its footer (version 2), or because every field of its header fits."""
+    """Tell whether a file is a TGA, by its footer (version 2), or by every field of its header."""
     if len(data) < 18:
         return False
     _, has_map, kind = data[:3]

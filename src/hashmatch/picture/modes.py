@@ -1,6 +1,6 @@
-"""What each of Pillow's modes means as grey or RGB with alpha; see ``docs/reference/pixel-contract.md``.
+"""The meaning of each of Pillow's modes as grey or RGB with alpha; see ``docs/reference/pixel-contract.md``.
 
-Works on images that are already loaded: `hashmatch.picture.decode` loads them. Nothing here changes the image.
+The functions take loaded images (`hashmatch.picture.decode` loads them) and never change them.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ def planes_of_image(
     stored: Stored | None = None,
     data: bytes | None = None,
 ) -> Planes:
-    """Bring a loaded image to upright grey or RGB, with alpha if it has any.
+    """Convert a loaded image to upright grey or RGB, with alpha if it has any.
 
     Parameters
     ----------
     image : PIL.Image.Image
-        Loaded; of any mode.
+        Loaded image of any mode.
     memory : (H, W) or (H, W, 4) uint8 array, optional
-        The image's samples, where they are at hand without a copy; four bytes a pixel for RGB.
+        Samples of the image, if they are available without a copy; four bytes a pixel for RGB.
     stored_as : str
-        Pillow's raw mode of the file, which tells the depth of a PNG; empty where it is not known.
+        Pillow's raw mode of the file, which gives the depth of a PNG; empty if it is not known.
     stored : Stored, optional
-        What the samples of a TIFF are in truth.
+        True meaning of the samples of a TIFF.
     data : bytes, optional
-        The file, for what it says of its colours.
+        The file, for its colour information.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Image classes of our own beside Pillow's plug-ins: icons, Netpbm, and TGA with an alpha that means something.
+"""Image classes beside Pillow's plug-ins: icons, Netpbm, and TGA with a meaningful alpha.
 
-They behave as Pillow's do: the size is known after opening, `load` decodes, and what could be decoded of a damaged file
-stays in the image.
+They behave as Pillow's classes do: the size is known after opening, `load` decodes, and the decoded part of a damaged
+file stays in the image.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class NetpbmFile(ImageFile.ImageFile):
         self._mode = "CMYK" if header.is_cmyk and header.depth == 4 else _MODES[header.depth]
 
     def load(self) -> Any:
-        """Decode it."""
+        """Decode the picture."""
         if self._im is None:
             samples, is_whole = netpbm_samples(self._data, self._header)
             image = Image.fromarray(samples[:, :, 0] if samples.shape[2] == 1 else samples)
@@ -136,7 +136,7 @@ class NetpbmFile(ImageFile.ImageFile):
 
 
 class TgaFile(TgaImageFile):
-    """TGA whose alpha is left out where the header says that there is none, or where it hides the whole picture."""
+    """TGA without alpha if the header states that there is none, or if alpha hides the whole picture."""
 
     def _open(self) -> None:
         self._flags: int = self.fp.read(18)[17]  # type: ignore[union-attr]
@@ -144,7 +144,7 @@ class TgaFile(TgaImageFile):
         super()._open()
 
     def load_end(self) -> None:
-        """Set alpha right."""
+        """Correct alpha."""
         super().load_end()
         if self.mode in ("LA", "RGBA"):
             band = len(self.getbands()) - 1

@@ -1,7 +1,7 @@
 """Container, width and height from a file's first bytes, in pure Python, before any codec runs.
 
-Every walk is bounded, so hostile bytes cost no more than a few thousand steps. The answer decides what is refused;
-the codec's own reading is checked against the limits again.
+Every walk is bounded, so that hostile bytes cost at most a few thousand steps. The result decides refusals; the size
+that the codec reads is checked against the limits again.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the first bytes say.
+    """Content of the first bytes.
 
     Parameters
     ----------
     container : str
         A name of `hashmatch.picture.policy.KNOWN_FORMATS`.
     size : (int, int), optional
-        Width and height, px, before any orientation; None where the bytes do not tell.
+        Width and height, px, before any orientation; None if the bytes do not state them.
     segments : Segments, optional
-        Those of a plain JPEG, for all who read its header.
+        Segments of a plain JPEG, for all readers of its header.
     """
 
     container: str
@@ -61,7 +61,7 @@ class Header:
 
 
 def sniff(data: bytes) -> Header | None:
-    """Tell what a file is and how large its first frame will be.
+    """Detect the format of a file and the size of its first frame.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def sniff(data: bytes) -> Header | None:
     Returns
     -------
     Header or None
-        None if the bytes begin like no format we know.
+        None if the bytes begin like no known format.
 
     Notes
     -----
@@ -90,7 +90,7 @@ def sniff(data: bytes) -> Header | None:
 
 
 def container_of(data: bytes) -> str | None:
-    """Name the format that a file's first bytes are of, as `sniff` does."""
+    """Return the format of the first bytes of a file, as `sniff` does."""
     if data.startswith(b"\xff\xd8\xff"):
         return None if data[3:4] == _JPEG_LS else "JPEG"
     if data.startswith(_PNG):
@@ -132,7 +132,7 @@ def _brands(data: bytes) -> set[bytes]:
 
 
 def branded(data: bytes) -> bytes:
-    """Give an AVIF file that has only general brands the one that libavif asks for; any other file as it is."""
+    """Add the brand that libavif requires to an AVIF file with general brands only; return other files unchanged."""
     if _brands(data) & {b"avif", b"avis"}:
         return data
     return data[:8] + (brand_of_av1(data) or data[8:12]) + data[12:]
@@ -172,14 +172,14 @@ def _gif_size(data: bytes) -> Size | None:
 
 
 def gif_extent(data: bytes, n_frames: int) -> Size | None:
-    """Give the size a GIF's canvas grows to while its first frames are shown.
+    """Return the size to which the canvas of a GIF grows while its first frames are shown.
 
     Parameters
     ----------
     data : bytes
         The file.
     n_frames : int
-        How many frames to look at, 1 or more.
+        Number of frames to examine, 1 or more.
 
     Returns
     -------
@@ -308,7 +308,7 @@ _SIZES: Final[Mapping[str, Callable[[bytes], Size | None]]] = MappingProxyType(
 
 
 def is_cut_short(container: str, data: bytes) -> bool:
-    """Tell whether a file that could not be decoded looks as if its end were missing.
+    """Tell whether a file that could not be decoded is probably truncated.
 
     Parameters
     ----------

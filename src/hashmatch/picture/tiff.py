@@ -1,8 +1,8 @@
-"""Layouts of TIFF that Pillow opens and reads wrong: set right before loading, or refused.
+"""Layouts of TIFF that Pillow opens and reads wrong: corrected before loading, or refused.
 
-`TiffReader` is Pillow's class with one step changed: while it works out how to read a frame it is told of a layout that
-it reads right, and what it gives is taken for what the file holds. ``tests/picture/test_tiff_layouts.py`` holds every
-layout against an independent decoder.
+`TiffReader` is Pillow's class with one step changed: while Pillow chooses how to read a frame, it sees a layout that it
+reads right, and its samples are then interpreted by the true layout. ``tests/picture/test_tiff_layouts.py`` compares
+every layout with an independent decoder.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ _NATIVE: Final[Mapping[str, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the samples that Pillow gives of a frame are in truth.
+    """True meaning of the samples that Pillow returns for a frame.
 
     Parameters
     ----------
     kind : str
-        NumPy's name of their type; empty where it is Pillow's.
+        NumPy's name of their type; empty if Pillow's type is right.
     shift : int
-        Bits by which 16-bit samples are too small.
+        Bits by which 16-bit samples are shifted too low, 0 or more.
     inverted : bool
-        Whether 0 is white, and Pillow has left it so.
+        Whether 0 is white in the samples that Pillow returns.
     """
 
     kind: str = ""
@@ -59,14 +59,14 @@ class Stored:
     inverted: bool = False
 
     def samples(self, found: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Give the samples as the numbers that the file holds."""
+        """Return the samples as the numbers in the file."""
         if self.kind:
             return np.ascontiguousarray(found).view(self.kind)
         return found << self.shift if self.shift else found
 
 
 class TiffReader(TiffImageFile):
-    """Pillow's reader of TIFF, with the layouts set right that it reads wrong."""
+    """Pillow's reader of TIFF, with corrections for layouts that it reads wrong."""
 
     stored = Stored()
 
@@ -75,7 +75,7 @@ class TiffReader(TiffImageFile):
 
 
 def stored_in(image: Image.Image) -> Stored:
-    """Say what a frame's samples are, and have it read right where the caller opened it and did not load it.
+    """Return the meaning of the samples of a frame, and correct the layout of an image that is not loaded yet.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def stored_in(image: Image.Image) -> Stored:
     Raises
     ------
     UnreadableImageError
-        With reason ``no-rule`` where a layout is read wrong, or was when the caller loaded it.
+        With reason ``no-rule`` if Pillow reads the layout wrong, or did so when the caller loaded the image.
     """
     if isinstance(image, TiffReader) or not isinstance(image, TiffImageFile):
         return getattr(image, "stored", Stored())

@@ -1,6 +1,7 @@
-"""Counting what a codec goes over in the JPEG strips and tiles of a TIFF file (compression 7), before it runs.
+"""The number of scans in the JPEG strips and tiles of a TIFF file (compression 7), counted before a codec runs.
 
-No Pillow here. libtiff takes sequential and progressive JPEG there; that of compression 6 it takes sequential alone.
+This module does not import Pillow. libtiff decodes sequential and progressive JPEG there; with compression 6 it decodes
+sequential JPEG alone.
 """
 
 from __future__ import annotations
@@ -43,9 +44,9 @@ class Strip:
     Parameters
     ----------
     scans : int
-        Marks of a start of scan, as many as there are or more.
+        Number of scans, never too low.
     pixels : int
-        What each of them can go over, px.
+        Most pixels that one scan can cover, px.
     """
 
     scans: int
@@ -62,13 +63,13 @@ class _Directory:
 
     @property
     def pixels(self) -> int:
-        """Those of a strip or tile."""
+        """Pixels of a strip or tile."""
         size = self.sizes.get
         strip = size(_WIDTH, 0) * min(size(_HEIGHT, 0), size(_ROWS, 2**32))
         return max(strip, size(_TILE_WIDTH, 0) * size(_TILE_HEIGHT, 0))
 
     def spans(self, end: int) -> Iterator[tuple[Numbers, Numbers]]:
-        """Give where strips begin and end; what has no length goes to the end of the file."""
+        """Yield the start and the end of each strip; a strip without a length ends at the end of the file."""
         for tag in _OFFSETS:
             starts = self.places.get(tag)
             if starts is not None:
@@ -80,25 +81,25 @@ class _Directory:
 
 
 def jpeg_strips(data: bytes, most_frames: int, scans: int) -> Iterator[Strip]:
-    """Give the JPEG strips and tiles that hold more than some number of scans.
+    """Return the JPEG strips and tiles with more than a given number of scans.
 
     Parameters
     ----------
     data : bytes
         A TIFF or BigTIFF file.
     most_frames : int
-        Frames that are looked at.
+        Most frames that are examined.
     scans : int
-        What a strip may hold without being given.
+        Largest number of scans of a strip that is not returned.
 
     Raises
     ------
     ImageTooLargeError
-        With reason ``too-many-scans`` where directories are longer than can be counted.
+        With reason ``too-many-scans`` if directories are longer than can be counted.
 
     Notes
     -----
-    Cost: the directories; where one is of JPEG, a search of the file for markers, 0.5 ms for each MB.
+    Cost: the directories; if one is of JPEG, one search of the file for markers.
     """
     marks: Numbers | None = None
     left = _MAX_STRIPS[1]

@@ -1,7 +1,7 @@
-"""Names of picture formats that hashmatch does not read, told from a file's bytes, so that they are not "no picture".
+"""Names of picture formats that hashmatch does not read, found from the bytes of a file.
 
-Every test looks at fixed places or at a bounded beginning, whatever the bytes. A name says what to convert; it is no
-promise that the file is sound.
+A file of such a format is reported by its name, not as "no picture". Every test reads fixed places or a bounded
+beginning. A name says what to convert; it does not promise that the file is sound.
 """
 
 from __future__ import annotations
@@ -123,12 +123,12 @@ def foreign_format(data: bytes) -> str | None:
     Returns
     -------
     str or None
-        A name of `FOREIGN_FORMATS`; None for what is no picture as far as we know: text, sound, film, documents.
+        A name of `FOREIGN_FORMATS`; None for files that are no known picture: text, sound, film, documents.
 
     Notes
     -----
     Cost: microseconds; up to some milliseconds for text that begins like XML. Sources: the formats' own descriptions;
-    where a beginning is two bytes or could be another program's data, the fields behind it must make sense too.
+    if a signature has two bytes or could be other data, the fields after it must be plausible too.
     """
     head = data[:_HEAD]
     for beginning, name in _BEGINNINGS.items():
@@ -205,7 +205,7 @@ def camera_format(data: bytes) -> str | None:
     Returns
     -------
     str or None
-        ``"CR2"``, ``"DNG"``, ``"NEF"`` and so on, ``"RAW"`` where the maker is not known; None for other TIFF files.
+        ``"CR2"``, ``"DNG"``, ``"NEF"`` and so on, ``"RAW"`` if the maker is not known; None for other TIFF files.
     """
     if data[8:10] == b"CR" and data[:4] == b"II*\0":
         return "CR2"

@@ -1,8 +1,9 @@
-"""Synthetic pictures and the ladder of edits: what the demo, the tests and the benchmarks are made of.
+"""Synthetic pictures and the ladder of edits, for the demo, the tests and the benchmarks.
 
-No real picture is needed to test a matcher. `picture` makes seeded pictures of many kinds, `same_template` and `burst`
-make hard negatives, `pattern` makes patterned, plain and faint ones, `edits` holds named edits, and `LADDER` is every
-edit at several strengths. Stands above `hashmatch.picture` and imports SciPy, so ``import hashmatch`` does not load it.
+Tests of a matcher need no real picture. `picture` makes seeded pictures of many kinds, `same_template` and `burst` make
+hard negatives, `pattern` makes patterned, plain and faint pictures, `edits` holds named edits, and `LADDER` holds every
+edit at several strengths. This room stands above `hashmatch.picture` and imports SciPy, so ``import hashmatch`` does
+not load it.
 
 Examples
 --------

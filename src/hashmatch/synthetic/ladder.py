@@ -25,18 +25,18 @@ _Apply = Callable[[Pixels, np.random.Generator], Pixels]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """One rung: an edit at one strength. Calling it edits a picture.
+    """One edit at one strength, a rung of the ladder. A call edits a picture.
 
     Parameters
     ----------
     name : str
         Unique, such as ``"crop centre 25 %"``.
     family : str
-        What it is a strength of, such as ``"crop"``.
+        Family of edits, such as ``"crop"``.
     strength : str
         The strength in words, such as ``"25 % of the area"``.
     apply : callable
-        Takes pixels and a random generator, returns new pixels.
+        Function that takes pixels and a random generator and returns new pixels.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""Pictures that are laid out: documents, screenshots, memes, comics and cards.
+"""Pictures with a layout: documents, screenshots, memes, comics and cards.
 
-Each takes two streams of random numbers, one for the layout and one for what fills it, so that pictures of one template
-are made by giving the same layout and another filling.
+Each function takes two streams of random numbers, one for the layout and one for its content. The same layout stream
+with another content stream gives another picture of the same template.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Pictures that say little: patterns, plain pictures and faint ones, which a matcher must not take for each other.
+"""Patterns, plain pictures and faint pictures, which a matcher must not take for each other.
 
-Perceptual hashes are made for scenes. A checkerboard, a flag or a receipt has a hash too, but one of a few signs or of
-rounding noise, and a list that holds such hashes draws such pictures. These are the negatives for that.
+Perceptual hashes are made for scenes. A checkerboard, a flag or a receipt has a hash too, but it depends on a few signs
+or on rounding noise, and a list that holds such hashes reports many such pictures. This module makes the negatives for
+that.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def pattern(kind: str, seed: int, size: tuple[int, int] = (256, 256)) -> Pixels:
     kind : str
         One of `PATTERN_KINDS`.
     seed : int
-        0 or more. Different seeds give other periods, angles, phases, colours and contents.
+        Seed, 0 or more. Different seeds give other periods, angles, phases, colours and contents.
     size : (int, int)
         Height and width, px, each at least 16.
 

@@ -1,8 +1,8 @@
 """Photo-like pictures: dead leaves over a lit ground, portraits, and scenes with almost no texture.
 
-The photo kind is a dead-leaves model [1]_: opaque shapes with sizes that follow a power law hide one another, each
-with its own colour, shading, texture and depth. Then come light, defocus by depth, the lens, the tone curve and sensor
-noise. How close the result is to real pictures is measured by ``python -m benchmarks synthetic_ladder``.
+The photo kind is a dead-leaves model [1]_: opaque shapes, whose sizes follow a power law, hide one another, each with
+its own colour, shading, texture and depth. Light, defocus by depth, the lens, the tone curve and sensor noise are
+applied after that. ``python -m benchmarks synthetic_ladder`` measures how close the result is to real pictures.
 
 References
 ----------

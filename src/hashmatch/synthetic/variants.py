@@ -36,7 +36,7 @@ def picture(kind: str, seed: int, size: tuple[int, int] = (256, 256)) -> Pixels:
     kind : str
         One of `KINDS`.
     seed : int
-        0 or more. Different seeds give unrelated pictures.
+        Seed, 0 or more. Different seeds give unrelated pictures.
     size : (int, int)
         Height and width, px, each at least 16. Another size is another picture, not the same scene resized.
 
@@ -52,7 +52,7 @@ def picture(kind: str, seed: int, size: tuple[int, int] = (256, 256)) -> Pixels:
 
     Notes
     -----
-    Cost: 5 to 15 ms at 256 x 256, 60 to 250 ms at 1024 x 1024, on one core.
+    Cost: milliseconds at 256 x 256, tens to hundreds of milliseconds at 1024 x 1024, on one core.
 
     Examples
     --------
@@ -66,18 +66,18 @@ def picture(kind: str, seed: int, size: tuple[int, int] = (256, 256)) -> Pixels:
 def same_template(kind: str, template: int, seed: int, size: tuple[int, int] = (256, 256)) -> Pixels:
     """Make a picture that shares its layout with all others of its template, and nothing else.
 
-    Two documents with the same heading bar and columns but other words; two screens of one app; two captions on one
-    picture (a meme's picture belongs to its template); two persons' cards. These are the negatives on which perceptual
-    hashes fail first.
+    Examples: two documents with the same heading bar and columns but other words; two screens of one app; two captions
+    on one picture (the picture of a meme belongs to its template); the cards of two persons. Perceptual hashes fail on
+    such negatives first.
 
     Parameters
     ----------
     kind : str
         One of `TEMPLATE_KINDS`.
     template : int
-        0 or more; names the layout.
+        Number of the layout, 0 or more.
     seed : int
-        0 or more; names what fills it.
+        Seed of the content, 0 or more.
     size : (int, int)
         Height and width, px, each at least 16.
 
@@ -104,9 +104,9 @@ def burst(kind: str, seed: int, frame: int, size: tuple[int, int] = (256, 256), 
     kind : str
         One of `KINDS`; ``"photo"`` and ``"portrait"`` are the natural ones.
     seed : int
-        0 or more; names the scene.
+        Seed of the scene, 0 or more.
     frame : int
-        0 or more; frame 0 has the subject in its place.
+        Number of the frame, 0 or more; in frame 0 the subject is in its original place.
     size : (int, int)
         Height and width, px, each at least 16.
     move : float
@@ -124,7 +124,7 @@ def burst(kind: str, seed: int, frame: int, size: tuple[int, int] = (256, 256), 
 
     Notes
     -----
-    Frames of one burst can be so alike that a match is right; count them apart from unrelated pictures.
+    Frames of one burst can be so similar that a match is right; count them apart from unrelated pictures.
     """
     if frame < 0:
         raise ValueError(f"frame must be 0 or more, not {frame}")

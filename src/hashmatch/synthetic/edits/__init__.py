@@ -1,8 +1,8 @@
 """Named, parameterised edits of pictures, each a pure function of pixels, usable by anyone for their own tests.
 
-Every function takes an (H, W, 3) uint8 RGB array first, never changes it, returns a new one, and raises ValueError for
-a parameter out of its stated range. Edits with chance in them take a `numpy.random.Generator`. Conventions: a crop
-given by area counts the area, one given by side counts the side; sigma of `blur` is in px of a picture of 512 x 512.
+Every function takes an (H, W, 3) uint8 RGB array first, never changes it, returns a new array, and raises ValueError
+for a parameter outside its stated range. Random edits take a `numpy.random.Generator`. A crop by area gives its share
+of the area, a crop by side its share of the side; sigma of `blur` is in px of a picture of 512 x 512.
 """
 
 from hashmatch.synthetic.edits.overlay import (

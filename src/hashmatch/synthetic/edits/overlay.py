@@ -1,6 +1,6 @@
-"""Edits that put something on the picture, or the picture into something: text, marks, frames, collages, a camera.
+"""Edits that add something to the picture, or place the picture in something: text, marks, frames, collages, a camera.
 
-Every function takes an (H, W, 3) uint8 RGB array first, leaves it as it was and returns a new one. A share is a
+Every function takes an (H, W, 3) uint8 RGB array first, does not change it and returns a new array. A share is a
 fraction, 0 to 1.
 """
 
@@ -200,7 +200,7 @@ def collage(pixels: Pixels, rows: int, columns: int, rng: np.random.Generator) -
 
 
 def perspective(pixels: Pixels, amount: float, rng: np.random.Generator) -> Pixels:
-    """Move the corners inwards, each by up to ``amount``, 0 to 0.3, of the sides; what is not covered is dark grey."""
+    """Move the corners inwards, each by up to ``amount``, 0 to 0.3, of the sides; the uncovered area is dark grey."""
     in_range("amount", amount, 0.0, 0.3)
     height, width = check_pixels(pixels).shape[:2]
     old = np.array([(0, 0), (width, 0), (width, height), (0, height)], dtype=np.float64)

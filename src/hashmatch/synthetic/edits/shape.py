@@ -1,6 +1,6 @@
 """Edits that move pixels: resize, crop, turn, rotate, pad.
 
-Every function takes an (H, W, 3) uint8 RGB array first, leaves it as it was and returns a new one. A share is a
+Every function takes an (H, W, 3) uint8 RGB array first, does not change it and returns a new array. A share is a
 fraction: of the area where the name says area, otherwise of that side's length.
 """
 
@@ -81,7 +81,7 @@ def crop_sides(
 
 
 def crop_centre(pixels: Pixels, area_removed: float) -> Pixels:
-    """Keep the middle, same aspect; ``area_removed`` is the share of the area that goes, 0 to 0.99."""
+    """Keep the middle, same aspect; ``area_removed`` is the share of the area that is cut off, 0 to 0.99."""
     return crop_area(pixels, 1.0 - in_range("area_removed", area_removed, 0.0, 0.99), 0.5, 0.5)
 
 

@@ -1,6 +1,6 @@
-"""Edits that change values but move nothing: codecs, blur, noise and tone.
+"""Edits that change values but move no pixel: codecs, blur, noise and tone.
 
-Every function takes an (H, W, 3) uint8 RGB array first, leaves it as it was and returns a new one.
+Every function takes an (H, W, 3) uint8 RGB array first, does not change it and returns a new array.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def webp(pixels: Pixels, quality: int) -> Pixels:
 
 
 def generations(pixels: Pixels, count: int, quality: int = 70) -> Pixels:
-    """Save again and again, ``count`` times, 1 to 20: JPEG and WebP in turn, the quality falling by 3 each time."""
+    """Save ``count`` times, 1 to 20, as JPEG and WebP in turn; the quality falls by 3 each time."""
     in_range("count", count, 1, 20)
     for i in range(count):
         pixels = (webp if i % 2 else jpeg)(pixels, max(5, quality - 3 * i))
@@ -69,7 +69,7 @@ def blur(pixels: Pixels, sigma: float) -> Pixels:
 
 
 def sharpen(pixels: Pixels, amount: float) -> Pixels:
-    """Add ``amount`` times, 0 to 10, what a blur of sigma 1.5 (see `blur`) takes away."""
+    """Add ``amount`` times, 0 to 10, the difference to a blur of sigma 1.5 (see `blur`)."""
     in_range("amount", amount, 0.0, 10.0)
     return to_pixels(pixels + amount * (check_pixels(pixels) - _blurred(pixels, 1.5)))
 
