@@ -150,7 +150,10 @@ def _changes(table: Mapping[str, Any], where: str) -> Iterator[str]:
         if isinstance(value, Mapping):
             yield from _changes(value, f"{where}{key}.")
         else:
-            said = "+".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            parts = (
+                [f"{len(value)}"] if key == "selections" else map(str, value) if isinstance(value, list | tuple) else ()
+            )
+            said = "+".join(parts) or str(value)
             yield ascii(f"{where}{key}={said}")[1:-1]
 
 
@@ -172,12 +175,18 @@ def policy_from_toml(text: str) -> MatchPolicy:
 def policy_to_toml(policy: MatchPolicy) -> str:
     """Write every field of a policy but its secret key, so that `policy_from_toml` gives an equal one."""
     form = policy.to_dict()
+    selections = form.pop("selections")
     tables = {key: form.pop(key) for key in [key for key, value in form.items() if isinstance(value, dict)]}
     rules = tables.pop("rules")
     tables |= {f"rules.{name}": rule for name, rule in rules.items()}
     lines = list(_lines(form)) + ([] if rules else ["rules = {}"])
     for name, table in tables.items():
         lines += ["", f"[{name}]", *_lines(table)]
+    for item in selections:
+        where, own = item.pop("where"), item.pop("rules")
+        lines += ["", "[[selections]]", *_lines(item), "", "[selections.where]", *_lines(where)]
+        for name, rule in own.items():
+            lines += ["", f"[selections.rules.{name}]", *_lines(rule)]
     return "\n".join(lines) + "\n"
 
 

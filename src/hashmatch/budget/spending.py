@@ -116,7 +116,7 @@ def budget_of(policy: MatchPolicy, sizes: Mapping[str, int], pictures: Pictures 
     held = {algorithm_named(name).name: size for name, size in sizes.items() if size}
     items: list[Spending] = []
     unmeasured: list[str] = []
-    for rule in policy.rules:
+    for rule in policy.searches:
         size = held.get(rule.algorithm, 0)
         if not size or rule.definition.metric is Metric.EXACT:
             continue
@@ -124,13 +124,14 @@ def budget_of(policy: MatchPolicy, sizes: Mapping[str, int], pictures: Pictures 
             items += _spent_by(rule, policy, size, pictures)
         except LookupError:
             unmeasured.append(rule.algorithm)
-    if policy.crops is not None and held.get("pdq"):
-        spent = _crops(policy.crops, held["pdq"], pictures, trims=policy.trims)
+    crops = policy.crop_search
+    if crops is not None and held.get("pdq"):
+        spent = _crops(crops, held["pdq"], pictures, trims=policy.trims)
         if spent is None:
             unmeasured.append("crops")
         else:
             items.append(Spending(algorithm="pdq", views="crops", reports=spent))
-    if policy.keypoints is not None and held.get(_KEYPOINTS):
+    if policy.keypoint_search is not None and held.get(_KEYPOINTS):
         items.append(Spending(algorithm=_KEYPOINTS, views="keypoints", reports=_keypoints(held[_KEYPOINTS], pictures)))
     return Budget(pictures=pictures, items=tuple(items), unmeasured=tuple(unmeasured))
 
@@ -188,9 +189,9 @@ def _spent_by(rule: Rule, policy: MatchPolicy, size: int, pictures: Pictures) ->
         yield spending("trims", _trims(replace(rule, threshold=tightened), policy, size, pictures, plain))
     if rule.algorithm != "pdq":
         return
-    if policy.rotations:
+    if policy.rotation_search is not None:
         evidence = measured().rotations[pictures]
-        yield spending("rotations", evidence_false_reports(policy.rotation_evidence, size, evidence))
+        yield spending("rotations", evidence_false_reports(policy.rotation_search, size, evidence))
     if policy.shrinks:
         yield spending("shrinks", replace(_times(plain, measured().shrinks_add[pictures]), is_extrapolated=True))
     if policy.negatives:

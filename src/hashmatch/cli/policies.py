@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +11,12 @@ import typer
 from rich.text import Text
 
 from hashmatch.cli.budget import budget_record, show_budget, sizes_of
-from hashmatch.cli.console import OUT, emit, safe
+from hashmatch.cli.console import OUT, emit, safe, warn
 from hashmatch.cli.policy_options import policy_named
-from hashmatch.policy import MatchPolicy
+from hashmatch.cli.sources import open_list
+from hashmatch.policy import MatchPolicy, Rule
 from hashmatch.profiles import policy_to_toml
+from hashmatch.store.coverage import unused_names
 
 __all__ = ["policy_app"]
 
@@ -53,20 +56,40 @@ def check(
 ) -> None:
     """Check a policy file and say what it means.
 
+    With lists it also says which names of its selections none of them has: a misspelt name selects nothing.
+
     Exit code: 0, or 2 an error, which names the key and what is allowed.
 
     Example: hashmatch policy check mine.toml --list mine.hashmatch
     """
     policy = policy_named(file)
     sizes = sizes_of(lists) if lists else None
+    unused = _unused(policy, lists or ())
     if as_json:
         spent = None if sizes is None else budget_record(policy, sizes, volume)
-        emit({"policy": policy.to_dict(), "means": list(_meaning(policy)), "budget": spent})
+        emit({"policy": policy.to_dict(), "means": list(_meaning(policy)), "unused": list(unused), "budget": spent})
         return
     for line in _meaning(policy):
         OUT.print(Text(safe(line)), soft_wrap=True)
+    for line in unused:
+        warn(safe(line))
     if sizes is not None:
         show_budget(policy, sizes, volume)
+
+
+def _unused(policy: MatchPolicy, lists: Sequence[Path]) -> tuple[str, ...]:
+    if not lists or not policy.selections:
+        return ()
+    with ExitStack() as stack:
+        opened = [stack.enter_context(open_list(path)) for path in lists]
+        return unused_names(policy, [stack.enter_context(item.pinned()) for item in opened])
+
+
+def _said(rule: Rule) -> str:
+    within = "equal" if rule.is_digest else f"within {rule.threshold}"
+    views_within = "" if rule.view_threshold is None else f", other views within {rule.view_threshold}"
+    confirmed = f", confirmed by {' or '.join(rule.confirm_by)}" if rule.confirm_by else ""
+    return f"{rule.algorithm}: {within}{views_within}, quality {rule.min_quality} or more{confirmed}"
 
 
 def _meaning(policy: MatchPolicy) -> Iterator[str]:
@@ -84,9 +107,37 @@ def _meaning(policy: MatchPolicy) -> Iterator[str]:
     }
     yield "looks at: the picture as it is" + "".join(f", {name}" for name, wanted in views.items() if wanted)
     for rule in policy.rules:
-        within = "equal" if rule.is_digest else f"within {rule.threshold}"
-        views_within = "" if rule.view_threshold is None else f", other views within {rule.view_threshold}"
-        yield f"{rule.algorithm}: {within}{views_within}, quality {rule.min_quality} or more"
+        yield _said(rule)
+    for place, item in enumerate(policy.selections, 1):
+        where = [
+            f"{kind} {' or '.join(names)}"
+            for kind, names in (
+                ("list", item.where.lists),
+                ("source", item.where.sources),
+                ("class", item.where.classes),
+            )
+            if names
+        ]
+        action = "no action" if item.action is None else f"action {item.action}"
+        yield f"selection {place}: {' and '.join(where) or 'all that is left'}: {action}"
+        for rule in item.rules:
+            yield f"    {_said(rule)}"
+        evidence = {"crops": item.crop_evidence, "rotations": item.rotation_evidence}
+        yield from (
+            f"    {name}: evidence of {least:g} or more" for name, least in evidence.items() if least is not None
+        )
+        if item.keypoint_chance is not None:
+            yield f"    keypoint: chance of 1e{item.keypoint_chance:g} or less"
+        if item.without:
+            yield f"    not compared: {', '.join(item.without)}"
+    if policy.selections and not policy.selections[-1].where.is_everything:
+        yield "listings of no selection are not compared"
+    if policy.flood is not None:
+        flood = policy.flood
+        yield (
+            f"quarantine: an entry that {flood.limit:,} of {flood.window:,} pictures match; its matches are "
+            f"{'held back' if flood.hold else 'marked'}"
+        )
     inside = ", ".join(decode.in_worker().allowed)
     yield f"decodes: {', '.join(decode.allowed)}; in a worker process: {inside}"
     yield f"frames: {decode.frames}, at most {decode.max_frames:,}"

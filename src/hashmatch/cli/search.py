@@ -28,7 +28,7 @@ from hashmatch.cli.policy_options import Formats, MaxBytes, MaxPixels, policy_fr
 from hashmatch.cli.sources import STDIN, check_list, check_once, hash_from, open_list, opened, warn_of_hashlike
 from hashmatch.errors import ReferenceListError
 from hashmatch.jail import MEASURES, Isolation, Protection
-from hashmatch.matching import Matcher, MatchReport, Outcome
+from hashmatch.matching import Match, Matcher, MatchReport, Outcome
 from hashmatch.policy import MatchPolicy
 from hashmatch.scan import ScanItem, ScanSummary, WalkCounts, iter_files, scan
 
@@ -254,8 +254,8 @@ def _tell(problem: OSError) -> None:
 
 
 def _worth_showing(report: MatchReport) -> bool:
-    """Tell whether a line of its own is due: every match, and every doubt but for files that are no pictures."""
-    if report.outcome is Outcome.MATCH:
+    """Tell whether a line of its own is due: whatever was found, and every doubt but for files that are no pictures."""
+    if report.matches or report.suppressed or report.comparisons or report.held:
         return True
     return report.outcome is not Outcome.NO_MATCH and report.reason != "not-an-image"
 
@@ -286,22 +286,44 @@ def _answer(source: str, report: MatchReport, *, as_json: bool) -> None:
         return
     OUT.print(Text.assemble(_outcome_text(report), f"  {safe(_shortened(source))}"), soft_wrap=True)
     for item in report.matches:
-        near = f"distance {item.distance} of at most {item.threshold}" if item.threshold else "equal"
-        if item.evidence is not None:
-            near = f"evidence {item.evidence:.0f} of at least {item.min_evidence:.0f}, distance {item.distance}"
-        if item.placement is not None:
-            near = str(item.placement)
-        labels = "".join(f", {name}={value}" for name, value in item.labels.items())
-        version = f"version {item.list_version} ({item.list_digest[:16]})"
-        line = (
-            f"    entry {item.entry_id} of list {item.list_name} {version}: "
-            f"{item.algorithm}, {near}, view: {item.view}, from {', '.join(item.sources)}{labels}"
-        )
-        OUT.print(Text(safe(line)), soft_wrap=True)
+        _tell_match("", item)
     if report.n_matches > len(report.matches):
         OUT.print(Text(f"    and {report.n_matches - len(report.matches)} more"))
+    for pair in report.suppressed:
+        _tell_match("suppressed: ", pair.match)
+        _tell_match("    by benign ", pair.by)
+    for item in report.comparisons:
+        _tell_match("for comparison: ", item)
+    for item in report.held:
+        _tell_match("held back: ", item)
+    for what, more in (
+        ("suppressed", report.n_suppressed - len(report.suppressed)),
+        ("for comparison", report.n_comparisons - len(report.comparisons)),
+        ("held back", report.n_held - len(report.held)),
+    ):
+        if more:
+            OUT.print(Text(f"    and {more} more {what}"))
     for line in _unseen(report):
         OUT.print(Text(f"    {line}"), soft_wrap=True)
+
+
+def _tell_match(what: str, item: Match) -> None:
+    near = f"distance {item.distance} of at most {item.threshold}" if item.threshold else "equal"
+    if item.evidence is not None:
+        near = f"evidence {item.evidence:.0f} of at least {item.min_evidence:.0f}, distance {item.distance}"
+    if item.placement is not None:
+        near = str(item.placement)
+    labels = "".join(f", {name}={value}" for name, value in item.labels.items())
+    version = f"version {item.list_version} ({item.list_digest[:16]})"
+    action = "" if item.action is None else f", action: {item.action}"
+    confirmed = f", confirmed by {', '.join(item.confirmed_by)}" if item.confirmed_by else ""
+    flags = "".join(f", {name}" for name in ("unconfirmed", "quarantined") if getattr(item, name))
+    line = (
+        f"    {what}entry {item.entry_id} of list {item.list_name} {version}: "
+        f"{item.algorithm}, {near}, view: {item.view}, from {', '.join(item.sources)}{labels}"
+        f"{confirmed}{flags}{action}"
+    )
+    OUT.print(Text(safe(line)), soft_wrap=True)
 
 
 def _unseen(report: MatchReport) -> Iterator[str]:

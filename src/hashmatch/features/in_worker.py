@@ -73,7 +73,7 @@ def _warm_up(policy: MatchPolicy) -> None:
     rng = np.random.default_rng(1)
     small = rng.integers(0, 256, (_WARM_SIZE[0] // 8, _WARM_SIZE[1] // 8, 3), dtype=np.uint8)
     pixels = np.pad(np.kron(small, np.ones((8, 8, 1), np.uint8)), ((24, 24), (0, 0), (0, 0)))
-    names = tuple(rule.algorithm for rule in policy.rules if rule.algorithm in PICTURE_HASHERS)
+    names = tuple(rule.algorithm for rule in policy.searches if rule.algorithm in PICTURE_HASHERS)
     for data in (png(pixels), next(tiny_files(policy.decode.allowed), b"")):
         for _ in _forgiven(_looks(data, names, policy, policy.keypoints is not None)):
             pass

@@ -12,6 +12,9 @@ __all__ = ["policy_from_json", "policy_to_json"]
 
 def policy_to_json(policy: MatchPolicy) -> bytes:
     """Write a policy down, and beside it the key of its keypoint rule: the worker makes keyed descriptors."""
+    # a worker looks at pictures and judges nothing: it learns no name of a list, a source or a class
+    left = (rule for rule in policy.rules if policy.rule_for(rule.algorithm) is None)
+    policy = replace(policy, rules=(*policy.searches, *left), selections=(), flood=None)
     key = None if policy.keypoints is None or policy.keypoints.key is None else policy.keypoints.key.hex()
     return json.dumps({"policy": policy.to_dict(), "key": key}).encode()
 

@@ -79,7 +79,7 @@ class Query:
 
     def searched_hashes(self, policy: MatchPolicy) -> tuple[ViewHash, ...]:
         """Hashes that are good enough to be searched with."""
-        least = {rule.algorithm: rule.min_quality for rule in policy.rules}
+        least = {rule.algorithm: rule.min_quality for rule in policy.searches}
         return tuple(item for item in self.hashes if _is_good(item, least.get(item.value.algorithm)))
 
     def digests_alone(self, failure: str, source: ImageSource) -> Query:
@@ -218,7 +218,7 @@ def read_pixels(
     from hashmatch.hashers.facade import PICTURE_HASHERS
 
     # a picture is decoded even where the lists hold no hash of pixels: an unreadable one is never "no match"
-    names = tuple(rule.algorithm for rule in policy.rules if rule.algorithm in held & PICTURE_HASHERS.keys())
+    names = tuple(rule.algorithm for rule in policy.searches if rule.algorithm in held & PICTURE_HASHERS.keys())
     looks, failure = [], None
     isolated = reader if isinstance(source, bytes) else None
     try:

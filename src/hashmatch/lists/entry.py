@@ -213,6 +213,11 @@ class Listing:
             object.__setattr__(made, name, value)
         return made
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels as ``"scheme:value"``, each value of a label of several for itself."""
+        return tuple(f"{name}:{value}" for name, said in self.labels.items() for value in said.split(JOIN))
+
     def __repr__(self) -> str:
         return f"<Listing by {self.source!r}, hashes: {len(self.hashes)}, labels: {len(self.labels)}>"
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from typing import TYPE_CHECKING, Final
 
 from hashmatch._version import __version__
 from hashmatch.deadline import NO_DEADLINE, Deadline
-from hashmatch.errors import ReferenceListError
-from hashmatch.matching.hits import find_hits, named
+from hashmatch.matching.hits import find_hits
 from hashmatch.matching.report import ComparedList, MatchReport, Outcome
+from hashmatch.matching.verdicts import find_plainly, judge
 from hashmatch.view import VIEW_KINDS
 
 if TYPE_CHECKING:
     from hashmatch.features.query import Query
-    from hashmatch.matching.hits import Hit
-    from hashmatch.matching.report import Match
     from hashmatch.policy import MatchPolicy
     from hashmatch.store.state import ListState
 
@@ -29,7 +26,11 @@ _NOT_OF_EVERY_SOURCE: Final = frozenset(
 
 
 def answer(
-    snapshots: Sequence[ListState], query: Query, policy: MatchPolicy, deadline: Deadline = NO_DEADLINE
+    snapshots: Sequence[ListState],
+    query: Query,
+    policy: MatchPolicy,
+    deadline: Deadline = NO_DEADLINE,
+    quarantined: Callable[[str, str], bool] | None = None,
 ) -> MatchReport:
     """Search all lists and report.
 
@@ -43,6 +44,8 @@ def answer(
         What counts as a match.
     deadline : Deadline
         When to give up.
+    quarantined : callable or None
+        Whether the entry of a list's identifier and its own is in quarantine.
 
     Raises
     ------
@@ -55,18 +58,25 @@ def answer(
         it names the list. Beside a match it is the reason ``list-damaged``.
     """
     good = query.searched_hashes(policy)
-    found, failures = find_hits(snapshots, query, good, policy, deadline)
-    hits = [hit for hit in found if not hit.tells_little]
-    matches = _explained(hits, policy.max_matches, failures, deadline)
-    if failures and not matches:
-        raise failures[0]
     searched = query.searched(good)
+    # where all listings are for alarm and one rule holds for each algorithm, the best hits alone are looked up
+    in_full = bool(policy.selections) or policy.confirms or any(item.roles for item in snapshots)
+    hits, failures = find_hits(snapshots, query, good, policy, deadline, every=in_full)
+    if in_full:
+        found = judge(hits, searched, policy, quarantined, failures, deadline)
+    else:
+        found = find_plainly(hits, policy, quarantined, failures, deadline)
+    matches = found.matches
+    if failures and not matches and not found.held:
+        raise failures[0]
     lists = tuple(_compared(item, searched) for item in snapshots)
     asked = policy.asked_views(frozenset(name for item in snapshots for name in item.sizes))
     compared = query.compared_views(policy, good, searched)
     reason = query.failure or ("list-damaged" if failures else _gap(snapshots, query, searched, lists, asked))
-    if reason is None and not matches and len(hits) < len(found):
-        reason = "too-plain"  # near an entry whose hash says too little to tell
+    if found.held and not matches:
+        reason = query.failure or "held"
+    if reason is None and not matches and found.doubts:
+        reason = max(found.doubts)  # near an entry whose hash says too little to tell, or that nothing confirms
     outcome = Outcome.NO_MATCH
     if matches:
         outcome = Outcome.MATCH
@@ -78,7 +88,7 @@ def answer(
     return MatchReport(
         outcome=outcome,
         matches=tuple(matches),
-        n_matches=len(hits),
+        n_matches=found.n_matches,
         reason=reason,
         format=query.format,
         lists=lists,
@@ -90,6 +100,12 @@ def answer(
         views_compared=tuple(kind for kind in VIEW_KINDS if kind in asked & compared),
         views_not_compared=tuple(kind for kind in VIEW_KINDS if kind in asked - compared),
         frames=query.frames,
+        suppressed=tuple(found.suppressed),
+        comparisons=tuple(found.comparisons),
+        held=tuple(found.held),
+        n_suppressed=found.n_suppressed,
+        n_comparisons=found.n_comparisons,
+        n_held=found.n_held,
     )
 
 
@@ -105,27 +121,6 @@ def _compared(snapshot: ListState, searched: Set[str]) -> ComparedList:
         not_compared=snapshot.n_left_out(searched),
         entries_not_compared=snapshot.n_closed_entries(searched),
     )
-
-
-def _explained(hits: list[Hit], most: int, failures: list[ReferenceListError], deadline: Deadline) -> list[Match]:
-    """Explain the best hits; an entry that cannot be read costs no other list its matches.
-
-    Explaining reads the list, so it stops at the bound however many near duplicates, or bad entries, a list holds.
-    """
-    matches: list[Match] = []
-    bad = Counter[int]()
-    for hit in hits:
-        deadline.check()
-        if len(matches) == most:
-            break
-        if bad[id(hit.snapshot)] == most:
-            continue
-        try:
-            matches.append(hit.explained())
-        except ReferenceListError as error:
-            bad[id(hit.snapshot)] += 1
-            failures.append(named(hit.snapshot, error))
-    return matches
 
 
 def _gap(

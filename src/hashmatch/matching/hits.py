@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from hashmatch.errors import ReferenceListError
 from hashmatch.hashes import HashValue, ViewHash, distance
 from hashmatch.keypoints.geometry import Pairs
 from hashmatch.keypoints.record import Record
-from hashmatch.matching.report import Match, Placement
+from hashmatch.matching.report import Placement
 from hashmatch.policy import CropRule, KeypointRule, MatchPolicy, Rule
 from hashmatch.view import Margins, View
 from hashmatch.views.evidence.bit_odds import flat_bits
@@ -27,14 +27,43 @@ if TYPE_CHECKING:
     from hashmatch.features.query import Query
     from hashmatch.keypoints.judge import Alignment
     from hashmatch.keypoints.points import Keypoints
-    from hashmatch.lists import Entry, ListedHash
+    from hashmatch.lists import Entry, Listing
+    from hashmatch.policy.selections import Judging
     from hashmatch.store.keypoint_rows import SearchableRecords
     from hashmatch.store.state import ListState
     from hashmatch.views.crops import CropHit
 
-__all__ = ["Hit", "find_hits", "named"]
+__all__ = ["Agreement", "EvidenceHit", "Hit", "PlainHit", "find_hits", "judging_of", "named"]
 
 Order = tuple[int, float, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """A listing that holds a hash which agrees with the query by the rule that applies to the listing.
+
+    Parameters
+    ----------
+    listing : Listing
+        What a source says of the entry.
+    judging : Judging
+        The selection that applies.
+    order : tuple
+        As of the hit, by the rule of that selection.
+    nearness : float
+        How near, less is nearer: distance; evidence below 0; the logarithm of the chance.
+    rule : Rule or None
+        The rule of a comparison by distance.
+    said : mapping
+        What the match says of the comparison.
+    """
+
+    listing: Listing
+    judging: Judging
+    order: Order
+    nearness: float
+    rule: Rule | None
+    said: dict[str, Any]
 
 
 class Hit(Protocol):
@@ -60,8 +89,15 @@ class Hit(Protocol):
     def tells_little(self) -> bool:
         """Whether the entry's hash is of a kind that other pictures have too: no match, and no "no match" either."""
 
-    def explained(self) -> Match:
-        """Explain the hit; `MovedOn` when the list has changed there since it was indexed."""
+    @property
+    def view(self) -> View:
+        """View of the query."""
+
+    def agreements(self, entry: Entry, policy: MatchPolicy) -> Iterator[Agreement]:
+        """Give the listings of the entry that agree.
+
+        Raises ReferenceListError where the entry does not hold what was found.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,36 +118,48 @@ class PlainHit:
         return self.rule.algorithm
 
     @property
-    def order(self) -> Order:
-        """Digests first, then by distance relative to the threshold; what tells little comes last."""
-        return (
-            4 if self.tells_little else int(not self.rule.is_digest),
-            self.distance / max(1, self.rule.threshold),
-            self.place,
-        )
+    def view(self) -> View:
+        """View of the query."""
+        return self.query.view
 
     @property
-    def threshold(self) -> int:
-        """Largest distance that counts for this view."""
-        return self.rule.threshold_of(self.query.view)
+    def order(self) -> Order:
+        """Digests first, then by distance relative to the threshold; what tells little comes last."""
+        return self._order(self.rule, self.distance, told=self.tells_little)
 
-    def explained(self) -> Match:
-        """Explain the hit by the entry's nearest hash."""
-        entry = self.snapshot.entry(self.key)
-        listed = (item for listing in entry.listings for item in listing.hashes if self._is_compared(item))
-        nearest = min((distance(self.query.value, item.value) for item in listed), default=None)
-        if nearest is None or nearest > self.threshold:
+    def _order(self, rule: Rule, distance: int, *, told: bool) -> Order:
+        return 4 if told else int(not rule.is_digest), distance / max(1, rule.threshold), self.place
+
+    def agreements(self, entry: Entry, policy: MatchPolicy) -> Iterator[Agreement]:
+        """Give the listings with a hash within the threshold of the rule that applies to them, each by its nearest."""
+        holds = False
+        names = self.snapshot.name, self.snapshot.list_id
+        view, quality = self.query.view, self.query.quality
+        for listing in entry.listings:
+            found = [
+                (distance(self.query.value, item.value), item)
+                for item in listing.hashes
+                if item.value.algorithm == self.algorithm and _is_good(item.quality, self.rule.min_quality)
+            ]
+            holds = holds or any(apart <= self.rule.threshold_of(view) for apart, _ in found)
+            judging = judging_of(names, listing, policy)
+            rule = None if judging is None else judging.rules.get(self.algorithm)
+            if judging is None or rule is None or not _is_good(quality, rule.min_quality):
+                continue
+            threshold = rule.threshold_of(view)
+            nearest = min((apart for apart, item in found if _is_good(item.quality, rule.min_quality)), default=None)
+            if nearest is None or nearest > threshold:
+                continue
+            yield Agreement(
+                listing=listing,
+                judging=judging,
+                order=self._order(rule, nearest, told=self.tells_little),
+                nearness=nearest,
+                rule=rule,
+                said={"distance": nearest, "threshold": threshold, "quality": quality, "view": view},
+            )
+        if not holds:
             raise self.snapshot.spoilt()
-        return _match(self, entry)(
-            distance=nearest,
-            threshold=self.threshold,
-            quality=self.query.quality,
-            view=self.query.view,
-        )
-
-    def _is_compared(self, item: ListedHash) -> bool:
-        is_plain = item.quality is not None and item.quality < self.rule.min_quality
-        return item.value.algorithm == self.algorithm and not is_plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +174,7 @@ class EvidenceHit:
     quality: int
     distance: int
     evidence: float
-    min_evidence: float
+    kind: Literal["crop_evidence", "rotation_evidence"]
 
     @property
     def algorithm(self) -> str:
@@ -138,19 +186,31 @@ class EvidenceHit:
         """After the plain comparisons, the most evidence first."""
         return 2, -self.evidence, 0
 
-    def explained(self) -> Match:
-        """Explain the hit by the cut or the tilt that fits best."""
-        entry = self.snapshot.entry(self.key)
+    def agreements(self, entry: Entry, policy: MatchPolicy) -> Iterator[Agreement]:
+        """Give the listings with the hash, if the cut or the tilt that fits best has the evidence they ask for."""
         if self.value not in entry.hashes:
             raise self.snapshot.spoilt()
-        return _match(self, entry)(
-            distance=self.distance,
-            threshold=None,
-            quality=self.quality,
-            view=self.view,
-            evidence=self.evidence,
-            min_evidence=self.min_evidence,
-        )
+        names = self.snapshot.name, self.snapshot.list_id
+        for listing in entry.listings:
+            judging = judging_of(names, listing, policy)
+            least = None if judging is None else getattr(judging, self.kind)
+            if judging is None or least is None or self.evidence < least or not _has(listing, self.value):
+                continue
+            yield Agreement(
+                listing=listing,
+                judging=judging,
+                order=self.order,
+                nearness=-self.evidence,
+                rule=None,
+                said={
+                    "distance": self.distance,
+                    "threshold": None,
+                    "quality": self.quality,
+                    "view": self.view,
+                    "evidence": self.evidence,
+                    "min_evidence": least,
+                },
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +220,7 @@ class KeypointHit:
     tells_little: ClassVar[bool] = False
     snapshot: ListState
     key: int
+    value: HashValue
     view: View
     alignment: Alignment
 
@@ -173,41 +234,57 @@ class KeypointHit:
         """After what evidence decides, the least likely to be chance first."""
         return 3, self.alignment.chance, 0
 
-    def explained(self) -> Match:
-        """Explain the hit by where the query lies on the entry's picture."""
-        entry = self.snapshot.entry(self.key)
+    def agreements(self, entry: Entry, policy: MatchPolicy) -> Iterator[Agreement]:
+        """Give the listings with the record, if the chance is as small as they ask for."""
+        if self.value not in entry.hashes:
+            raise self.snapshot.spoilt()
+        names = self.snapshot.name, self.snapshot.list_id
         found = self.alignment
-        return _match(self, entry)(
-            distance=None,
-            threshold=None,
-            quality=None,
-            view=self.view,
-            placement=Placement(
-                crop=found.crop_box,
-                overlap=found.overlap,
-                scale=1 / found.transform.scale,
-                angle=math.degrees(found.transform.angle),
-                mirrored=found.transform.mirrored,
-                inliers=found.inliers,
-                agreement=found.agreement,
-                n_compared=round(found.bits),
-                chance=found.chance,
-            ),
+        placement = Placement(
+            crop=found.crop_box,
+            overlap=found.overlap,
+            scale=1 / found.transform.scale,
+            angle=math.degrees(found.transform.angle),
+            mirrored=found.transform.mirrored,
+            inliers=found.inliers,
+            agreement=found.agreement,
+            n_compared=round(found.bits),
+            chance=found.chance,
         )
+        for listing in entry.listings:
+            judging = judging_of(names, listing, policy)
+            most = None if judging is None else judging.keypoint_chance
+            if judging is None or most is None or found.chance > most or not _has(listing, self.value):
+                continue
+            yield Agreement(
+                listing=listing,
+                judging=judging,
+                order=self.order,
+                nearness=found.chance,
+                rule=None,
+                said={
+                    "distance": None,
+                    "threshold": None,
+                    "quality": None,
+                    "view": self.view,
+                    "placement": placement,
+                },
+            )
 
 
-def _match(hit: Hit, entry: Entry) -> partial[Match]:
-    """Begin a match with what every one says of its list and entry."""
-    return partial(
-        Match,
-        list_name=hit.snapshot.name,
-        list_id=hit.snapshot.list_id,
-        list_version=hit.snapshot.version,
-        list_digest=hit.snapshot.mark.digest,
-        entry_id=entry.entry_id,
-        sources=entry.labels,
-        algorithm=hit.algorithm,
-    )
+def judging_of(names: tuple[str, str], listing: Listing, policy: MatchPolicy) -> Judging | None:
+    """Say how a listing of a list, by its name and identifier, is judged; None where no selection holds for it."""
+    if not policy.selections:
+        return policy.judgings[0]
+    return policy.judging_of(names, listing.source, frozenset(listing.classes))
+
+
+def _is_good(quality: int | None, least: int) -> bool:
+    return quality is None or quality >= least
+
+
+def _has(listing: Listing, value: HashValue) -> bool:
+    return any(item.value == value for item in listing.hashes)
 
 
 def find_hits(
@@ -216,26 +293,30 @@ def find_hits(
     good: tuple[ViewHash, ...],
     policy: MatchPolicy,
     deadline: Deadline = NO_DEADLINE,
+    *,
+    every: bool = False,
 ) -> tuple[list[Hit], list[ReferenceListError]]:
     """Search all lists: the best hit for each list, entry and algorithm, in the order of the report.
 
-    ``good`` is what the query's `searched_hashes` gives.
+    ``good`` is what the query's `searched_hashes` gives. With ``every`` all hits are given, one for each hash of the
+    query that is near an entry.
 
     The second of the two is what went wrong in a list that could not be searched to its end.
     """
-    best: dict[tuple[int, str, int], Hit] = {}
+    best: dict[tuple[Any, ...], tuple[int, Hit]] = {}
     failures: list[ReferenceListError] = []
     for number, snapshot in enumerate(snapshots):
         try:
             # views come plainest first, so that the plainest wins a tie
-            for hit in _hits_in(snapshot, query, good, policy, deadline):
+            for hit in _hits_in(snapshot, query, good, policy, deadline, every=every):
                 deadline.check()
-                slot = number, hit.algorithm, hit.key
-                if slot not in best or hit.order < best[slot].order:
-                    best[slot] = hit
+                slot = (number, hit.algorithm, hit.key, *((len(best),) if every else ()))
+                if slot not in best or hit.order < best[slot][1].order:
+                    best[slot] = number, hit
         except ReferenceListError as error:
             failures.append(named(snapshot, error))
-    return [best[slot] for slot in sorted(best, key=lambda slot: (best[slot].order, slot[0], slot[2]))], failures
+    found = sorted(best.values(), key=lambda item: (item[1].order, item[0], item[1].key))
+    return [hit for _, hit in found], failures
 
 
 def named(snapshot: ListState, error: ReferenceListError) -> ReferenceListError:
@@ -244,29 +325,38 @@ def named(snapshot: ListState, error: ReferenceListError) -> ReferenceListError:
 
 
 def _hits_in(
-    snapshot: ListState, query: Query, good: tuple[ViewHash, ...], policy: MatchPolicy, deadline: Deadline
+    snapshot: ListState,
+    query: Query,
+    good: tuple[ViewHash, ...],
+    policy: MatchPolicy,
+    deadline: Deadline,
+    *,
+    every: bool,
 ) -> Iterator[Hit]:
     deadline.check()
-    yield from _plain_hits(snapshot, good, policy, seen=query.by_policy)
-    if policy.rotations and query.smalls:
+    yield from _plain_hits(snapshot, good, policy, seen=query.by_policy, every=every)
+    tilts = policy.rotation_search if query.smalls else None
+    if tilts is not None:
         for small in query.smalls:
             deadline.check()
-            yield from _rotated_hits(snapshot, (small,), policy)
-    if policy.crops is not None and query.smalls:
+            yield from _rotated_hits(snapshot, (small,), policy, tilts)
+    crops = policy.crop_search if query.smalls else None
+    if crops is not None:
         for small in query.smalls:
             deadline.check()
-            yield from _crop_hits(snapshot, (small,), policy.crops)
-    if policy.keypoints is not None and snapshot.keypoints is not None:
+            yield from _crop_hits(snapshot, (small,), crops)
+    keypoints = policy.keypoint_search if query.keypoints else None
+    if keypoints is not None and snapshot.keypoints is not None:
         for look in query.keypoints:
             deadline.check()
-            yield from _keypoint_hits(snapshot, snapshot.keypoints, look, policy.keypoints)
+            yield from _keypoint_hits(snapshot, snapshot.keypoints, look, keypoints)
 
 
 def _plain_hits(
-    snapshot: ListState, hashes: tuple[ViewHash, ...], policy: MatchPolicy, *, seen: bool
+    snapshot: ListState, hashes: tuple[ViewHash, ...], policy: MatchPolicy, *, seen: bool, every: bool = False
 ) -> Iterator[PlainHit]:
     made = {item.value.algorithm for item in hashes}
-    for place, rule in enumerate(policy.rules):
+    for place, rule in enumerate(policy.searches):
         layer = snapshot.hashes(rule.algorithm) if rule.algorithm in made else None
         if layer is None:
             continue
@@ -274,13 +364,14 @@ def _plain_hits(
         codes = np.frombuffer(b"".join(item.value.data for item, _ in queries), np.uint8).reshape(len(queries), -1)
         # a hash that is given is looked up for what it is; a picture is only near what its hash can tell from others
         tell = _of_few_signs if seen and rule.algorithm == "pdq" and rule.min_quality else None
-        best: dict[int, tuple[bool, int, int]] = {}
+        best: dict[tuple[int, int], tuple[bool, int, int]] = {}
         for row, key, found, told in layer.search(codes, rule.threshold, tell):
             if found <= queries[row][1]:
-                known = best.get(key)
+                slot = key, row if every else 0
+                known = best.get(slot)
                 if known is None or (told, found, row) < known:
-                    best[key] = told, found, row
-        for key, (told, found, row) in best.items():
+                    best[slot] = told, found, row
+        for (key, _), (told, found, row) in best.items():
             yield PlainHit(
                 snapshot=snapshot,
                 rule=rule,
@@ -305,13 +396,15 @@ def _of_few_signs(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     return patterned(flat_bits(codes))
 
 
-def _rotated_hits(snapshot: ListState, looks: tuple[SmallLook, ...], policy: MatchPolicy) -> Iterator[EvidenceHit]:
+def _rotated_hits(
+    snapshot: ListState, looks: tuple[SmallLook, ...], policy: MatchPolicy, min_evidence: float
+) -> Iterator[EvidenceHit]:
     from hashmatch.views.small_rotations import TiltedSearch
 
     layer, rule = snapshot.hashes("pdq"), policy.rule_for("pdq")
     if layer is None or rule is None:
         return
-    search = TiltedSearch(min_evidence=policy.rotation_evidence, min_quality=rule.min_quality)
+    search = TiltedSearch(min_evidence=min_evidence, min_quality=rule.min_quality)
     for look in looks:
         if look.view.trim:
             continue
@@ -325,7 +418,7 @@ def _rotated_hits(snapshot: ListState, looks: tuple[SmallLook, ...], policy: Mat
                 quality=look.quality,
                 distance=found.distance,
                 evidence=found.evidence,
-                min_evidence=policy.rotation_evidence,
+                kind="rotation_evidence",
             )
 
 
@@ -348,7 +441,7 @@ def _crop_hits(snapshot: ListState, looks: tuple[SmallLook, ...], rule: CropRule
                 quality=look.quality,
                 distance=found.distance,
                 evidence=found.evidence,
-                min_evidence=rule.min_evidence,
+                kind="crop_evidence",
             )
 
 
@@ -368,9 +461,9 @@ def _keypoint_hits(
         )
         cases.append((record.points, record.field, pairs))
     judge = Judge(look.points, look.luma, field=look.field)
-    for (_, key, _), found in zip(candidates, judge.verify_many(cases), strict=True):
+    for (_, key, _), value, found in zip(candidates, values, judge.verify_many(cases), strict=True):
         if found is not None and found.accepted and found.chance <= rule.max_chance:
-            yield KeypointHit(snapshot=snapshot, key=key, view=look.view, alignment=found)
+            yield KeypointHit(snapshot=snapshot, key=key, value=value, view=look.view, alignment=found)
 
 
 def _cut_view(view: View, found: CropHit) -> View:

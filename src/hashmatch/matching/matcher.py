@@ -28,13 +28,13 @@ from hashmatch.hashes import Fingerprint, HashValue, ViewHash
 from hashmatch.jail import Isolation, Protection
 from hashmatch.lists import ReferenceList
 from hashmatch.matching.answer import answer
+from hashmatch.matching.flood import FloodWatch, Quarantined
+from hashmatch.matching.kept_lists import KeptLists
 from hashmatch.matching.report import MatchReport, Outcome, OutcomeCounts
 from hashmatch.policy import MatchPolicy
 from hashmatch.profiles import STANDARD
-from hashmatch.store.held import HeldFile, recheck
-from hashmatch.store.index_file import distrust
-from hashmatch.store.state import ListState, MovedOn
-from hashmatch.store.upkeep import DEFAULT_RECHECK_RATE, Keeper, Upkeep, Watch, check_interval, check_rate
+from hashmatch.store.state import ListState
+from hashmatch.store.upkeep import DEFAULT_RECHECK_RATE, check_interval, check_rate
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -58,7 +58,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_all)
 
 
-class Matcher:
+class Matcher(KeptLists):
     """Answer for pictures, from several lists, by one policy.
 
     Make a matcher with `open`, keep it, and share it between threads: a search changes nothing in it. The matcher owns
@@ -103,21 +103,17 @@ class Matcher:
                 raise ValueError("recheck_rate needs reload_every: a watch compares the files")
         if not map_files and index_folder is None:
             raise ValueError("map_files=False needs an index_folder: without one nothing is mapped")
-        self._policy = policy
-        self._closed = False
-        self._reloading = threading.Lock()
-        self._moved_on = False
-        self._snapshots = tuple(ListState.of(item, policy, index_folder, maps=map_files) for item in lists)
+        super().__init__(lists, policy, index_folder, maps=map_files)
         if policy.max_false_reports is not None:
             sizes = Counter[str]()
             for item in self._snapshots:
                 sizes.update(item.sizes)
             check_budget(policy, sizes, policy.max_false_reports)
         self._counts = OutcomeCounts()
+        self._flood = None if policy.flood is None else FloodWatch(policy.flood)
         self._reader: IsolatedReader | None = None
         if isolation is not None:
             self.isolate(isolation)
-        self._keeper = Keeper(self._change_mark, self.reload, self._compact, self._recheck)
         if reload_every is not None:
             self._keeper.watch(reload_every, DEFAULT_RECHECK_RATE if recheck_rate is None else recheck_rate)
         _MATCHERS.add(self)
@@ -126,6 +122,8 @@ class Matcher:
         """Take fresh locks, in a forked child: those that another thread held at the fork stay locked for ever."""
         self._reloading = threading.Lock()
         self._counts.renew()
+        if self._flood is not None:
+            self._flood.renew()
         self._keeper.renew()
 
     @classmethod
@@ -215,16 +213,6 @@ class Matcher:
         """The policy every answer follows."""
         return self._policy
 
-    @property
-    def lists(self) -> tuple[tuple[str, int, int], ...]:
-        """Name, version and number of entries of each list, as they are searched now."""
-        return tuple((item.name, item.version, item.n_entries) for item in self._snapshots)
-
-    @property
-    def digests(self) -> tuple[str, ...]:
-        """Content digest of each list of `lists`, as `Match.list_digest`."""
-        return tuple(item.mark.digest for item in self._snapshots)
-
     def isolate(self, isolation: Isolation) -> None:
         """Decode and hash files in worker processes from this call on, until the matcher is closed.
 
@@ -267,14 +255,6 @@ class Matcher:
             self._reader.warm()
 
     @property
-    def idle_lists(self) -> tuple[str, ...]:
-        """Names of the lists that have no hash to compare with a picture; with one of them no answer is "no match".
-
-        Such a list is empty, or holds only hashes that the policy has no rule for or that hashmatch cannot compute.
-        """
-        return tuple(item.name for item in self._snapshots if not item.computable)
-
-    @property
     def protection(self) -> Protection | None:
         """Measures that restrict the worker processes; None if this process decodes pictures itself."""
         return None if self._reader is None else self._reader.protection
@@ -286,16 +266,33 @@ class Matcher:
         -------
         dict
             ``outcomes`` and ``reasons`` count all sources of `match` and `match_many`; ``workers`` counts the
-            worker processes and their tasks, and is empty without isolation. JSON-ready.
+            worker processes and their tasks, and is empty without isolation; ``quarantined`` counts the entries in
+            quarantine, the matches with them since (``flagged``) and those held back (``held``), and is empty if the
+            policy has no flood rule. JSON-ready.
         """
-        return self._counts.to_dict() | {"workers": {} if self._reader is None else self._reader.counts()}
+        workers = {} if self._reader is None else self._reader.counts()
+        quarantined = {} if self._flood is None else self._flood.to_dict()
+        return self._counts.to_dict() | {"workers": workers, "quarantined": quarantined}
 
     @property
-    def upkeep(self) -> Upkeep:
-        """Reloads and compactions in the background so far, and the errors of the last ones."""
-        if self._keeper.is_asleep:
-            self._keeper.wake()
-        return self._keeper.upkeep
+    def quarantined(self) -> tuple[Quarantined, ...]:
+        """Entries that matched far more pictures than their share, by the policy's flood rule, until `release`."""
+        return () if self._flood is None else self._flood.entries
+
+    def release(self, list_id: str, entry_id: str) -> bool:
+        """Take an entry out of quarantine; its pictures are counted from 0 again.
+
+        Parameters
+        ----------
+        list_id, entry_id : str
+            As of a `hashmatch.matching.Match`, or one of `quarantined`.
+
+        Returns
+        -------
+        bool
+            False if it was not in quarantine.
+        """
+        return self._flood is not None and self._flood.release(list_id, entry_id)
 
     def __repr__(self) -> str:
         entries = sum(item.n_entries for item in self._snapshots)
@@ -323,139 +320,6 @@ class Matcher:
             for item in self._snapshots:
                 item.reference.close()
             self._snapshots = tuple(item.emptied() for item in self._snapshots)
-
-    def reload(self) -> bool:
-        """Take up the changes of the lists.
-
-        Returns
-        -------
-        bool
-            Whether a list had a new version or a new index file since the last reload. A list file that was replaced,
-            for example by a finished download, is opened anew.
-
-        Raises
-        ------
-        ReferenceListError
-            If a list is gone or can no longer be read; the matcher goes on answering from what it had.
-
-        Notes
-        -----
-        The new state is built beside the old and swapped in at once: a search sees all of one or all of the other,
-        and none fails. Cost: what changed, whatever the size of the list. Once over a tenth of a list has changed since
-        its index file was made, a new file is made in the background, beside the old one, and taken up when it is done;
-        without an index folder the list is indexed anew within this call.
-
-        Until a reload answers come from the version that the last one took up, and every report is true of the versions
-        it names. One thing is taken up without it: when a match turns out to be with an entry that was changed or
-        withdrawn since, what the list said of it then is nowhere any longer, so the list's present version is taken up
-        and answered by, also for what is asked next.
-        """
-        taken = self._reload()
-        if any(item.due() for item in self._snapshots):
-            self._keeper.compact_soon()
-        return taken
-
-    def _reload(self) -> bool:
-        with self._reloading:
-            old = self._open_snapshots()
-            new: list[ListState] = []
-            try:
-                for item in old:
-                    new.append(item.refreshed(self._policy))  # noqa: PERF401 - what came before an error is closed
-            except BaseException:
-                for before, after in zip(old, new, strict=False):
-                    if after.reference is not before.reference:
-                        after.reference.close()
-                raise
-            self._snapshots = tuple(new)
-            for before, after in zip(old, new, strict=True):
-                if after.reference is not before.reference:
-                    before.close_after_use()
-            moved_on, self._moved_on = self._moved_on, False
-            return moved_on or any(before is not after for before, after in zip(old, new, strict=True))
-
-    def _answered(self, ask: Callable[[Sequence[ListState]], tuple[MatchReport, Query]]) -> tuple[MatchReport, Query]:
-        """Answer by the versions that are searched now; where one cannot explain what it found, by a later one.
-
-        A version that is taken up so is held still until the answer is there, so each list moves on once at most.
-        """
-        with ExitStack() as held:
-            snapshots = self._open_snapshots()
-            while True:
-                try:
-                    return ask(snapshots)
-                except MovedOn as moved:
-                    place = next(i for i, item in enumerate(snapshots) if item is moved.snapshot)
-                snapshots = (*snapshots[:place], self._moved(place, held), *snapshots[place + 1 :])
-
-    def _moved(self, place: int, held: ExitStack) -> ListState:
-        """Take up the present version of one list, and hold it still."""
-        with self._reloading:
-            old = self._open_snapshots()
-            before, after = old[place], old[place].held(self._policy, held)
-            if after.mark != before.mark or after.reference is not before.reference:
-                self._snapshots = (*old[:place], replace(after, view=None), *old[place + 1 :])
-                self._moved_on = True
-            if after.reference is not before.reference:
-                before.close_after_use()
-        return after
-
-    def watch(self, interval: float = 1.0, *, recheck_rate: int = DEFAULT_RECHECK_RATE) -> Watch:
-        """Take up changes of the lists by itself from now on, until the watch is stopped or the matcher closed.
-
-        Parameters
-        ----------
-        interval : float
-            Seconds between two looks, 0.001 or more. A look asks SQLite whether somebody changed the file, and the
-            system whether another took its place or that of an index file: about 20 microseconds a list.
-        recheck_rate : int
-            Bytes a second of mapped index files that are read again and compared with the checksums that they had when
-            they were opened; 4 MiB costs about half a percent of a core. One that differs is answered from no more, and
-            made anew. 0 for none.
-
-        Returns
-        -------
-        Watch
-            To stop it; also a context manager.
-
-        Raises
-        ------
-        ValueError
-            If the interval is too small, the rate negative, or a watch runs already.
-        ReferenceListError
-            If the matcher is closed.
-
-        Notes
-        -----
-        One thread, which searches do not wait for. A reload that fails is tried again at the next look; until one
-        succeeds `upkeep` has the error, and the matcher answers from what it had. In a forked child another thread
-        begins when the matcher is first used there.
-        """
-        self._open_snapshots()
-        return self._keeper.watch(interval, recheck_rate)
-
-    def _recheck(self) -> Iterator[int]:
-        return recheck(lambda: [held for item in self._snapshots for held in item.held_files], self._damaged)
-
-    def _damaged(self, held: HeldFile) -> None:
-        distrust(held.path)
-        self._keeper.damaged()
-
-    def _change_mark(self) -> object:
-        return tuple(item.change_mark for item in self._open_snapshots())
-
-    def _compact(self, stopped: Callable[[], bool]) -> int:
-        made = 0
-        for item in self._open_snapshots():
-            made += item.compact(self._policy, stopped)
-        return made
-
-    def _open_snapshots(self) -> tuple[ListState, ...]:
-        if self._closed:
-            raise ReferenceListError("the matcher is closed: open the lists again with Matcher.open")
-        if self._keeper.is_asleep:
-            self._keeper.wake()
-        return self._snapshots
 
     def match(
         self, source: ImageSource, *, return_fingerprint: bool = False, timeout: float | None = None
@@ -500,7 +364,16 @@ class Matcher:
     ) -> tuple[MatchReport, Query]:
         report, query = self._match(source, deadline, deadline.check if stopped is None else stopped)
         self._counts.count(report)
+        self._watch_flood(report)
         return report, query
+
+    def _watch_flood(self, report: MatchReport) -> None:
+        if self._flood is not None:
+            self._flood.count((item.list_name, item.list_id, item.entry_id) for item in (*report.matches, *report.held))
+
+    def _answer(self, snapshots: Sequence[ListState], query: Query, deadline: Deadline = NO_DEADLINE) -> MatchReport:
+        quarantined = None if self._flood is None else self._flood.has
+        return answer(snapshots, query, self._policy, deadline, quarantined)
 
     def _match(self, source: ImageSource, deadline: Deadline, stopped: Callable[[], bool]) -> tuple[MatchReport, Query]:
         decode = self._policy.decode if self._reader is None else self._reader.decode
@@ -520,15 +393,15 @@ class Matcher:
         if digested.failure is None:
             query = read_pixels(source, digests, held, self._policy, self._reader, deadline)
         if self._reader is None or query.protection is None:
-            return answer(snapshots, query, self._policy, deadline), query
+            return self._answer(snapshots, query, deadline), query
         # what a worker says that a picture has taken over may be dear to search with
         try:
             search = deadline.sooner(max(self._reader.seconds, _SEARCH_SECONDS))
-            return answer(snapshots, query, self._policy, search), query
+            return self._answer(snapshots, query, search), query
         except BusyError:
             deadline.check()
             query = query.digests_alone("timeout", source)
-            return answer(snapshots, query, self._policy), query
+            return self._answer(snapshots, query), query
 
     def _by_digest(
         self, snapshots: Sequence[ListState], digests: tuple[ViewHash, ...]
@@ -537,7 +410,7 @@ class Matcher:
         if not digests or not self._policy.stop_at_digest:
             return None
         query = Query(hashes=digests, views=frozenset({"digests"}))
-        report = answer(snapshots, query, self._policy)
+        report = self._answer(snapshots, query)
         return (report, query) if report.outcome is Outcome.MATCH else None
 
     def _further_digests(self, data: bytes, wanted: frozenset[str]) -> tuple[ViewHash, ...]:
@@ -635,13 +508,15 @@ class Matcher:
         )
         if fingerprint.looked is None and not is_known:
             raise PolicyError(f"policy {self._policy.name!r} has no rule for any hash of this fingerprint")
-        return self._answered(lambda snapshots: self._recalled_in(snapshots, fingerprint))[0]
+        report = self._answered(lambda snapshots: self._recalled_in(snapshots, fingerprint))[0]
+        self._watch_flood(report)
+        return report
 
     def _recalled_in(self, snapshots: Sequence[ListState], fingerprint: Fingerprint) -> tuple[MatchReport, Query]:
         query = recalled_query(fingerprint, _held(snapshots), self._policy)
         digests = tuple(item for item in query.hashes if item.value.algorithm in DIGESTS)
         known = self._by_digest(snapshots, digests) if query.by_policy else None
-        return known or (answer(snapshots, query, self._policy), query)
+        return known or (self._answer(snapshots, query), query)
 
 
 def _held(snapshots: Sequence[ListState]) -> frozenset[str]:

@@ -18,16 +18,18 @@ from hashmatch.jail import Protection
 from hashmatch.matching.restored import restored
 from hashmatch.view import FrameCount, View
 
-__all__ = ["ComparedList", "Match", "MatchReport", "OutcomeCounts", "Outcome", "Placement"]
+__all__ = ["ComparedList", "Match", "MatchReport", "OutcomeCounts", "Outcome", "Placement", "Suppressed"]
 
 
 class Outcome(Enum):
     """The four answers.
 
     ``MATCH``: at least one entry is near enough by its rule. ``NO_MATCH``: everything that the lists allow was compared
-    and nothing was near. ``UNDECIDABLE``: nothing was near, but the picture is too plain to hash, one of the lists
-    holds nothing that this policy can compare it with, frames were not looked at, or a fingerprint lacks views that the
-    policy asks for. ``UNREADABLE``: the source could not be decoded.
+    and nothing was near, or only what a benign entry explains (``suppressed``) or is listed for comparison
+    (``comparisons``). ``UNDECIDABLE``: nothing was near, but the picture is too plain to hash, one of the lists
+    holds nothing that this policy can compare it with, frames were not looked at, a fingerprint lacks views that the
+    policy asks for, or what was near is held back (``held``) or could not be confirmed. ``UNREADABLE``: the source
+    could not be decoded.
     """
 
     MATCH = "match"
@@ -136,6 +138,16 @@ class Match:
         Least evidence that counted.
     placement : Placement or None
         For keypoint records: how the query lies on the entry's picture.
+    action : str or None
+        What the policy says is to be done, in the word of its `hashmatch.policy.Selection`; None if it says nothing.
+    classes : tuple of str
+        Classes that the sources whose hash agreed give the entry, ``"scheme:value"``.
+    confirmed_by : tuple of str
+        Other algorithms of the entry that agree, if the rule asks for one.
+    unconfirmed : bool
+        Whether the rule asks for another algorithm and none could be compared.
+    quarantined : bool
+        Whether the entry is in quarantine, because it matches far more pictures than its share.
     """
 
     list_name: str
@@ -152,6 +164,11 @@ class Match:
     evidence: float | None = None
     min_evidence: float | None = None
     placement: Placement | None = None
+    action: str | None = None
+    classes: tuple[str, ...] = ()
+    confirmed_by: tuple[str, ...] = ()
+    unconfirmed: bool = False
+    quarantined: bool = False
 
     @property
     def labels(self) -> dict[str, str]:
@@ -180,7 +197,32 @@ class Match:
             "placement": None if self.placement is None else self.placement.to_dict(),
             "quality": self.quality,
             "view": self.view.to_dict(),
+            "action": self.action,
+            "classes": list(self.classes),
+            "confirmed_by": list(self.confirmed_by),
+            "unconfirmed": self.unconfirmed,
+            "quarantined": self.quarantined,
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suppressed:
+    """A match that a benign entry explains at least as well, and which therefore counts for nothing.
+
+    Parameters
+    ----------
+    match : Match
+        What would have been reported.
+    by : Match
+        How the picture matches the benign entry.
+    """
+
+    match: Match
+    by: Match
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form; holds no hash."""
+        return {"match": self.match.to_dict(), "by": self.by.to_dict()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,9 +242,9 @@ class ComparedList:
     compared : mapping of str to int
         Number of hashes that the picture was compared with, by algorithm.
     not_compared : mapping of str to int
-        Number of hashes left out, by algorithm: the policy has no rule for them, they cannot be computed from a picture
-        (such as ``photodna``), the picture was too plain for them, or they are keypoint records without points or of
-        another key.
+        Number of hashes left out, by algorithm: the policy has no rule or no selection for them, they cannot be
+        computed from a picture (such as ``photodna``), the picture was too plain for them, or they are keypoint records
+        without points or of another key.
     entries_not_compared : int
         Number of entries whose only hashes of pictures are of algorithms that hashmatch does not compute
         (``photodna``): an edited copy of these pictures is not found.
@@ -272,6 +314,14 @@ class MatchReport:
         them, the source has no bytes to digest, or frames are unseen.
     frames : FrameCount or None
         Numbers of frames of the file that were seen and unseen; None if no picture was decoded.
+    suppressed : tuple of Suppressed
+        Matches that count for nothing, because an entry of a benign source explains the picture at least as well.
+    comparisons : tuple of Match
+        Entries that only sources for comparison list: reported apart, never an alarm.
+    held : tuple of Match
+        Matches of entries in quarantine that the policy holds back.
+    n_suppressed, n_comparisons, n_held : int
+        Their numbers before ``max_matches`` cut them.
     fingerprint : Fingerprint or None
         Fingerprint that the picture was searched with, if `Matcher.match` was asked for it; not part of `to_dict`.
     """
@@ -290,6 +340,12 @@ class MatchReport:
     views_compared: tuple[str, ...] = ()
     views_not_compared: tuple[str, ...] = ()
     frames: FrameCount | None = None
+    suppressed: tuple[Suppressed, ...] = ()
+    comparisons: tuple[Match, ...] = ()
+    held: tuple[Match, ...] = ()
+    n_suppressed: int = 0
+    n_comparisons: int = 0
+    n_held: int = 0
     fingerprint: Fingerprint | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -366,6 +422,12 @@ class MatchReport:
             "views_compared": list(self.views_compared),
             "views_not_compared": list(self.views_not_compared),
             "frames": None if self.frames is None else self.frames.to_dict(),
+            "suppressed": [item.to_dict() for item in self.suppressed],
+            "comparisons": [match.to_dict() for match in self.comparisons],
+            "held": [match.to_dict() for match in self.held],
+            "n_suppressed": self.n_suppressed,
+            "n_comparisons": self.n_comparisons,
+            "n_held": self.n_held,
             "protection": None if self.protection is None else self.protection.to_dict(),
         }
 

@@ -23,6 +23,7 @@ from hashmatch.index.costs import MEASURED
 from hashmatch.index.multi.out_of_core import DEFAULT_MEMORY
 from hashmatch.lists import Changes, Content, Entry, PinnedVersion, ReferenceList, VersionMark
 from hashmatch.policy import MatchPolicy
+from hashmatch.store.coverage import uncovered_rows
 from hashmatch.store.folder import (
     files_of,
     index_file,
@@ -39,6 +40,7 @@ from hashmatch.store.trust import check_folder
 
 if TYPE_CHECKING:
     from hashmatch.hashes import HashValue
+    from hashmatch.lists.entry import Role
     from hashmatch.store.hash_rows import SearchableHashes
     from hashmatch.store.keypoint_rows import SearchableRecords
 
@@ -91,6 +93,10 @@ class ListState:
         Where index files are kept between runs; None to keep none.
     maps : bool
         Whether index files are mapped, or copied into memory.
+    roles : mapping of str to str
+        Role of each source that lists something and does not list for alarm.
+    uncovered : mapping of str to int
+        Hashes that no selection of the policy compares, by algorithm.
     contents : mapping of str to Content
         Number and marks of the rows of each algorithm.
     costs : Costs
@@ -115,14 +121,17 @@ class ListState:
     maps: bool
     contents: Mapping[str, Content]
     costs: Costs
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    uncovered: Mapping[str, int] = field(default_factory=dict)
     view: PinnedVersion | None = field(default=None, compare=False, repr=False)
     use: _Use = field(default_factory=_Use, compare=False, repr=False)
     counted: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
     sizes: Mapping[str, int] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        found = {name: len(rows) - rows.n_left_out for name, rows in self.rows.items()}
-        object.__setattr__(self, "sizes", MappingProxyType({name: n for name, n in found.items() if n}))
+        uncovered = self.uncovered
+        found = {name: len(rows) - rows.n_left_out - uncovered.get(name, 0) for name, rows in self.rows.items()}
+        object.__setattr__(self, "sizes", MappingProxyType({name: n for name, n in found.items() if n > 0}))
 
     @classmethod
     def of(
@@ -171,6 +180,8 @@ class ListState:
             maps=maps,
             contents=pinned.contents,
             costs=costs,
+            roles=pinned.roles,
+            uncovered=uncovered_rows(pinned, policy),
         )
 
     def refreshed(self, policy: MatchPolicy) -> ListState:
@@ -284,6 +295,8 @@ class ListState:
             rows=MappingProxyType(rows),
             unsearched=MappingProxyType(unsearched),
             contents=pinned.contents,
+            roles=pinned.roles,
+            uncovered=uncovered_rows(pinned, policy),
             counted={},
         )
 
@@ -376,7 +389,7 @@ class ListState:
         with self._present() as view:
             self._check_course(view)
             found = view.entry(key, since=self.version)
-            if found is None:
+            if found is None or (view.version != self.version and view.roles != self.roles):
                 raise self._gone(view)
             return found
 
@@ -454,6 +467,8 @@ class ListState:
         """Count the hashes that a picture was not compared with, by algorithm, when these algorithms were searched."""
         left_out = {name: n for name, n in self.unsearched.items() if n}
         left_out |= {name: rows.n_left_out for name, rows in self.rows.items() if rows.n_left_out}
+        for name, n in self.uncovered.items():
+            left_out[name] = min(left_out.get(name, 0) + n, len(self.rows[name]))  # plain ones may be among them
         for name, n in self.sizes.items():
             if name not in searched:
                 left_out[name] = left_out.get(name, 0) + n

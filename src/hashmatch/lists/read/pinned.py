@@ -7,21 +7,28 @@ that is read comes from one read transaction, so that rows, changes, counters an
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hashmatch.hashes import HashValue
-from hashmatch.lists.entry import Entry
+from hashmatch.lists.entry import JOIN, Entry, Role
 from hashmatch.lists.file.checksums import signed
 from hashmatch.lists.file.entries import State, VersionMark, load_records, mark_of, to_entry
 from hashmatch.lists.file.schema import damaged, translated_errors
-from hashmatch.lists.file.sql_tables import ALGORITHM_NAMES, ALGORITHM_NUMBERS, RECORD_NUMBERS
+from hashmatch.lists.file.sql_tables import ALGORITHM_NAMES, ALGORITHM_NUMBERS, RECORD_NUMBERS, table_of
 from hashmatch.lists.read.content import Content
 from hashmatch.lists.read.record_stream import RecordStream, read_record
 from hashmatch.lists.read.rows import Changes, HashRows, read_changes, read_hashes, read_row_blocks
 
 __all__ = ["PinnedVersion", "contents_of"]
+
+_MOST_NAMES: Final = 500
 
 
 def contents_of(state: State) -> Mapping[str, Content]:
@@ -116,6 +123,43 @@ class PinnedVersion:
         """Read a hash that varies in length by its row's number; as `ReferenceList.record`."""
         with translated_errors():
             return read_record(self._connection, self._state, hash_id)
+
+    @property
+    def source_numbers(self) -> dict[str, int]:
+        """Number of each source that lists something."""
+        return {name: source.number for name, source in self._state.sources.items() if source.n_entries}
+
+    @property
+    def roles(self) -> dict[str, Role]:
+        """Role of each source that lists something and does not list for alarm."""
+        sources = self._state.sources.items()
+        return {name: source.role for name, source in sources if source.role != "alarm" and source.n_entries}
+
+    def owners(self, algorithm: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Read the entry, by its number, and the source, by its number, of every row of an algorithm; in no order."""
+        number = ALGORITHM_NUMBERS[algorithm]
+        with translated_errors():
+            rows = self._connection.execute(
+                f"SELECT entry, source FROM {table_of(number)} WHERE algorithm = ?",  # noqa: S608
+                (number,),
+            )
+            flat = np.fromiter(chain.from_iterable(rows), np.int64)
+        return flat[0::2], flat[1::2]
+
+    def labelled(self, source: int, classes: Collection[str]) -> NDArray[np.int64]:
+        """Give the numbers of the entries to which a source, by its number, gives one of some classes; in no order."""
+        names = sorted({text[:place] for text in classes for place, letter in enumerate(text) if letter == ":"})
+        among = f"name IN ({','.join('?' * len(names))})" if len(names) <= _MOST_NAMES else "1"
+        asked = names if len(names) <= _MOST_NAMES else []
+        with translated_errors():
+            rows = self._connection.execute(
+                f"SELECT entry, name, value FROM label WHERE source = ? AND {among}",  # noqa: S608
+                (source, *asked),
+            )
+            found = [
+                entry for entry, name, said in rows if any(f"{name}:{value}" in classes for value in said.split(JOIN))
+            ]
+        return np.array(found, np.int64)
 
     def changes_since(self, version: int) -> Changes | None:
         """Read what changed between a version and this one; as `ReferenceList.changes_since`."""

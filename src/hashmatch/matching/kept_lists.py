@@ -1,0 +1,199 @@
+"""`KeptLists`: the lists of a matcher, each at one version, kept up to date while searches run in them.
+
+Floor: matching. `hashmatch.matching.Matcher` adds what is asked of them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hashmatch.errors import ReferenceListError
+from hashmatch.lists import ReferenceList
+from hashmatch.policy import MatchPolicy
+from hashmatch.store.held import HeldFile, recheck
+from hashmatch.store.index_file import distrust
+from hashmatch.store.state import ListState, MovedOn
+from hashmatch.store.upkeep import DEFAULT_RECHECK_RATE, Keeper, Upkeep, Watch
+
+if TYPE_CHECKING:
+    from hashmatch.features.query import Query
+    from hashmatch.matching.report import MatchReport
+
+__all__ = ["KeptLists"]
+
+
+class KeptLists:
+    """Lists that are searched by one policy; a search sees one version of each."""
+
+    def __init__(
+        self, lists: Iterable[ReferenceList], policy: MatchPolicy, index_folder: Path | None, *, maps: bool
+    ) -> None:
+        self._policy = policy
+        self._closed = False
+        self._reloading = threading.Lock()
+        self._moved_on = False
+        self._snapshots = tuple(ListState.of(item, policy, index_folder, maps=maps) for item in lists)
+        self._keeper = Keeper(self._change_mark, self.reload, self._compact, self._recheck)
+
+    @property
+    def lists(self) -> tuple[tuple[str, int, int], ...]:
+        """Name, version and number of entries of each list, as they are searched now."""
+        return tuple((item.name, item.version, item.n_entries) for item in self._snapshots)
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """Content digest of each list of `lists`, as `Match.list_digest`."""
+        return tuple(item.mark.digest for item in self._snapshots)
+
+    @property
+    def idle_lists(self) -> tuple[str, ...]:
+        """Names of the lists that have no hash to compare with a picture; with one of them no answer is "no match".
+
+        Such a list is empty, or holds only hashes that the policy has no rule for or that hashmatch cannot compute.
+        """
+        return tuple(item.name for item in self._snapshots if not item.computable)
+
+    @property
+    def upkeep(self) -> Upkeep:
+        """Reloads and compactions in the background so far, and the errors of the last ones."""
+        if self._keeper.is_asleep:
+            self._keeper.wake()
+        return self._keeper.upkeep
+
+    def reload(self) -> bool:
+        """Take up the changes of the lists.
+
+        Returns
+        -------
+        bool
+            Whether a list had a new version or a new index file since the last reload. A list file that was replaced,
+            for example by a finished download, is opened anew.
+
+        Raises
+        ------
+        ReferenceListError
+            If a list is gone or can no longer be read; the matcher goes on answering from what it had.
+
+        Notes
+        -----
+        The new state is built beside the old and swapped in at once: a search sees all of one or all of the other,
+        and none fails. Cost: what changed, whatever the size of the list. Once over a tenth of a list has changed since
+        its index file was made, a new file is made in the background, beside the old one, and taken up when it is done;
+        without an index folder the list is indexed anew within this call.
+
+        Until a reload answers come from the version that the last one took up, and every report is true of the versions
+        it names. One thing is taken up without it: when a match turns out to be with an entry that was changed or
+        withdrawn since, what the list said of it then is nowhere any longer, so the list's present version is taken up
+        and answered by, also for what is asked next.
+        """
+        taken = self._reload()
+        if any(item.due() for item in self._snapshots):
+            self._keeper.compact_soon()
+        return taken
+
+    def _reload(self) -> bool:
+        with self._reloading:
+            old = self._open_snapshots()
+            new: list[ListState] = []
+            try:
+                for item in old:
+                    new.append(item.refreshed(self._policy))  # noqa: PERF401 - what came before an error is closed
+            except BaseException:
+                for before, after in zip(old, new, strict=False):
+                    if after.reference is not before.reference:
+                        after.reference.close()
+                raise
+            self._snapshots = tuple(new)
+            for before, after in zip(old, new, strict=True):
+                if after.reference is not before.reference:
+                    before.close_after_use()
+            moved_on, self._moved_on = self._moved_on, False
+            return moved_on or any(before is not after for before, after in zip(old, new, strict=True))
+
+    def _answered(self, ask: Callable[[Sequence[ListState]], tuple[MatchReport, Query]]) -> tuple[MatchReport, Query]:
+        """Answer by the versions that are searched now; where one cannot explain what it found, by a later one.
+
+        A version that is taken up so is held still until the answer is there, so each list moves on once at most.
+        """
+        with ExitStack() as held:
+            snapshots = self._open_snapshots()
+            while True:
+                try:
+                    return ask(snapshots)
+                except MovedOn as moved:
+                    place = next(i for i, item in enumerate(snapshots) if item is moved.snapshot)
+                snapshots = (*snapshots[:place], self._moved(place, held), *snapshots[place + 1 :])
+
+    def _moved(self, place: int, held: ExitStack) -> ListState:
+        """Take up the present version of one list, and hold it still."""
+        with self._reloading:
+            old = self._open_snapshots()
+            before, after = old[place], old[place].held(self._policy, held)
+            if after.mark != before.mark or after.reference is not before.reference:
+                self._snapshots = (*old[:place], replace(after, view=None), *old[place + 1 :])
+                self._moved_on = True
+            if after.reference is not before.reference:
+                before.close_after_use()
+        return after
+
+    def watch(self, interval: float = 1.0, *, recheck_rate: int = DEFAULT_RECHECK_RATE) -> Watch:
+        """Take up changes of the lists by itself from now on, until the watch is stopped or the matcher closed.
+
+        Parameters
+        ----------
+        interval : float
+            Seconds between two looks, 0.001 or more. A look asks SQLite whether somebody changed the file, and the
+            system whether another took its place or that of an index file: about 20 microseconds a list.
+        recheck_rate : int
+            Bytes a second of mapped index files that are read again and compared with the checksums that they had when
+            they were opened; 4 MiB costs about half a percent of a core. One that differs is answered from no more, and
+            made anew. 0 for none.
+
+        Returns
+        -------
+        Watch
+            To stop it; also a context manager.
+
+        Raises
+        ------
+        ValueError
+            If the interval is too small, the rate negative, or a watch runs already.
+        ReferenceListError
+            If the matcher is closed.
+
+        Notes
+        -----
+        One thread, which searches do not wait for. A reload that fails is tried again at the next look; until one
+        succeeds `upkeep` has the error, and the matcher answers from what it had. In a forked child another thread
+        begins when the matcher is first used there.
+        """
+        self._open_snapshots()
+        return self._keeper.watch(interval, recheck_rate)
+
+    def _recheck(self) -> Iterator[int]:
+        return recheck(lambda: [held for item in self._snapshots for held in item.held_files], self._damaged)
+
+    def _damaged(self, held: HeldFile) -> None:
+        distrust(held.path)
+        self._keeper.damaged()
+
+    def _change_mark(self) -> object:
+        return tuple(item.change_mark for item in self._open_snapshots())
+
+    def _compact(self, stopped: Callable[[], bool]) -> int:
+        made = 0
+        for item in self._open_snapshots():
+            made += item.compact(self._policy, stopped)
+        return made
+
+    def _open_snapshots(self) -> tuple[ListState, ...]:
+        if self._closed:
+            raise ReferenceListError("the matcher is closed: open the lists again with Matcher.open")
+        if self._keeper.is_asleep:
+            self._keeper.wake()
+        return self._snapshots
