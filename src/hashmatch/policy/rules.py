@@ -310,7 +310,7 @@ def _least_count(n: int, share: float, max_chance: float) -> int:
 
     The tail is added up from its small end, in logarithms, because a chance of 1e-300 has no room for rounding.
     """
-    bound = max_chance * math.log(10)
+    bound = max_chance * math.log(10) + 1e-9  # what equals the chance is within it, however it is rounded
     whole = math.lgamma(n + 1)
     tail, k = -math.inf, n
     while k >= 0:
