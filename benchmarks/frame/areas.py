@@ -31,6 +31,7 @@ AREAS: Final = {
     "errors": {
         "strangers": "how near unrelated pictures come, for every algorithm",
         "plain": "reports of plain and patterned entries by unlike pictures",
+        "confirm": "what a second hash that must agree costs in recall and saves in false reports",
         "privacy": "what a simple inversion gets out of a keypoint record",
         "budget": "the library's tables of false reports, made of the results of views, crops, rotations and keypoints",
     },

@@ -60,7 +60,7 @@ def answer(
     good = query.searched_hashes(policy)
     searched = query.searched(good)
     # where all listings are for alarm and one rule holds for each algorithm, the best hits alone are looked up
-    in_full = bool(policy.selections) or policy.confirms or any(item.roles for item in snapshots)
+    in_full = policy.judges_entries or any(item.roles for item in snapshots)
     hits, failures = find_hits(snapshots, query, good, policy, deadline, every=in_full)
     if in_full:
         found = judge(hits, searched, policy, quarantined, failures, deadline)

@@ -134,21 +134,27 @@ class PlainHit:
         """Give the listings with a hash within the threshold of the rule that applies to them, each by its nearest."""
         holds = False
         names = self.snapshot.name, self.snapshot.list_id
-        view, quality = self.query.view, self.query.quality
+        value, view, quality = self.query.value, self.query.view, self.query.quality
+        widest, algorithm = self.rule.threshold_of(view), self.algorithm
         for listing in entry.listings:
-            found = [
-                (distance(self.query.value, item.value), item)
-                for item in listing.hashes
-                if item.value.algorithm == self.algorithm and _is_good(item.quality, self.rule.min_quality)
-            ]
-            holds = holds or any(apart <= self.rule.threshold_of(view) for apart, _ in found)
             judging = judging_of(names, listing, policy)
-            rule = None if judging is None else judging.rules.get(self.algorithm)
-            if judging is None or rule is None or not _is_good(quality, rule.min_quality):
+            rule = None if judging is None else judging.rules.get(algorithm)
+            nearest = None
+            for item in listing.hashes:
+                if item.value.algorithm != algorithm or not _is_good(item.quality, self.rule.min_quality):
+                    continue
+                apart = distance(value, item.value)
+                holds = holds or apart <= widest
+                if (
+                    rule is not None
+                    and (nearest is None or apart < nearest)
+                    and _is_good(item.quality, rule.min_quality)
+                ):
+                    nearest = apart
+            if judging is None or rule is None or nearest is None or not _is_good(quality, rule.min_quality):
                 continue
-            threshold = rule.threshold_of(view)
-            nearest = min((apart for apart, item in found if _is_good(item.quality, rule.min_quality)), default=None)
-            if nearest is None or nearest > threshold:
+            threshold = widest if rule is self.rule else rule.threshold_of(view)
+            if nearest > threshold:
                 continue
             yield Agreement(
                 listing=listing,

@@ -82,14 +82,24 @@ class Findings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Verdict:
-    """How one entry is judged by one algorithm and one way of comparing; ``looks`` has the nearest of each look."""
+    """How one entry is judged by one algorithm and one way of comparing, and what agrees in its role."""
 
     role: Role
     order: Order
     judging: Judging
     rule: Rule | None
     match: Match
-    looks: Mapping[Look, tuple[float, int | None]]
+    found: Sequence[tuple[Hit, Agreement]]
+
+    @property
+    def looks(self) -> dict[Look, tuple[float, int | None]]:
+        """How near the nearest of each look is: by the measure of the comparison, and its distance."""
+        looks: dict[Look, tuple[float, int | None]] = {}
+        for hit, item in self.found:
+            look = _look(hit.view)
+            if look not in looks or item.nearness < looks[look][0]:
+                looks[look] = item.nearness, item.said["distance"]
+        return looks
 
     @property
     def kind(self) -> int:
@@ -245,12 +255,7 @@ def _verdict(hits: Sequence[Hit], entry: Entry, policy: MatchPolicy) -> _Verdict
     if not found:
         return None
     hit, best = min(found, key=lambda item: _rank(item[1]))
-    same = [(other, item) for other, item in found if item.listing.role == best.listing.role]
-    looks: dict[Look, tuple[float, int | None]] = {}
-    for other, item in same:
-        look, near = _look(other.view), (item.nearness, item.said["distance"])
-        if look not in looks or near[0] < looks[look][0]:
-            looks[look] = near
+    same = found if len(found) == 1 else [item for item in found if item[1].listing.role == best.listing.role]
     match = Match(
         list_name=hit.snapshot.name,
         list_id=hit.snapshot.list_id,
@@ -264,7 +269,7 @@ def _verdict(hits: Sequence[Hit], entry: Entry, policy: MatchPolicy) -> _Verdict
         **best.said,
     )
     return _Verdict(
-        role=best.listing.role, order=best.order, judging=best.judging, rule=best.rule, match=match, looks=looks
+        role=best.listing.role, order=best.order, judging=best.judging, rule=best.rule, match=match, found=same
     )
 
 

@@ -93,6 +93,7 @@ class MatchPolicy:
     _by_algorithm: dict[str, Rule] = field(init=False, repr=False, compare=False)
     searches: tuple[Rule, ...] = field(init=False, repr=False, compare=False)
     judgings: tuple[Judging, ...] = field(init=False, repr=False, compare=False)
+    judges_entries: bool = field(init=False, repr=False, compare=False)
     digests: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _asked: dict[frozenset[str], frozenset[str]] = field(init=False, repr=False, compare=False, default_factory=dict)
 
@@ -127,6 +128,8 @@ class MatchPolicy:
         searches = sorted(
             (Rule.widest(items) for items in found.values() if items), key=lambda rule: not rule.is_digest
         )
+        confirms = any(rule.confirm_by for item in judgings for rule in item.rules.values())
+        object.__setattr__(self, "judges_entries", bool(self.selections) or confirms)
         object.__setattr__(self, "judgings", judgings)
         object.__setattr__(self, "searches", tuple(searches) if self.selections else rules)
         object.__setattr__(self, "_by_algorithm", {rule.algorithm: rule for rule in self.searches})
@@ -193,11 +196,6 @@ class MatchPolicy:
             return self.judgings[0]
         names = tuple(list_names)
         return next((item for item in self.judgings if item.where.holds(names, source, classes)), None)
-
-    @property
-    def confirms(self) -> bool:
-        """Whether a rule asks that another hash confirms a match."""
-        return any(rule.confirm_by for item in self.judgings for rule in item.rules.values())
 
     @property
     def crop_search(self) -> CropRule | None:

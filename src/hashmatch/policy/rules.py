@@ -284,9 +284,7 @@ class FloodRule:
             raise PolicyError("hold of the flood rule must be True or False")
         limit = _least_count(self.window, self.share, self.max_chance)
         if limit > self.window:
-            raise PolicyError(
-                "even an entry that matches every picture of the flood rule's window is no proof: widen it"
-            )
+            raise PolicyError("the window of the flood rule is too small to show what it asks for")
         object.__setattr__(self, "limit", limit)
 
     def to_dict(self) -> dict[str, Any]:
