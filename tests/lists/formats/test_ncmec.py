@@ -175,7 +175,7 @@ def test_take_it_down_by_member_id(ref: ReferenceList) -> None:
     assert len(ref) == 0
     with pytest.raises(ReferenceListError, match="the source must be"):
         Delivery(source="ncmec", members={"9": "x" * 70})
-    with pytest.raises(ReferenceListError, match="text does not take --members"):
+    with pytest.raises(ReferenceListError, match="text does not take --member"):
         reader_of(format_named("text"), io.BytesIO(), Delivery(members={"9": "x"}))
 
 
