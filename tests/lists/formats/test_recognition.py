@@ -151,3 +151,11 @@ def test_a_hash_in_other_letters_is_another_hash() -> None:
     except HashFormatError:
         return
     assert lower != value
+
+
+def test_every_format_has_a_page() -> None:
+    """The page on imports names every format and where it is described."""
+    page = (Path(__file__).parents[3] / "docs/how-to/import-a-list.md").read_text(encoding="utf-8")
+    rows = page.split("| --- | --- | --- |")[1].split("\n\n")[0].strip().splitlines()
+    named = {name.strip(" `") for row in rows for name in row.split("|")[2].split(",")}
+    assert named == set(FORMATS)
