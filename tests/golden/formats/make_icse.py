@@ -30,8 +30,8 @@ def main() -> None:
     rows = [
         HEADER,
         row(1, end="3;True;Image;Yes"),
-        row(2, series='"A series; quoted"'),
-        row(3, series="A series; with a semicolon", investigation="Case; two"),
+        row(2, series='"Canary series; quoted"'),
+        row(3, series="Canary series; with a semicolon", investigation="Case; two"),
         row(4, end="1;True") ,
         row(5) + ";;",
         ";".join(row(6).split(";")[1:]),

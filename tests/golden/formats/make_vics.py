@@ -29,7 +29,7 @@ def main() -> None:
         media(1, Category=1, SHA1=sha1, PhotoDNA=photodna, MediaSize=2048, DateUpdated="2024-01-02T03:04:05.6700Z"),
         media(2, Category=0, MediaSize="77", IsPrecategorized="false", VictimIdentified="false"),
         media(3, Category=4, DateUpdated="/Date(1700000000000)/", Comments="A comparison picture; \"quoted\"\n"),
-        media(4, Category=None, Series="A series, B series", Miniature="AAAA"),
+        media(4, Category=None, Series="Canary series, B series", Miniature="AAAA"),
         media(5, Category=2, VictimIdentified="true", IsDistributed=True, OffenderIdentified=None),
         media(6, Category=77),
         media(1, Category=2),
@@ -54,7 +54,7 @@ def main() -> None:
     case = {
         "CaseID": "c-1",
         "CaseNumber": "EX-0001",
-        "ContactName": "A Contact",
+        "ContactName": "Canary Contact",
         "TotalMediaFiles": 9,
         "Media": case_media,
     }

@@ -124,7 +124,7 @@ def test_several_files_are_one_release(tmp_path: Path) -> None:
 
 def test_nothing_else_is_kept(tmp_path: Path) -> None:
     """No file name, path, contact, series, comment or content gets into the file of the list or a message."""
-    secrets = ["x.jpg", "p1", "A Contact", "EX-0001", "A series", "quoted", "AAAA", "one, two", "c-1"]
+    secrets = ["x.jpg", "p1", "Canary Contact", "EX-0001", "Canary series", "quoted", "AAAA", "one, two", "c-1"]
     with ReferenceList.create(tmp_path / "list", name="list") as ref:
         for name in ("vics-2.0-media.json", "vics-1.3-cases.json"):
             report = import_into(ref, read(sample(name)))
