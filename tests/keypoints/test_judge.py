@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hashmatch.keypoints.describe import extract, mirrored
-from hashmatch.keypoints.field import Agreement, make_field
+from hashmatch.keypoints.field import FieldAgreement, make_field
 from hashmatch.keypoints.frame import normal_luma
 from hashmatch.keypoints.geometry import Pairs, Transform, propose
 from hashmatch.keypoints.judge import ACCEPTED_CHANCE, Judge
@@ -215,7 +215,7 @@ def test_few_bits_have_to_agree_better(photo, record):
     judge = Judge(extract(luma, 300, margins=False), luma)
     whole = Transform(np.eye(2), np.zeros(2))
     for agreement, bits, enough in ((0.973, 97.0, False), (0.973, 1300.0, True), (0.995, 97.0, True)):
-        seen = Agreement(whole, overlap=1.0, bits=bits, agreement=agreement, noise=1.5, trimmed=0.99)
+        seen = FieldAgreement(whole, overlap=1.0, bits=bits, agreement=agreement, noise=1.5, trimmed=0.99)
         found = judge._weigh(record.points, 7, 7, seen)
         assert found.chance <= ACCEPTED_CHANCE
         assert found.accepted == enough

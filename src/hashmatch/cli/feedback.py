@@ -18,7 +18,7 @@ from hashmatch.cli.console import OUT, Exit, emit, fail, safe, warn
 from hashmatch.cli.sources import named, open_list
 from hashmatch.errors import HashFormatError
 from hashmatch.lists.feedback import Feedback, FeedbackLog, add_feedback, read_feedback
-from hashmatch.lists.formats.out.feedback_requests import RECEIVERS, LeftOut, requests_of
+from hashmatch.lists.formats.out.feedback_requests import RECEIVERS, Unaddressed, requests_of
 
 __all__ = ["feedback"]
 
@@ -111,7 +111,7 @@ def _export(path: Path, receiver: str, output: Path | None) -> None:
     try:
         with open_list(path, check="none") as ref, _sink(output) as sink:
             for item in requests_of(ref, log, receiver):
-                if isinstance(item, LeftOut):
+                if isinstance(item, Unaddressed):
                     warn(f"entry {item.entry_id}: {item.reason}")
                     continue
                 n_written += 1

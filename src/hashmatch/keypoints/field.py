@@ -22,7 +22,7 @@ from hashmatch.kernels.laying import Grid, lay
 from hashmatch.keypoints.geometry import Transform
 from hashmatch.keypoints.points import FRAME_SIDE
 
-__all__ = ["ENOUGH", "HOPELESS", "MAX_FIELD_BYTES", "Agreement", "Canvas", "Field", "make_field"]
+__all__ = ["ENOUGH", "HOPELESS", "MAX_FIELD_BYTES", "FieldAgreement", "Canvas", "Field", "make_field"]
 
 Luma = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
@@ -157,7 +157,7 @@ def _cosines(size: int) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class FieldAgreement:
     """Agreement of a query, aligned with a reference by a transform, with the field of the reference.
 
     Parameters
@@ -222,7 +222,7 @@ class Canvas:
     def __repr__(self) -> str:
         return f"<Canvas, {self._size[0]} x {self._size[1]} px>"
 
-    def compare(self, field: Field, width: float, transform: Transform, *, refine: bool = True) -> Agreement:
+    def compare(self, field: Field, width: float, transform: Transform, *, refine: bool = True) -> FieldAgreement:
         """Align the query with a reference and compare.
 
         Parameters
@@ -238,7 +238,7 @@ class Canvas:
 
         Returns
         -------
-        Agreement
+        FieldAgreement
             Agreement with 0 bits if fewer than 12 steps lie under the query. With ``refine``, it has no overlap either
             if under 70 % of the bits agree at the start.
 
@@ -276,12 +276,12 @@ class _Laid:
         fine, coarse = (min(max(0, i), len(levels) - 1) for i in (level, level + 1))
         self._fine, self._coarse = (levels[fine], 2.0**fine), (levels[coarse], 2.0**coarse)
 
-    def climb(self) -> Agreement:
+    def climb(self) -> FieldAgreement:
         """Try steps along each axis, take those that improve the score, and halve the steps if none does."""
         move = np.zeros(5)
         share, score = self.summed(move)
         if share < HOPELESS:
-            return Agreement(self._transform(move), 0.0, 0.0, share, 1.0, share)
+            return FieldAgreement(self._transform(move), 0.0, 0.0, share, 1.0, share)
         if share >= ENOUGH:
             return self.judge(move)
         self._turn_about_the_middle()
@@ -302,14 +302,14 @@ class _Laid:
             move, best = (joint, reached) if reached >= scores[single] else (tries[single], float(scores[single]))
         return self.judge(move if self.summed(move)[1] > score else np.zeros(5))
 
-    def judge(self, move: Floats) -> Agreement:
+    def judge(self, move: Floats) -> FieldAgreement:
         """Compare zone by zone."""
         transform, overlap = self._transform(move), self._overlap(move)
         weights, agree, steps = self._compare(move[None], self._fine, _QUARTERS)
         weight = weights[0]
         total = float(weight.sum())
         if total < _LEAST_WEIGHT:
-            return Agreement(transform, overlap, 0.0, 0.0, 1.0, 0.0)
+            return FieldAgreement(transform, overlap, 0.0, 0.0, 1.0, 0.0)
         right = weight * agree[0]
         bits = total**2 / float((weight * weight).sum())
         zone = self._zones(steps)
@@ -326,7 +326,7 @@ class _Laid:
         if share >= _WORTH:
             rising = agree[0] == self._field.signs[steps]
             noise = self._noise(np.where(rising, weight, -weight), steps)
-        return Agreement(transform, overlap, bits, share, noise, trimmed)
+        return FieldAgreement(transform, overlap, bits, share, noise, trimmed)
 
     def summed(self, move: Floats) -> tuple[float, float]:
         """Weighted share of the bits that agree, and its score above chance; 0 if there are too few."""

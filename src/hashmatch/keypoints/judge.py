@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from hashmatch.errors import HashFormatError
 from hashmatch.kernels.laying import MAX_RATIO
-from hashmatch.keypoints.field import ENOUGH, HOPELESS, Agreement, Canvas, Field
+from hashmatch.keypoints.field import ENOUGH, HOPELESS, Canvas, Field, FieldAgreement
 from hashmatch.keypoints.geometry import Pairs, Transform, fit, propose
 from hashmatch.keypoints.points import Keypoints
 
@@ -200,7 +200,7 @@ class Judge:
                 found[number] = now
         return found
 
-    def _weigh(self, reference: Keypoints, votes: int, inliers: int, seen: Agreement) -> Alignment:
+    def _weigh(self, reference: Keypoints, votes: int, inliers: int, seen: FieldAgreement) -> Alignment:
         """Estimate the chance of what was found, and decide."""
         count = min(votes, inliers)
         known = min(count, len(_GEOMETRY) - 1)
@@ -237,7 +237,7 @@ class Judge:
         )
 
 
-def _field_chance(seen: Agreement) -> float:
+def _field_chance(seen: FieldAgreement) -> float:
     """Estimate log10 of the chance that the field of an unrelated pair agrees so well: two views, the weaker rules."""
     by_score = _tail((seen.score - _MEAN) / _SPREAD)
     bits = max(seen.bits, 1.0)

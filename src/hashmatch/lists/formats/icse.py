@@ -100,7 +100,7 @@ class _Ending:
 
 def _operations(stream: _Ending, delivery: Delivery) -> Iterator[Upsert | Refused]:
     lines = Lines(decoded_lines(cast("BinaryIO", stream), delivery.encoding))
-    plan: _Plan | None = None
+    plan: _Columns | None = None
     record: Cut | None = None
     while (line := lines.take()) is not None:
         number, text = line
@@ -112,7 +112,7 @@ def _operations(stream: _Ending, delivery: Delivery) -> Iterator[Upsert | Refuse
         elif not text or text.isspace():
             continue
         elif plan is None:
-            plan = _Plan(text, delivery)
+            plan = _Columns(text, delivery)
         else:
             record = cut(lines, number, text, ";", plan.reads)
             yield plan.row(record, number)
@@ -122,7 +122,7 @@ def _operations(stream: _Ending, delivery: Delivery) -> Iterator[Upsert | Refuse
         raise HashFormatError("the file is cut short: nothing was imported")
 
 
-class _Plan:
+class _Columns:
     """Where the columns of one table are."""
 
     def __init__(self, header: str, delivery: Delivery) -> None:

@@ -14,7 +14,7 @@ from hashmatch.hashes import HashValue
 from hashmatch.lists import ReferenceList
 from hashmatch.lists.feedback import Feedback, FeedbackLog
 from hashmatch.lists.formats import Delivery, default_entry_id, format_named, import_into, reader_of
-from hashmatch.lists.formats.out.feedback_requests import LeftOut, Request, requests_of
+from hashmatch.lists.formats.out.feedback_requests import Request, Unaddressed, requests_of
 
 GOLDEN = Path(__file__).parents[3] / "golden/formats"
 PDQ = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0"
@@ -31,7 +31,7 @@ def ref(tmp_path: Path) -> ReferenceList:
     return made
 
 
-def requests(ref: ReferenceList, receiver: str, *said: tuple[object, ...]) -> list[Request | LeftOut]:
+def requests(ref: ReferenceList, receiver: str, *said: tuple[object, ...]) -> list[Request | Unaddressed]:
     """Make the requests of verdicts: entry id, verdict, reason, algorithm."""
     items = []
     for number, given in enumerate(said):
@@ -72,10 +72,10 @@ def test_ncmec(ref: ReferenceList) -> None:
 def test_ncmec_needs_a_reason(ref: ReferenceList) -> None:
     """A negative verdict without one of NCMEC's is told, and so is a fingerprint of another kind."""
     (one,) = requests(ref, "ncmec", (IMAGE, False, "a cartoon"))
-    assert isinstance(one, LeftOut)
+    assert isinstance(one, Unaddressed)
     assert "guid" in one.reason
     (two,) = requests(ref, "ncmec", (IMAGE, True, "", "dhash"))
-    assert isinstance(two, LeftOut)
+    assert isinstance(two, Unaddressed)
 
 
 @pytest.mark.parametrize("name", ["a/b?c", "a:b", "é", "../x"])
@@ -117,6 +117,6 @@ def test_what_is_left_out_is_told(ref: ReferenceList) -> None:
     """Entries that are gone, and descriptors that are not known."""
     ref.add("threatexchange:9", hashes=[HashValue("md5", bytes(range(16)))], source="other")
     found = requests(ref, "threatexchange", ("gone", True), ("threatexchange:9", True))
-    assert [type(item) for item in found] == [LeftOut, LeftOut]
+    assert [type(item) for item in found] == [Unaddressed, Unaddressed]
     with pytest.raises(HashFormatError, match="ncmec, stopncii, threatexchange"):
         requests(ref, "tat")

@@ -21,7 +21,7 @@ from hashmatch.lists.feedback import Feedback, FeedbackLog
 from hashmatch.lists.formats import stopncii, threatexchange
 from hashmatch.lists.reader import ListReader
 
-__all__ = ["RECEIVERS", "LeftOut", "Request", "requests_of"]
+__all__ = ["RECEIVERS", "Unaddressed", "Request", "requests_of"]
 
 _NCMEC: Final = "https://hashsharing.ncmec.org/hashsharing/v2"
 _TYPES: Final[Mapping[str, str]] = MappingProxyType({"md5": "MD5", "sha1": "SHA1", "pdq": "PDQ", "photodna": "PDNA"})
@@ -50,7 +50,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class Unaddressed:
     """A verdict that the receiver is not told, and why."""
 
     entry_id: str
@@ -63,7 +63,7 @@ class _Said:
     entry: Entry
 
 
-def requests_of(ref: ListReader, log: FeedbackLog, receiver: str) -> Iterator[Request | LeftOut]:
+def requests_of(ref: ListReader, log: FeedbackLog, receiver: str) -> Iterator[Request | Unaddressed]:
     """Make the requests that tell a receiver the latest verdicts on its entries.
 
     Parameters
@@ -77,7 +77,7 @@ def requests_of(ref: ListReader, log: FeedbackLog, receiver: str) -> Iterator[Re
 
     Yields
     ------
-    Request or LeftOut
+    Request or Unaddressed
         In the order of the verdicts. Entries that the list has no more are left out.
 
     Raises
@@ -94,13 +94,13 @@ def requests_of(ref: ListReader, log: FeedbackLog, receiver: str) -> Iterator[Re
     for item in latest:
         entry = entries.get(item.entry_id)
         if entry is None:
-            yield LeftOut(item.entry_id, "the list does not have the entry any more")
+            yield Unaddressed(item.entry_id, "the list does not have the entry any more")
         else:
             said.append(_Said(item, entry))
     yield from make(said)
 
 
-def _to_ncmec(said: list[_Said]) -> Iterator[Request | LeftOut]:
+def _to_ncmec(said: list[_Said]) -> Iterator[Request | Unaddressed]:
     for item in said:
         found = next(filter(None, (_ncmec_identity(item.entry, listing) for listing in item.entry.listings)), None)
         if found is None:
@@ -111,7 +111,7 @@ def _to_ncmec(said: list[_Said]) -> Iterator[Request | LeftOut]:
         if not verdict.verdict:
             guids = dict.fromkeys(_GUID.findall(verdict.reason))
             if not guids:
-                yield LeftOut(
+                yield Unaddressed(
                     verdict.entry_id,
                     "a negative verdict needs as its reason the guid of one of NCMEC's (GET /v2/feedback/TYPE/reasons)",
                 )
@@ -121,7 +121,7 @@ def _to_ncmec(said: list[_Said]) -> Iterator[Request | LeftOut]:
         kinds = dict.fromkeys(item.value.algorithm for item in listing.hashes)
         kinds = {name: None for name in kinds if verdict.algorithm in (None, name) and name in _TYPES}
         if not kinds:
-            yield LeftOut(verdict.entry_id, "NCMEC takes no verdict on a fingerprint of this kind")
+            yield Unaddressed(verdict.entry_id, "NCMEC takes no verdict on a fingerprint of this kind")
         for name in kinds:
             yield Request(
                 method="PUT",
@@ -143,7 +143,7 @@ def _ncmec_identity(entry: Entry, listing: Listing) -> tuple[str, str, Listing] 
     return None
 
 
-def _to_stopncii(said: list[_Said]) -> Iterator[Request | LeftOut]:
+def _to_stopncii(said: list[_Said]) -> Iterator[Request | Unaddressed]:
     verdicts: dict[str, str] = {}
     for item in said:
         for listing in item.entry.listings:
@@ -151,7 +151,7 @@ def _to_stopncii(said: list[_Said]) -> Iterator[Request | LeftOut]:
                 continue
             hashes = [held.value for held in listing.hashes if item.feedback.algorithm in (None, held.value.algorithm)]
             if not hashes:
-                yield LeftOut(item.feedback.entry_id, "StopNCII has no hash of this algorithm in the entry")
+                yield Unaddressed(item.feedback.entry_id, "StopNCII has no hash of this algorithm in the entry")
             for value in hashes:
                 verdicts[value.hex()] = "Blocked" if item.feedback.verdict else "NotBlocked"
     given = [{"hashValue": value, "feedbackValue": verdict, "tags": []} for value, verdict in verdicts.items()]
@@ -161,7 +161,7 @@ def _to_stopncii(said: list[_Said]) -> Iterator[Request | LeftOut]:
         yield Request(method="POST", path="/v1/SubmitFeedback", content_type="application/json", body=body)
 
 
-def _to_threatexchange(said: list[_Said]) -> Iterator[Request | LeftOut]:
+def _to_threatexchange(said: list[_Said]) -> Iterator[Request | Unaddressed]:
     for item in said:
         if not item.entry.entry_id.startswith("threatexchange:"):
             continue
@@ -171,7 +171,7 @@ def _to_threatexchange(said: list[_Said]) -> Iterator[Request | LeftOut]:
             for name in listing.labels.get(threatexchange.DESCRIPTORS, "").split()
         }
         if not ids:
-            yield LeftOut(item.feedback.entry_id, "reactions are addressed to descriptors, and no id of one is known")
+            yield Unaddressed(item.feedback.entry_id, "reactions go to descriptors, and no id of one is known")
         reaction = "HELPFUL" if item.feedback.verdict else "DISAGREE_WITH_TAGS"
         for name in ids:
             yield Request(
@@ -182,7 +182,7 @@ def _to_threatexchange(said: list[_Said]) -> Iterator[Request | LeftOut]:
             )
 
 
-RECEIVERS: Final[Mapping[str, Callable[[list[_Said]], Iterator[Request | LeftOut]]]] = MappingProxyType(
+RECEIVERS: Final[Mapping[str, Callable[[list[_Said]], Iterator[Request | Unaddressed]]]] = MappingProxyType(
     {"ncmec": _to_ncmec, "stopncii": _to_stopncii, "threatexchange": _to_threatexchange}
 )
 """Who can be told, and what makes the requests."""
