@@ -77,6 +77,16 @@ def test_records_of_one_import_add_up(ref: ReferenceList) -> None:
     assert ref.get("e1").labels == {"feed": {"c": "3"}}  # type: ignore[union-attr]
 
 
+def test_a_release_that_is_imported_again_is_no_new_version(ref: ReferenceList) -> None:
+    """Also where several of its records say one entry's label."""
+    release = [said(1, c="1"), said(1, c="2"), said(2, 21, 22)]
+    first = import_into(ref, release, replace=True)
+    again = import_into(ref, release, replace=True)
+    assert (again.version, ref.digest) == (first.version, ref.digest)
+    assert ref.get("e1").labels == {"feed": {"c": "1 | 2"}}  # type: ignore[union-attr]
+    assert import_into(ref, [*release, said(1, c="3")], replace=True).version == first.version + 1
+
+
 def test_labels_that_do_not_fit_together_keep_the_first(ref: ReferenceList) -> None:
     """Joined values stay within what a label holds."""
     import_into(ref, [said(1, c="a" * 200), said(1, c="b" * 200)])

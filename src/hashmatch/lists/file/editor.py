@@ -481,7 +481,6 @@ class Editor:
         """Write a block's differences; the order makes every statement touch only rows that are there."""
         if not work.touched:
             return
-        self._changed = True
         connection, state = self._connection, self.state
         if work.gone_rows:
             by_table: dict[str, list[tuple[int]]] = {}
@@ -502,11 +501,16 @@ class Editor:
             "REPLACE INTO label VALUES (?, ?, ?, ?)", [(*key, value) for key, value in work.new_labels.items()]
         )
         new, kept, gone, changed = [], [], [], []
+        rewritten = {record.key for record, _ in work.new_rows.values()}
         seal_sum, content = state.seal_sum, state.content
         version = state.version + 1
         for entry_id, before in work.touched.items():
             record = work.records[entry_id]
             old = record.seal
+            after = record_element(record, self._sources) if record.hashes else 0
+            if old is not None and after == before and record.key not in rewritten:
+                continue  # what was taken back was said again
+            self._changed = True
             seal_sum -= old or 0
             content -= before
             if not record.hashes:
@@ -517,7 +521,7 @@ class Editor:
                 changed.append((record.key, version))
             seal = record_seal(state.uuid, record)
             seal_sum += seal
-            content += record_element(record, self._sources)
+            content += after
             if old is None:
                 new.append((record.key, entry_id, seal))
             else:
