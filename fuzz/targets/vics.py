@@ -78,7 +78,7 @@ def case_runner(options: argparse.Namespace) -> Case:  # noqa: ARG001
         if whole is not None and len(items) != _count(whole):
             raise Wrong("not every record of the file is told of")
         text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8", "replace")
-        there: str | None = None
+        seen: str | None = None
         n_taken = 0
         for number, item in enumerate(items, 1):
             if isinstance(item, Refused):
@@ -88,11 +88,11 @@ def case_runner(options: argparse.Namespace) -> Case:  # noqa: ARG001
                 for flaw in item.flaws:
                     check_message(ReferenceListError(str(flaw)))
                 for value in item.entry.hashes:
-                    there = there or visible(text).lower()
+                    seen = seen or visible(text)  # what shows nothing may stand within a hash
                     if (
-                        value.hex() not in there
-                        and base64.b64encode(value.data).decode() not in text
-                        and "\\" not in text
+                        value.hex() not in seen.lower()
+                        and base64.b64encode(value.data).decode() not in seen
+                        and "\\" not in seen
                     ):
                         raise Wrong("a hash was taken that does not stand in the file")
             if item.line != number:
