@@ -25,6 +25,8 @@ CALLS = [
     "list verify WRONG",
     f"list add WRONG {MD5}",
     "list import WRONG delivery.txt --algorithm md5",
+    "list fetch WRONG ncmec --token-file token --url http://127.0.0.1:9",
+    "list feedback WRONG entry-1 --verdict true",
     "list show WRONG entry-1",
     f"list find WRONG {MD5}",
     f"list find WRONG {MD5} --radius 4",
@@ -62,7 +64,7 @@ NEXT: dict[str, str] = {
     "with a foreign log": r"hashmatch list recover '?\S*wrong one'? --without-log",
     "folder": "name the list file in it",
 }
-WRITING = {"add", "import", "relabel", "withdraw", "compact"}
+WRITING = {"add", "import", "fetch", "relabel", "withdraw", "compact"}
 
 
 def run(call: str, wrong: Path) -> tuple[int, str, str]:
@@ -89,6 +91,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copy(file, "file.index")
     Path("delivery.txt").write_text("0" * 31 + "1\n", encoding="ascii")
     Path("md5-file").write_bytes(b"text")
+    Path("token").write_text("a:b", encoding="ascii")
+    Path("token").chmod(0o600)
     return tmp_path
 
 
@@ -184,6 +188,7 @@ def test_what_fails_while_a_list_is_used_names_it(folder: Path, monkeypatch: pyt
     for name in (
         "info",
         "verify",
+        "get",
         "get_many",
         "find",
         "relabel",
@@ -197,6 +202,7 @@ def test_what_fails_while_a_list_is_used_names_it(folder: Path, monkeypatch: pyt
     monkeypatch.setattr(ReferenceList, "__iter__", damaged)
     monkeypatch.setattr("hashmatch.cli.whole.differences", damaged)
     monkeypatch.setattr("hashmatch.cli.importing.import_into", damaged)
+    monkeypatch.setattr("hashmatch.cli.fetching.fetch_into", damaged)
     for call in CALLS:
         if call.startswith("list ") and call.split(" ")[1] not in {"replace", "recover"} and "--radius" not in call:
             code, _, err = run(call, folder / "sound")
