@@ -82,9 +82,23 @@ def test_a_release_that_is_imported_again_is_no_new_version(ref: ReferenceList) 
     release = [said(1, c="1"), said(1, c="2"), said(2, 21, 22)]
     first = import_into(ref, release, replace=True)
     again = import_into(ref, release, replace=True)
-    assert (again.version, ref.digest) == (first.version, ref.digest)
+    assert (again.version, again.accepted, again.duplicates) == (first.version, 0, 3)
     assert ref.get("e1").labels == {"feed": {"c": "1 | 2"}}  # type: ignore[union-attr]
     assert import_into(ref, [*release, said(1, c="3")], replace=True).version == first.version + 1
+
+
+def test_records_that_contradict_each_other_settle(ref: ReferenceList) -> None:
+    """Two qualities of one hash, or hashes by turns, are the same after every import, and no new version."""
+
+    def of(quality: int, *values: int) -> Upsert:
+        return Upsert(1, Entry.of("e1", hashes=[md5(value) for value in values], source="feed", quality=quality))
+
+    release = [of(20, 1), of(60, 1, 2), said(2)]
+    for replace in (False, True):
+        first = import_into(ref, release, replace=replace)
+        again = import_into(ref, release, replace=replace)
+        assert (again.version, again.accepted, again.duplicates) == (first.version, 0, 3)
+        assert [item.quality for item in ref.get("e1").listings[0].hashes] == [60, 60]  # type: ignore[union-attr]
 
 
 def test_labels_that_do_not_fit_together_keep_the_first(ref: ReferenceList) -> None:

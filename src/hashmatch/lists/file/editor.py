@@ -123,6 +123,7 @@ class _Work:
     touched: dict[str, int] = field(default_factory=dict)  # elements before the change, 0 for new entries
     new_rows: dict[int, tuple[StoredEntry, HashKey]] = field(default_factory=dict)
     gone_rows: dict[int, tuple[int, int]] = field(default_factory=dict)
+    removed: dict[tuple[int, HashKey], StoredHash] = field(default_factory=dict)  # rows of before the block
     new_labels: dict[tuple[int, int, str], str] = field(default_factory=dict)
     gone_labels: dict[tuple[int, int, str], None] = field(default_factory=dict)
 
@@ -403,11 +404,16 @@ class Editor:
             else:
                 check_hash(item.value)
                 self._touch(work, record)
+            changed = True
+            back = work.removed.get((record.key, key))
+            if back is not None and back.quality == item.quality:  # it was taken back, and is said again
+                hashes[key] = back
+                del work.removed[record.key, key], work.gone_rows[back.row]
+                continue
             row = self.state.next_hash
             hashes[key] = StoredHash(row, item.quality, 0)
             work.new_rows[row] = (record, key)
             self.state.next_hash = row + 1
-            changed = True
         if listing.labels:
             changed |= self._set_labels(work, record, number, listing.labels, joined=again)
         if changed and (len(hashes) > MAX_RECORDS or len(record.labels) > MAX_LABELS):
@@ -476,6 +482,7 @@ class Editor:
         stored = record.hashes.pop(key)
         if work.new_rows.pop(stored.row, None) is None:
             work.gone_rows[stored.row] = (key[1], stored.mark)
+            work.removed[record.key, key] = stored
 
     def _write(self, work: _Work) -> None:
         """Write a block's differences; the order makes every statement touch only rows that are there."""

@@ -161,6 +161,7 @@ def import_into(
         if share is not None and not 0 <= share <= 1:
             raise ValueError(f"{name} must be from 0 to 1")
     tally = _Tally(max_refused, on_refused, on_flaw)
+    before = ref.version
     with ref.transaction(), ref.editing() as editor:
         seen = Seen()
         for batch in blocks_of(operations, _BATCH):
@@ -177,6 +178,8 @@ def import_into(
             _check_share(tally.rows - tally.left_out, tally.n_refused, tally.columns, max_refused_share)
     if progress is not None:
         progress(tally.rows)
+    if ref.version == before:
+        tally.nothing_changed()
     return tally.report(ref.version)
 
 
@@ -224,6 +227,12 @@ class _Tally:
                 self.flaws.append(flaw)
             if self._on_flaw is not None:
                 self._on_flaw(flaw)
+
+    def nothing_changed(self) -> None:
+        """Count as duplicates what was taken back and said again, such as the labels of several records."""
+        counts, deleted = self.counts, self.deleted
+        self.counts = AddCounts(unchanged=counts.added + counts.merged + counts.unchanged)
+        self.deleted, self.unchanged_deletes = 0, self.unchanged_deletes + deleted
 
     def report(self, version: int) -> ImportReport:
         return ImportReport(
