@@ -151,7 +151,7 @@ def import_into(
 
     Notes
     -----
-    Cost: 20 to 42 microseconds a row of one or two hashes; memory does not grow with the number of rows but for one bit
+    Cost: 24 to 48 microseconds a row of one or two hashes; memory does not grow with the number of rows but for one bit
     for each entry and source. Labels of one name that several records of one import give an entry are joined by
     ``" | "``; those of an earlier import are replaced.
     """

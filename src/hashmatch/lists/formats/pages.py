@@ -9,13 +9,27 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO, Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from hashmatch.errors import HashFormatError, ReferenceListError
+from hashmatch.lists.formats.operations import Operation, Refused
 from hashmatch.lists.formats.unpacking import read_some
 
-__all__ = ["MAX_PAGE", "Pages", "checked_record", "items_of", "records_of", "text_of", "truth_of"]
+if TYPE_CHECKING:
+    from hashmatch.lists.formats.registry import Delivery
+
+__all__ = [
+    "MAX_PAGE",
+    "Pages",
+    "checked_record",
+    "items_of",
+    "operations_of_page",
+    "read_pages",
+    "records_of",
+    "text_of",
+    "truth_of",
+]
 
 MAX_PAGE: Final = 64 * 2**20
 """Largest file of pages, bytes."""
@@ -166,3 +180,41 @@ def items_of(value: object) -> list[Any] | None:
     if value is None:
         return []
     return value if isinstance(value, list) else None
+
+
+def read_pages(
+    stream: BinaryIO, delivery: Delivery, key: str, what: str, operation: Callable[[Any, Delivery, int], Operation]
+) -> Iterator[Operation]:
+    """Read every record of saved pages.
+
+    Parameters
+    ----------
+    stream, what
+        As for `Pages`.
+    delivery : Delivery
+        What the person who imports says.
+    key : str
+        Key of the array of records in a page.
+    operation : callable
+        Makes the operation of a record, of the delivery and of the record's number; what it refuses costs the record.
+    """
+    number = 0
+    for page in Pages(stream, what):
+        yield from operations_of_page(page, delivery, number, key, what, operation)
+        number += len(page[key])
+
+
+def operations_of_page(
+    page: Mapping[str, Any],
+    delivery: Delivery,
+    before: int,
+    key: str,
+    what: str,
+    operation: Callable[[Any, Delivery, int], Operation],
+) -> Iterator[Operation]:
+    """Read the records of one page, as `read_pages`; ``before`` is how many came before it."""
+    for number, record in enumerate(records_of(page, key, what), before + 1):
+        try:
+            yield operation(checked_record(record), delivery, number)
+        except (ReferenceListError, HashFormatError) as error:
+            yield Refused(number, str(error))

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from hashmatch.errors import HashFormatError, ReferenceListError
+from hashmatch.errors import ReferenceListError
 from hashmatch.lists.entry import MAX_ENTRY_ID, Entry, ListedHash, Listing, checked_text
 from hashmatch.lists.formats.cells import id_from, label_from, parse_cell
-from hashmatch.lists.formats.operations import Delete, Flaw, Operation, Refused, Upsert
-from hashmatch.lists.formats.pages import Pages, checked_record, records_of, text_of, truth_of
+from hashmatch.lists.formats.operations import Delete, Flaw, Operation, Upsert
+from hashmatch.lists.formats.pages import operations_of_page, read_pages, text_of, truth_of
 
 if TYPE_CHECKING:
     from hashmatch.lists.formats.registry import Delivery
@@ -45,10 +45,7 @@ def read(stream: BinaryIO, delivery: Delivery) -> Iterator[Operation]:
     ReferenceListError
         If it cannot be read.
     """
-    number = 0
-    for page in Pages(stream, WHAT):
-        yield from operations_of(page, delivery, number)
-        number += len(page["results"])
+    return read_pages(stream, delivery, "results", WHAT, _operation)
 
 
 def recognises(head: bytes) -> bool:
@@ -58,11 +55,7 @@ def recognises(head: bytes) -> bool:
 
 def operations_of(page: Mapping[str, Any], delivery: Delivery, before: int = 0) -> Iterator[Operation]:
     """Read the records of a page; ``before`` is how many came before it."""
-    for number, record in enumerate(records_of(page, "results", WHAT), before + 1):
-        try:
-            yield _operation(checked_record(record), delivery, number)
-        except (ReferenceListError, HashFormatError) as error:
-            yield Refused(number, str(error))
+    return operations_of_page(page, delivery, before, "results", WHAT, _operation)
 
 
 def _operation(record: Mapping[str, Any], delivery: Delivery, number: int) -> Operation:
