@@ -1,4 +1,7 @@
-"""``hashmatch match`` and ``hashmatch scan``: pictures, hashes or whole folders against lists."""
+"""``hashmatch match`` and ``hashmatch scan``: pictures, hashes or whole folders against lists.
+
+Over 400 lines because both commands show the same reports, and much of it is their options.
+"""
 
 from __future__ import annotations
 

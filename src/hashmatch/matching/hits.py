@@ -1,4 +1,7 @@
-"""Hits: what the indexes answer for one query, and how each is explained by the version that was searched."""
+"""Hits: what the indexes answer for one query, and how each is explained by the version that was searched.
+
+Over 400 lines because the ways in which an entry can be hit stand beside each other, under one protocol.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """Changes within one write transaction: what was asked for, compared with what is there, written as the difference.
 
 Floor: lists. Entries are taken in blocks: a block's stored records are read at once, changed in memory, written back.
+
+Over 400 lines because every change of a list is carried out by one class, which alone keeps its counters.
 """
 
 from __future__ import annotations
