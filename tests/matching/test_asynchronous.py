@@ -35,6 +35,10 @@ class Gate:
     def __init__(self, matcher: Matcher) -> None:
         self.matcher, self.open, self.begun = matcher, threading.Event(), threading.Semaphore(0)
 
+    def match_hash(self, value: HashValue, **options: Any) -> Any:
+        """Answer at once."""
+        return self.matcher.match_hash(value, **options)
+
     def match(self, source: Any, **options: Any) -> Any:
         """Wait, then answer."""
         self.begun.release()
@@ -107,6 +111,25 @@ def test_time_spent_waiting_counts(matcher: Matcher) -> None:
         assert checks.in_flight == 0
         with pytest.raises(ReferenceListError, match="closed"):
             await checks.match(b"x")
+
+    asyncio.run(ask())
+
+
+def test_a_forked_child_has_threads_of_its_own(matcher: Matcher) -> None:
+    """One whose parent's only thread is at a call answers all the same."""
+    gate = Gate(matcher)
+
+    async def ask() -> None:
+        checks = AsyncMatcher(gate, in_flight=1, threads=1)  # type: ignore[arg-type]
+        of_parent = asyncio.create_task(checks.match(b"x"))
+        await asyncio.to_thread(gate.begun.acquire)
+        pool = checks._pool
+        checks._pid = -1  # as it looks in a child
+        assert (await checks.match_hash(HashValue("pdq", bytes(range(32))))).outcome is Outcome.NO_MATCH
+        gate.open.set()
+        await of_parent
+        pool.shutdown()
+        checks.close()
 
     asyncio.run(ask())
 

@@ -6,6 +6,7 @@ Floor: matching. Threads do the work, since decoding and searching run outside t
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -75,11 +76,14 @@ class AsyncMatcher:
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise ValueError(f"{name} must be an integer of 1 or more")
         self.matcher = matcher
-        self._most = in_flight
-        self._held = 0
-        self._change = threading.Lock()
+        self._most, self._threads = in_flight, threads or usable_cpus() + 1
         self._closed = False
-        self._pool = ThreadPoolExecutor(threads or usable_cpus() + 1, thread_name_prefix="hashmatch-async")
+        self._begin()
+
+    def _begin(self) -> None:
+        """Make what a forked child cannot take over: a lock that may be held, and threads that are not there."""
+        self._pid, self._held, self._change = os.getpid(), 0, threading.Lock()
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="hashmatch-async")
 
     @property
     def in_flight(self) -> int:
@@ -121,6 +125,8 @@ class AsyncMatcher:
         if timeout is not None and not timeout > 0:
             raise ValueError("timeout must be above 0 seconds")
         until = None if timeout is None else time.monotonic() + timeout
+        if self._pid != os.getpid():
+            self._begin()
         with self._change:
             if self._closed:
                 raise ReferenceListError("the matcher is closed; open a new one")

@@ -6,6 +6,7 @@ is damaged or grows beyond its limits is an error, so that nothing of it is impo
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import importlib
 import io
@@ -182,9 +183,9 @@ class _Filling(io.RawIOBase):
             done += len(data)
         return done
 
+    @abc.abstractmethod
     def some(self, size: int) -> bytes:
         """Give 1 to ``size`` bytes; b"" at the end."""
-        raise NotImplementedError
 
 
 class _Source(_Filling):
