@@ -141,7 +141,7 @@ def _gap(
     of_lists = [perceptual & item.sizes.keys() for item in snapshots]
     if any(names and not names & searched for names in of_lists):
         return "too-plain"
-    if not all(item.compared for item in lists):
+    if not lists or not all(item.compared for item in lists):
         return "nothing-to-compare"
     if not query.by_policy:
         return None  # hashes that somebody gave were compared as they are; the report names the views they are not of

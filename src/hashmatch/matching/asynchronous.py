@@ -9,7 +9,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, Self
 
@@ -91,7 +91,12 @@ class AsyncMatcher:
         return self._held
 
     async def match(
-        self, source: ImageSource, *, return_fingerprint: bool = False, timeout: float | None = None
+        self,
+        source: ImageSource,
+        *,
+        return_fingerprint: bool = False,
+        timeout: float | None = None,
+        lists: Iterable[str] | None = None,
     ) -> MatchReport:
         """Look a picture up, as `Matcher.match`; ``timeout`` covers waiting for a thread too.
 
@@ -107,19 +112,26 @@ class AsyncMatcher:
         """
 
         def look(seconds: float | None) -> MatchReport:
-            return self.matcher.match(source, return_fingerprint=return_fingerprint, timeout=seconds)
+            return self.matcher.match(source, return_fingerprint=return_fingerprint, timeout=seconds, lists=lists)
 
         return await self._run(look, timeout)
 
     async def match_hash(
-        self, value: HashValue, *, quality: int | None = None, timeout: float | None = None
+        self,
+        value: HashValue,
+        *,
+        quality: int | None = None,
+        timeout: float | None = None,
+        lists: Iterable[str] | None = None,
     ) -> MatchReport:
         """Look one hash up, as `Matcher.match_hash`; ``timeout`` covers waiting for a thread alone."""
-        return await self._run(lambda _: self.matcher.match_hash(value, quality=quality), timeout)
+        return await self._run(lambda _: self.matcher.match_hash(value, quality=quality, lists=lists), timeout)
 
-    async def match_fingerprint(self, fingerprint: Fingerprint, *, timeout: float | None = None) -> MatchReport:
+    async def match_fingerprint(
+        self, fingerprint: Fingerprint, *, timeout: float | None = None, lists: Iterable[str] | None = None
+    ) -> MatchReport:
         """Look a picture up by its fingerprint, as `Matcher.match_fingerprint`; ``timeout`` as for `match_hash`."""
-        return await self._run(lambda _: self.matcher.match_fingerprint(fingerprint), timeout)
+        return await self._run(lambda _: self.matcher.match_fingerprint(fingerprint, lists=lists), timeout)
 
     async def _run(self, look: Callable[[float | None], MatchReport], timeout: float | None) -> MatchReport:
         if timeout is not None and not timeout > 0:

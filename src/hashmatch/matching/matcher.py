@@ -322,7 +322,12 @@ class Matcher(KeptLists):
             self._snapshots = tuple(item.emptied() for item in self._snapshots)
 
     def match(
-        self, source: ImageSource, *, return_fingerprint: bool = False, timeout: float | None = None
+        self,
+        source: ImageSource,
+        *,
+        return_fingerprint: bool = False,
+        timeout: float | None = None,
+        lists: Iterable[str] | None = None,
     ) -> MatchReport:
         """Look a picture up.
 
@@ -339,6 +344,9 @@ class Matcher(KeptLists):
             Most seconds to the answer, above 0: waiting for a worker process, decoding and searching together. Without
             isolation a decoder is not interrupted, so that the answer can be late by one frame; a ``read`` of the
             source is not interrupted either.
+        lists : iterable of str, optional
+            Names or identifiers of the lists that are searched; all by default. The report is of these alone, and with
+            none of them it is undecidable: ``nothing-to-compare``.
 
         Returns
         -------
@@ -351,18 +359,25 @@ class Matcher(KeptLists):
         BusyError
             If there is no answer in the given time (a worker that was at the picture is replaced), or if as many
             pictures wait for a worker as `Isolation` allows. The picture then has no answer.
+        ValueError
+            If the matcher has no list of a name that is given.
 
         Notes
         -----
         Cost: the decode, one PDQ of all views, and one index search for each algorithm that a list holds.
         """
-        report, query = self._counted(source, Deadline(timeout, wait=False))
+        chosen = None if lists is None else _names(lists)
+        report, query = self._counted(source, Deadline(timeout, wait=False), lists=chosen)
         return replace(report, fingerprint=kept_query(query)) if return_fingerprint else report
 
     def _counted(
-        self, source: ImageSource, deadline: Deadline, stopped: Callable[[], bool] | None = None
+        self,
+        source: ImageSource,
+        deadline: Deadline,
+        stopped: Callable[[], bool] | None = None,
+        lists: frozenset[str] | None = None,
     ) -> tuple[MatchReport, Query]:
-        report, query = self._match(source, deadline, deadline.check if stopped is None else stopped)
+        report, query = self._match(source, deadline, deadline.check if stopped is None else stopped, lists)
         self._counts.count(report)
         self._watch_flood(report)
         return report, query
@@ -375,10 +390,17 @@ class Matcher(KeptLists):
         quarantined = None if self._flood is None else self._flood.has
         return answer(snapshots, query, self._policy, deadline, quarantined)
 
-    def _match(self, source: ImageSource, deadline: Deadline, stopped: Callable[[], bool]) -> tuple[MatchReport, Query]:
+    def _match(
+        self,
+        source: ImageSource,
+        deadline: Deadline,
+        stopped: Callable[[], bool],
+        lists: frozenset[str] | None = None,
+    ) -> tuple[MatchReport, Query]:
         decode = self._policy.decode if self._reader is None else self._reader.decode
-        opened, digested = open_source(source, _held(self._open_snapshots()), self._policy, decode, stopped)
-        return self._answered(lambda snapshots: self._match_in(snapshots, opened, digested, deadline))
+        held = _held(_chosen(self._open_snapshots(), lists))
+        opened, digested = open_source(source, held, self._policy, decode, stopped)
+        return self._answered(lambda snapshots: self._match_in(_chosen(snapshots, lists), opened, digested, deadline))
 
     def _match_in(
         self, snapshots: Sequence[ListState], source: ImageSource, digested: Query, deadline: Deadline
@@ -459,7 +481,9 @@ class Matcher(KeptLists):
             stopped.set()  # a digest of a long file is not waited for
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def match_hash(self, value: HashValue, *, quality: int | None = None) -> MatchReport:
+    def match_hash(
+        self, value: HashValue, *, quality: int | None = None, lists: Iterable[str] | None = None
+    ) -> MatchReport:
         """Look one hash up; needs no image code.
 
         Parameters
@@ -468,17 +492,21 @@ class Matcher(KeptLists):
             The hash; it is searched as it is, without turns.
         quality : int, optional
             Its quality, 0 to 100; a hash of unknown quality is searched with.
+        lists : iterable of str, optional
+            As for `match`.
 
         Raises
         ------
         PolicyError
             If the policy has no rule for the hash's algorithm.
+        ValueError
+            If the matcher has no list of a name that is given.
         TypeError
             If it is not a `HashValue`.
         """
-        return self.match_fingerprint(Fingerprint((ViewHash(value=value, quality=quality),)))
+        return self.match_fingerprint(Fingerprint((ViewHash(value=value, quality=quality),)), lists=lists)
 
-    def match_fingerprint(self, fingerprint: Fingerprint) -> MatchReport:
+    def match_fingerprint(self, fingerprint: Fingerprint, *, lists: Iterable[str] | None = None) -> MatchReport:
         """Look a picture up by its fingerprint; needs no image code.
 
         Parameters
@@ -489,11 +517,15 @@ class Matcher(KeptLists):
             picture. ``report.views_not_compared`` names the views that it lacks. If a policy made it and it lacks
             views, for example because it was written and read since, the outcome is undecidable if nothing matches.
             Hashes that no policy made stand for themselves: "no match" then covers them, and no other view.
+        lists : iterable of str, optional
+            As for `match`.
 
         Raises
         ------
         PolicyError
             If no policy made it, and this policy has no rule for any of its algorithms.
+        ValueError
+            If the matcher has no list of a name that is given.
         HashFormatError
             If it holds a keypoint record that is none.
         TypeError
@@ -508,7 +540,8 @@ class Matcher(KeptLists):
         )
         if fingerprint.looked is None and not is_known:
             raise PolicyError(f"policy {self._policy.name!r} has no rule for any hash of this fingerprint")
-        report = self._answered(lambda snapshots: self._recalled_in(snapshots, fingerprint))[0]
+        chosen = None if lists is None else _names(lists)
+        report = self._answered(lambda snapshots: self._recalled_in(_chosen(snapshots, chosen), fingerprint))[0]
         self._watch_flood(report)
         return report
 
@@ -522,3 +555,20 @@ class Matcher(KeptLists):
 def _held(snapshots: Sequence[ListState]) -> frozenset[str]:
     """Algorithms that can be searched."""
     return frozenset(name for item in snapshots for name in item.sizes)
+
+
+def _names(lists: Iterable[str]) -> frozenset[str]:
+    """Take the names of lists; one text would be taken apart into letters."""
+    if isinstance(lists, str):
+        raise ValueError("lists must be several names, as a tuple or a set, not one text")
+    return frozenset(lists)
+
+
+def _chosen(snapshots: Sequence[ListState], names: frozenset[str] | None) -> Sequence[ListState]:
+    """Leave the lists of these names or identifiers."""
+    if names is None:
+        return snapshots
+    found = tuple(item for item in snapshots if item.name in names or item.mark.list_id in names)
+    if names - {item.name for item in found} - {item.mark.list_id for item in found}:
+        raise ValueError(f"no list of such a name; there are: {', '.join(item.name for item in snapshots)}")
+    return found
