@@ -18,6 +18,7 @@ FLOORS = {
     "forms": 0.5,
     "view": 0.5,
     "jail": 0.5,
+    "signing": 0.5,
     "deadline": 0.5,
     "hashes": 1,
     "kernels": 2,

@@ -52,6 +52,7 @@ PUBLIC_MODULES = [
     "policy",
     "profiles",
     "scan",
+    "signing",
     "synthetic",
     "synthetic.edits",
     "view",

@@ -13,6 +13,7 @@ The tree (the built-in parents stand in brackets)::
       PolicyError (ValueError)                  a policy that contradicts itself or cannot be carried out
       IsolationError (RuntimeError)             no worker process, or one that is too weakly protected; ``reason``
       FeedError (RuntimeError)                  the service of a feed cannot be asked; ``reason``
+      SignatureError (ValueError)               a key, signature or sealed file is not what it must be; ``reason``
       BusyError (RuntimeError)                  no answer in the time given, or too many wait; ``reason``
 
 No message ever holds a hash, pixel data or the name of an image file.
@@ -35,6 +36,7 @@ __all__ = [
     "IsolationError",
     "PolicyError",
     "ReferenceListError",
+    "SignatureError",
     "UnreadableImageError",
     "WeakIsolationWarning",
 ]
@@ -143,6 +145,27 @@ class FeedError(HashmatchError, RuntimeError):
     """
 
     def __init__(self, message: str, *, reason: str = "no-page") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), reason=self.reason), self.args
+
+
+class SignatureError(HashmatchError, ValueError):
+    """A key, a signed statement or a sealed file is not what it must be. No message shows a secret.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and what to do.
+    reason : str
+        Of keys and their files: ``"bad-key"``, ``"exists"``, ``"no-file"``, ``"open-to-others"`` or
+        ``"no-cryptography"``. Of what is signed: ``"bad-note"``, ``"bad-signature"``, ``"unknown-key"`` or
+        ``"bad-rotation"``. Of what is sealed: ``"bad-seal"`` or ``"not-for-this-key"``.
+    """
+
+    def __init__(self, message: str, *, reason: str = "bad-note") -> None:
         super().__init__(message)
         self.reason = reason
 
