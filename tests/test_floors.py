@@ -37,6 +37,7 @@ FLOORS = {
     "matching": 6,
     "scan": 8,
     "integrations": 8.5,
+    "service": 8.7,
     "cli": 9,
     "": 10,
     "__main__": 11,

@@ -6,9 +6,9 @@ Floor: matching. `hashmatch.matching.Matcher` adds what is asked of them.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,36 @@ if TYPE_CHECKING:
     from hashmatch.features.query import Query
     from hashmatch.matching.report import MatchReport
 
-__all__ = ["KeptLists"]
+__all__ = ["KeptLists", "ListStatus"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListStatus:
+    """A list as it is searched now, and when somebody last heard of its sources.
+
+    Parameters
+    ----------
+    name, list_id : str
+        Name and identifier.
+    version : int
+        Version that is searched.
+    digest : str
+        Content digest of that version.
+    n_entries : int
+        Number of entries.
+    heard : mapping of str to int
+        When each source was last imported, seconds since 1970; sources that never were are left out.
+    changed : float or None
+        When the file was last changed, seconds since 1970; None if it is gone.
+    """
+
+    name: str
+    list_id: str
+    version: int
+    digest: str
+    n_entries: int
+    heard: Mapping[str, int]
+    changed: float | None
 
 
 class KeptLists:
@@ -49,6 +78,27 @@ class KeptLists:
     def digests(self) -> tuple[str, ...]:
         """Content digest of each list of `lists`, as `Match.list_digest`."""
         return tuple(item.mark.digest for item in self._snapshots)
+
+    def list_statuses(self) -> tuple[ListStatus, ...]:
+        """Say of each list what is searched, and when its sources were last imported, which is read from its file.
+
+        Raises
+        ------
+        ReferenceListError
+            If a list can no longer be read.
+        """
+        return tuple(
+            ListStatus(
+                name=item.name,
+                list_id=item.mark.list_id,
+                version=item.version,
+                digest=item.mark.digest,
+                n_entries=item.n_entries,
+                heard={source.name: source.heard for source in item.reference.sources() if source.heard is not None},
+                changed=_changed(item.reference.path),
+            )
+            for item in self._open_snapshots()
+        )
 
     @property
     def idle_lists(self) -> tuple[str, ...]:
@@ -197,3 +247,10 @@ class KeptLists:
         if self._keeper.is_asleep:
             self._keeper.wake()
         return self._snapshots
+
+
+def _changed(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None
