@@ -31,6 +31,7 @@ PROMISED = [
 PROJECT = Path(__file__).parent.parent
 PUBLIC_MODULES = [
     "algorithms",
+    "audit",
     "budget.spending",
     "errors",
     "hashers",

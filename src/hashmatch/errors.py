@@ -13,6 +13,7 @@ The tree (the built-in parents stand in brackets)::
       PolicyError (ValueError)                  a policy that contradicts itself or cannot be carried out
       IsolationError (RuntimeError)             no worker process, or one that is too weakly protected; ``reason``
       FeedError (RuntimeError)                  the service of a feed cannot be asked; ``reason``
+      AuditError (ValueError)                   an audit log is not what it must be, or not writable; ``reason``
       SignatureError (ValueError)               a key, signature or sealed file is not what it must be; ``reason``
       BusyError (RuntimeError)                  no answer in the time given, or too many wait; ``reason``
 
@@ -26,6 +27,7 @@ from typing import Any
 
 __all__ = [
     "AlgorithmMismatchError",
+    "AuditError",
     "BusyError",
     "FeedError",
     "HashFormatError",
@@ -166,6 +168,26 @@ class SignatureError(HashmatchError, ValueError):
     """
 
     def __init__(self, message: str, *, reason: str = "bad-note") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), reason=self.reason), self.args
+
+
+class AuditError(HashmatchError, ValueError):
+    """An audit log is damaged, of other keys, cannot be read or written, or lacks what is asked for.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong; never shows what a record says.
+    reason : str
+        ``"damaged"``, ``"bad-checkpoint"``, ``"bad-proof"``, ``"bad-record"``, ``"no-log"``, ``"no-record"``,
+        ``"purged"``, ``"too-long"``, ``"wrong-key"``, ``"unreadable"``, ``"unwritable"`` or ``"closed"``.
+    """
+
+    def __init__(self, message: str, *, reason: str = "damaged") -> None:
         super().__init__(message)
         self.reason = reason
 

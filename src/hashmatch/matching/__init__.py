@@ -2,7 +2,6 @@
 
 from hashmatch.matching.asynchronous import AsyncMatcher
 from hashmatch.matching.flood import Quarantined
-from hashmatch.matching.kept_lists import ListStatus
 from hashmatch.matching.matcher import Matcher
 from hashmatch.matching.report import ComparedList, Match, MatchReport, Outcome, Suppressed
 from hashmatch.store.upkeep import Upkeep, Watch
@@ -10,7 +9,6 @@ from hashmatch.store.upkeep import Upkeep, Watch
 __all__ = [
     "AsyncMatcher",
     "ComparedList",
-    "ListStatus",
     "Match",
     "MatchReport",
     "Matcher",
