@@ -38,6 +38,7 @@ FLOORS = {
     "audit": 7,
     "scan": 8,
     "integrations": 8.5,
+    "service": 8.7,
     "cli": 9,
     "": 10,
     "__main__": 11,

@@ -24,6 +24,17 @@ def test_import_loads_no_image_code() -> None:
     assert not modules_after("import hashmatch") & IMAGE_CODE
 
 
+def test_import_is_silent_and_says_nothing_by_itself() -> None:
+    """Whoever sets up no logging sees none of the library's; whoever does sees all."""
+    script = "import logging, hashmatch\nlogging.getLogger('hashmatch.jail').error('made up')\n{}"
+    for last, shown in (("", ""), ("logging.basicConfig(); logging.getLogger('hashmatch.x').error('seen')", "seen")):
+        command = [sys.executable, "-c", script.format(last)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+        assert "made up" not in done.stderr
+        assert shown in done.stderr
+        assert bool(done.stderr) == bool(shown)
+
+
 def test_every_public_name_loads_no_image_code() -> None:
     """Reaching for each public name loads no codec either: that waits for the first picture."""
     code = "import hashmatch\nfor name in hashmatch.__all__: getattr(hashmatch, name)"

@@ -15,7 +15,7 @@ from support.jail_makers import LINUX
 pytestmark = LINUX
 
 
-@pytest.mark.parametrize("seconds", [45, pytest.param(3600, marks=pytest.mark.long)])
+@pytest.mark.parametrize("seconds", [20, pytest.param(3600, marks=pytest.mark.long)])
 def test_a_service_for_a_while(tmp_path: Path, seconds: int) -> None:
     """No answer is wrong, mixed or missing, every good picture is readable, memory and files stay as they were."""
     done = subprocess.run(

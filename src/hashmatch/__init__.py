@@ -6,6 +6,7 @@ they are first used, so that importing the package costs little and matching has
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,8 @@ _HOMES = {
     "fingerprint": "hashmatch.features.fingerprints",
     "hash_image": "hashmatch.hashers.facade",
 }
+
+logging.getLogger("hashmatch").addHandler(logging.NullHandler())  # a program decides what is shown
 
 
 def __getattr__(name: str) -> Any:

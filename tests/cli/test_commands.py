@@ -634,3 +634,16 @@ def test_progress_and_answers_share_a_terminal(folder: Path, options: list[str])
     assert b"scanning" in shown
     at = shown.index(b"photo.png")
     assert shown.rindex(b"\x1b[2K", 0, at) > shown.rindex(b"scanning", 0, at)
+
+
+def test_warnings_of_the_library_are_shown(folder: Path) -> None:
+    """A person at the terminal sees them on standard error; what was done as it should be says nothing."""
+    words = ("match", folder / "photo.png", "-l", folder / "list.hashmatch", "--index-folder", folder, "--json")
+    first = run_child(*words)
+    assert (first.returncode, first.stderr) == (0, "")
+    (index,) = folder.glob("*.index")
+    index.write_bytes(b"no index file" * 100)
+    again = run_child(*words)
+    assert (again.returncode, again.stdout) == (0, first.stdout)
+    (line,) = again.stderr.splitlines()
+    assert "an index file of the list 'demo' (pdq) is not used" in line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import resource
 import signal
@@ -363,3 +364,69 @@ def test_memory_is_given_back_after_a_large_task() -> None:
     assert answer(made, "echo x") == ECHOED
     assert "lost" not in made.counts()
     made.close()
+
+
+@pytest.mark.parametrize(
+    ("task", "level", "words"),
+    [
+        ("echo x", None, ""),
+        ("crash SIGSEGV", "WARNING", "was lost (crashed-sig"),
+        ("hang", "WARNING", "was lost (timeout)"),
+        ("flood 70000", "ERROR", "as if it had been taken over (bad-answer)"),
+    ],
+)
+def test_what_became_of_a_worker_is_said(
+    task: str, level: str | None, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each loss says why, once for each worker; a task that goes well says nothing."""
+    made = make_pool(seconds=2.0)
+    made.start()
+    with caplog.at_level(logging.INFO, "hashmatch.jail"):
+        answer(made, task)
+        lost = made.counts().get("lost", 0)
+        made.close()
+    assert [record.levelname for record in caplog.records] == [level] * lost
+    assert all(words in record.getMessage() for record in caplog.records)
+    assert (level is None) == (lost == 0)
+
+
+def test_what_holds_the_workers_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """The first worker that is ready tells; its successors say so only where it is another."""
+    caplog.set_level(logging.DEBUG, "hashmatch.jail")
+    made = make_pool(recycle=1)
+    for _ in range(3):
+        assert answer(made, "echo x") == ECHOED
+    missing = made.protection is None or bool(made.protection.missing())
+    made.close()
+    said = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert [level for level, words in said if "restricted" in words] == ["WARNING" if missing else "INFO"]
+    assert [level for level, words in said if "replaced after its share of 1" in words] == ["DEBUG"] * 3
+
+
+def test_no_worker_is_said_once_until_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However many tasks ask meanwhile: one error, and one line when it is over."""
+    made = make_pool()
+    with refusing(monkeypatch, subprocess, "Popen", errno.EAGAIN):
+        for _ in range(3):
+            assert answer(made, "echo x") == ([], "(no-worker)")
+    assert answer(made, "echo x") == ECHOED
+    assert answer(made, "echo x") == ECHOED
+    made.close()
+    said = [record.levelname for record in caplog.records if "can be started" in record.getMessage()]
+    assert said == ["ERROR", "WARNING"]
+
+
+def test_the_load_of_this_moment(pool: Pool) -> None:
+    """Who works, who is idle and who waits, by lane."""
+    assert pool.load() == {"idle": 1, "working": 0, "waiting": 0, "waiting-dear": 0}
+    threads = in_threads(1, lambda: answer(pool, "pause 1"))
+    wait_for_task(pool)
+    threads += in_threads(2, lambda: answer(pool, "echo x"))
+    threads += in_threads(1, lambda: list(pool.run(b"echo x", words=WORDS, is_dear=True)))
+    while sum(pool._turns.waiting) < 3:
+        time.sleep(0.01)
+    assert pool.load() == {"idle": 0, "working": 1, "waiting": 2, "waiting-dear": 1}
+    assert ended(threads)
+    assert pool.load() == {"idle": 1, "working": 0, "waiting": 0, "waiting-dear": 0}

@@ -100,17 +100,37 @@ def test_flagged_and_released(path: Path, caplog: pytest.LogCaptureFixture) -> N
         assert matcher.counts()["quarantined"] == {"entries": 1, "flagged": 3, "held": 0}
         assert not matcher.match_hash(value(2)).matches[0].quarantined
         (record,) = caplog.records
-        assert (record.name, record.levelno) == ("hashmatch", logging.WARNING)
+        assert (record.name, record.levelno) == ("hashmatch.matching", logging.WARNING)
         assert "busy" not in record.getMessage()
         assert value(1).hex() not in record.getMessage()
         list_id = reports[0].matches[0].list_id
         assert matcher.quarantined == (
             Quarantined(list_id=list_id, entry_id="busy", matched=RULE.limit, pictures=RULE.limit),
         )
-        assert matcher.release(list_id, "busy")
-        assert not matcher.release(list_id, "busy")
+        with caplog.at_level(logging.INFO, "hashmatch"):
+            assert matcher.release(list_id, "busy")
+            assert not matcher.release(list_id, "busy")
+        (released,) = [item.getMessage() for item in caplog.records if item.levelno == logging.INFO]
+        assert list_id in released
+        assert "busy" not in released
         assert matcher.quarantined == ()
         assert not matcher.match_hash(value(1)).matches[0].quarantined
+
+
+def test_a_log_handler_may_ask_which_entry_it_is(path: Path) -> None:
+    """The warning says to look at `Matcher.quarantined`: a handler that does so is answered."""
+    found: list[str] = []
+    logger = logging.getLogger("hashmatch.matching")
+    with Matcher.open(path, policy=watching(RULE)) as matcher:
+        handler = logging.Handler()
+        handler.emit = lambda _: found.extend(item.entry_id for item in matcher.quarantined)  # type: ignore[method-assign]
+        logger.addHandler(handler)
+        try:
+            for _ in range(RULE.limit):
+                matcher.match_hash(value(1))
+        finally:
+            logger.removeHandler(handler)
+    assert found == ["busy"]
 
 
 def test_held_back_is_never_no_match(path: Path) -> None:

@@ -76,10 +76,11 @@ def test_what_goes_wrong_is_kept_and_said(path: Path, caplog: pytest.LogCaptureF
         assert until(lambda: matcher.upkeep.error is None)
         assert "could not" not in repr(matcher)
         assert matcher.upkeep.failures > 3
-    said = [record.getMessage() for record in caplog.records]
-    assert len(said) == 1
-    assert "cannot be taken up" in said[0]
-    assert made_up(1).hex() not in said[0]
+    said = [(record.name, record.getMessage()) for record in caplog.records]
+    assert [name for name, _ in said] == ["hashmatch.store"] * 2
+    assert "cannot be taken up" in said[0][1]
+    assert "taken up again" in said[1][1]
+    assert made_up(1).hex() not in said[0][1]
 
 
 def test_one_watch_at_a_time(path: Path) -> None:
@@ -146,3 +147,49 @@ def test_making_files_ends_when_the_matcher_closes() -> None:
     keeper.compact_soon()
     assert keeper.wait(30)
     assert "No space" in str(keeper.upkeep.compaction_error)
+
+
+def test_what_is_searched_and_which_files_are_made_is_said(
+    path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Opening, each version that is taken up, a file of another list, and index files: once each, with their times."""
+    caplog.set_level(logging.INFO, "hashmatch")
+    with Matcher.open(path, index_folder=tmp_path) as matcher:
+        with ReferenceList.open(path, writable=True) as ref:
+            ref.add_many(made_up_entries(1, first=7))
+        assert matcher.reload()
+        assert not matcher.reload()
+        assert matches(matcher, 7)
+        with ReferenceList.create(tmp_path / "next", name="another") as ref:
+            ref.add_many(made_up_entries(2, first=9))
+        ReferenceList.replace(path, tmp_path / "next", force=True)
+        assert matcher.reload()
+    (index,) = tmp_path.glob(f"{matcher._snapshots[0].list_id}.*.index")
+    index.write_bytes(b"no index file" * 100)
+    Matcher.open(path, index_folder=tmp_path).close()
+    said = [(record.name, record.levelname, record.getMessage().partition(" in ")[0]) for record in caplog.records]
+    opened = "with 2 entries is searched, ready"
+    assert [item for item in said if "is not used" not in item[2]] == [
+        ("hashmatch.store", "INFO", "an index file of the list 'list' (pdq) was made at version 1: 3 hashes"),
+        ("hashmatch.matching", "INFO", "list 'list': version 1 with 3 entries is searched, ready"),
+        ("hashmatch.matching", "INFO", "list 'list': version 2 took the place of version 1"),
+        ("hashmatch.store", "INFO", "an index file of the list 'another' (pdq) was made at version 1: 2 hashes"),
+        ("hashmatch.matching", "INFO", "list 'another': version 1 took the place of version 2"),
+        ("hashmatch.store", "INFO", "an index file of the list 'another' (pdq) was made at version 1: 2 hashes"),
+        ("hashmatch.matching", "INFO", f"list 'another': version 1 {opened}"),
+    ]
+    (damaged,) = [item for item in said if "is not used" in item[2]]
+    assert damaged[:2] == ("hashmatch.store", "WARNING")
+
+
+def test_a_version_that_a_search_takes_up_is_said(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What a match cannot explain any longer brings the next version, also without a reload."""
+    with Matcher.open(path) as matcher:
+        with ReferenceList.open(path, writable=True) as ref:
+            ref.withdraw("entry-1")
+        with caplog.at_level(logging.INFO, "hashmatch"):
+            assert not matches(matcher, 1)
+            assert not matches(matcher, 1)
+            matcher.reload()
+    (said,) = [record.getMessage() for record in caplog.records if "took the place" in record.getMessage()]
+    assert said.startswith("list 'list': version 2 took the place of version 1")

@@ -6,6 +6,7 @@ for people who watch goes to standard error, so that the two never mix.
 
 from __future__ import annotations
 
+import logging
 import sys
 import traceback
 from contextlib import suppress
@@ -22,6 +23,7 @@ def main() -> None:
             sys.stdout.reconfigure(errors="backslashreplace")
         from hashmatch.cli.app import app
 
+        _show_warnings()
         app()
     except KeyboardInterrupt:
         raise SystemExit(130) from None
@@ -30,3 +32,11 @@ def main() -> None:
         with suppress(OSError):
             traceback.print_exc()
         raise SystemExit(2) from None
+
+
+def _show_warnings() -> None:
+    """Show what the library warns of; what became of a picture that ended its worker is in the results."""
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    handler.addFilter(lambda record: record.name != "hashmatch.jail")
+    logging.getLogger("hashmatch").addHandler(handler)

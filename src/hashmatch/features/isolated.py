@@ -122,6 +122,10 @@ class IsolatedReader:
         """Count workers and tasks; see `hashmatch.jail.pool.Pool.counts`."""
         return self._pool.counts()
 
+    def load(self) -> dict[str, int]:
+        """Count idle and working workers, and the tasks that wait; see `hashmatch.jail.pool.Pool.load`."""
+        return self._pool.load()
+
     def close(self) -> None:
         """End the workers; pictures they are at are answered as unreadable."""
         self._pool.close()

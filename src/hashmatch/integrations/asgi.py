@@ -106,7 +106,10 @@ class UploadCheck:
             return
         uploads: list[CheckedUpload] = []
         scope.setdefault("state", {})["uploads"] = uploads
-        files = self._files(dict(scope.get("headers", ())).get(b"content-type", b""))
+        kind = dict(scope.get("headers", ())).get(b"content-type", b"")
+        files: _Files | None = files_of(kind, max_bytes=self._max_bytes, max_files=self._max_files)
+        if files is None and kind.partition(b";")[0].strip().lower().startswith(_RAW):
+            files = _Files(self._max_bytes)
         if files is None:
             await self.app(scope, receive, send)
             return
@@ -130,12 +133,6 @@ class UploadCheck:
             for check in checks:
                 check.cancel()
 
-    def _files(self, content_type: bytes) -> _Files | None:
-        kind, options = parse_options_header(content_type)
-        if kind == b"multipart/form-data" and options.get(b"boundary"):
-            return _FormFiles(options[b"boundary"], self._max_bytes, self._max_files)
-        return _Files(self._max_bytes) if kind.startswith(_RAW) else None
-
     async def _check(self, field: str, data: bytes, error: str | None) -> CheckedUpload:
         report = None
         if error is None:
@@ -144,6 +141,14 @@ class UploadCheck:
             except HashmatchError as found:
                 error = str(getattr(found, "reason", type(found).__name__))
         return CheckedUpload(field=field, report=report, error=error)
+
+
+def files_of(content_type: bytes, *, max_bytes: int, max_files: int) -> _FormFiles | None:
+    """Make the reader of a form's files; None where the content type is not of a form."""
+    kind, options = parse_options_header(content_type)
+    if kind == b"multipart/form-data" and options.get(b"boundary"):
+        return _FormFiles(options[b"boundary"], max_bytes, max_files)
+    return None
 
 
 class _Files:

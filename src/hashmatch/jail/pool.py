@@ -1,7 +1,12 @@
-"""`Pool`: worker processes that are started when they are needed, kept, replaced, and ended."""
+"""`Pool`: worker processes that are started when they are needed, kept, replaced, and ended.
+
+Over 400 lines because the life of a worker, and what is said and counted of it, is in one class. The logger
+``hashmatch.jail`` says what an operator asks about; nothing is said of a task that goes well.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -12,16 +17,19 @@ from contextlib import suppress
 from typing import Final
 
 from hashmatch.errors import BusyError, ImageError, IsolationError, UnreadableImageError
-from hashmatch.jail.options import Isolation, Protection
+from hashmatch.jail.options import MEASURES, Isolation, Protection
 from hashmatch.jail.turns import QueueTurn, Turns, closed
 from hashmatch.jail.worker import Worker, WorkerPlan, bad_answer
 
 __all__ = ["Pool"]
 
+_LOG: Final = logging.getLogger("hashmatch.jail")
 _PAUSE: Final = 0.2
 _PATIENCE: Final = 2.0
 _EARLY: Final = 0.9
 _NOT_INNOCENT: Final = "crashed-sigsys"
+_HOSTILE: Final = frozenset({_NOT_INNOCENT, "bad-answer"})
+_BY_CALLER: Final = "abandoned"
 
 
 class Pool:
@@ -85,6 +93,17 @@ class Pool:
         """
         with self._lock:
             return dict(sorted(self._counts.items()))
+
+    def load(self) -> dict[str, int]:
+        """Count the workers that are ``idle`` and ``working`` now, and the tasks that are ``waiting`` for one.
+
+        Dear tasks that wait are ``waiting-dear``, and not among the others; see `hashmatch.jail.turns.Turns`.
+        """
+        with self._lock:
+            idle = len(self._idle) + (self._spare is not None)
+            working = len(self._all) - idle
+        cheap, dear = self._turns.waiting
+        return {"idle": idle, "working": working, "waiting": cheap, "waiting-dear": dear}
 
     def start(self) -> Protection:
         """Start a worker, unless there is one, to see that it can be done.
@@ -178,9 +197,10 @@ class Pool:
             self._count("tasks")
             while True:
                 fault: str | None = None
+                why: str | None = None
                 try:
                     worker = self._ready_at_last(turn, until)
-                    fault = "abandoned"
+                    fault = _BY_CALLER
                     worker.begin(*task, until=until)
                     self._start_successor(worker)
                     seen, left = 0, self._largest_answer
@@ -205,9 +225,9 @@ class Pool:
                         raise closed() from None
                     if not may_retry or not fault.startswith("crashed-") or fault == _NOT_INNOCENT:
                         raise
-                    fault, may_retry = "retried", False
+                    fault, why, may_retry = "retried", fault, False
                 finally:
-                    self._put_back(turn, fault)
+                    self._put_back(turn, fault, why)
         except BusyError:
             self._count("busy")
             raise
@@ -248,6 +268,8 @@ class Pool:
             except IsolationError as error:
                 self._put_back(turn, "no-worker")
                 now = time.monotonic()
+                if self._failing_since is None:
+                    _LOG.error("no worker process can be started: %s", error)
                 since = self._failing_since = self._failing_since or now
                 if error.reason != "no-worker" or now - since > _PATIENCE:
                     raise
@@ -256,6 +278,8 @@ class Pool:
                 if self._closing.wait(_PAUSE):
                     raise closed() from None
             else:
+                if self._failing_since is not None:
+                    _LOG.warning("worker processes can be started again")
                 self._failing_since = None
                 return worker
 
@@ -272,6 +296,8 @@ class Pool:
             raise IsolationError(
                 f"required, but not to be had on this machine: {', '.join(missing)}", reason="protection-too-weak"
             )
+        if protection != self._protection:
+            _say_what_holds(protection)
         self._protection = protection
         return worker
 
@@ -313,8 +339,11 @@ class Pool:
             if unused is not None:
                 self._ended(unused)
 
-    def _put_back(self, turn: QueueTurn, fault: str | None) -> None:
-        """Keep the worker, or end it after a fault or when it has done its share; the next one is started at once."""
+    def _put_back(self, turn: QueueTurn, fault: str | None, why: str | None = None) -> None:
+        """Keep the worker, or end it after a fault or when it has done its share; the next one is started at once.
+
+        What is said of a fault is ``why``, if the name that it is counted by does not tell.
+        """
         worker, turn.worker = turn.worker, None
         if worker is None:
             return
@@ -330,6 +359,8 @@ class Pool:
                 if fault not in (None, "no-worker"):
                     self._counts[str(fault)] += 1
         self._ended(worker)
+        if is_open:
+            _say_why(worker, why or fault)
         with self._lock:
             spare, self._spare = self._spare, None
         if spare is None and is_open and fault not in ("no-worker", "ended-idle"):
@@ -355,6 +386,30 @@ class Pool:
             worker.disown()
         self._finalizer.detach()
         self._begin(is_closed=self._closing.is_set())
+
+
+def _say_what_holds(protection: Protection) -> None:
+    missing = protection.missing(MEASURES)
+    if missing:
+        _LOG.warning("worker processes are restricted by less than there is; missing: %s", ", ".join(missing))
+    else:
+        _LOG.info("worker processes are restricted by every measure that there is")
+
+
+def _say_why(worker: Worker, fault: str | None) -> None:
+    """Say why a worker was ended; the picture is not named."""
+    if fault is None:
+        _LOG.debug("worker %d is replaced after its share of %d tasks", worker.pid, worker.tasks)
+    elif fault == "no-worker":
+        _LOG.debug("worker %d did not become ready", worker.pid)
+    elif fault == _BY_CALLER:
+        _LOG.info("worker %d was ended: its task was given up, or out of the time that the caller gave", worker.pid)
+    elif fault in _HOSTILE:
+        _LOG.error(
+            "worker %d was ended as if it had been taken over (%s), at its task %d", worker.pid, fault, worker.tasks
+        )
+    else:
+        _LOG.warning("worker %d was lost (%s), at its task %d", worker.pid, fault, worker.tasks)
 
 
 _POOLS: Final[weakref.WeakSet[Pool]] = weakref.WeakSet()

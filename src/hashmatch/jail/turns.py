@@ -95,6 +95,11 @@ class Turns:
                 with self._lock:
                     self._deal()
 
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """Number of tasks that wait: cheap ones, and dear ones."""
+        return len(self._cheap), len(self._dear)
+
     def give_back(self, turn: QueueTurn) -> None:
         """Give the place to the next, or leave the queue."""
         with self._lock:

@@ -2,6 +2,7 @@
 
 from hashmatch.matching.asynchronous import AsyncMatcher
 from hashmatch.matching.flood import Quarantined
+from hashmatch.matching.kept_lists import ListStatus
 from hashmatch.matching.matcher import Matcher
 from hashmatch.matching.report import ComparedList, Match, MatchReport, Outcome, Suppressed
 from hashmatch.store.upkeep import Upkeep, Watch
@@ -9,6 +10,7 @@ from hashmatch.store.upkeep import Upkeep, Watch
 __all__ = [
     "AsyncMatcher",
     "ComparedList",
+    "ListStatus",
     "Match",
     "MatchReport",
     "Matcher",

@@ -17,7 +17,7 @@ from hashmatch.policy import FloodRule
 
 __all__ = ["FloodWatch", "Quarantined"]
 
-_LOG: Final = logging.getLogger("hashmatch")
+_LOG: Final = logging.getLogger("hashmatch.matching")
 
 EntryName = tuple[str, str]
 """Identifier of the list, and of the entry."""
@@ -57,7 +57,7 @@ class FloodWatch:
 
     def __init__(self, rule: FloodRule) -> None:
         self.rule = rule
-        self._change = threading.Lock()
+        self._change = threading.RLock()  # a log handler may ask which entry it is
         self._pictures = 0
         self._counts: dict[EntryName, list[int]] = {}  # count, error
         self._quarantined: dict[EntryName, Quarantined] = {}
@@ -66,7 +66,7 @@ class FloodWatch:
 
     def renew(self) -> None:
         """Take a fresh lock, in a forked child."""
-        self._change = threading.Lock()
+        self._change = threading.RLock()
 
     def has(self, list_id: str, entry_id: str) -> bool:
         """Whether an entry is in quarantine."""
@@ -132,7 +132,10 @@ class FloodWatch:
         with self._change:
             self._counts.pop((list_id, entry_id), None)
             self._is_full = False
-            return self._quarantined.pop((list_id, entry_id), None) is not None
+            found = self._quarantined.pop((list_id, entry_id), None) is not None
+        if found:
+            _LOG.info("an entry of the list with the identifier %s was released from quarantine", list_id)
+        return found
 
     @property
     def entries(self) -> tuple[Quarantined, ...]:

@@ -1,16 +1,19 @@
 """`KeptLists`: the lists of a matcher, each at one version, kept up to date while searches run in them.
 
-Floor: matching. `hashmatch.matching.Matcher` adds what is asked of them.
+Floor: matching. `hashmatch.matching.Matcher` adds what is asked of them. The logger ``hashmatch.matching``
+says which version of which list is searched from now on.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists import ReferenceList
@@ -24,7 +27,38 @@ if TYPE_CHECKING:
     from hashmatch.features.query import Query
     from hashmatch.matching.report import MatchReport
 
-__all__ = ["KeptLists"]
+__all__ = ["KeptLists", "ListStatus"]
+
+_LOG: Final = logging.getLogger("hashmatch.matching")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListStatus:
+    """A list as it is searched now, and when somebody last heard of its sources.
+
+    Parameters
+    ----------
+    name, list_id : str
+        Name and identifier.
+    version : int
+        Version that is searched.
+    digest : str
+        Content digest of that version.
+    n_entries : int
+        Number of entries.
+    heard : mapping of str to int
+        When each source was last imported, seconds since 1970; sources that never were are left out.
+    changed : float or None
+        When the file was last changed, seconds since 1970; None if it is gone.
+    """
+
+    name: str
+    list_id: str
+    version: int
+    digest: str
+    n_entries: int
+    heard: Mapping[str, int]
+    changed: float | None
 
 
 class KeptLists:
@@ -37,7 +71,7 @@ class KeptLists:
         self._closed = False
         self._reloading = threading.Lock()
         self._moved_on = False
-        self._snapshots = tuple(ListState.of(item, policy, index_folder, maps=maps) for item in lists)
+        self._snapshots = tuple(_opened(item, policy, index_folder, maps) for item in lists)
         self._keeper = Keeper(self._change_mark, self.reload, self._compact, self._recheck)
 
     @property
@@ -49,6 +83,27 @@ class KeptLists:
     def digests(self) -> tuple[str, ...]:
         """Content digest of each list of `lists`, as `Match.list_digest`."""
         return tuple(item.mark.digest for item in self._snapshots)
+
+    def list_statuses(self) -> tuple[ListStatus, ...]:
+        """Say of each list what is searched, and when its sources were last imported, which is read from its file.
+
+        Raises
+        ------
+        ReferenceListError
+            If a list can no longer be read.
+        """
+        return tuple(
+            ListStatus(
+                name=item.name,
+                list_id=item.mark.list_id,
+                version=item.version,
+                digest=item.mark.digest,
+                n_entries=item.n_entries,
+                heard={source.name: source.heard for source in item.reference.sources() if source.heard is not None},
+                changed=_changed(item.reference.path),
+            )
+            for item in self._open_snapshots()
+        )
 
     @property
     def idle_lists(self) -> tuple[str, ...]:
@@ -100,9 +155,12 @@ class KeptLists:
         with self._reloading:
             old = self._open_snapshots()
             new: list[ListState] = []
+            spent: list[float] = []
             try:
                 for item in old:
-                    new.append(item.refreshed(self._policy))  # noqa: PERF401 - what came before an error is closed
+                    began = time.perf_counter()
+                    new.append(item.refreshed(self._policy))
+                    spent.append(time.perf_counter() - began)
             except BaseException:
                 for before, after in zip(old, new, strict=False):
                     if after.reference is not before.reference:
@@ -113,7 +171,9 @@ class KeptLists:
                 if after.reference is not before.reference:
                     before.close_after_use()
             moved_on, self._moved_on = self._moved_on, False
-            return moved_on or any(before is not after for before, after in zip(old, new, strict=True))
+        for before, after, seconds in zip(old, new, spent, strict=True):
+            _say_taken_up(before, after, seconds)
+        return moved_on or any(before is not after for before, after in zip(old, new, strict=True))
 
     def _answered(self, ask: Callable[[Sequence[ListState]], tuple[MatchReport, Query]]) -> tuple[MatchReport, Query]:
         """Answer by the versions that are searched now; where one cannot explain what it found, by a later one.
@@ -133,12 +193,17 @@ class KeptLists:
         """Take up the present version of one list, and hold it still."""
         with self._reloading:
             old = self._open_snapshots()
-            before, after = old[place], old[place].held(self._policy, held)
-            if after.mark != before.mark or after.reference is not before.reference:
+            before, began = old[place], time.perf_counter()
+            after = before.held(self._policy, held)
+            spent = time.perf_counter() - began
+            is_other = after.mark != before.mark or after.reference is not before.reference
+            if is_other:
                 self._snapshots = (*old[:place], replace(after, view=None), *old[place + 1 :])
                 self._moved_on = True
             if after.reference is not before.reference:
                 before.close_after_use()
+        if is_other:
+            _say_taken_up(before, after, spent)
         return after
 
     def watch(self, interval: float = 1.0, *, recheck_rate: int = DEFAULT_RECHECK_RATE) -> Watch:
@@ -197,3 +262,40 @@ class KeptLists:
         if self._keeper.is_asleep:
             self._keeper.wake()
         return self._snapshots
+
+
+def _changed(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None
+
+
+def _opened(reference: ReferenceList, policy: MatchPolicy, folder: Path | None, maps: bool) -> ListState:
+    began = time.perf_counter()
+    state = ListState.of(reference, policy, folder, maps=maps)
+    _LOG.info(
+        "list %r: version %d with %d entries is searched, ready in %.0f ms",
+        state.name,
+        state.version,
+        state.n_entries,
+        1000 * (time.perf_counter() - began),
+    )
+    return state
+
+
+def _say_taken_up(before: ListState, after: ListState, seconds: float) -> None:
+    if after is before:
+        return
+    if after.mark == before.mark:
+        _LOG.info("list %r: indexes were renewed at version %d in %.0f ms", after.name, after.version, 1000 * seconds)
+        return
+    _LOG.info(
+        "list %r: version %d took the place of version %d in %.0f ms, %d entries%s",
+        after.name,
+        after.version,
+        before.version,
+        1000 * seconds,
+        after.n_entries,
+        ", from another file" if after.reference is not before.reference else "",
+    )

@@ -268,11 +268,14 @@ class Matcher(KeptLists):
             ``outcomes`` and ``reasons`` count all sources of `match` and `match_many`; ``workers`` counts the
             worker processes and their tasks, and is empty without isolation; ``quarantined`` counts the entries in
             quarantine, the matches with them since (``flagged``) and those held back (``held``), and is empty if the
-            policy has no flood rule. JSON-ready.
+            policy has no flood rule. ``load`` is of this moment: workers that are ``idle`` and ``working``, pictures
+            that are ``waiting`` for one, and those of the lane of dear pictures (``waiting-dear``); empty without
+            isolation. JSON-ready.
         """
         workers = {} if self._reader is None else self._reader.counts()
         quarantined = {} if self._flood is None else self._flood.to_dict()
-        return self._counts.to_dict() | {"workers": workers, "quarantined": quarantined}
+        load = {} if self._reader is None else self._reader.load()
+        return self._counts.to_dict() | {"workers": workers, "quarantined": quarantined, "load": load}
 
     @property
     def quarantined(self) -> tuple[Quarantined, ...]:

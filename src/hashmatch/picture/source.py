@@ -63,7 +63,8 @@ def read_source(source: ImageSource, policy: DecodePolicy | None = None) -> byte
     ------
     UnreadableImageError
         With reason ``not-found``, ``is-a-directory``, ``not-a-file``, ``not-permitted`` or ``read-failed``. The last
-        one replaces every exception of a file object while it is read, except one that a signal handler raises.
+        one replaces every exception of a file object while it is read, except one that a signal handler raises and an
+        `ImageError`, which has a reason of its own.
     ImageTooLargeError
         With reason ``too-many-bytes``; at most ``max_bytes + 1`` bytes have been read.
     TypeError
@@ -210,6 +211,8 @@ def _read_stream(
 def _part(stream: Any, size: int) -> Bytes:
     try:
         part = stream.read(size)
+    except ImageError:  # a member of a container says itself what is wrong with it
+        raise
     except Exception as error:  # an archive, a download, a storage service: each has errors of its own
         if is_interruption(error):
             raise

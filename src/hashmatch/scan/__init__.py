@@ -1,6 +1,20 @@
 """Scanning: every file under some folders, matched and counted."""
 
+from hashmatch.scan.items import CONTENTS, REASONS, Content, Flaw, Found, Item, shown_name
 from hashmatch.scan.scanner import ScanItem, ScanSummary, scan
 from hashmatch.scan.walk import WalkCounts, iter_files
 
-__all__ = ["ScanItem", "ScanSummary", "WalkCounts", "iter_files", "scan"]
+__all__ = [
+    "CONTENTS",
+    "REASONS",
+    "Content",
+    "Flaw",
+    "Found",
+    "Item",
+    "ScanItem",
+    "ScanSummary",
+    "WalkCounts",
+    "iter_files",
+    "scan",
+    "shown_name",
+]

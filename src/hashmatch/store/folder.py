@@ -1,14 +1,18 @@
-"""Where a list's index files are, and searchable rows from one: taken up, brought up to date, or made anew."""
+"""Where a list's index files are, and searchable rows from one: taken up, brought up to date, or made anew.
+
+The logger ``hashmatch.store`` says which files are made, and which cannot be used.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from hashmatch.errors import IndexFormatError, ReferenceListError
 from hashmatch.index.calibration import saved_costs
@@ -31,6 +35,7 @@ __all__ = [
     "build_files",
     "files_of",
     "index_file",
+    "made",
     "own_place",
     "place_of",
     "remove_others",
@@ -38,6 +43,8 @@ __all__ = [
     "taken_up",
     "translated_folder_errors",
 ]
+
+_LOG: Final = logging.getLogger("hashmatch.store")
 
 R_co = TypeVar("R_co", bound=AnyRows, covariant=True)
 R = TypeVar("R", bound=AnyRows)
@@ -125,7 +132,7 @@ def rows_of(pinned: PinnedVersion, files: Files[R], folder: Path | None, *, maps
             with _locked_place(index_file(folder, pinned.list_id, files), pinned, files) as place:
                 rows = taken_up(pinned, files, folder, held=place, maps=maps)
                 if rows is None or rows.is_overgrown:
-                    files.make(place, pinned, memory=DEFAULT_MEMORY, stopped=lambda: False)
+                    made(files, place, pinned)
                     rows = taken_up(pinned, files, folder, held=place, maps=maps)
         except OSError:
             if rows is None:  # one that is far behind serves, where the folder cannot be written to
@@ -205,11 +212,32 @@ def build_files(
                 continue
             began = time.perf_counter()
             with _locked_place(index_file(folder, pinned.list_id, files), pinned, files) as place:
-                made = again or not _is_current(place, pinned, files)
-                if made:
-                    files.make(place, pinned, memory=memory, stopped=lambda: False)
+                is_made = again or not _is_current(place, pinned, files)
+                if is_made:
+                    made(files, place, pinned, memory=memory)
             spent = time.perf_counter() - began
-            yield BuiltFile(algorithm=name, path=place, n_rows=content.n_rows, made=made, seconds=spent)
+            yield BuiltFile(algorithm=name, path=place, n_rows=content.n_rows, made=is_made, seconds=spent)
+
+
+def made(
+    files: Files[AnyRows],
+    place: Path,
+    pinned: PinnedVersion,
+    *,
+    memory: int = DEFAULT_MEMORY,
+    stopped: Callable[[], bool] = lambda: False,
+) -> None:
+    """Make an index file, as `Files.make`, and say so."""
+    began = time.perf_counter()
+    files.make(place, pinned, memory=memory, stopped=stopped)
+    _LOG.info(
+        "an index file of the list %r (%s) was made at version %d: %d hashes in %.0f ms",
+        pinned.name,
+        files.name,
+        pinned.version,
+        pinned.contents[files.name].n_rows,
+        1000 * (time.perf_counter() - began),
+    )
 
 
 def remove_others(reference: ReferenceList, policy: MatchPolicy, folder: Path) -> Iterator[Path]:
@@ -287,7 +315,11 @@ def taken_up(
     for place in (file, own_place(file, pinned)):
         try:
             read = files.read(place, pinned.list_id, second="make" if place == held else "open", maps=maps)
-        except (FileNotFoundError, IndexFormatError):
+        except FileNotFoundError:
+            continue
+        except IndexFormatError as error:
+            if held is None:  # whoever makes it anew has looked before
+                _LOG.warning("an index file of the list %r (%s) is not used: %s", pinned.name, files.name, error)
             continue
         rows = _brought_to(pinned, read)
         if rows is not None and not rows.is_overgrown:

@@ -20,13 +20,13 @@ from hashmatch.errors import ReferenceListError
 from hashmatch.index import Costs
 from hashmatch.index.calibration import saved_costs
 from hashmatch.index.costs import MEASURED
-from hashmatch.index.multi.out_of_core import DEFAULT_MEMORY
 from hashmatch.lists import Changes, Content, Entry, PinnedVersion, ReferenceList, VersionMark
 from hashmatch.policy import MatchPolicy
 from hashmatch.store.coverage import uncovered_rows
 from hashmatch.store.folder import (
     files_of,
     index_file,
+    made,
     place_of,
     rows_of,
     taken_up,
@@ -333,7 +333,7 @@ class ListState:
         ReferenceListError, IndexFormatError, OSError
             As `build_index_file`.
         """
-        made = 0
+        n_made = 0
         for name in self.due():
             files = files_of(name, policy, self.costs)
             if files is None or self.index_folder is None:
@@ -353,9 +353,9 @@ class ListState:
                         rows = self.rows[name]
                         if taken is None and not (rows.is_overgrown or rows.is_spoilt):
                             continue  # it is another copy's, and this one's map serves as long as it is held
-                    files.make(place, pinned, memory=DEFAULT_MEMORY, stopped=stopped)
-                    made += 1
-        return made
+                    made(files, place, pinned, stopped=stopped)
+                    n_made += 1
+        return n_made
 
     def hashes(self, algorithm: str) -> SearchableHashes | None:
         """Searchable hashes of a fixed length; None where the list or the policy has none."""

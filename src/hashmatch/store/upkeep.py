@@ -1,7 +1,7 @@
 """Keeping a matcher up to date in the background: a thread that watches lists, and one that makes new index files.
 
-What goes wrong there is kept, counted, shown by `Upkeep` and said once to the logger ``hashmatch``; the matcher goes on
-answering from what it had.
+What goes wrong there is kept, counted, shown by `Upkeep` and said once to the logger ``hashmatch.store``; the matcher
+goes on answering from what it had.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["DEFAULT_RECHECK_RATE", "Keeper", "Pace", "Upkeep", "Watch", "check_i
 
 DEFAULT_RECHECK_RATE: Final = 4 << 20
 
-_LOGGER: Final = logging.getLogger("hashmatch")
+_LOGGER: Final = logging.getLogger("hashmatch.store")
 _LEAST_INTERVAL: Final = 0.001
 _STEP: Final = 0.25
 
@@ -280,6 +280,8 @@ class Keeper:
                 failure = _without_frames(error)
             if failure is not None and str(failure) != str(self._upkeep.error):
                 _LOGGER.warning("a change of a list cannot be taken up: %s", failure)
+            elif failure is None and self._upkeep.error is not None:
+                _LOGGER.warning("changes of the lists are taken up again")
             with self._lock:
                 now = self._upkeep
                 self._upkeep = replace(

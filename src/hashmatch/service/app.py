@@ -1,0 +1,55 @@
+"""`create_app`: the application, from the routes of all modules.
+
+Floor: service. A module of routes is added to `MODULES` and to nothing else: its ``routes`` are served, and its
+``PATHS`` stand in the OpenAPI document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from hashmatch.service import match_routes, status_routes
+from hashmatch.service.doorway import Door
+from hashmatch.service.service import Service
+
+__all__ = ["MODULES", "create_app"]
+
+MODULES: Final = (match_routes, status_routes)
+
+
+def create_app(service: Service) -> Starlette:
+    """Make the ASGI application of a service, which it closes at its end.
+
+    Parameters
+    ----------
+    service : Service
+        An open service.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await service.close()
+
+    app = Starlette(
+        routes=[item for module in MODULES for item in module.routes(service)],
+        middleware=[Middleware(Door, service=service)],
+        exception_handlers={HTTPException: _to_the_door},
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+async def _to_the_door(_: Request, error: Exception) -> Response:
+    raise error

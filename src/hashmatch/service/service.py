@@ -1,0 +1,220 @@
+"""`Service`: what all routes share: the open lists, the settings, the tokens, who watches, and whether it is ready.
+
+Floor: service. Everything in here runs on one loop; what blocks runs in threads of the `AsyncMatcher`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hashmatch.errors import PolicyError, ReferenceListError
+from hashmatch.jail import Isolation
+from hashmatch.matching import AsyncMatcher, ListStatus, Matcher, MatchReport
+from hashmatch.service.config import ServiceConfig
+from hashmatch.service.tokens import Tokens
+
+__all__ = ["Handled", "Service"]
+
+_RETRYABLE: Final = frozenset({"closed", "list-damaged", "no-worker", "protection-too-weak"})
+"""Reasons that lie with the service and not with the picture."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Handled:
+    """One request, for logs and metrics; holds no hash, no pixel and no name of a file.
+
+    Parameters
+    ----------
+    request_id : str
+        Identifier, of the caller or made.
+    method, route : str
+        Method, and the path as the route writes it (``/v1/second/{id}``); an unknown path is ``"-"``.
+    caller : str
+        Name of the token; ``"-"`` for nobody.
+    status : int
+        Code of the answer; 0 where the caller went away before it.
+    seconds : float
+        From the request's headers to the end of the answer.
+    code : str or None
+        Code of the error, if the answer is one.
+    outcome, reason : str or None
+        Of the report, if the answer is one.
+    """
+
+    request_id: str
+    method: str
+    route: str = "-"
+    caller: str = "-"
+    status: int = 0
+    seconds: float = 0.0
+    code: str | None = None
+    outcome: str | None = None
+    reason: str | None = None
+
+
+class Service:
+    """Open lists behind HTTP.
+
+    Parameters
+    ----------
+    matcher : Matcher
+        Open; closed by `close`.
+    config : ServiceConfig
+        Settings.
+    tokens : Tokens
+        Who may ask what.
+
+    Attributes
+    ----------
+    checks : AsyncMatcher
+        Answers without blocking the loop.
+    observers : list of callable
+        Each is called with a `Handled` after every request; for logs and metrics.
+    in_flight : int
+        Requests with a body that are held now.
+    is_stopping : bool
+        Whether a stop has begun: the service answers, and is not ready.
+    """
+
+    def __init__(self, matcher: Matcher, config: ServiceConfig | None = None, tokens: Tokens | None = None) -> None:
+        self.matcher = matcher
+        self.config = ServiceConfig() if config is None else config
+        self.tokens = Tokens() if tokens is None else tokens
+        limits = self.config.limits
+        # a thread for each picture, since those that wait in the lane for dear ones must not keep the others waiting
+        self.checks = AsyncMatcher(matcher, in_flight=2 * limits.in_flight, threads=limits.in_flight)
+        self.observers: list[Callable[[Handled], None]] = []
+        self.in_flight = 0
+        self.is_stopping = False
+        self._unreadable_since: float | None = None
+        unknown = set(self.config.lists) - {name for name, _, _ in matcher.lists}
+        if unknown:
+            there = ", ".join(name for name, _, _ in matcher.lists)
+            raise PolicyError(f"[lists.{min(unknown)}]: no list has this name; the lists are called: {there}")
+
+    @classmethod
+    def open(cls, config: ServiceConfig, tokens: Tokens | None = None, **isolation: Any) -> Service:
+        """Open the lists and start the decoding processes; blocks for seconds.
+
+        Parameters
+        ----------
+        config : ServiceConfig
+            Settings.
+        tokens : Tokens, optional
+            Who may ask what.
+        **isolation
+            Further parameters of `hashmatch.jail.Isolation`, such as ``environment``.
+
+        Raises
+        ------
+        ReferenceListError, PolicyError, IsolationError
+            As `Matcher.open`; or if a list has another name than its table.
+        """
+        decoding = config.decoding
+        shut_in = Isolation(
+            workers=decoding.workers,
+            seconds=decoding.seconds,
+            recycle=decoding.recycle,
+            require=() if decoding.require == "none" else decoding.require,
+            **isolation,
+        )
+        matcher = Matcher.open(
+            *(item.path for item in config.lists.values()),
+            *config.paths,
+            policy=config.policy,
+            index_folder=config.index_folder,
+            isolation=shut_in,
+            reload_every=config.reload_seconds,
+        )
+        try:
+            matcher.warm()
+            return cls(matcher, config, tokens)
+        except BaseException:
+            matcher.close()
+            raise
+
+    async def close(self) -> None:
+        """End the threads and the decoding processes, and close the lists."""
+        await asyncio.to_thread(self.matcher.close)
+        await asyncio.to_thread(self.checks.close)
+
+    def choose(self, seed: str) -> tuple[tuple[str, ...] | None, list[str]]:
+        """Draw by the shares of the lists which are searched; the same seed draws the same.
+
+        Returns
+        -------
+        chosen : tuple of str or None
+            Names, as `Matcher.match` takes them; None for all.
+        left_out : list of str
+            Names of the others.
+        """
+        left_out = [name for name, item in self.config.lists.items() if _draw(name, seed) >= item.share]
+        if not left_out:
+            return None, []
+        return tuple(name for name, _, _ in self.matcher.lists if name not in left_out), left_out
+
+    def report(self, report: MatchReport, handled: Handled, left_out: list[str]) -> dict[str, Any]:
+        """Write a report as every route answers it: `MatchReport.to_dict` and what belongs to the request."""
+        handled.outcome, handled.reason = report.outcome.value, report.reason
+        return {
+            "request_id": handled.request_id,
+            "retryable": report.reason in _RETRYABLE,
+            "lists_left_out": left_out,
+        } | report.to_dict()
+
+    def ages(self) -> dict[str, tuple[ListStatus, float | None]]:
+        """Tell the age of each list, seconds, by its name: since any of its sources was imported.
+
+        Where none ever was, since the file was changed; None where the file is gone.
+        """
+        now, found = time.time(), {}
+        for item in self.matcher.list_statuses():
+            last = max(item.heard.values(), default=item.changed)
+            found[item.name] = (item, None if last is None else max(0.0, now - last))
+        return found
+
+    def why_not_ready(self) -> list[dict[str, Any]]:
+        """Say why no picture should be sent here; empty where one may.
+
+        Returns
+        -------
+        list of dict
+            ``reason`` is a stable word; ``list`` and ``seconds`` where they are of a list.
+        """
+        reasons: list[dict[str, Any]] = [{"reason": "stopping"}] if self.is_stopping else []
+        reasons += [{"reason": "nothing-to-compare", "list": name} for name in self.matcher.idle_lists]
+        failed = self.matcher.upkeep.error is not None
+        try:
+            ages = self.ages()
+        except ReferenceListError:
+            ages, failed = {}, True
+        now = time.monotonic()
+        self._unreadable_since = (self._unreadable_since or now) if failed else None
+        if self._unreadable_since is not None and now - self._unreadable_since >= self.config.unreadable_seconds:
+            reasons.append({"reason": "list-unreadable"})
+        for name, (item, age) in ages.items():
+            settings = self.config.lists.get(name)
+            if settings is None:
+                continue
+            if settings.max_age is not None and (age is None or age > settings.max_age):
+                reasons.append({"reason": "list-too-old", "list": name, "seconds": age})
+            for source, most in settings.sources.items():
+                heard = item.heard.get(source)
+                if heard is None or time.time() - heard > most:
+                    reasons.append({"reason": "source-too-old", "list": name, "source": source})
+        return reasons
+
+    async def reload(self) -> bool:
+        """Take up changes of the lists now; see `Matcher.reload`."""
+        return await asyncio.to_thread(self.matcher.reload)
+
+
+def _draw(name: str, seed: str) -> float:
+    """Draw a number from 0 to below 1."""
+    digest = hashlib.sha256(f"{name}\0{seed}".encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:6]) / 2**48

@@ -1,0 +1,61 @@
+"""Makers of a small service, asked in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from hashmatch import Matcher, ReferenceList, fingerprint
+from hashmatch.picture.encode import jpeg
+from hashmatch.service.app import create_app
+from hashmatch.service.config import ServiceConfig
+from hashmatch.service.service import Service
+from hashmatch.service.tokens import Tokens
+from hashmatch.synthetic import picture
+
+LISTED, STRANGER = (picture("photo", seed, size=(160, 200)) for seed in (1, 2))
+KNOWN, UNKNOWN = jpeg(LISTED, quality=90), jpeg(STRANGER, quality=90)
+
+Found = TypeVar("Found")
+
+
+def one_picture_list(path: Path, name: str = "list") -> Path:
+    """Make a list that knows the picture `LISTED`."""
+    with ReferenceList.create(path, name=name) as ref:
+        ref.add("one", fingerprint=fingerprint(LISTED, algorithms=("pdq",)), source="ncmec", labels={"class": "A1"})
+    return path
+
+
+@asynccontextmanager
+async def served(
+    *paths: Path,
+    config: ServiceConfig | None = None,
+    tokens: str = "",
+    prepare: Callable[[Service], None] | None = None,
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Serve lists in this process, which decodes pictures itself."""
+    with Matcher.open(*paths, policy=(config or ServiceConfig()).policy) as matcher:
+        service = Service(matcher, config, Tokens.parse(tokens))
+        if prepare is not None:
+            prepare(service)
+        transport = httpx.ASGITransport(app=create_app(service), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            try:
+                yield client
+            finally:
+                await service.close()
+
+
+def ask(*paths: Path, what: Callable[[httpx.AsyncClient], Awaitable[Found]], **options: Any) -> Found:
+    """Serve lists, and ask something."""
+
+    async def run() -> Found:
+        async with served(*paths, **options) as client:
+            return await what(client)
+
+    return asyncio.run(run())
