@@ -12,6 +12,8 @@ Floor: service. Needs Starlette and Uvicorn, which ``pip install 'hashmatch[serv
     What holds for every request: identifiers, scopes, limits, admission, errors, records for logs and metrics.
 ``match_routes``, ``status_routes``
     The routes.
+``metrics``, ``logs``
+    What observers count and write of every request.
 ``app``
     The application, from the routes of all modules.
 ``server``
@@ -20,5 +22,5 @@ Floor: service. Needs Starlette and Uvicorn, which ``pip install 'hashmatch[serv
 
 from importlib.util import find_spec
 
-if not all(find_spec(name) for name in ("starlette", "uvicorn", "python_multipart")):
+if not all(find_spec(name) for name in ("starlette", "uvicorn", "python_multipart", "prometheus_client")):
     raise ImportError("the service needs: pip install 'hashmatch[server]'")

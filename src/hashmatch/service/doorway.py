@@ -44,6 +44,7 @@ _LOGGER: Final = logging.getLogger("hashmatch.service")
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _KEY: Final = "hashmatch"
 _LINGER_SECONDS: Final = 1.0
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 _HEADERS: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
@@ -218,7 +219,8 @@ class Door:
         began, service = time.perf_counter(), self._service
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
         name = given.decode("ascii") if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-        handled = scope[_KEY] = Handled(request_id=name, method=scope["method"])
+        method = scope["method"] if scope["method"] in _METHODS else "-"
+        handled = scope[_KEY] = Handled(request_id=name, method=method)
         ended = started = False
 
         async def receive_seen() -> Message:

@@ -33,7 +33,7 @@ class Handled:
     request_id : str
         Identifier, of the caller or made.
     method, route : str
-        Method, and the path as the route writes it (``/v1/second/{id}``); an unknown path is ``"-"``.
+        Method, and the path as the route writes it (``/v1/second/{id}``); an unknown one is ``"-"``.
     caller : str
         Name of the token; ``"-"`` for nobody.
     status : int
