@@ -107,7 +107,12 @@ class Look:
 
 
 def iter_looks(
-    source: ImageSource, algorithms: tuple[str, ...], policy: MatchPolicy, *, keypoints: bool = False
+    source: ImageSource,
+    algorithms: tuple[str, ...],
+    policy: MatchPolicy,
+    *,
+    keypoints: bool = False,
+    listed: bool = False,
 ) -> Iterator[Look]:
     """Look at one raster after the other, so that those before a broken frame are not lost.
 
@@ -122,6 +127,8 @@ def iter_looks(
         Which views are tried.
     keypoints : bool
         Whether keypoint records are searched, if the policy has a rule for them.
+    listed : bool
+        Whether hashes have the quality that lists state, in place of that by which queries are searched.
 
     Yields
     ------
@@ -139,7 +146,7 @@ def iter_looks(
         for raster in picture.rasters():
             frame, is_full = raster.view.frame, plan.is_full(raster)
             if algorithms:
-                hashes, smalls = _hashes(raster, algorithms, policy, is_full=is_full)
+                hashes, smalls = _hashes(raster, algorithms, policy, is_full=is_full, listed=listed)
             else:
                 hashes, smalls = tuple(_plainly(raster)), ()
             found = None
@@ -175,12 +182,14 @@ def record_look(data: bytes, key: bytes | None, view: View) -> KeypointLook | No
 
 
 def _hashes(
-    raster: Raster, algorithms: tuple[str, ...], policy: MatchPolicy, *, is_full: bool
+    raster: Raster, algorithms: tuple[str, ...], policy: MatchPolicy, *, is_full: bool, listed: bool
 ) -> tuple[tuple[ViewHash, ...], tuple[SmallLook, ...]]:
     if raster.view.rendering.is_as_others:
         # nobody sees the picture so, and nobody edits it so: lists hold it as it is
         read_so = hash_view(raster.pixels, raster.view, algorithms, turns=policy.turns, searching=True)
         return tuple(_judged(read_so)), ()
+    if listed:
+        return tuple(hash_view(raster.pixels, raster.view, algorithms, turns=policy.turns)), ()
     trims = find_trims(raster.pixels) if policy.trims else ()
     hashes = _judged(hash_view(raster.pixels, raster.view, algorithms, turns=policy.turns, searching=True))
     starts = [(raster.pixels, raster.view, _pdq_quality(hashes))]

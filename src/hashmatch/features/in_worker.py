@@ -41,8 +41,8 @@ def prepare(hello: bytes) -> Work:
     Returns
     -------
     callable
-        Takes a task (length of the question, 2 bytes; the question, JSON with ``algorithms`` and ``keypoints``; the
-        file) and yields each look in its byte form.
+        Takes a task (length of the question, 2 bytes; the question, JSON with ``algorithms``, ``keypoints`` and
+        ``listed``; the file) and yields each look in its byte form.
     """
     most = int.from_bytes(hello[:8], "little")
     policy = policy_from_json(hello[8:])
@@ -54,7 +54,8 @@ def prepare(hello: bytes) -> Work:
         start = _TASK.size + length
         question = json.loads(bytes(task[_TASK.size : start]))
         left = most
-        for part in _looks(bytes(task[start:]), tuple(question["algorithms"]), policy, question["keypoints"]):
+        data, names = bytes(task[start:]), tuple(question["algorithms"])
+        for part in _looks(data, names, policy, question["keypoints"], listed=question["listed"]):
             left -= len(part)
             if left < 0:
                 raise ImageTooLargeError("the answer is too long", reason="too-many-frames")
@@ -63,8 +64,10 @@ def prepare(hello: bytes) -> Work:
     return work
 
 
-def _looks(data: bytes, algorithms: tuple[str, ...], policy: MatchPolicy, keypoints: bool) -> Iterator[bytes]:
-    for look in iter_looks(data, algorithms, policy, keypoints=keypoints):
+def _looks(
+    data: bytes, algorithms: tuple[str, ...], policy: MatchPolicy, keypoints: bool, *, listed: bool = False
+) -> Iterator[bytes]:
+    for look in iter_looks(data, algorithms, policy, keypoints=keypoints, listed=listed):
         yield b"".join(pack_look(look))
 
 

@@ -146,6 +146,7 @@ class IsolatedReader:
         algorithms: tuple[str, ...],
         *,
         keypoints: bool,
+        listed: bool = False,
         until: float | None = None,
         wait: bool = True,
     ) -> Iterator[Look]:
@@ -159,6 +160,8 @@ class IsolatedReader:
             Names of `hashmatch.hashers.facade.PICTURE_HASHERS`; if there is none the picture is decoded all the same.
         keypoints : bool
             Whether keypoint records are searched.
+        listed : bool
+            Whether hashes have the quality that lists state.
         until : float, optional
             Reading of `time.monotonic` by which it must be done.
         wait : bool
@@ -191,7 +194,7 @@ class IsolatedReader:
             max_side=self._bounds.max_side,
         )
         header = read_header(data, self.decode)  # what the first bytes give away needs no worker
-        question = json.dumps({"algorithms": algorithms, "keypoints": keypoints}).encode()
+        question = json.dumps({"algorithms": algorithms, "keypoints": keypoints, "listed": listed}).encode()
         answer = self._pool.run(
             _QUESTION.pack(len(question)) + question,
             data,

@@ -100,9 +100,12 @@ class KeypointHasher:
         ValueError
             If its shape is another, or a float is not finite or outside 0 to 255.
         """
-        luma = normal_luma(check_pixels(pixels))
+        return self.record_of(normal_luma(check_pixels(pixels))), None
+
+    def record_of(self, luma: Luma) -> HashValue:
+        """Make the record of a normal frame, such as `query` gives; equal to that of the pixels."""
         points = extract(luma, self._points, margins=False, key=self._key)
-        return HashValue("keypoint", Record(points, make_field(luma), self._key_id).to_bytes()), None
+        return HashValue("keypoint", Record(points, make_field(luma), self._key_id).to_bytes())
 
     def query(self, pixels: Pixels) -> tuple[Luma, Keypoints]:
         """Find the points of a query.

@@ -34,11 +34,12 @@ Over 400 lines because writing and reading share one layout.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import stat
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -60,6 +61,7 @@ __all__ = [
     "Section",
     "Verify",
     "impossible_numbers",
+    "read_index_bytes",
     "read_index_file",
     "read_index_stream",
     "write_index_file",
@@ -351,14 +353,26 @@ def read_index_file(path: Path, *, verify: Verify = "full") -> IndexFile:
 def read_index_stream(stream: BinaryIO, *, verify: Verify, maps: bool = True) -> IndexFile:
     """Map an open index file as `read_index_file` does, or copy it into memory; the caller closes it."""
     length = os.fstat(stream.fileno()).st_size
+
+    def content() -> NDArray[np.uint8]:
+        return np.memmap(stream, dtype=np.uint8, mode="r").view(np.ndarray) if maps else _copied(stream, length)
+
+    return _read(stream, length, content, verify)
+
+
+def read_index_bytes(data: bytes) -> IndexFile:
+    """Read the bytes of an index file in full, as `read_index_file` does; its arrays lie in them."""
+    return _read(io.BytesIO(data), len(data), lambda: np.frombuffer(data, np.uint8), "full")
+
+
+def _read(stream: BinaryIO, length: int, content: Callable[[], NDArray[np.uint8]], verify: Verify) -> IndexFile:
     header = _read_header(stream, length)
     *_, n, next_position, n_bytes, count, _, tag_length, _, kind, metric = _HEAD.unpack_from(header)
     sections = list(_read_table(header, count, length))
     tag = _read_tag(header, _HEAD.size + _SECTION.size * count, tag_length)
     if not 1 <= n_bytes <= MAX_BYTES or n > next_position or next_position >= 2**63:
         raise IndexFormatError("the index file has an impossible header" + _REBUILD)
-    data = np.memmap(stream, dtype=np.uint8, mode="r").view(np.ndarray) if maps else _copied(stream, length)
-    arrays = {}
+    data, arrays = content(), {}
     for section in sections:
         end = section.offset + section.length
         padded = data[section.offset : section.offset + _padded(section.length)]

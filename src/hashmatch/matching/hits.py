@@ -28,6 +28,7 @@ from hashmatch.views.patterned import patterned
 if TYPE_CHECKING:
     from hashmatch.features.extract import KeypointLook, SmallLook
     from hashmatch.features.query import Query
+    from hashmatch.index import Candidate
     from hashmatch.keypoints.judge import Alignment
     from hashmatch.keypoints.points import Keypoints
     from hashmatch.lists import Entry, Listing
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from hashmatch.store.state import ListState
     from hashmatch.views.crops import CropHit
 
-__all__ = ["Agreement", "EvidenceHit", "Hit", "PlainHit", "find_hits", "judging_of", "named"]
+__all__ = ["Agreement", "EvidenceHit", "Hit", "PlainHit", "find_hits", "judge_records", "judging_of", "named"]
 
 Order = tuple[int, float, int]
 
@@ -457,22 +458,40 @@ def _crop_hits(snapshot: ListState, looks: tuple[SmallLook, ...], rule: CropRule
 def _keypoint_hits(
     snapshot: ListState, layer: SearchableRecords, look: KeypointLook, rule: KeypointRule
 ) -> Iterator[KeypointHit]:
+    candidates = list(layer.candidates(look))
+    values = snapshot.records(hash_id for hash_id, _, _ in candidates)
+    judged = judge_records(look, [(value.data, item) for value, (_, _, item) in zip(values, candidates, strict=True)])
+    for (_, key, _), value, found in zip(candidates, values, judged, strict=True):
+        if found is not None and found.accepted and found.chance <= rule.max_chance:
+            yield KeypointHit(snapshot=snapshot, key=key, value=value, view=look.view, alignment=found)
+
+
+def judge_records(look: KeypointLook, candidates: Sequence[tuple[bytes, Candidate]]) -> list[Alignment | None]:
+    """Lay stored records over a query.
+
+    Parameters
+    ----------
+    look : KeypointLook
+        The query.
+    candidates : sequence of (bytes, Candidate)
+        Bytes of a record, and which of its points agree.
+
+    Returns
+    -------
+    list of (Alignment or None)
+        As `hashmatch.keypoints.judge.Judge.verify_many` gives them.
+    """
     from hashmatch.keypoints.judge import Judge
 
     cases: list[tuple[Keypoints, bytes, Pairs]] = []
-    candidates = list(layer.candidates(look))
-    values = snapshot.records(hash_id for hash_id, _, _ in candidates)
-    for value, (_, _, candidate) in zip(values, candidates, strict=True):
-        record = Record.from_bytes(value.data)
+    for data, candidate in candidates:
+        record = Record.from_bytes(data)
         mirrored = np.full(len(candidate.query_points), candidate.mirrored)
         pairs = Pairs(
             candidate.query_points, candidate.reference_points, candidate.distances.astype(np.int64), mirrored
         )
         cases.append((record.points, record.field, pairs))
-    judge = Judge(look.points, look.luma, field=look.field)
-    for (_, key, _), value, found in zip(candidates, values, judge.verify_many(cases), strict=True):
-        if found is not None and found.accepted and found.chance <= rule.max_chance:
-            yield KeypointHit(snapshot=snapshot, key=key, value=value, view=look.view, alignment=found)
+    return Judge(look.points, look.luma, field=look.field).verify_many(cases)
 
 
 def _cut_view(view: View, found: CropHit) -> View:
