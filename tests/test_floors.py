@@ -16,6 +16,7 @@ FLOORS = {
     "foreign_errors": 0,
     "algorithms": 0.5,
     "forms": 0.5,
+    "packing": 0.5,
     "view": 0.5,
     "jail": 0.5,
     "signing": 0.5,

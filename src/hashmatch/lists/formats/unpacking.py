@@ -6,17 +6,15 @@ is damaged or grows beyond its limits is an error, so that nothing of it is impo
 
 from __future__ import annotations
 
-import abc
 import contextlib
-import importlib
 import io
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable
-from typing import Any, BinaryIO, Final, cast
+from typing import BinaryIO, Final, cast
 
 from hashmatch.errors import HashFormatError, HashmatchError, ReferenceListError
+from hashmatch.packing import Filling, Frames, packing_maker, packing_of
 
 __all__ = ["HEAD", "MAX_RATIO", "MAX_UNPACKED", "RATIO_FREE", "beginning", "read_fully", "read_some", "unpacked"]
 
@@ -32,14 +30,9 @@ RATIO_FREE: Final = 16 * 2**20
 MAX_UNPACKED: Final = 128 * 2**30
 """Most unpacked bytes of one delivery."""
 
-MAX_WINDOW_LOG: Final = 27
-"""Largest window that zstd may keep in memory: 2 to this power bytes."""
-
 _CHUNK: Final = 65_536
 _MAX_READ: Final = 2**20
 """Most bytes that one step may have of an archive: its table of contents is read at once."""
-_ZSTD: Final = b"\x28\xb5\x2f\xfd"
-_SKIPPABLE: Final = b"\x2a\x4d\x18"
 _OFFICE: Final = ({"[Content_Types].xml"}, {"mimetype", "content.xml"})
 _NO_FILES: Final = ("__MACOSX/", ".DS_Store")
 _OTHERS: Final = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!\x1a\x07": "RAR"}
@@ -92,7 +85,7 @@ def unpacked(stream: BinaryIO) -> BinaryIO:
         stream.seek(place)
         inner = _as_stream(_Member(stream))
     else:
-        inner = _as_stream(_Frames(_Source(stream, head), kind, _gzip if kind == "gzip" else _zstd_maker()))
+        inner = _as_stream(_frames(_Source(stream, head), kind))
     nested = _packing(beginning(inner))
     if nested is not None:
         raise HashFormatError(f"the {kind} delivery has a {nested} archive in it: unpack it first")
@@ -148,10 +141,9 @@ def _packing(head: bytes) -> str | None:
     """Name what packs a delivery that begins so; HashFormatError for what is not read through."""
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return "ZIP"
-    if head.startswith(b"\x1f\x8b"):
-        return "gzip"
-    if head.startswith(_ZSTD) or (head[1:4] == _SKIPPABLE and 0x50 <= head[0] <= 0x5F):
-        return "zstd"
+    packing = packing_of(head)
+    if packing in ("gzip", "zstd"):
+        return packing
     what = "tar" if head[257:262] == b"ustar" else None
     for magic, name in _OTHERS.items():
         if head.startswith(magic) and (magic != b"BZh" or head[3:4].isdigit()):
@@ -169,26 +161,7 @@ def _as_stream(raw: io.RawIOBase) -> BinaryIO:
     return cast("BinaryIO", _Unpacked(raw, _CHUNK))
 
 
-class _Filling(io.RawIOBase):
-    """A reader that fills what it is given, so that a peek sees as much as there is."""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer)
-        done = 0
-        while done < len(view) and (data := self.some(len(view) - done)):
-            view[done : done + len(data)] = data
-            done += len(data)
-        return done
-
-    @abc.abstractmethod
-    def some(self, size: int) -> bytes:
-        """Give 1 to ``size`` bytes; b"" at the end."""
-
-
-class _Source(_Filling):
+class _Source(Filling):
     """A file of which the head was read already; counts what it gives."""
 
     def __init__(self, stream: BinaryIO, head: bytes) -> None:
@@ -220,82 +193,19 @@ class _Limits:
             )
 
 
-class _Gzip:
-    """One member of a gzip file, in the manner of the standard library's other decompressors."""
-
-    def __init__(self) -> None:
-        self._object = zlib.decompressobj(31)
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        return self._object.decompress(self._object.unconsumed_tail + data, max_length)
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._object.unconsumed_tail
-
-    @property
-    def eof(self) -> bool:
-        return self._object.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._object.unused_data
-
-
-def _gzip() -> tuple[Any, type[Exception]]:
-    return _Gzip(), zlib.error
-
-
-def _zstd_maker() -> Callable[[], tuple[Any, type[Exception]]]:
-    """Find what reads zstd: the standard library from Python 3.14 on, else the module of the extra."""
-    for name in ("compression.zstd", "backports.zstd"):
-        try:
-            module = importlib.import_module(name)
-        except ImportError:
-            continue
-        options = {module.DecompressionParameter.window_log_max: MAX_WINDOW_LOG}
-        return lambda: (module.ZstdDecompressor(options=options), module.ZstdError)
-    raise ReferenceListError("this is packed by zstd: run pip install 'hashmatch[zst]', or unpack it first")
-
-
-class _Frames(_Filling):
-    """What members of gzip, or frames of zstd, one after another, have in them."""
-
-    def __init__(self, source: _Source, kind: str, make: Callable[[], tuple[Any, type[Exception]]]) -> None:
-        self._source, self._kind, self._make = source, kind, make
-        self._limits = _Limits(kind)
-        self._frame, self._failure = make()
-        self._data = b""
-
-    def some(self, size: int) -> bytes:
-        while True:
-            if self._frame.eof and not self._next_frame():
-                return b""
-            if not self._data and self._frame.needs_input:
-                self._data = self._source.some(_CHUNK)
-                if not self._data:
-                    raise HashFormatError(_CUT.format(self._kind))
-            try:
-                made = self._frame.decompress(self._data, size)
-            except self._failure:
-                raise HashFormatError(_DAMAGED.format(self._kind)) from None
-            self._data = b""
-            self._limits.check(len(made), self._source.given)
-            if made:
-                return bytes(made)
-
-    def _next_frame(self) -> bool:
-        """Begin the frame that follows; False at the end, which may be padded by zeros."""
-        rest = self._frame.unused_data or self._source.some(_CHUNK)
-        if self._kind == "gzip" and not rest.startswith(b"\x1f"):
-            rest = rest.lstrip(b"\0")
-            while not rest and (more := self._source.some(_CHUNK)):
-                rest = more.lstrip(b"\0")
-        if not rest:
-            return False
-        self._data = rest
-        self._frame, self._failure = self._make()
-        return True
+def _frames(source: _Source, kind: str) -> Frames:
+    """Unpack a stream, within the limits of a delivery."""
+    make = packing_maker(kind)
+    if make is None:
+        raise ReferenceListError("this is packed by zstd: run pip install 'hashmatch[zst]', or unpack it first")
+    limits = _Limits(kind)
+    return Frames(
+        source.some,
+        kind,
+        make,
+        fail=lambda reason: HashFormatError((_CUT if reason == "cut-short" else _DAMAGED).format(kind)),
+        made=lambda size: limits.check(size, source.given),
+    )
 
 
 class _Counted(io.RawIOBase):
@@ -321,7 +231,7 @@ class _Counted(io.RawIOBase):
         return data
 
 
-class _Member(_Filling):
+class _Member(Filling):
     """The only file in a ZIP archive."""
 
     def __init__(self, stream: BinaryIO) -> None:
