@@ -56,6 +56,7 @@ PUBLIC_MODULES = [
     "policy",
     "profiles",
     "scan",
+    "scan.sources",
     "signing",
     "synthetic",
     "synthetic.edits",

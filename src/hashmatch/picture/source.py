@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from PIL import Image
 
-__all__ = ["ImageSource", "is_pil_image", "read_source", "read_whole", "refusal_of"]
+__all__ = [
+    "ImageSource",
+    "is_pil_image",
+    "open_without_waiting",
+    "path_error",
+    "read_source",
+    "read_whole",
+    "refusal_of",
+]
 
 ImageSource: TypeAlias = (
     "bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO | Image.Image | npt.NDArray[Any]"
@@ -146,7 +154,7 @@ def _read_path(
     path: str | os.PathLike[str], policy: DecodePolicy, tap: Callable[[Bytes], object] | None
 ) -> tuple[bytes, bool]:
     try:
-        with open(path, "rb", buffering=0, opener=_open_without_waiting) as file:
+        with open(path, "rb", buffering=0, opener=open_without_waiting) as file:
             before = os.fstat(file.fileno())
             if not stat.S_ISREG(before.st_mode):
                 raise UnreadableImageError("the path is a device, pipe or socket, not a file", reason="not-a-file")
@@ -157,7 +165,7 @@ def _read_path(
                     raise _changed()
             return data, whole
     except OSError as error:
-        failure = _path_error(error)
+        failure = path_error(error)
     except ValueError as error:
         if isinstance(error, ImageError):
             raise
@@ -165,12 +173,13 @@ def _read_path(
     raise failure from None  # the cause would carry the file's name into logs
 
 
-def _open_without_waiting(path: str, flags: int) -> int:
+def open_without_waiting(path: str, flags: int) -> int:
     """Open at once: a pipe without a writer would block for ever."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _path_error(error: OSError) -> UnreadableImageError:
+def path_error(error: OSError) -> UnreadableImageError:
+    """Make the error for a path that cannot be opened or read, without its name."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return UnreadableImageError("there is no file at this path", reason="not-found")
     if isinstance(error, IsADirectoryError):

@@ -1,0 +1,7 @@
+"""Sources of a scan: what is on a medium and inside its containers, one item after the other, in bounded memory."""
+
+from hashmatch.scan.sources.expand import SourceCounts
+from hashmatch.scan.sources.found import items, path_list
+from hashmatch.scan.sources.limits import Limits
+
+__all__ = ["Limits", "SourceCounts", "items", "path_list"]
