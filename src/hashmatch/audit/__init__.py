@@ -7,6 +7,8 @@ from hashmatch.audit.checkpoint import Checkpoint, Proof
 from hashmatch.audit.log import AuditLog
 from hashmatch.audit.reader import LogReader, LogRecord, ProvedRecord, prove_alone
 from hashmatch.audit.recording import Recorder, fingerprint_of, report_of, report_text
+from hashmatch.audit.replay import Replayed, replay_log
+from hashmatch.audit.reviews import Purged, add_complaint, add_verdict, purge_log, yearly_figures
 from hashmatch.audit.verify import Problem, Verification, verify_log
 
 __all__ = [
@@ -17,11 +19,18 @@ __all__ = [
     "Problem",
     "Proof",
     "ProvedRecord",
+    "Purged",
     "Recorder",
+    "Replayed",
     "Verification",
+    "add_complaint",
+    "add_verdict",
     "fingerprint_of",
     "prove_alone",
+    "purge_log",
+    "replay_log",
     "report_of",
     "report_text",
     "verify_log",
+    "yearly_figures",
 ]

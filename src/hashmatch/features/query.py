@@ -133,6 +133,7 @@ def open_source(
     policy: MatchPolicy,
     decode: DecodePolicy,
     stopped: Callable[[], bool] | None = None,
+    kept: Set[str] = frozenset(),
 ) -> tuple[ImageSource, Query]:
     """Read a source, and digest its bytes however many they are.
 
@@ -148,6 +149,8 @@ def open_source(
         How large a picture may be, and in which formats, where it will be decoded.
     stopped : callable, optional
         Asked again and again whether to give up.
+    kept : set of str
+        Digests that are made whatever is held.
 
     Returns
     -------
@@ -161,7 +164,8 @@ def open_source(
     """
     from hashmatch.hashers.digest import Digester  # who matches hashes loads no hasher
 
-    digester = Digester(name for name in policy.digests if name in held)
+    wanted = [name for name in policy.digests if name in held]
+    digester = Digester(wanted + sorted(kept - set(wanted)))
 
     def tap(part: bytes | bytearray | memoryview) -> None:
         if stopped is not None and stopped():

@@ -3,7 +3,7 @@
 from hashmatch.matching.asynchronous import AsyncMatcher
 from hashmatch.matching.flood import Quarantined
 from hashmatch.matching.kept_lists import ListStatus
-from hashmatch.matching.matcher import Matcher
+from hashmatch.matching.matcher import Matcher, ReportRecorder
 from hashmatch.matching.report import ComparedList, Match, MatchReport, Outcome, Suppressed
 from hashmatch.store.upkeep import Upkeep, Watch
 
@@ -16,6 +16,7 @@ __all__ = [
     "Matcher",
     "Outcome",
     "Quarantined",
+    "ReportRecorder",
     "Suppressed",
     "Upkeep",
     "Watch",

@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import numpy as np
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from hashmatch.features.isolated import IsolatedReader
     from hashmatch.picture import ImageSource
 
-__all__ = ["Matcher"]
+__all__ = ["Matcher", "ReportRecorder"]
 
 _LOOKAHEAD: Final = 4
 _SEARCH_SECONDS: Final = 5.0  # given to a search where a worker looked, or its own time if that is longer
@@ -56,6 +56,17 @@ def _renew_all() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_all)
+
+
+class ReportRecorder(Protocol):
+    """Gets every report before whoever asked does; `hashmatch.audit.Recorder` is one."""
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """Digests that it wants of every source that has bytes, whether a list holds some or not."""
+
+    def __call__(self, report: MatchReport, fingerprint: Fingerprint, policy: MatchPolicy) -> None:
+        """Record one report; an error is raised to whoever asked, in place of the answer."""
 
 
 class Matcher(KeptLists):
@@ -92,6 +103,7 @@ class Matcher(KeptLists):
         reload_every: float | None = None,
         recheck_rate: int | None = None,
         map_files: bool = True,
+        recorder: ReportRecorder | None = None,
     ) -> None:
         if not isinstance(policy, MatchPolicy):
             raise TypeError(f"policy must be a MatchPolicy such as profiles.STANDARD, not {type(policy).__name__}")
@@ -111,6 +123,7 @@ class Matcher(KeptLists):
             check_budget(policy, sizes, policy.max_false_reports)
         self._counts = OutcomeCounts()
         self._flood = None if policy.flood is None else FloodWatch(policy.flood)
+        self._recorder = recorder
         self._reader: IsolatedReader | None = None
         if isolation is not None:
             self.isolate(isolation)
@@ -136,6 +149,7 @@ class Matcher(KeptLists):
         reload_every: float | None = None,
         recheck_rate: int | None = None,
         map_files: bool = True,
+        recorder: ReportRecorder | None = None,
     ) -> Matcher:
         """Open lists read-only and index them.
 
@@ -161,6 +175,9 @@ class Matcher(KeptLists):
             False copies index files into the memory of this process instead of mapping them. Later changes of a file
             then change no answer and cannot end the process. Each process has a copy, except children that are
             forked later. Opening reads and checks the whole file, about a second for 1.5 GB.
+        recorder : ReportRecorder, optional
+            Gets each report before the caller does, such as `hashmatch.audit.Recorder`, which writes it to a log. What
+            it cannot record is not answered: its error is raised.
 
         Raises
         ------
@@ -204,6 +221,7 @@ class Matcher(KeptLists):
                 reload_every=reload_every,
                 recheck_rate=recheck_rate,
                 map_files=map_files,
+                recorder=recorder,
             )
             undo.pop_all()
         return matcher
@@ -383,6 +401,8 @@ class Matcher(KeptLists):
         report, query = self._match(source, deadline, deadline.check if stopped is None else stopped, lists)
         self._counts.count(report)
         self._watch_flood(report)
+        if self._recorder is not None:
+            self._recorder(report, kept_query(query), self._policy)
         return report, query
 
     def _watch_flood(self, report: MatchReport) -> None:
@@ -402,7 +422,8 @@ class Matcher(KeptLists):
     ) -> tuple[MatchReport, Query]:
         decode = self._policy.decode if self._reader is None else self._reader.decode
         held = _held(_chosen(self._open_snapshots(), lists))
-        opened, digested = open_source(source, held, self._policy, decode, stopped)
+        kept = frozenset[str]() if self._recorder is None else self._recorder.digests
+        opened, digested = open_source(source, held, self._policy, decode, stopped, kept)
         return self._answered(lambda snapshots: self._match_in(_chosen(snapshots, lists), opened, digested, deadline))
 
     def _match_in(
@@ -546,6 +567,8 @@ class Matcher(KeptLists):
         chosen = None if lists is None else _names(lists)
         report = self._answered(lambda snapshots: self._recalled_in(_chosen(snapshots, chosen), fingerprint))[0]
         self._watch_flood(report)
+        if self._recorder is not None:
+            self._recorder(report, fingerprint, self._policy)
         return report
 
     def _recalled_in(self, snapshots: Sequence[ListState], fingerprint: Fingerprint) -> tuple[MatchReport, Query]:
