@@ -9,6 +9,7 @@ The tree (the built-in parents stand in brackets)::
       HashFormatError (ValueError)              text or bytes are not a hash
       AlgorithmMismatchError (ValueError)       two hashes that cannot be compared
       ReferenceListError (ValueError)           bad list file or bad request to a list
+        MissingVersionError                     a version of a list that is not at hand; ``at_hand``
       IndexFormatError (ValueError)             index file of wrong magic, version, length or checksum
       PolicyError (ValueError)                  a policy that contradicts itself or cannot be carried out
       IsolationError (RuntimeError)             no worker process, or one that is too weakly protected; ``reason``
@@ -22,6 +23,7 @@ No message ever holds a hash, pixel data or the name of an image file.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -36,6 +38,7 @@ __all__ = [
     "ImageTooLargeError",
     "IndexFormatError",
     "IsolationError",
+    "MissingVersionError",
     "PolicyError",
     "ReferenceListError",
     "SignatureError",
@@ -86,6 +89,25 @@ class AlgorithmMismatchError(HashmatchError, ValueError):
 
 class ReferenceListError(HashmatchError, ValueError):
     """A list file is corrupt, foreign, of another version, or was asked for something impossible."""
+
+
+class MissingVersionError(ReferenceListError):
+    """A version of a list that is asked for and is not at hand.
+
+    Parameters
+    ----------
+    message : str
+        What is missing, and what is there.
+    at_hand : iterable of int
+        The versions that are at hand, ascending.
+    """
+
+    def __init__(self, message: str, *, at_hand: Iterable[int] = ()) -> None:
+        super().__init__(message)
+        self.at_hand = tuple(at_hand)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), at_hand=self.at_hand), self.args
 
 
 class IndexFormatError(HashmatchError, ValueError):

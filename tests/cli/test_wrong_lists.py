@@ -39,6 +39,7 @@ CALLS = [
     "list diff WRONG good",
     "list diff good WRONG",
     "list compact WRONG",
+    "list at WRONG 1 --output then",
     "list replace WRONG good",
     "list replace good WRONG",
     "list replace good WRONG --force",

@@ -142,8 +142,8 @@ def test_odd_paths_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_another_version_is_named(sound: Path, tmp_path: Path) -> None:
     """A list of another format says which version it is, which can be read, and what to do."""
-    copy = tampered(sound, tmp_path / "copy", "PRAGMA user_version = 5")
-    with pytest.raises(ReferenceListError, match=r"version 5 .* reads version 4: update hashmatch"):
+    copy = tampered(sound, tmp_path / "copy", "PRAGMA user_version = 6")
+    with pytest.raises(ReferenceListError, match=r"version 6 .* reads version 5: update hashmatch"):
         ReferenceList.open(copy)
     for old in (1, 2, 3):
         copy = tampered(sound, tmp_path / "copy", f"PRAGMA user_version = {old}")

@@ -44,6 +44,7 @@ class _ListGroup(LazyGroup):
             "export": "hashmatch.cli.whole:export",
             "diff": "hashmatch.cli.whole:diff",
             "compact": "hashmatch.cli.whole:compact",
+            "at": "hashmatch.cli.earlier:at",
         }
     )
 
@@ -59,6 +60,14 @@ list_app = typer.Typer(
 def create(
     path: ListFile,
     name: Annotated[str | None, typer.Option("--name", "-n", help="[default: the file's name]")] = None,
+    keep_history: Annotated[
+        bool,
+        typer.Option(
+            "--keep-history",
+            help="Keep what later versions withdraw, so that 'list at' shows any version. Withdrawn hashes then stay.",
+            show_default=False,
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Make an empty list.
@@ -67,7 +76,7 @@ def create(
 
     Example: hashmatch list create mine.hashmatch --name mine
     """
-    with named(path), ReferenceList.create(path, name=name or path.stem) as ref:
+    with named(path), ReferenceList.create(path, name=name or path.stem, keep_history=keep_history) as ref:
         if as_json:
             emit({"list": ref.name, "list_id": ref.list_id, "version": ref.version})
         else:
@@ -82,7 +91,7 @@ def info(path: ListFile, as_json: Json = False) -> None:
     Example: hashmatch list info mine.hashmatch
     """
     with open_list(path, check="none") as ref:
-        _show(ref.info(), ref.sources(), as_json=as_json)
+        _show(ref.info(), ref.sources(), ref.versions(), as_json=as_json)
 
 
 def verify(path: ListFile, as_json: Json = False) -> None:
@@ -93,19 +102,20 @@ def verify(path: ListFile, as_json: Json = False) -> None:
     Example: hashmatch list verify mine.hashmatch
     """
     with open_list(path) as ref:
-        found, sources = ref.verify(), ref.sources()
-    _show(found, sources, as_json=as_json)
+        found, sources, versions = ref.verify(), ref.sources(), ref.versions()
+    _show(found, sources, versions, as_json=as_json)
     if not as_json:
         OUT.print("everything is as it was written", highlight=False)
 
 
-def _show(found: ListInfo, sources: tuple[SourceInfo, ...], *, as_json: bool) -> None:
+def _show(found: ListInfo, sources: tuple[SourceInfo, ...], versions: tuple[int, ...], *, as_json: bool) -> None:
     if as_json:
         emit(
             {
                 "list": found.name,
                 "list_id": found.list_id,
                 "version": found.version,
+                "versions_at_hand": len(versions),
                 "digest": found.digest,
                 "format_version": found.format_version,
                 "entries": found.entries,
@@ -123,6 +133,7 @@ def _show(found: ListInfo, sources: tuple[SourceInfo, ...], *, as_json: bool) ->
         ("list", found.name),
         ("id", found.list_id),
         ("version", str(found.version)),
+        *([("history", f"{len(versions)} versions, from {versions[0]} on")] if len(versions) > 1 else ()),
         ("content", found.digest[:16]),
         ("entries", str(found.entries)),
         ("hashes", ", ".join(f"{name} {count}" for name, count in found.hashes.items()) or "none"),

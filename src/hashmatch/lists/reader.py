@@ -27,7 +27,6 @@ from hashmatch.lists.file.schema import damaged
 from hashmatch.lists.file.sql_tables import (
     ALGORITHM_NAMES,
     ALGORITHM_NUMBERS,
-    FORMAT_VERSION,
     RECORD_NUMBERS,
     table_of,
 )
@@ -190,7 +189,7 @@ class ListReader:
             name=state.name,
             version=state.version,
             digest=state.digest,
-            format_version=FORMAT_VERSION,
+            format_version=state.format_version,
             entries=state.n_entries,
             hashes={ALGORITHM_NAMES[n]: t.n_hashes for n, t in sorted(state.tallies.items()) if t.n_hashes},
             sources={name: source.n_entries for name, source in sorted(state.sources.items())},

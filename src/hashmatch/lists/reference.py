@@ -14,12 +14,14 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, Literal
 
 from hashmatch.errors import ReferenceListError
 from hashmatch.hashes import Fingerprint, HashValue
+from hashmatch.lists.earlier import list_at, remove_file
 from hashmatch.lists.entry import (
     LOCAL,
     MAX_ENTRY_ID,
@@ -35,10 +37,9 @@ from hashmatch.lists.entry import (
 from hashmatch.lists.file.beside import real_path, stands
 from hashmatch.lists.file.editor import AddCounts, Editor, blocks_of
 from hashmatch.lists.file.entries import State, load_state, store_state
+from hashmatch.lists.file.past import forget_past, start_keeping, versions_at_hand
 from hashmatch.lists.file.schema import connect, translated_errors, use_no_journal
-from hashmatch.lists.file.sql_tables import (
-    create_tables,
-)
+from hashmatch.lists.file.sql_tables import FORMAT_VERSION, NEWEST_FORMAT, create_tables
 from hashmatch.lists.reader import ListInfo, ListReader
 from hashmatch.lists.replacing import recover_list, replace_list
 from hashmatch.lists.session import Session
@@ -86,8 +87,17 @@ class ReferenceList(ListReader):
     >>> folder.cleanup()
     """
 
+    _done: weakref.finalize[[Path, int], ReferenceList] | None = None
+
     @classmethod
-    def create(cls, path: str | os.PathLike[str], *, name: str, timeout: float = _TIMEOUT) -> ReferenceList:
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        name: str,
+        keep_history: bool = False,
+        timeout: float = _TIMEOUT,
+    ) -> ReferenceList:
         """Make an empty list and open it for writing.
 
         Parameters
@@ -96,6 +106,9 @@ class ReferenceList(ListReader):
             Path of the new list; no file may exist there. Only its owner can read the file.
         name : str
             Name of the list, 1 to 256 characters without control characters; match reports show it.
+        keep_history : bool
+            Keep what later versions withdraw or change, so that `at` can go back to any version. Withdrawn hashes then
+            stay in the file, until `compact`. Such a file has format version 5, others have 4.
         timeout : float
             Seconds to wait for others that use the file.
 
@@ -128,7 +141,9 @@ class ReferenceList(ListReader):
             with translated_errors(), contextlib.closing(connect(target, writable=True, timeout=timeout)) as connection:
                 use_no_journal(connection)
                 connection.execute("BEGIN EXCLUSIVE")
-                create_tables(connection)
+                create_tables(connection, NEWEST_FORMAT if keep_history else FORMAT_VERSION)
+                if keep_history:
+                    start_keeping(connection)
                 store_state(connection, state)
                 connection.execute("COMMIT")
         except BaseException:
@@ -427,6 +442,53 @@ class ReferenceList(ListReader):
         with self._session.step() as editor, translated_errors():
             editor.note(source, terms=terms)
 
+    def versions(self) -> tuple[int, ...]:
+        """Versions that `at` can go to, ascending; the last is the present one, and the only one without a history."""
+        with self._session.reading() as connection:
+            return versions_at_hand(connection, self._session.state(connection))
+
+    def at(self, version: int, path: str | os.PathLike[str] | None = None) -> ReferenceList:
+        """Open what the list was at a version, as a list of its own: the same list id, version, digest and entries.
+
+        Parameters
+        ----------
+        version : int
+            One of `versions`.
+        path : path, optional
+            Where that list is written, and stays. By default it is a passing file beside this list, gone when the
+            returned list is closed.
+
+        Returns
+        -------
+        ReferenceList
+            Open for reading. `Matcher.open` takes its ``path``.
+
+        Raises
+        ------
+        MissingVersionError
+            If the version is not at hand; the error names those that are.
+        ReferenceListError
+            If the file cannot be made, or what is kept does not give the content that the version had.
+
+        Notes
+        -----
+        Cost: a copy of the list, and its full check, about 12 seconds for a million entries. The terms of the
+        sources are those of today, since they bind today; where feeds stood is not kept.
+        """
+        passing = path is None
+        target = Path(path) if path is not None else self.path.with_name(f".{self.path.name}.{os.urandom(6).hex()}.new")
+        list_at(self._session, version, target, timeout=_TIMEOUT)
+        made = type(self).open(target, check="none")
+        if passing:
+            made._done = weakref.finalize(made, _remove_here, target, os.getpid())
+        return made
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing. A writer puts everything into the one file first."""
+        super().close()
+        if self._done is not None:
+            self._done()
+
     @contextlib.contextmanager
     def editing(self) -> Iterator[Editor]:
         """Hold the editor of one change, for what imports: as one transaction, or within the one that runs."""
@@ -447,8 +509,8 @@ class ReferenceList(ListReader):
     def compact(self) -> None:
         """Release the space of withdrawn entries and forget which rows were withdrawn.
 
-        Afterwards `changes_since` returns None for every earlier version. The version stays. Cost: the file is
-        written anew; memory, up to the size of the file.
+        Afterwards `changes_since` returns None for every earlier version, and `at` goes to none. The version stays.
+        Cost: the file is written anew; memory, up to the size of the file.
         """
         with self._session.writing_alone() as connection:
             connection.execute("BEGIN IMMEDIATE")
@@ -459,6 +521,8 @@ class ReferenceList(ListReader):
                 connection.execute("DELETE FROM withdrawn")
                 state.digest_from = state.version
                 connection.execute("DELETE FROM digest WHERE version < ?", (state.version,))
+                if state.format_version > FORMAT_VERSION:
+                    forget_past(connection)
                 store_state(connection, state)
                 connection.execute("COMMIT")
             except BaseException:
@@ -466,3 +530,9 @@ class ReferenceList(ListReader):
                     connection.execute("ROLLBACK")
                 raise
             connection.execute("VACUUM")
+
+
+def _remove_here(path: Path, pid: int) -> None:
+    """Remove a passing list, but not from a forked child, whose parent may be using it."""
+    if os.getpid() == pid:
+        remove_file(path)

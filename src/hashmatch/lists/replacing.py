@@ -1,4 +1,4 @@
-"""Putting another file in a list's place, in one step with the log that stands beside it.
+"""Putting another file in a list's place, in one step with the log that stands beside it; and copies of a list.
 
 Floor: lists. What is put there is always a copy made by SQLite, flushed and checked to the last row, so the file that
 was delivered stays as it is, and what is served is what was checked.
@@ -30,7 +30,7 @@ from hashmatch.lists.file.schema import (
 )
 from hashmatch.lists.session import Session
 
-__all__ = ["recover_list", "replace_list"]
+__all__ = ["copy_list", "recover_list", "replace_list"]
 
 _FORCE: Final = "(force=True, --force, puts it there all the same)"
 
@@ -42,7 +42,7 @@ def replace_list(path: Path, new_path: Path, *, force: bool, timeout: float) -> 
     with _translated_disk_errors(), _part(target) as part:
         new = Session(new_path, writable=False, check="none", timeout=timeout)
         with contextlib.closing(new), new.reading() as source:
-            _copy(source, part, timeout)
+            copy_list(source, part, timeout)
         state = _finished(part, target, timeout)
 
         def check(old: State) -> None:
@@ -74,7 +74,7 @@ def recover_list(path: Path, *, keep_log: bool, timeout: float) -> None:
     with _translated_disk_errors(), _part(target) as part:
         with translated_errors(), contextlib.closing(connect_alone(target)) as source:
             check_structure(source)
-            _copy(source, part, timeout)
+            copy_list(source, part, timeout)
         if keep_log:
             _take_log(target, part, timeout)
         _finished(part, target, timeout)
@@ -120,7 +120,7 @@ def _part(target: Path) -> Iterator[Path]:
                 os.unlink(name)
 
 
-def _copy(source: sqlite3.Connection, part: Path, timeout: float) -> None:
+def copy_list(source: sqlite3.Connection, part: Path, timeout: float) -> None:
     """Copy what one connection reads into an empty file, in one piece and with its log."""
     with translated_errors(), contextlib.closing(connect(part, writable=True, timeout=timeout)) as made:
         use_no_journal(made)

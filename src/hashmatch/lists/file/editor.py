@@ -44,6 +44,7 @@ from hashmatch.lists.file.entries import (
     store_state,
 )
 from hashmatch.lists.file.history import change_seal
+from hashmatch.lists.file.past import PastKeeper
 from hashmatch.lists.file.schema import damaged
 from hashmatch.lists.file.sql_tables import ALGORITHM_NUMBERS, RECORD_NUMBERS, table_of
 
@@ -148,6 +149,7 @@ class Editor:
         self.state = state
         self._first_hash, self._first_entry = state.next_hash, state.next_entry
         self._sources = state.by_number()
+        self._past = PastKeeper.of(connection, state)
         self._before = {source.name: source.n_entries for source in self._sources.values()}
         self._roles = self._content_of_roles()
         self._withdrawn: list[tuple[int, int]] = []
@@ -263,6 +265,8 @@ class Editor:
         """Write the history and the counters; False if no content changed, and then there is no new version."""
         state = self.state
         if not self._changed:
+            if self._past is not None:
+                self._past.drop()
             if self._noted:
                 store_state(self._connection, state)
             return False
@@ -275,6 +279,8 @@ class Editor:
             "INSERT INTO withdrawn VALUES (?, ?, ?)", [(state.version, row, algorithm) for row, algorithm in rows]
         )
         store_state(self._connection, state)
+        if self._past is not None:
+            self._past.finish(state)
         return True
 
     def _content_of_roles(self) -> int:
@@ -491,6 +497,9 @@ class Editor:
         if not work.touched:
             return
         connection, state = self._connection, self.state
+        if self._past is not None:
+            gone = [(row, algorithm) for row, (algorithm, _) in work.gone_rows.items()]
+            self._past.keep((work.records[entry_id].key for entry_id in work.touched), gone)
         if work.gone_rows:
             by_table: dict[str, list[tuple[int]]] = {}
             for row, (algorithm, mark) in work.gone_rows.items():
@@ -509,7 +518,7 @@ class Editor:
         connection.executemany(
             "REPLACE INTO label VALUES (?, ?, ?, ?)", [(*key, value) for key, value in work.new_labels.items()]
         )
-        new, kept, gone, changed = [], [], [], []
+        new, kept, left, changed = [], [], [], []
         rewritten = {record.key for record, _ in work.new_rows.values()}
         seal_sum, content = state.seal_sum, state.content
         version = state.version + 1
@@ -523,7 +532,7 @@ class Editor:
             seal_sum -= old or 0
             content -= before
             if not record.hashes:
-                gone.append((record.key,))
+                left.append((record.key,))
                 continue
             if old is not None and record.key < self._first_entry:
                 record.changed = version
@@ -535,12 +544,12 @@ class Editor:
                 new.append((record.key, entry_id, seal))
             else:
                 kept.append((seal, record.key))
-        connection.executemany("DELETE FROM entry WHERE key = ?", gone)
-        connection.executemany("DELETE FROM changed WHERE entry = ?", gone)
+        connection.executemany("DELETE FROM entry WHERE key = ?", left)
+        connection.executemany("DELETE FROM changed WHERE entry = ?", left)
         connection.executemany("REPLACE INTO changed VALUES (?, ?)", changed)
         connection.executemany("UPDATE entry SET seal = ? WHERE key = ?", kept)
         connection.executemany("INSERT INTO entry (key, entry_id, seal) VALUES (?, ?, ?)", sorted(new))
-        state.n_entries += len(new) - len(gone)
+        state.n_entries += len(new) - len(left)
         state.seal_sum = signed(seal_sum)
         state.content = content % CONTENT_MODULUS
 

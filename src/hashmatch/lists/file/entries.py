@@ -21,7 +21,7 @@ from hashmatch.lists.content_digest import CONTENT_BYTES, digest_of, element
 from hashmatch.lists.entry import ROLES, Entry, ListedHash, Listing, Role
 from hashmatch.lists.file.checksums import seal
 from hashmatch.lists.file.schema import damaged
-from hashmatch.lists.file.sql_tables import ALGORITHM_NAMES
+from hashmatch.lists.file.sql_tables import ALGORITHM_NAMES, FORMAT_VERSION, format_version
 
 __all__ = [
     "Source",
@@ -113,6 +113,7 @@ class State:
     sources: dict[str, Source] = field(default_factory=dict)
     content: int = 0
     digest_from: int = 0
+    format_version: int = FORMAT_VERSION
 
     @property
     def digest(self) -> str:
@@ -194,6 +195,7 @@ def load_state(connection: sqlite3.Connection) -> State:
     ).fetchone()
     try:
         state = State(*row[:-1])
+        state.format_version = format_version(connection)
         tallies = connection.execute("SELECT algorithm, n_hashes, mark_sum FROM tally")
         state.tallies = {algorithm: RowCount(n, total) for algorithm, n, total in tallies}
         sources = connection.execute("SELECT id, name, n_entries, role, terms, checkpoint, heard FROM source")

@@ -20,7 +20,13 @@ from typing import Final
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists.file.beside import FOREIGN_LOG, has_log
 from hashmatch.lists.file.forks import Connection
-from hashmatch.lists.file.sql_tables import APPLICATION_ID, FORMAT_VERSION, expected_schema, format_version
+from hashmatch.lists.file.sql_tables import (
+    APPLICATION_ID,
+    FORMAT_VERSION,
+    NEWEST_FORMAT,
+    expected_schema,
+    format_version,
+)
 
 __all__ = [
     "FileReplacedError",
@@ -258,23 +264,23 @@ def check_structure(connection: sqlite3.Connection) -> None:
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise ReferenceListError(_NO_LIST)
     version = format_version(connection)
-    if version > FORMAT_VERSION:
+    if version > NEWEST_FORMAT:
         raise ReferenceListError(
-            f"the list has format version {version} and this hashmatch reads version {FORMAT_VERSION}: "
+            f"the list has format version {version} and this hashmatch reads version {NEWEST_FORMAT}: "
             "update hashmatch, or ask for the list in an older format"
         )
     if 1 <= version < FORMAT_VERSION:
         raise ReferenceListError(
             f"the list has format version {version}, from before the first release, and this hashmatch reads version "
-            f"{FORMAT_VERSION}: build the list again from its sources"
+            f"{NEWEST_FORMAT}: build the list again from its sources"
         )
-    if version != FORMAT_VERSION:
+    if version < FORMAT_VERSION:
         raise ReferenceListError(
             f"the list has format version {version}, which never existed (this hashmatch reads version "
-            f"{FORMAT_VERSION}): the file is damaged or not a hashmatch list, replace it by a sound copy"
+            f"{NEWEST_FORMAT}): the file is damaged or not a hashmatch list, replace it by a sound copy"
         )
     found = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchmany(100)
-    if sorted(map(repr, found)) != expected_schema():
+    if sorted(map(repr, found)) != expected_schema(version):
         raise ReferenceListError(_FOREIGN)
 
 
