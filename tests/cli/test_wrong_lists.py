@@ -48,6 +48,8 @@ CALLS = [
     "match md5-file --list good --list WRONG",
     "match md5-file --list WRONG --index-folder indexes",
     "scan . --list WRONG",
+    "serve --list WRONG",
+    "serve --list good --list WRONG --index-folder indexes",
     "index build WRONG --folder indexes",
     "index verify file.index --list WRONG",
     "budget WRONG",

@@ -110,3 +110,63 @@ def test_closing_wakes_all() -> None:
         thread.join(60)
     wait()
     assert found == ["closed"] * 6
+
+
+def noted(turns: Turns, seconds: float, *, is_dear: bool = False) -> None:
+    """Let many tasks have taken so long."""
+    for _ in range(100):
+        turns.note(seconds, is_dear=is_dear)
+
+
+def test_the_wait_is_predicted_from_those_before_and_how_long_recent_ones_took() -> None:
+    """Nothing is waited for while a place is free; then each before costs its share of the places."""
+    turns = Turns(4)
+    noted(turns, 0.1)
+    assert turns.expected_wait() == 0
+    for _ in range(4):
+        placed(turns)
+    for ahead in range(3):
+        assert turns.expected_wait() == pytest.approx((ahead + 1) * 0.1 / 4)
+        queued_up(turns)
+    noted(turns, 0.2)
+    assert turns.expected_wait() == pytest.approx(4 * 0.2 / 4)
+
+
+def queued_up(turns: Turns, *, is_dear: bool = False) -> QueueTurn:
+    """Stand in the queue, and stay there."""
+    turn = QueueTurn(is_dear=is_dear)
+    turns._lane(turn).append(turn)
+    return turn
+
+
+def test_each_lane_has_a_prediction_of_its_own() -> None:
+    """Dear tasks that wait cost the others nothing but the places that such are at; the others pass the dear ones."""
+    turns = Turns(4)
+    noted(turns, 0.1)
+    noted(turns, 3.0, is_dear=True)
+    for _ in range(2):
+        placed(turns, is_dear=True)
+    assert (turns.expected_wait(), turns.expected_wait(is_dear=True)) == (0, pytest.approx(1.5))
+    queued_up(turns, is_dear=True)
+    for _ in range(2):
+        placed(turns)
+    assert turns.expected_wait() == pytest.approx(0.1 / 2)
+    assert turns.expected_wait(is_dear=True) == pytest.approx(2 * 1.5)
+
+
+@pytest.mark.parametrize("is_dear", [False, True])
+def test_who_would_wait_longer_than_allowed_is_told_at_once(is_dear: bool) -> None:
+    """And leaves no trace in the queue; who finds a place free is never sent away."""
+    turns = Turns(1)
+    noted(turns, 1.0, is_dear=is_dear)
+    turn = QueueTurn(is_dear=is_dear)
+    turns.wait_for(turn, most_seconds=0)
+    for _ in range(3):
+        late = QueueTurn(is_dear=is_dear)
+        with pytest.raises(BusyError, match="longer than is allowed") as caught:
+            turns.wait_for(late, most_seconds=0.5)
+        assert caught.value.reason == "queue-full"
+        turns.give_back(late)
+    with pytest.raises(BusyError) as caught:
+        turns.wait_for(QueueTurn(is_dear=is_dear), until=time.monotonic(), most_seconds=1.5)
+    assert caught.value.reason == "timeout"

@@ -26,6 +26,7 @@ from hashmatch.features.isolated import is_dear
 from hashmatch.jail import Isolation
 from hashmatch.jail.calls import machine
 from hashmatch.jail.pool import Pool
+from hashmatch.jail.turns import QueueTurn
 from hashmatch.matching import hits
 from hashmatch.picture.encode import encode, jpeg
 from hashmatch.synthetic import picture
@@ -49,6 +50,26 @@ def test_impossible_times_are_refused(list_path: Path, seconds: Any) -> None:
     """A time is a number of seconds above 0."""
     with Matcher.open(list_path) as matcher, pytest.raises(ValueError, match="timeout"):
         matcher.match(jpeg(PHOTO), timeout=seconds)
+
+
+@POSIX
+def test_a_wait_that_is_predicted_too_long_is_told_at_once(list_path: Path) -> None:
+    """From pictures that recently took a second each; `match_many` waits all the same."""
+    with Matcher.open(list_path, isolation=Isolation(workers=1, max_wait=0.5)) as matcher:
+        assert matcher.expected_wait() == 0
+        turns = matcher._reader._pool._turns  # type: ignore[union-attr]
+        for _ in range(100):
+            turns.note(1.0, is_dear=False)
+        first = QueueTurn()
+        turns.wait_for(first)
+        assert matcher.expected_wait() == pytest.approx(1.0)
+        with pytest.raises(BusyError) as caught:
+            matcher.match(jpeg(PHOTO))
+        assert caught.value.reason == "queue-full"
+        threading.Timer(0.2, lambda: turns.give_back(first)).start()
+        assert [report.outcome for report in matcher.match_many([jpeg(PHOTO)])] == [Outcome.MATCH]
+    with Matcher.open(list_path) as matcher:
+        assert (matcher.expected_wait(), matcher.workers_fail) == (0, False)
 
 
 @pytest.mark.parametrize("isolation", [None, pytest.param(Isolation(workers=1), marks=POSIX)])

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -59,3 +63,29 @@ def ask(*paths: Path, what: Callable[[httpx.AsyncClient], Awaitable[Found]], **o
             return await what(client)
 
     return asyncio.run(run())
+
+
+@contextmanager
+def process(*words: str, tokens: str = "", wait: float = 120) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run ``hashmatch serve`` on a free port; gives the process and its address, and ends it."""
+    environment = {key: value for key, value in os.environ.items() if key != "HASHMATCH_TOKENS"}
+    if tokens:
+        environment["HASHMATCH_TOKENS"] = tokens
+    command = [sys.executable, "-m", "hashmatch", "serve", "--port", "0", *words]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as running:
+        stop = threading.Timer(wait, running.kill)
+        stop.start()
+        try:
+            assert running.stderr is not None
+            said = ""
+            for line in running.stderr:
+                said += line
+                if "answering at" in line:
+                    break
+            else:
+                raise AssertionError(said)
+            yield running, line.split()[-1]
+        finally:
+            stop.cancel()
+            if running.poll() is None:
+                running.kill()

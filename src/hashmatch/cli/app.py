@@ -24,6 +24,7 @@ class _Group(LazyGroup):
             "hash": "hashmatch.cli.pictures:hash_pictures",
             "match": "hashmatch.cli.search:match",
             "scan": "hashmatch.cli.search:scan_folders",
+            "serve": "hashmatch.cli.serving:serve",
             "budget": "hashmatch.cli.budget:budget",
             "info": "hashmatch.cli.info:info",
             "list": "hashmatch.cli.lists:list_app",

@@ -114,6 +114,15 @@ class IsolatedReader:
         return self._pool.seconds
 
     @property
+    def is_failing(self) -> bool:
+        """Whether the last attempt to get a worker ready failed."""
+        return self._pool.is_failing
+
+    def expected_wait(self) -> float:
+        """Predict for how many seconds one more picture of the usual kind waits for a worker."""
+        return self._pool.expected_wait()
+
+    @property
     def decode(self) -> DecodePolicy:
         """What the workers decode."""
         return self._policy.decode

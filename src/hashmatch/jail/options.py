@@ -61,6 +61,9 @@ class Isolation:
     queue : int or None
         Most pictures that wait for a worker, 0 or more: with one more, `Matcher.match` raises `BusyError` at once. None
         means no bound. `Matcher.match_many` and scans ask no faster than they are answered, and always wait.
+    max_wait : float or None
+        Longest wait for a worker, seconds, 0 or more: where the pictures before it would take longer, by how long
+        recent ones took, `Matcher.match` raises `BusyError` (``queue-full``) at once. None means no bound.
     environment : mapping or tuple of (str, str)
         Variables that the interpreter needs to start, such as ``LD_LIBRARY_PATH``; a worker has no others. Python's
         own (``PYTHON...``) are refused: a worker's interpreter does not look at them.
@@ -83,6 +86,7 @@ class Isolation:
     require: Literal["strong", "weak"] | tuple[str, ...] = ()
     python: str | None = None
     queue: int | None = None
+    max_wait: float | None = None
     environment: Mapping[str, str] | tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
@@ -104,6 +108,10 @@ class Isolation:
             raise PolicyError("python must be the path of an interpreter, or None")
         if (self.queue is not None and not (self.queue == 0 or _is_count(self.queue))) or isinstance(self.queue, bool):
             raise PolicyError("queue must be an integer of 0 or more, or None")
+        if self.max_wait is not None and (
+            isinstance(self.max_wait, bool) or not isinstance(self.max_wait, int | float) or not self.max_wait >= 0
+        ):
+            raise PolicyError("max_wait must be a number of seconds, 0 or more, or None")
         object.__setattr__(self, "environment", _variables(self.environment))
 
     @property

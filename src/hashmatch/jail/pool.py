@@ -80,6 +80,15 @@ class Pool:
         return self._protection
 
     @property
+    def is_failing(self) -> bool:
+        """Whether the last attempt to get a worker ready failed."""
+        return self._failing_since is not None
+
+    def expected_wait(self) -> float:
+        """Predict for how many seconds one more task that is not dear waits for a worker."""
+        return self._turns.expected_wait()
+
+    @property
     def seconds(self) -> float:
         """Longest time for one task, s."""
         return self._plan.seconds
@@ -191,9 +200,16 @@ class Pool:
         filter ended the worker for a call that no decoder makes.
         """
         turns, turn = self._turns, QueueTurn(is_dear=is_dear)
-        sent, may_retry = 0, True
+        sent, may_retry, begun = 0, True, None
         try:
-            turns.wait_for(turn, until=until, most_waiting=None if wait else self._isolation.queue)
+            isolation = self._isolation
+            turns.wait_for(
+                turn,
+                until=until,
+                most_waiting=None if wait else isolation.queue,
+                most_seconds=None if wait else isolation.max_wait,
+            )
+            begun = time.monotonic()
             self._count("tasks")
             while True:
                 fault: str | None = None
@@ -235,6 +251,8 @@ class Pool:
             self._count(error.reason)
             raise UnreadableImageError(str(error), reason=error.reason) from None
         finally:
+            if begun is not None:
+                turns.note(time.monotonic() - begun, is_dear=is_dear)
             turns.give_back(turn)
 
     def close(self) -> None:
@@ -268,9 +286,7 @@ class Pool:
             except IsolationError as error:
                 self._put_back(turn, "no-worker")
                 now = time.monotonic()
-                if self._failing_since is None:
-                    _LOG.error("no worker process can be started: %s", error)
-                since = self._failing_since = self._failing_since or now
+                since = self._failing_since or now
                 if error.reason != "no-worker" or now - since > _PATIENCE:
                     raise
                 if until is not None and until - now < _PAUSE:
@@ -278,12 +294,23 @@ class Pool:
                 if self._closing.wait(_PAUSE):
                     raise closed() from None
             else:
-                if self._failing_since is not None:
-                    _LOG.warning("worker processes can be started again")
-                self._failing_since = None
                 return worker
 
     def _ready(self, turn: QueueTurn, until: float | None) -> Worker:
+        """Give the turn a worker that is ready; take down since when that fails."""
+        try:
+            worker = self._made_ready(turn, until)
+        except IsolationError as error:
+            if self._failing_since is None:
+                _LOG.error("no worker process can be started: %s", error)
+                self._failing_since = time.monotonic()
+            raise
+        if self._failing_since is not None:
+            _LOG.warning("worker processes can be started again")
+            self._failing_since = None
+        return worker
+
+    def _made_ready(self, turn: QueueTurn, until: float | None) -> Worker:
         """Give the turn a worker, wait until it is ready, and refuse it if too little holds it back."""
         if turn.worker is None:
             self._take(turn)

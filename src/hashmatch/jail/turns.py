@@ -18,6 +18,8 @@ __all__ = ["QueueTurn", "Turns", "closed"]
 
 _LOOK_AGAIN: Final = 1.0
 _PASSES: Final = 8
+_FIRST_GUESS: Final = {False: 0.05, True: 1.0}  # seconds at a worker, by whether the task is dear
+_WEIGHT: Final = 0.2  # of the last task in the recent mean
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -56,12 +58,41 @@ class Turns:
         self._lock = threading.RLock()  # a signal's handler may ask in the middle of an answer
         self._free = places
         self._free_for_dear = max(1, places // 2)
+        self._places, self._places_for_dear = self._free, self._free_for_dear
+        self._recent = dict(_FIRST_GUESS)
         self._passed = 0
         self._closed = False
         self._cheap: deque[QueueTurn] = deque()
         self._dear: deque[QueueTurn] = deque()
 
-    def wait_for(self, turn: QueueTurn, *, until: float | None = None, most_waiting: int | None = None) -> None:
+    def expected_wait(self, *, is_dear: bool = False) -> float:
+        """Predict for how many seconds one more task waits, from the tasks before it and how long recent ones took."""
+        with self._lock:
+            if self._free and not self._lane(QueueTurn(is_dear=is_dear)) and (not is_dear or self._free_for_dear):
+                return 0.0
+            return self._wait_of(1 + len(self._dear if is_dear else self._cheap), is_dear=is_dear)
+
+    def _wait_of(self, ahead: int, *, is_dear: bool) -> float:
+        """Predict when the last of this many waiting tasks of a lane begins."""
+        dear_at_work = self._places_for_dear - self._free_for_dear
+        if not is_dear:
+            return ahead * self._recent[False] / max(1, self._places - dear_at_work)
+        passed = _PASSES * self._recent[False] / self._places if self._cheap else 0.0
+        return ahead * (self._recent[True] / self._places_for_dear + passed)
+
+    def note(self, seconds: float, *, is_dear: bool) -> None:
+        """Take down how long a task was at its worker."""
+        with self._lock:
+            self._recent[is_dear] += _WEIGHT * (seconds - self._recent[is_dear])
+
+    def wait_for(
+        self,
+        turn: QueueTurn,
+        *,
+        until: float | None = None,
+        most_waiting: int | None = None,
+        most_seconds: float | None = None,
+    ) -> None:
         """Wait for a place; `give_back` must follow, whatever comes of this.
 
         Parameters
@@ -72,11 +103,13 @@ class Turns:
             Reading of `time.monotonic` after which it is no longer waited.
         most_waiting : int, optional
             Tasks that may wait together, this one included.
+        most_seconds : float, optional
+            Longest wait that may be predicted.
 
         Raises
         ------
         BusyError
-            If as many wait already, or the time is over.
+            If as many wait already, the wait would be longer, or the time is over.
         IsolationError
             With the reason ``closed``.
         """
@@ -85,6 +118,10 @@ class Turns:
             self._deal()
             if not turn.has_place and most_waiting is not None and len(self._cheap) + len(self._dear) > most_waiting:
                 raise BusyError(f"{most_waiting} pictures wait for a worker already", reason="queue-full")
+            if not turn.has_place and most_seconds is not None:
+                seconds = self._wait_of(len(self._lane(turn)), is_dear=turn.is_dear)
+                if seconds > most_seconds:
+                    raise BusyError("the wait for a worker would be longer than is allowed", reason="queue-full")
         while not turn.has_place:
             if self._closed:
                 raise closed()

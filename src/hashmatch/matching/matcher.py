@@ -277,6 +277,19 @@ class Matcher(KeptLists):
         """Measures that restrict the worker processes; None if this process decodes pictures itself."""
         return None if self._reader is None else self._reader.protection
 
+    @property
+    def workers_fail(self) -> bool:
+        """Whether no worker process could be started at the last attempt; `warm` makes another."""
+        return self._reader is not None and self._reader.is_failing
+
+    def expected_wait(self) -> float:
+        """Predict for how many seconds a picture that comes now waits for a worker process; 0 without isolation.
+
+        From the pictures that wait, and how long recent ones took. Pictures with dear headers, which have a lane of
+        their own, may wait longer; `hashmatch.jail.Isolation` bounds both by ``max_wait``.
+        """
+        return 0.0 if self._reader is None else self._reader.expected_wait()
+
     def counts(self) -> dict[str, dict[str, int]]:
         """Count the pictures so far.
 

@@ -9,6 +9,7 @@ import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from hashmatch.errors import PolicyError
@@ -59,7 +60,7 @@ class ServerSettings:
     port: int = 8000
     token_file: str | None = None
     stop_seconds: float = 20.0
-    drain_seconds: float = 0.0
+    drain_seconds: float = 1.0
 
     def __post_init__(self) -> None:
         _check("[server]", self, port=(0, 65535), stop_seconds=(0.1, 3600), drain_seconds=(0, 600))
@@ -84,6 +85,8 @@ class LimitSettings:
         Most seconds for waiting, decoding and searching together.
     hashes : int
         Most hashes of one request.
+    connections : int
+        Most connections at once, also those on which nothing is asked.
     batch_in_flight : int
         Most lines of one batch that are read ahead of the answers.
     """
@@ -95,12 +98,13 @@ class LimitSettings:
     wait_seconds: float = 1.0
     answer_seconds: float = 10.0
     hashes: int = 1_000
+    connections: int = 1_000
     batch_in_flight: int = 16
 
     def __post_init__(self) -> None:
         _check("[limits]", self, body_bytes=(1_024, 2**31), in_flight=(1, 10_000), hashes=(1, 100_000))
         _check("[limits]", self, header_seconds=(0.1, 600), body_seconds=(0.1, 3600), wait_seconds=(0, 3600))
-        _check("[limits]", self, answer_seconds=(0.1, 3600), batch_in_flight=(1, 1_000))
+        _check("[limits]", self, answer_seconds=(0.1, 3600), connections=(1, 100_000), batch_in_flight=(1, 1_000))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +230,22 @@ class ServiceConfig:
 
     def __post_init__(self) -> None:
         _check("the configuration", self, reload_seconds=(0.01, 3600), unreadable_seconds=(0, 1e6))
+
+    def in_folder(self, folder: Path) -> ServiceConfig:
+        """Take the paths that are relative as of this folder, where the configuration file is."""
+
+        def placed(path: str | None) -> str | None:
+            return None if path is None else str(folder / path)
+
+        stage = self.second_stage
+        return replace(
+            self,
+            lists={name: replace(item, path=str(folder / item.path)) for name, item in self.lists.items()},
+            paths=tuple(str(folder / path) for path in self.paths),
+            index_folder=placed(self.index_folder),
+            server=replace(self.server, token_file=placed(self.server.token_file)),
+            second_stage=stage and replace(stage, webhook_secret_file=placed(stage.webhook_secret_file)),
+        )
 
 
 def config_from_toml(text: str, policy: MatchPolicy | None = None) -> ServiceConfig:

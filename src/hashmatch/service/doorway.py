@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import re
 import secrets
 import time
@@ -31,7 +32,18 @@ from hashmatch.integrations.asgi import files_of
 from hashmatch.service.service import Handled, Service
 from hashmatch.service.tokens import Scope
 
-__all__ = ["Door", "Handler", "Refused", "answer", "handled_by", "read_body", "read_file", "refusal", "route"]
+__all__ = [
+    "Door",
+    "Handler",
+    "Refused",
+    "answer",
+    "check_wait",
+    "handled_by",
+    "read_body",
+    "read_file",
+    "refusal",
+    "route",
+]
 
 Message = MutableMapping[str, Any]
 ASGIScope = MutableMapping[str, Any]
@@ -155,8 +167,10 @@ async def read_file(service: Service, request: Request) -> bytes:
     Raises
     ------
     Refused
-        As `read_body`; 400 where a form is broken, or has no file or several.
+        429 before anything is read, where it would wait too long for a decoding process; as `read_body`; 400 where a
+        form is broken, or has no file or several.
     """
+    check_wait(service)
     limit = service.config.limits.body_bytes
     files = files_of(request.headers.get("content-type", "").encode("latin-1"), max_bytes=limit, max_files=1)
     if files is None:
@@ -174,6 +188,14 @@ async def read_file(service: Service, request: Request) -> bytes:
     if not found or not found[0][1]:
         raise Refused(400, "no-file", "the form has no file, or an empty one")
     return found[0][1]
+
+
+def check_wait(service: Service) -> None:
+    """Refuse with 429 where a picture would wait for a decoding process for longer than is stated."""
+    seconds = service.matcher.expected_wait()
+    if seconds > service.config.limits.wait_seconds:
+        later = {"Retry-After": str(math.ceil(seconds))}
+        raise Refused(429, "queue-full", "the wait for a decoding process would be too long", later)
 
 
 async def _read(service: Service, request: Request, take: Callable[[bytes], Any], most: int | None) -> None:
@@ -251,7 +273,7 @@ class Door:
             refused = refusal(error)
             handled.code = refused.code
             if started:
-                raise
+                raise ConnectionAbortedError("the answer was cut off") from None
             await self._refuse(refused, receive_seen if has_body and not ended else None, send_named)
         finally:
             service.in_flight -= has_body

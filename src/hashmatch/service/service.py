@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hashmatch.errors import PolicyError, ReferenceListError
+from hashmatch.errors import HashmatchError, PolicyError, ReferenceListError
 from hashmatch.jail import Isolation
 from hashmatch.matching import AsyncMatcher, ListStatus, Matcher, MatchReport
 from hashmatch.service.config import ServiceConfig
@@ -20,6 +21,7 @@ from hashmatch.service.tokens import Tokens
 
 __all__ = ["Handled", "Service"]
 
+_LOGGER: Final = logging.getLogger("hashmatch.service")
 _RETRYABLE: Final = frozenset({"closed", "list-damaged", "no-worker", "protection-too-weak"})
 """Reasons that lie with the service and not with the picture."""
 
@@ -92,6 +94,7 @@ class Service:
         self.in_flight = 0
         self.is_stopping = False
         self._unreadable_since: float | None = None
+        self._is_reviving = False
         unknown = set(self.config.lists) - {name for name, _, _ in matcher.lists}
         if unknown:
             there = ", ".join(name for name, _, _ in matcher.lists)
@@ -121,6 +124,7 @@ class Service:
             seconds=decoding.seconds,
             recycle=decoding.recycle,
             require=() if decoding.require == "none" else decoding.require,
+            max_wait=config.limits.wait_seconds,
             **isolation,
         )
         matcher = Matcher.open(
@@ -197,6 +201,8 @@ class Service:
         self._unreadable_since = (self._unreadable_since or now) if failed else None
         if self._unreadable_since is not None and now - self._unreadable_since >= self.config.unreadable_seconds:
             reasons.append({"reason": "list-unreadable"})
+        if self.matcher.workers_fail:
+            reasons.append({"reason": "no-worker"})
         for name, (item, age) in ages.items():
             settings = self.config.lists.get(name)
             if settings is None:
@@ -208,6 +214,17 @@ class Service:
                 if heard is None or time.time() - heard > most:
                     reasons.append({"reason": "source-too-old", "list": name, "source": source})
         return reasons
+
+    async def revive(self) -> None:
+        """Try again to start decoding processes, where none could be at the last attempt."""
+        if self.matcher.workers_fail and not self._is_reviving:
+            self._is_reviving = True
+            try:
+                await asyncio.to_thread(self.matcher.warm)
+            except HashmatchError as error:
+                _LOGGER.error("no decoding process could be started: %s", error)
+            finally:
+                self._is_reviving = False
 
     async def reload(self) -> bool:
         """Take up changes of the lists now; see `Matcher.reload`."""

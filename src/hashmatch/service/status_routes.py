@@ -38,6 +38,7 @@ async def live(_service: Service, _request: Request) -> Response:
 
 async def ready(service: Service, request: Request) -> Response:
     """Say whether to send pictures here; which list is meant is told to who may see the lists."""
+    await service.revive()
     reasons = await asyncio.to_thread(service.why_not_ready)
     caller = service.tokens.caller(request.headers.get("authorization"))
     if caller is None or "status" not in caller.scopes:
@@ -74,6 +75,7 @@ async def status(service: Service, _request: Request) -> Response:
             "counts": matcher.counts(),
             "upkeep": matcher.upkeep.to_dict(),
             "in_flight": service.in_flight,
+            "expected_wait_seconds": matcher.expected_wait(),
             "stopping": service.is_stopping,
         }
     )
