@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import httpx
 import pytest
 
 from hashmatch import hash_image
-from hashmatch.service.logs import ACCESS, AccessLog, JsonFormatter
+from hashmatch.service.logs import ACCESS, AccessLog, JsonFormatter, LineWriter
 from hashmatch.service.service import Handled
 from support.service_makers import KNOWN, LISTED, ask, one_picture_list
 
@@ -86,3 +89,31 @@ def test_a_line_is_one_line_of_ascii() -> None:
     assert (told["level"], told["logger"], told["error"]) == ("error", "hashmatch.x", "ValueError")
     assert told["message"] == "two\nlines and \u2028é\x00"
     assert told["time"].endswith("Z")
+
+
+def test_lines_are_written_by_a_thread_and_a_reader_that_stops_stops_nothing() -> None:
+    """Records are lost where nobody reads, and their number is told when somebody does again."""
+    read, write = os.pipe()
+    with open(write, "w", encoding="ascii") as stream, open(read, encoding="ascii") as reader:
+        writer = LineWriter(stream, most=5)
+        writer.setFormatter(JsonFormatter())
+        for number in range(500):
+            writer.handle(logging.LogRecord("hashmatch.x", logging.INFO, "", 0, "%s", (f"{number:01000d}",), None))
+            if number == 100:
+                time.sleep(0.5)  # the pipe is full
+        began = time.monotonic()
+        writer.handle(logging.LogRecord("hashmatch.x", logging.INFO, "", 0, "late", (), None))
+        assert time.monotonic() - began < 5
+        found: list[Any] = []
+        thread = threading.Thread(target=lambda: found.extend(json.loads(line) for line in reader))
+        thread.start()
+        time.sleep(0.5)
+        writer.handle(logging.LogRecord("hashmatch.x", logging.INFO, "", 0, "last", (), None))
+        writer.close()
+        stream.close()
+        thread.join(60)
+    messages = [item["message"] for item in found]
+    told = [int(text.split()[0]) for text in messages if "lines were lost" in text]
+    assert messages[-1] == "last"
+    assert len(messages) - len(told) + sum(told) == 502
+    assert sum(told) > 300

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -18,7 +19,7 @@ from typer.testing import CliRunner
 
 from hashmatch import HashValue, ReferenceList
 from hashmatch.cli.app import app
-from support.service_makers import KNOWN, UNKNOWN, one_picture_list, process
+from support.service_makers import KNOWN, UNKNOWN, Running, one_picture_list, process
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="worker processes are tested on POSIX")
 
@@ -45,11 +46,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def serving(folder: Path, **options: Any) -> Iterator[tuple[Any, httpx.Client]]:
+def serving(folder: Path, **options: Any) -> Iterator[tuple[Running, httpx.Client]]:
     """Run the service of the folder, and a client."""
     with (
-        process("--config", str(folder / "serve.toml"), **options) as (running, url),
-        httpx.Client(base_url=url, timeout=60) as client,
+        process("--config", str(folder / "serve.toml"), **options) as running,
+        httpx.Client(base_url=running.url, timeout=60) as client,
     ):
         yield running, client
 
@@ -67,18 +68,20 @@ def said(address: httpx.URL, *parts: bytes, pause: float = 0.0) -> bytes:
 
 
 def test_it_answers_and_ends_by_a_signal(folder: Path) -> None:
-    """Not ready first, then gone; the code is 0, and standard error says where it answers and nothing else."""
+    """Not ready first, then gone; the code is 0, and standard error has JSON lines and nothing else."""
     with serving(folder) as (running, client):
         assert client.post("/v1/match", content=KNOWN).json()["outcome"] == "match"
         assert client.post("/v1/match", content=UNKNOWN).json()["outcome"] == "no match"
         assert client.get("/readyz").status_code == 200
-        running.send_signal(signal.SIGTERM)
+        running.process.send_signal(signal.SIGTERM)
         time.sleep(0.2)
         last = client.get("/readyz")
         assert (last.status_code, last.json()["reasons"]) == (503, [{"reason": "stopping"}])
         assert client.post("/v1/match", content=KNOWN).status_code == 200, "who asks is answered"
-        assert running.wait(30) == 0
-        assert running.stderr.read() == ""
+        assert running.end() == 0
+    lines = [json.loads(line) for line in running.lines]
+    routes = [line["route"] for line in lines if line["logger"] == "hashmatch.access"]
+    assert routes == ["/v1/match", "/v1/match", "/readyz", "/readyz", "/v1/match"]
 
 
 def test_requests_in_flight_end_before_the_service_does(folder: Path) -> None:
@@ -98,10 +101,10 @@ def test_requests_in_flight_end_before_the_service_does(folder: Path) -> None:
         for thread in threads:
             thread.start()
         time.sleep(0.5)
-        running.send_signal(signal.SIGTERM)
+        running.process.send_signal(signal.SIGTERM)
         for thread in threads:
             thread.join(60)
-        assert running.wait(30) == 0
+        assert running.end() == 0
     assert set(found) == {200}
 
 
@@ -112,11 +115,11 @@ def test_a_second_signal_ends_it_at_once(folder: Path) -> None:
     )
     with serving(folder) as (running, client):
         assert client.get("/livez").status_code == 200
-        running.send_signal(signal.SIGTERM)
+        running.process.send_signal(signal.SIGTERM)
         time.sleep(0.3)
-        assert running.poll() is None
-        running.send_signal(signal.SIGTERM)
-        assert running.wait(30) == 0
+        assert running.process.poll() is None
+        running.process.send_signal(signal.SIGTERM)
+        assert running.end() == 0
 
 
 def test_slow_and_endless_requests_are_ended(folder: Path) -> None:
@@ -150,7 +153,7 @@ def test_a_worker_that_is_killed_costs_no_answer(folder: Path) -> None:
     """Again and again; the picture is given to another."""
     with serving(folder) as (running, client):
         for _ in range(5):
-            for child in Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split():
+            for child in Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text().split():
                 os.kill(int(child), signal.SIGKILL)
             response = client.post("/v1/match", content=KNOWN)
             assert (response.status_code, response.json()["outcome"]) == (200, "match")

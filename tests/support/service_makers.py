@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -65,9 +67,27 @@ def ask(*paths: Path, what: Callable[[httpx.AsyncClient], Awaitable[Found]], **o
     return asyncio.run(run())
 
 
+@dataclass(kw_only=True)
+class Running:
+    """A service as a process of its own: what it wrote to standard error is in ``lines``."""
+
+    process: subprocess.Popen[str]
+    url: str
+    lines: list[str]
+    reader: threading.Thread
+
+    def end(self, sign: int | None = None) -> int:
+        """Send a signal, if one is given, and wait for the end: the exit code."""
+        if sign is not None:
+            self.process.send_signal(sign)
+        code = self.process.wait(60)
+        self.reader.join(60)
+        return code
+
+
 @contextmanager
-def process(*words: str, tokens: str = "", wait: float = 120) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run ``hashmatch serve`` on a free port; gives the process and its address, and ends it."""
+def process(*words: str, tokens: str = "", wait: float = 120) -> Iterator[Running]:
+    """Run ``hashmatch serve`` on a free port, and end it."""
     environment = {key: value for key, value in os.environ.items() if key != "HASHMATCH_TOKENS"}
     if tokens:
         environment["HASHMATCH_TOKENS"] = tokens
@@ -77,14 +97,17 @@ def process(*words: str, tokens: str = "", wait: float = 120) -> Iterator[tuple[
         stop.start()
         try:
             assert running.stderr is not None
-            said = ""
+            lines: list[str] = []
             for line in running.stderr:
-                said += line
+                lines.append(line)
                 if "answering at" in line:
                     break
             else:
-                raise AssertionError(said)
-            yield running, line.split()[-1]
+                raise AssertionError("".join(lines))
+            reader = threading.Thread(target=lines.extend, args=(running.stderr,))
+            url = json.loads(line)["message"].split()[-1]
+            reader.start()
+            yield Running(process=running, url=url, lines=lines, reader=reader)
         finally:
             stop.cancel()
             if running.poll() is None:

@@ -36,7 +36,10 @@ def main() -> None:
 
 def _show_warnings() -> None:
     """Show what the library warns of; what became of a picture that ended its worker is in the results."""
+    from hashmatch.cli.console import WARNINGS
+
     handler = logging.StreamHandler()
+    handler.set_name(WARNINGS)
     handler.setLevel(logging.WARNING)
     handler.addFilter(lambda record: record.name != "hashmatch.jail")
     logging.getLogger("hashmatch").addHandler(handler)

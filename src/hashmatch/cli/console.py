@@ -20,6 +20,7 @@ from rich.text import Text
 __all__ = [
     "ERRORS",
     "OUT",
+    "WARNINGS",
     "Exit",
     "emit",
     "fail",
@@ -73,6 +74,9 @@ OUT: Final = _Console()
 
 ERRORS: Final = _Console(stderr=True)
 """Standard error: messages and progress."""
+
+WARNINGS: Final = "hashmatch-warnings"
+"""Name of the handler that shows what the library warns of."""
 
 _WIDEST: Final = 2**20  # columns
 _MARKS: Final = "\xad\u061c\u200c\u200d\u200e\u200f"  # soft hyphen, joiners and their like, marks of direction

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from hashmatch.cli.console import ERRORS, fail, warn
+from hashmatch.cli.console import WARNINGS, fail, warn
 from hashmatch.cli.interpreter import loader_variables
 from hashmatch.cli.policy_options import policy_named
 from hashmatch.cli.sources import check_list, open_list
@@ -60,6 +64,8 @@ def serve(
 ) -> None:
     """Answer for pictures and hashes over HTTP, from lists that may change meanwhile.
 
+    Standard error has one JSON object a line: for each request, and for what an operator should know.
+
     Pictures are decoded in restricted processes. Uploads stay in memory; no address is fetched; no answer and no log
     has a list's hash. SIGTERM ends the service when the requests in flight have their answers, a second one at once.
 
@@ -69,6 +75,7 @@ def serve(
     """
     try:
         from hashmatch.service.config import ServiceConfig, config_from_toml
+        from hashmatch.service.logs import AccessLog
         from hashmatch.service.server import check_address, listening, run
         from hashmatch.service.service import Service
         from hashmatch.service.tokens import Tokens
@@ -100,21 +107,45 @@ def serve(
         raise fail("name a list: --list LIST, or [lists.NAME] in the configuration file")
     for path in paths:
         check_list(path)
-    try:
-        service = Service.open(config, tokens, environment=loader_variables())
-    except ReferenceListError as error:
-        for path in paths:
-            with open_list(path):
-                pass
-        raise fail(f"{', '.join(map(str, paths))}: {error}") from error
-    try:
-        opened = listening(config)
-    except OSError as error:
-        service.matcher.close()
-        raise fail(f"{server.host}:{server.port}: {error.strerror}") from error
-    shown, number = opened.getsockname()[:2]
-    address = f"http://[{shown}]:{number}" if ":" in shown else f"http://{shown}:{number}"
-    run(service, opened, lambda: ERRORS.print(f"answering at {address}", highlight=False))
+    with _json_lines():
+        try:
+            service = Service.open(config, tokens, environment=loader_variables())
+        except ReferenceListError as error:
+            for path in paths:
+                with open_list(path):
+                    pass
+            raise fail(f"{', '.join(map(str, paths))}: {error}") from error
+        try:
+            opened = listening(config)
+        except OSError as error:
+            service.matcher.close()
+            raise fail(f"{server.host}:{server.port}: {error.strerror}") from error
+        shown, number = opened.getsockname()[:2]
+        address = f"http://[{shown}]:{number}" if ":" in shown else f"http://{shown}:{number}"
+        if server.log_requests:
+            service.observers.append(AccessLog())
+        run(service, opened, lambda: logging.getLogger("hashmatch.service").info("answering at %s", address))
+
+
+@contextmanager
+def _json_lines() -> Iterator[None]:
+    """Write what is logged as JSON lines to standard error, in place of what other commands show of it."""
+    from hashmatch.service.logs import JsonFormatter, LineWriter
+
+    handler = LineWriter(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    with ExitStack() as undo:
+        undo.callback(handler.close)
+        for name, level in (("hashmatch", logging.INFO), ("uvicorn", logging.WARNING)):
+            logger = logging.getLogger(name)
+            undo.callback(logger.setLevel, logger.level)
+            for other in [item for item in logger.handlers if item.get_name() == WARNINGS]:
+                logger.removeHandler(other)
+                undo.callback(logger.addHandler, other)
+            logger.addHandler(handler)
+            undo.callback(logger.removeHandler, handler)
+            logger.setLevel(level)
+        yield
 
 
 def _text_of(path: Path) -> str:

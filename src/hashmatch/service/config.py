@@ -50,6 +50,8 @@ class ServerSettings:
         TCP port, 0 to 65535; 0 takes a free one.
     token_file : str or None
         File of tokens, see `hashmatch.service.tokens.Tokens.parse`.
+    log_requests : bool
+        Whether each request has a line in the log.
     stop_seconds : float
         Most seconds that requests in flight get to end after a SIGTERM.
     drain_seconds : float
@@ -59,6 +61,7 @@ class ServerSettings:
     host: str = "127.0.0.1"
     port: int = 8000
     token_file: str | None = None
+    log_requests: bool = True
     stop_seconds: float = 20.0
     drain_seconds: float = 1.0
 

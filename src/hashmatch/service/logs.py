@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import json
 import logging
+import queue
+import threading
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from hashmatch.service.service import Handled
 
-__all__ = ["ACCESS", "AccessLog", "JsonFormatter"]
+__all__ = ["ACCESS", "AccessLog", "JsonFormatter", "LineWriter"]
 
 ACCESS: Final = "hashmatch.access"
 """Name of the logger of requests."""
+
+_PATIENCE: Final = 1.0
 
 
 class AccessLog:
@@ -67,3 +72,51 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[0] is not None:
             told["error"] = record.exc_info[0].__name__
         return json.dumps(told, separators=(",", ":"))
+
+
+class LineWriter(logging.Handler):
+    """Writes records to a stream from a thread of its own, so that a reader that stops stops nothing else.
+
+    Parameters
+    ----------
+    stream : text file
+        Where lines go.
+    most : int
+        Records that are kept while the stream takes none; later ones are lost, and their number is told.
+    """
+
+    def __init__(self, stream: TextIO, most: int = 10_000) -> None:
+        super().__init__()
+        self._stream, self._lost = stream, 0
+        self._queue: queue.Queue[logging.LogRecord | None] = queue.Queue(most)
+        self._thread = threading.Thread(target=self._write, name="hashmatch-log", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a record."""
+        try:
+            self._queue.put_nowait(record)
+        except queue.Full:
+            self._lost += 1
+
+    def _write(self) -> None:
+        while (record := self._queue.get()) is not None:
+            lost, self._lost = self._lost, 0
+            if lost:
+                words = (logging.WARNING, __file__, 0, "%d lines were lost: nobody read them", (lost,), None)
+                self._put(logging.LogRecord("hashmatch.service", *words))
+            self._put(record)
+
+    def _put(self, record: logging.LogRecord) -> None:
+        try:
+            self._stream.write(self.format(record) + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._lost += 1  # nobody reads any more
+
+    def close(self) -> None:
+        """Write what is there, within a second."""
+        with suppress(queue.Full):
+            self._queue.put(None, timeout=_PATIENCE)
+        self._thread.join(_PATIENCE)
+        super().close()
