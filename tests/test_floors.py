@@ -35,6 +35,7 @@ FLOORS = {
     "budget": 5,
     "features": 5.5,
     "store": 5.7,
+    "urls": 5.8,
     "matching": 6,
     "audit": 7,
     "scan": 8,

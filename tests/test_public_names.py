@@ -60,6 +60,7 @@ PUBLIC_MODULES = [
     "signing",
     "synthetic",
     "synthetic.edits",
+    "urls",
     "view",
     "views.crops",
     "views.small",

@@ -17,8 +17,9 @@ The tree (the built-in parents stand in brackets)::
       AuditError (ValueError)                   an audit log is not what it must be, or not writable; ``reason``
       SignatureError (ValueError)               a key, signature or sealed file is not what it must be; ``reason``
       BusyError (RuntimeError)                  no answer in the time given, or too many wait; ``reason``
+      AddressError (ValueError)                 text is no address of the web, or is not listed so; ``reason``
 
-No message ever holds a hash, pixel data or the name of an image file.
+No message ever holds a hash, pixel data, an address of the web or the name of an image file.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from functools import partial
 from typing import Any
 
 __all__ = [
+    "AddressError",
     "AlgorithmMismatchError",
     "AuditError",
     "BusyError",
@@ -210,6 +212,26 @@ class AuditError(HashmatchError, ValueError):
     """
 
     def __init__(self, message: str, *, reason: str = "damaged") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), reason=self.reason), self.args
+
+
+class AddressError(HashmatchError, ValueError):
+    """Text is no address of the web, or a list does not take it so. No message shows the address.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and what to do.
+    reason : str
+        Of reading: ``"not-web"``, ``"no-host"`` or ``"too-long"``; ``"no-parser"`` where the extra is missing. Of
+        listing: a word of `hashmatch.urls.REASONS`.
+    """
+
+    def __init__(self, message: str, *, reason: str = "no-host") -> None:
         super().__init__(message)
         self.reason = reason
 
