@@ -45,7 +45,7 @@ async def served(
     prepare: Callable[[Service], None] | None = None,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Serve lists in this process, which decodes pictures itself."""
-    with Matcher.open(*paths, policy=(config or ServiceConfig()).policy) as matcher:
+    with Matcher.open(*paths, policy=(config or ServiceConfig()).searched) as matcher:
         service = Service(matcher, config, Tokens.parse(tokens))
         if prepare is not None:
             prepare(service)

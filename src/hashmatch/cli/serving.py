@@ -61,6 +61,9 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    hma: Annotated[
+        bool, typer.Option("--hma", help="Serve the routes of Hasher-Matcher-Actioner too; see docs/how-to/hma.md.")
+    ] = False,
 ) -> None:
     """Answer for pictures and hashes over HTTP, from lists that may change meanwhile.
 
@@ -90,6 +93,7 @@ def serve(
             config.server,
             host=config.server.host if host is None else host,
             port=config.server.port if port is None else port,
+            hma=config.server.hma or hma,
             token_file=config.server.token_file if token_file is None else str(token_file),
         )
         config = replace(

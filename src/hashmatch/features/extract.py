@@ -189,7 +189,7 @@ def _hashes(
         read_so = hash_view(raster.pixels, raster.view, algorithms, turns=policy.turns, searching=True)
         return tuple(_judged(read_so)), ()
     if listed:
-        return tuple(hash_view(raster.pixels, raster.view, algorithms, turns=policy.turns)), ()
+        return tuple(hash_view(raster.pixels, raster.view, algorithms, turns=False)), ()
     trims = find_trims(raster.pixels) if policy.trims else ()
     hashes = _judged(hash_view(raster.pixels, raster.view, algorithms, turns=policy.turns, searching=True))
     starts = [(raster.pixels, raster.view, _pdq_quality(hashes))]

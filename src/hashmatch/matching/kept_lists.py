@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -83,6 +84,16 @@ class KeptLists:
     def digests(self) -> tuple[str, ...]:
         """Content digest of each list of `lists`, as `Match.list_digest`."""
         return tuple(item.mark.digest for item in self._snapshots)
+
+    @property
+    def list_ids(self) -> tuple[str, ...]:
+        """Identifier of each list of `lists`."""
+        return tuple(item.mark.list_id for item in self._snapshots)
+
+    @property
+    def searched_hashes(self) -> dict[str, int]:
+        """Number of hashes of all lists that can be searched, by algorithm, where there are any."""
+        return dict(sum((Counter(item.sizes) for item in self._snapshots), Counter()))
 
     def list_statuses(self) -> tuple[ListStatus, ...]:
         """Say of each list what is searched, and when its sources were last imported, which is read from its file.

@@ -16,13 +16,13 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hashmatch.service import match_routes, metrics, status_routes
+from hashmatch.service import hma, match_routes, metrics, status_routes
 from hashmatch.service.doorway import Door
 from hashmatch.service.service import Service
 
 __all__ = ["MODULES", "create_app"]
 
-MODULES: Final = (match_routes, status_routes, metrics)
+MODULES: Final = (match_routes, status_routes, metrics, hma)
 
 
 def create_app(service: Service) -> Starlette:

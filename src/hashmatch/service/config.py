@@ -19,6 +19,7 @@ from hashmatch.policy.selections import Where
 from hashmatch.profiles import PRESETS, STANDARD, policy_from_dict
 
 __all__ = [
+    "HMA_MATCHES",
     "DecodingSettings",
     "LimitSettings",
     "ListSettings",
@@ -27,6 +28,9 @@ __all__ = [
     "ServiceConfig",
     "config_from_toml",
 ]
+
+HMA_MATCHES: Final = 10_000
+"""Least of the matches that an answer holds where the routes of Hasher-Matcher-Actioner are served."""
 
 _OF_SELECTION: Final = tuple(item.name for item in fields(Selection) if item.name != "where")
 
@@ -52,6 +56,10 @@ class ServerSettings:
         File of tokens, see `hashmatch.service.tokens.Tokens.parse`.
     log_requests : bool
         Whether each request has a line in the log.
+    hma : bool
+        Whether the routes of Hasher-Matcher-Actioner are served too, see `hashmatch.service.hma`.
+    hma_without_token : bool
+        Whether those routes ask for no token, because their clients send none.
     stop_seconds : float
         Most seconds that requests in flight get to end after a SIGTERM.
     drain_seconds : float
@@ -62,10 +70,14 @@ class ServerSettings:
     port: int = 8000
     token_file: str | None = None
     log_requests: bool = True
+    hma: bool = False
+    hma_without_token: bool = False
     stop_seconds: float = 20.0
     drain_seconds: float = 1.0
 
     def __post_init__(self) -> None:
+        if self.hma_without_token and not self.hma:
+            raise PolicyError("hma_without_token of [server] goes with hma = true")
         _check("[server]", self, port=(0, 65535), stop_seconds=(0.1, 3600), drain_seconds=(0, 600))
 
 
@@ -230,6 +242,12 @@ class ServiceConfig:
     limits: LimitSettings = field(default_factory=LimitSettings)
     decoding: DecodingSettings = field(default_factory=DecodingSettings)
     second_stage: SecondStageSettings | None = None
+
+    @property
+    def searched(self) -> MatchPolicy:
+        """The policy by which is searched: clients of Hasher-Matcher-Actioner expect all matches and not the best."""
+        most = max(self.policy.max_matches, HMA_MATCHES)
+        return replace(self.policy, max_matches=most) if self.server.hma else self.policy
 
     def __post_init__(self) -> None:
         _check("the configuration", self, reload_seconds=(0.01, 3600), unreadable_seconds=(0, 1e6))

@@ -41,6 +41,7 @@ __all__ = [
     "handled_by",
     "read_body",
     "read_file",
+    "read_form",
     "refusal",
     "route",
 ]
@@ -73,11 +74,16 @@ class Refused(Exception):
         What is wrong and what to do, for people; without a hash and a name of a file.
     headers : dict of str to str, optional
         Further headers.
+    body : object, optional
+        What is answered, as JSON, where it is not the usual form of errors.
     """
 
-    def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, headers: dict[str, str] | None = None, *, body: Any = None
+    ) -> None:
         super().__init__(message)
         self.status, self.code, self.message, self.headers = status, code, message, headers or {}
+        self.body = {"error": {"code": code, "message": message}} if body is None else body
 
 
 _TOO_MANY: Final = Refused(429, "too-many-requests", "as many requests are in flight as may be", {"Retry-After": "1"})
@@ -171,15 +177,12 @@ async def read_file(service: Service, request: Request) -> bytes:
         form is broken, or has no file or several.
     """
     check_wait(service)
-    limit = service.config.limits.body_bytes
-    files = files_of(request.headers.get("content-type", "").encode("latin-1"), max_bytes=limit, max_files=1)
-    if files is None:
+    found = await read_form(service, request)
+    if found is None:
         body = await read_body(service, request)
         if not body:
             raise Refused(400, "no-file", "the body is empty: send the bytes of a picture")
         return body
-    await _read(service, request, files.feed, None)
-    found = files.take(ended=True)
     errors = {error for _, _, error in found if error is not None}
     if len(found) > 1 or "too-many-files" in errors:
         raise Refused(400, "too-many-files", "a form carries one file: send a request for each, or a batch")
@@ -196,6 +199,24 @@ def check_wait(service: Service) -> None:
     if seconds > service.config.limits.wait_seconds:
         later = {"Retry-After": str(math.ceil(seconds))}
         raise Refused(429, "queue-full", "the wait for a decoding process would be too long", later)
+
+
+async def read_form(service: Service, request: Request) -> list[tuple[str, bytes, str | None]] | None:
+    """Read a form: field, bytes and error of each file, as `hashmatch.integrations.asgi.files_of` gives them.
+
+    A second file is an error and has no bytes. None, and nothing is read, where the body is no form.
+
+    Raises
+    ------
+    Refused
+        As `read_body`.
+    """
+    limit = service.config.limits.body_bytes
+    files = files_of(request.headers.get("content-type", "").encode("latin-1"), max_bytes=limit, max_files=1)
+    if files is None:
+        return None
+    await _read(service, request, files.feed, None)
+    return files.take(ended=True)
 
 
 async def _read(service: Service, request: Request, take: Callable[[bytes], Any], most: int | None) -> None:
@@ -286,7 +307,7 @@ class Door:
 
         What a caller has sent when a connection is closed on it can cost it the answer, so a little is read first.
         """
-        error = answer({"error": {"code": refused.code, "message": refused.message}}, refused.status, refused.headers)
+        error = answer(refused.body, refused.status, refused.headers)
         if receive is None:
             await error({"type": "http"}, _nothing, send)
             return

@@ -19,10 +19,10 @@ from hashmatch.matching import AsyncMatcher, ListStatus, Matcher, MatchReport
 from hashmatch.service.config import ServiceConfig
 from hashmatch.service.tokens import Tokens
 
-__all__ = ["Handled", "Service"]
+__all__ = ["RETRYABLE", "Handled", "Service"]
 
 _LOGGER: Final = logging.getLogger("hashmatch.service")
-_RETRYABLE: Final = frozenset({"closed", "list-damaged", "no-worker", "protection-too-weak"})
+RETRYABLE: Final = frozenset({"closed", "list-damaged", "no-worker", "protection-too-weak"})
 """Reasons that lie with the service and not with the picture."""
 
 
@@ -130,7 +130,7 @@ class Service:
         matcher = Matcher.open(
             *(item.path for item in config.lists.values()),
             *config.paths,
-            policy=config.policy,
+            policy=config.searched,
             index_folder=config.index_folder,
             isolation=shut_in,
             reload_every=config.reload_seconds,
@@ -167,7 +167,7 @@ class Service:
         handled.outcome, handled.reason = report.outcome.value, report.reason
         return {
             "request_id": handled.request_id,
-            "retryable": report.reason in _RETRYABLE,
+            "retryable": report.reason in RETRYABLE,
             "lists_left_out": left_out,
         } | report.to_dict()
 
