@@ -14,6 +14,7 @@ AREAS: Final = {
         "policies": "what each policy costs beyond decoding",
         "frames": "what an animation costs by each policy",
         "isolation": "what decoding in a restricted worker costs a folder scan",
+        "service": "hash look-ups and pictures over HTTP, beside a handler as HMA's; overload; changes of a list",
         "planner_costs": "the costs that the index planner starts from",
     },
     "quality": {
