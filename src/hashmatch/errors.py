@@ -16,6 +16,7 @@ The tree (the built-in parents stand in brackets)::
       FeedError (RuntimeError)                  the service of a feed cannot be asked; ``reason``
       AuditError (ValueError)                   an audit log is not what it must be, or not writable; ``reason``
       SignatureError (ValueError)               a key, signature or sealed file is not what it must be; ``reason``
+      LedgerError (RuntimeError)                the ledger of a scan cannot be used as asked; ``reason``
       BusyError (RuntimeError)                  no answer in the time given, or too many wait; ``reason``
       AddressError (ValueError)                 text is no address of the web, or is not listed so; ``reason``
 
@@ -40,6 +41,7 @@ __all__ = [
     "ImageTooLargeError",
     "IndexFormatError",
     "IsolationError",
+    "LedgerError",
     "MissingVersionError",
     "PolicyError",
     "ReferenceListError",
@@ -132,6 +134,26 @@ class IsolationError(HashmatchError, RuntimeError):
     """
 
     def __init__(self, message: str, *, reason: str = "no-worker") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), reason=self.reason), self.args
+
+
+class LedgerError(HashmatchError, RuntimeError):
+    """The ledger of a scan cannot be used as it is asked to be; what it holds stays.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and what to do.
+    reason : str
+        ``"damaged"``, ``"foreign"``, ``"newer"``, ``"missing"``, ``"disk-full"``, ``"busy"``, ``"unusable"``,
+        ``"other-policy"``, ``"other-lists"`` or ``"other-names"``.
+    """
+
+    def __init__(self, message: str, *, reason: str = "damaged") -> None:
         super().__init__(message)
         self.reason = reason
 

@@ -23,7 +23,7 @@ class _Group(LazyGroup):
             "demo": "hashmatch.cli.demo:demo",
             "hash": "hashmatch.cli.pictures:hash_pictures",
             "match": "hashmatch.cli.search:match",
-            "scan": "hashmatch.cli.search:scan_folders",
+            "scan": "hashmatch.cli.scanning:scan_folders",
             "serve": "hashmatch.cli.serving:serve",
             "budget": "hashmatch.cli.budget:budget",
             "info": "hashmatch.cli.info:info",

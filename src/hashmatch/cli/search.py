@@ -1,23 +1,16 @@
-"""``hashmatch match`` and ``hashmatch scan``: pictures, hashes or whole folders against lists.
-
-Over 400 lines because both commands show the same reports, and much of it is their options.
-"""
+"""``hashmatch match``: pictures or hashes against lists; and what the commands that search share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
 from hashmatch.algorithms import algorithm_named
 from hashmatch.cli.console import (
-    ERRORS,
     OUT,
     Exit,
     emit,
@@ -26,49 +19,66 @@ from hashmatch.cli.console import (
     warn,
 )
 from hashmatch.cli.interpreter import loader_variables
-from hashmatch.cli.interrupts import Interrupts
 from hashmatch.cli.policy_options import Formats, MaxBytes, MaxPixels, policy_from
-from hashmatch.cli.sources import STDIN, check_list, check_once, hash_from, open_list, opened, warn_of_hashlike
+from hashmatch.cli.sources import check_list, check_once, hash_from, open_list, opened, warn_of_hashlike
 from hashmatch.errors import ReferenceListError
-from hashmatch.jail import MEASURES, Isolation, Protection
+from hashmatch.jail import MEASURES, Isolation
 from hashmatch.matching import Match, Matcher, MatchReport, Outcome
 from hashmatch.policy import MatchPolicy
-from hashmatch.scan import ScanItem, ScanSummary, WalkCounts, iter_files, scan
+from hashmatch.scan import ScanItem, ScanSummary
 
-__all__ = ["match", "scan_folders"]
+__all__ = [
+    "STYLES",
+    "Frames",
+    "IndexFolder",
+    "Json",
+    "KeyFile",
+    "Lists",
+    "Policy",
+    "Require",
+    "Seconds",
+    "Threshold",
+    "exit_for",
+    "isolation_from",
+    "left_out",
+    "match",
+    "open_matcher",
+    "show_answer",
+    "warn_of_idle",
+]
 
 _LONGEST_SOURCE: Final = 4096
-_STYLES: Final = {
+STYLES: Final = {
     Outcome.MATCH: "bold red",
     Outcome.NO_MATCH: "green",
     Outcome.UNDECIDABLE: "yellow",
     Outcome.UNREADABLE: "magenta",
 }
 
-_Lists = Annotated[list[Path], typer.Option("--list", "-l", help="List file; may be given several times.")]
-_Policy = Annotated[
+Lists = Annotated[list[Path], typer.Option("--list", "-l", help="List file; may be given several times.")]
+Policy = Annotated[
     str,
     typer.Option(
         "--policy", "-p", help="fast (one view), standard (turns, borders), thorough (also crops) or FILE.toml."
     ),
 ]
-_Threshold = Annotated[
+Threshold = Annotated[
     list[str] | None,
     typer.Option("--threshold", "-t", help="ALGORITHM=DISTANCE, inclusive; may be given several times."),
 ]
-_Folder = Annotated[
+IndexFolder = Annotated[
     Path | None,
     typer.Option("--index-folder", help="Keep indexes in this existing folder: later starts are sooner."),
 ]
-_KeyFile = Annotated[
+KeyFile = Annotated[
     Path | None, typer.Option("--key-file", help="File with the secret key that keypoint records were made with.")
 ]
-_Frames = Annotated[str | None, typer.Option("--frames", help="Frames that are looked at, as frames of a policy file.")]
-_Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-_Seconds = Annotated[
+Frames = Annotated[str | None, typer.Option("--frames", help="Frames that are looked at, as frames of a policy file.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Seconds = Annotated[
     float, typer.Option("--seconds", min=0.1, max=3600, help="Longest time for one picture in a worker process.")
 ]
-_Require = Annotated[
+Require = Annotated[
     list[str] | None,
     typer.Option(
         "--require",
@@ -85,19 +95,19 @@ def match(
             show_default=False,
         ),
     ],
-    lists: _Lists,
-    policy: _Policy = "standard",
-    threshold: _Threshold = None,
-    index_folder: _Folder = None,
-    key_file: _KeyFile = None,
+    lists: Lists,
+    policy: Policy = "standard",
+    threshold: Threshold = None,
+    index_folder: IndexFolder = None,
+    key_file: KeyFile = None,
     formats: Formats = None,
-    frames: _Frames = None,
+    frames: Frames = None,
     max_bytes: MaxBytes = None,
     max_pixels: MaxPixels = None,
     isolate: Annotated[bool, typer.Option("--isolate", help="Decode in a restricted worker process.")] = False,
-    seconds: _Seconds = 30.0,
-    require: _Require = None,
-    as_json: _Json = False,
+    seconds: Seconds = 30.0,
+    require: Require = None,
+    as_json: Json = False,
 ) -> None:
     """Match pictures or hashes against lists and explain each match.
 
@@ -109,7 +119,7 @@ def match(
     summary = ScanSummary()
     check_once(sources)
     values = [hash_from(source) for source in sources]  # a spoilt one stops the command before anything is searched
-    isolation = _isolation(isolate, 1, seconds, require)
+    isolation = isolation_from(isolate, 1, seconds, require)
     rules = policy_from(
         policy,
         threshold or (),
@@ -119,23 +129,25 @@ def match(
         max_bytes=max_bytes,
         max_pixels=max_pixels,
     )
-    with _matcher(lists, rules, index_folder, isolation) as matcher:
+    with open_matcher(lists, rules, index_folder, isolation) as matcher:
         warned = False
         for number, (source, value) in enumerate(zip(sources, values, strict=True), 1):
             if value is None and not warned:
                 warned = True
-                _warn_of_idle(matcher)
+                warn_of_idle(matcher)
             report = _matched(matcher, source) if value is None else matcher.match_hash(value)
             # a hash may be a listed one, and what is shown ends up in logs
             shown = source if value is None else f"{value.algorithm}:... (argument {number})"
             summary.count(ScanItem(Path(shown), report))
-            _answer(shown, report, as_json=as_json)
-            for line in () if as_json else _left_out(report):
+            show_answer(shown, report, as_json=as_json)
+            for line in () if as_json else left_out(report):
                 OUT.print(Text(safe(f"    {line}")), soft_wrap=True)
-    raise typer.Exit(_exit_for(summary))
+    raise typer.Exit(exit_for(summary))
 
 
-def _matcher(lists: list[Path], policy: MatchPolicy, index_folder: Path | None, isolation: Isolation | None) -> Matcher:
+def open_matcher(
+    lists: list[Path], policy: MatchPolicy, index_folder: Path | None, isolation: Isolation | None
+) -> Matcher:
     """Open a matcher; an error that is of one list names it."""
     for path in lists:
         check_list(path)
@@ -157,7 +169,7 @@ def _matched(matcher: Matcher, source: str) -> MatchReport:
     return report
 
 
-def _warn_of_idle(matcher: Matcher) -> None:
+def warn_of_idle(matcher: Matcher) -> None:
     """Say before the first picture that a list can answer for none."""
     for name in matcher.idle_lists:
         warn(
@@ -166,123 +178,7 @@ def _warn_of_idle(matcher: Matcher) -> None:
         )
 
 
-def scan_folders(
-    roots: Annotated[list[Path], typer.Argument(help="Folders or files.", show_default=False)],
-    lists: _Lists,
-    policy: _Policy = "standard",
-    threshold: _Threshold = None,
-    index_folder: _Folder = None,
-    key_file: _KeyFile = None,
-    formats: Formats = None,
-    frames: _Frames = None,
-    max_bytes: MaxBytes = None,
-    max_pixels: MaxPixels = None,
-    workers: Annotated[
-        int, typer.Option("--workers", "-w", min=1, max=256, help="Worker processes; threads without isolation.")
-    ] = 1,
-    isolate: Annotated[
-        bool, typer.Option("--isolate/--no-isolate", help="Decode in restricted worker processes.")
-    ] = True,
-    seconds: _Seconds = 30.0,
-    require: _Require = None,
-    follow_links: Annotated[
-        bool, typer.Option("--follow-links", help="Follow links inside folders; each real file is matched once.")
-    ] = False,
-    show_all: Annotated[bool, typer.Option("--all", help="Show every file, not only matches and doubts.")] = False,
-    as_json: _Json = False,
-) -> None:
-    """Match every file under some folders.
-
-    Shows matches, unreadable and undecidable pictures, then counts that add up to the number of files, and what of the
-    folders was passed over or not reached. Ctrl-C stops between two files and still prints the counts.
-
-    Exit code: 0 a match was found, 1 none, 2 an error, an unreadable picture or a folder that could not be read, 3
-    nothing found but a picture was undecidable or there was no file at all, 130 interrupted.
-
-    Example: hashmatch scan uploads --list mine.hashmatch --workers 2 --json
-    """
-    if Path(STDIN) in roots and not Path(STDIN).exists():
-        raise fail(f"a scan takes folders and files; for a picture on standard input: hashmatch match {STDIN}")
-    walk = WalkCounts()
-    summary = ScanSummary(walk=walk)
-    interrupted = False
-    last: MatchReport | None = None
-    isolation = _isolation(isolate, workers, seconds, require)
-    rules = policy_from(
-        policy,
-        threshold or (),
-        key_file,
-        formats=formats,
-        frames=frames,
-        max_bytes=max_bytes,
-        max_pixels=max_pixels,
-    )
-    with _matcher(lists, rules, index_folder, isolation) as matcher:
-        _warn_of_idle(matcher)
-        idle = bool(matcher.idle_lists)
-        paths = iter_files(roots, on_error=_tell, follow_links=follow_links, counts=walk)
-        items = scan(matcher, paths, workers=workers, isolate=isolate)
-        try:
-            with Interrupts() as interrupts, _progress(as_json=as_json) as step:
-                for item in items:
-                    with interrupts.held():
-                        summary.count(item)
-                        last = item.report
-                        if show_all or _worth_showing(item.report):
-                            _answer(str(item.path), item.report, as_json=as_json)
-                        step()
-        except KeyboardInterrupt:
-            interrupted = True
-        finally:
-            items.close()
-        protection, counts = matcher.protection, matcher.counts()["workers"]
-    if as_json:
-        shown = None if protection is None else protection.to_dict()
-        emit({"summary": summary.to_dict() | {"protection": shown, "workers": counts}})
-    else:
-        _show_summary(summary, walk, protection)
-        for line in () if last is None else _left_out(last):
-            OUT.print(Text(safe(line)), soft_wrap=True)
-    if interrupted:
-        ERRORS.print("interrupted: the counts cover the files up to here")
-        raise typer.Exit(Exit.INTERRUPTED)
-    code = _exit_for(summary, folders=True)
-    if idle and code is Exit.NONE:
-        code = Exit.UNDECIDED
-    raise typer.Exit(code if code is Exit.FOUND or walk.complete else Exit.ERROR)
-
-
-def _tell(problem: OSError) -> None:
-    fail(f"{problem.filename}: {problem.strerror}")
-
-
-def _worth_showing(report: MatchReport) -> bool:
-    """Tell whether a line of its own is due: whatever was found, and every doubt but for files that are no pictures."""
-    if report.matches or report.suppressed or report.comparisons or report.held:
-        return True
-    return report.outcome is not Outcome.NO_MATCH and report.reason != "not-an-image"
-
-
-@contextmanager
-def _progress(*, as_json: bool) -> Iterator[Callable[[], None]]:
-    """Count the files while somebody watches; on the console of the answers if that is a terminal too.
-
-    Two consoles on one terminal would write over each other, and JSON lines over the count.
-    """
-    console = OUT if OUT.is_terminal else ERRORS
-    columns = (
-        SpinnerColumn(),
-        TextColumn("scanning, {task.completed:,} files"),
-        TimeElapsedColumn(),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal or (as_json and console is OUT)
-    ) as progress:
-        task = progress.add_task("scan", total=None)
-        yield lambda: progress.advance(task)
-
-
-def _answer(source: str, report: MatchReport, *, as_json: bool) -> None:
+def show_answer(source: str, report: MatchReport, *, as_json: bool) -> None:
     """Print one report: a JSON line, or for people a line for the outcome and a line for each match."""
     if as_json:
         emit({"source": source} | report.to_dict())
@@ -338,7 +234,7 @@ def _unseen(report: MatchReport) -> Iterator[str]:
         yield f"not compared: {', '.join(report.views_not_compared)}"
 
 
-def _left_out(report: MatchReport) -> Iterator[str]:
+def left_out(report: MatchReport) -> Iterator[str]:
     """Say what lists hold that no picture is compared with, because hashmatch does not compute it."""
     for item in report.lists:
         stored = {name: n for name, n in item.not_compared.items() if not algorithm_named(name).version}
@@ -356,7 +252,7 @@ def _shortened(source: str) -> str:
     return source if len(source) <= _LONGEST_SOURCE else f"{source[:64]}... ({len(source)} characters)"
 
 
-def _isolation(isolate: bool, workers: int, seconds: float, require: list[str] | None) -> Isolation | None:
+def isolation_from(isolate: bool, workers: int, seconds: float, require: list[str] | None) -> Isolation | None:
     """Take the options of isolation together."""
     if require and not isolate:
         raise typer.BadParameter("--require is about worker processes, and there are none", param_hint="--require")
@@ -365,38 +261,7 @@ def _isolation(isolate: bool, workers: int, seconds: float, require: list[str] |
     return Isolation(workers=workers, seconds=seconds, require=tuple(require or ()), environment=loader_variables())
 
 
-def _show_summary(summary: ScanSummary, walk: WalkCounts, protection: Protection | None) -> None:
-    incomplete = "" if summary.complete else ", incomplete"
-    so_far = "" if walk.ended else " found so far"
-    OUT.print(f"{summary.n_files} of {walk.found} files{so_far}{incomplete}", highlight=False)
-    table = Table()
-    table.add_column("outcome")
-    table.add_column("files", justify="right")
-    for outcome in Outcome:
-        table.add_row(outcome.value, str(summary.outcomes[outcome]))
-    OUT.print(table)
-    if summary.reasons:
-        reasons = ", ".join(f"{reason} {count}" for reason, count in summary.reasons.most_common())
-        OUT.print(Text(f"reasons: {reasons}"), soft_wrap=True)
-    met = ", ".join(f"{words} {count:,}" for words, count in _walked(walk) if count)
-    OUT.print(Text(f"folders: {met or 'none'}"), soft_wrap=True)
-    OUT.print(Text(f"protection: {protection or 'none, pictures were decoded in this process'}"), soft_wrap=True)
-
-
-def _walked(walk: WalkCounts) -> Iterator[tuple[str, int]]:
-    """Say in words what a walk met besides files."""
-    yield "listed", walk.folders
-    yield "empty", walk.folders_empty
-    yield "not to be read", walk.folders_unreadable
-    yield "roots or names not reached", walk.unreachable
-    yield "links passed over", walk.links
-    yield "links followed", walk.links_followed
-    yield "links out of the roots", walk.links_outside
-    yield "met again", walk.repeated
-    yield "pipes, sockets and devices passed over", walk.special
-
-
-def _exit_for(summary: ScanSummary, *, folders: bool = False) -> Exit:
+def exit_for(summary: ScanSummary, *, folders: bool = False) -> Exit:
     """Exit code of a search: a match outweighs all; what could not be decided is never "none".
 
     Nor is a search that looked at no file. In folders, files that are no pictures at all are not errors: folders are
@@ -411,7 +276,7 @@ def _exit_for(summary: ScanSummary, *, folders: bool = False) -> Exit:
 
 def _outcome_text(report: MatchReport) -> Text:
     """Outcome in its colour, with the reason if there is one."""
-    text = Text(report.outcome.value, style=_STYLES[report.outcome])
+    text = Text(report.outcome.value, style=STYLES[report.outcome])
     if report.reason is None:
         return text
     named = "" if report.format is None else f": {report.format}"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hashmatch.errors import ReferenceListError
-from hashmatch.lists import ReferenceList
+from hashmatch.lists import ReferenceList, VersionMark
 from hashmatch.policy import MatchPolicy
 from hashmatch.store.held import HeldFile, recheck
 from hashmatch.store.index_file import distrust
@@ -26,9 +26,10 @@ from hashmatch.store.upkeep import DEFAULT_RECHECK_RATE, Keeper, Upkeep, Watch
 
 if TYPE_CHECKING:
     from hashmatch.features.query import Query
+    from hashmatch.lists.entry import Role
     from hashmatch.matching.report import MatchReport
 
-__all__ = ["KeptLists", "ListStatus"]
+__all__ = ["KeptLists", "ListStatus", "SearchedList"]
 
 _LOG: Final = logging.getLogger("hashmatch.matching")
 
@@ -60,6 +61,31 @@ class ListStatus:
     n_entries: int
     heard: Mapping[str, int]
     changed: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchedList:
+    """What is searched of a list at one version.
+
+    Parameters
+    ----------
+    name : str
+        Name of the list.
+    mark : VersionMark
+        What tells the version from any other.
+    algorithms : frozenset of str
+        Algorithms of the hashes that are searched.
+    roles : mapping of str to str
+        Role of each source that does not list for alarm.
+    closed : bool
+        Whether no hash of a picture in it can be computed here.
+    """
+
+    name: str
+    mark: VersionMark
+    algorithms: frozenset[str]
+    roles: Mapping[str, Role]
+    closed: bool
 
 
 class KeptLists:
@@ -112,6 +138,20 @@ class KeptLists:
                 n_entries=item.n_entries,
                 heard={source.name: source.heard for source in item.reference.sources() if source.heard is not None},
                 changed=_changed(item.reference.path),
+            )
+            for item in self._open_snapshots()
+        )
+
+    @property
+    def states(self) -> tuple[SearchedList, ...]:
+        """What is searched of each list of `lists`: enough to tell later whether an answer may have changed."""
+        return tuple(
+            SearchedList(
+                name=item.name,
+                mark=item.mark,
+                algorithms=frozenset(item.sizes),
+                roles=dict(item.roles),
+                closed=item.is_closed_to_pictures,
             )
             for item in self._open_snapshots()
         )

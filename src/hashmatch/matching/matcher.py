@@ -10,10 +10,10 @@ import os
 import threading
 import weakref
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from hashmatch.features.isolated import IsolatedReader
     from hashmatch.picture import ImageSource
 
-__all__ = ["Matcher", "ReportRecorder"]
+__all__ = ["Matcher", "ReadSource", "ReportRecorder"]
 
 _LOOKAHEAD: Final = 4
 _SEARCH_SECONDS: Final = 5.0  # given to a search where a worker looked, or its own time if that is longer
@@ -67,6 +67,30 @@ class ReportRecorder(Protocol):
 
     def __call__(self, report: MatchReport, fingerprint: Fingerprint, policy: MatchPolicy) -> None:
         """Record one report; an error is raised to whoever asked, in place of the answer."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ReadSource:
+    """A source whose bytes were read and digested; made by `Matcher.read`.
+
+    Parameters
+    ----------
+    source : bytes, PIL image, array or path
+        What is to be decoded.
+    query : Query
+        Digests, and why nothing is to be decoded.
+    algorithms : frozenset of str
+        Algorithms of the hashes that are made.
+    """
+
+    source: ImageSource = field(repr=False)
+    query: Query = field(repr=False)
+    algorithms: frozenset[str]
+
+    @property
+    def digests(self) -> Mapping[str, bytes]:
+        """Digests of the whole file, by algorithm; empty where it could not be read to its end."""
+        return {item.value.algorithm: item.value.data for item in self.query.hashes}
 
 
 class Matcher(KeptLists):
@@ -451,9 +475,14 @@ class Matcher(KeptLists):
         query = digested
         if digested.failure is None:
             query = read_pixels(source, digests, held, self._policy, self._reader, deadline)
+        return self._searched(snapshots, query, deadline, source)
+
+    def _searched(
+        self, snapshots: Sequence[ListState], query: Query, deadline: Deadline, source: ImageSource
+    ) -> tuple[MatchReport, Query]:
+        """Answer; in a given time where a worker looked: what one that was taken over says may be dear to search."""
         if self._reader is None or query.protection is None:
             return self._answer(snapshots, query, deadline), query
-        # what a worker says that a picture has taken over may be dear to search with
         try:
             search = deadline.sooner(max(self._reader.seconds, _SEARCH_SECONDS))
             return self._answer(snapshots, query, search), query
@@ -477,6 +506,42 @@ class Matcher(KeptLists):
         from hashmatch.hashers.digest import digest  # who matches hashes loads no hasher
 
         return tuple(ViewHash(value=digest(data, name)) for name in self._policy.digests if name in wanted)
+
+    def read(self, source: ImageSource, *, also: Collection[str] = ()) -> ReadSource:
+        """Read a source to its end and digest it, as the first step of `fingerprint`; nothing is decoded.
+
+        Parameters
+        ----------
+        source : bytes, path, binary file, PIL image or array
+            As for `match`.
+        also : collection of str
+            Algorithms whose hashes the fingerprint is to hold besides those of these lists: digests, and those that the
+            policy has a rule for.
+        """
+        wanted = frozenset(also) | (frozenset[str]() if self._recorder is None else self._recorder.digests)
+        held = wanted | _held(self._open_snapshots())
+        decode = self._policy.decode if self._reader is None else self._reader.decode
+        opened, query = open_source(source, held, self._policy, decode, kept=wanted & DIGESTS)
+        return ReadSource(source=opened, query=query, algorithms=held)
+
+    def fingerprint(self, read: ReadSource) -> Fingerprint:
+        """Look at a picture as `match` does, without a search: for who keeps fingerprints and searches them again.
+
+        Returns
+        -------
+        Fingerprint
+            `match_fingerprint` gives for it what `match` gives for the picture. It counts in no `counts`.
+        """
+        query = read.query
+        if query.failure is None and not self._is_by_digest(query):
+            query = read_pixels(read.source, query.hashes, read.algorithms, self._policy, self._reader)
+        return kept_query(query)
+
+    def _is_by_digest(self, query: Query) -> bool:
+        """Whether the digests decide, so that nothing is decoded."""
+        if not self._policy.stop_at_digest or not query.hashes:
+            return False
+        return self._answered(lambda snapshots: (self._answer(snapshots, query), query))[0].outcome is Outcome.MATCH
 
     def match_many(self, sources: Iterable[ImageSource], *, workers: int = 1) -> Iterator[MatchReport]:
         """Look many pictures up, in order.
@@ -588,7 +653,7 @@ class Matcher(KeptLists):
         query = recalled_query(fingerprint, _held(snapshots), self._policy)
         digests = tuple(item for item in query.hashes if item.value.algorithm in DIGESTS)
         known = self._by_digest(snapshots, digests) if query.by_policy else None
-        return known or (self._answer(snapshots, query), query)
+        return known or self._searched(snapshots, query, NO_DEADLINE, b"")
 
 
 def _held(snapshots: Sequence[ListState]) -> frozenset[str]:

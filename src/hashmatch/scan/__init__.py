@@ -1,6 +1,7 @@
-"""Scanning: every file under some folders, matched and counted."""
+"""Scanning: every file under some folders, matched and counted, and written down in a ledger."""
 
 from hashmatch.scan.items import CONTENTS, REASONS, Content, Flaw, Found, Item, shown_name
+from hashmatch.scan.ledger import Ledger
 from hashmatch.scan.scanner import ScanItem, ScanSummary, scan
 from hashmatch.scan.walk import WalkCounts, iter_files
 
@@ -11,6 +12,7 @@ __all__ = [
     "Flaw",
     "Found",
     "Item",
+    "Ledger",
     "ScanItem",
     "ScanSummary",
     "WalkCounts",

@@ -166,6 +166,25 @@ class PinnedVersion:
         with translated_errors():
             return read_changes(self._connection, self._state, version, self._reading)
 
+    def keys_changed_since(self, version: int) -> NDArray[np.int64] | None:
+        """Give the numbers of the entries here that were added or changed in any way after a version, ascending.
+
+        Returns
+        -------
+        (n,) int64 array or None
+            Those that a change of labels alone touched are among them; withdrawn ones are not. None if it is not known,
+            as for `changes_since`. The version must be one that this one came from, see `came_from`.
+        """
+        changes = self.changes_since(version)
+        if changes is None:
+            return None
+        found = [rows.entry_keys for rows in changes.added.values()]
+        found += [block.entry_keys for stream in changes.records.values() for block in stream]
+        with translated_errors():
+            rows = self._connection.execute("SELECT entry FROM changed WHERE version > ?", (version,))
+            found.append(np.fromiter((key for (key,) in rows), np.int64))
+        return np.unique(np.concatenate(found))
+
     def rows(self, algorithm: str) -> HashRows:
         """Read all rows of one algorithm of a fixed length; there must be one. As `ReferenceList.snapshot`."""
         with translated_errors():

@@ -1,0 +1,235 @@
+"""``hashmatch scan``: every file under some folders, or every path that another program hands over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from hashmatch.cli.console import ERRORS, OUT, Exit, emit, fail, safe, warn
+from hashmatch.cli.interrupts import Interrupts
+from hashmatch.cli.path_lines import PathLines
+from hashmatch.cli.policy_options import Formats, MaxBytes, MaxPixels, policy_from
+from hashmatch.cli.scan_progress import progress
+from hashmatch.cli.search import (
+    Frames,
+    IndexFolder,
+    Json,
+    KeyFile,
+    Lists,
+    Policy,
+    Require,
+    Seconds,
+    Threshold,
+    exit_for,
+    isolation_from,
+    left_out,
+    open_matcher,
+    show_answer,
+    warn_of_idle,
+)
+from hashmatch.cli.sources import STDIN
+from hashmatch.jail import Protection
+from hashmatch.jail.cpus import usable_cpus
+from hashmatch.matching import MatchReport, Outcome
+from hashmatch.scan import Ledger, ScanSummary, WalkCounts, iter_files, scan
+
+__all__ = ["scan_folders"]
+
+
+def scan_folders(
+    lists: Lists,
+    roots: Annotated[list[Path] | None, typer.Argument(help="Folders or files.", show_default=False)] = None,
+    policy: Policy = "standard",
+    threshold: Threshold = None,
+    index_folder: IndexFolder = None,
+    key_file: KeyFile = None,
+    formats: Formats = None,
+    frames: Frames = None,
+    max_bytes: MaxBytes = None,
+    max_pixels: MaxPixels = None,
+    ledger: Annotated[
+        Path | None,
+        typer.Option("--ledger", help="File in which what is done is kept: a scan that was stopped goes on there."),
+    ] = None,
+    keep_names: Annotated[
+        bool, typer.Option("--keep-names", help="Keep file names in a new ledger, so that reports can name files.")
+    ] = False,
+    stdin_json: Annotated[
+        bool, typer.Option("--stdin-json", help="Read paths from standard input, one JSON value a line; answer each.")
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            "-w",
+            min=1,
+            max=256,
+            help="Worker processes; threads without isolation. By default as many as usable processors.",
+        ),
+    ] = None,
+    isolate: Annotated[
+        bool, typer.Option("--isolate/--no-isolate", help="Decode in restricted worker processes.")
+    ] = True,
+    seconds: Seconds = 30.0,
+    require: Require = None,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Follow links inside folders; each real file is matched once.")
+    ] = False,
+    show_all: Annotated[bool, typer.Option("--all", help="Show every file, not only matches and doubts.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Match every file under some folders.
+
+    Shows matches, unreadable and undecidable pictures, then counts that add up to the number of files, and what of the
+    folders was passed over or not reached. Ctrl-C stops between two files and still prints the counts. With a ledger
+    the same command goes on where it was stopped.
+
+    With --stdin-json each line of standard input is a path as a JSON string, or an object with "path" and whatever else
+    is to stand in the answer. Each line is answered by one line, in order; the paths are not walked.
+
+    Exit code: 0 a match was found, 1 none, 2 an error, an unreadable picture or a folder that could not be read, 3
+    nothing found but a picture was undecidable or there was no file at all, 130 interrupted.
+
+    Example: hashmatch scan uploads --list mine.hashmatch --ledger uploads.ledger
+    """
+    roots = roots or []
+    _check(roots, ledger, keep_names=keep_names, stdin_json=stdin_json)
+    walk = None if stdin_json else WalkCounts()
+    summary = ScanSummary(walk=walk)
+    interrupted = False
+    last: MatchReport | None = None
+    workers = usable_cpus() if workers is None else workers
+    isolation = isolation_from(isolate, workers, seconds, require)
+    rules = policy_from(
+        policy,
+        threshold or (),
+        key_file,
+        formats=formats,
+        frames=frames,
+        max_bytes=max_bytes,
+        max_pixels=max_pixels,
+    )
+    with ExitStack() as stack:
+        book = None
+        if ledger is not None:  # before the lists are read: what cannot be written is told at once
+            book = stack.enter_context(Ledger.open(ledger, keep_names=True if keep_names else None))
+        matcher = stack.enter_context(open_matcher(lists, rules, index_folder, isolation))
+        warn_of_idle(matcher)
+        idle = bool(matcher.idle_lists)
+        lines = stack.enter_context(PathLines()) if stdin_json else None
+        paths: Iterator[Path | None]
+        if lines is not None:
+            paths = iter(lines)
+        else:
+            paths = iter_files(roots, on_error=_tell, follow_links=follow_links, counts=walk)
+        items = scan(matcher, paths, ledger=book, workers=workers, isolate=isolate)
+        as_lines = as_json or stdin_json
+        shown = progress(summary, roots, as_json=as_lines, follow_links=follow_links)
+        try:
+            with Interrupts() as interrupts, shown as step:
+                for item in items:
+                    with interrupts.held():
+                        summary.count(item)
+                        last = item.report
+                        if lines is not None:
+                            lines.answer(item)
+                        elif show_all or _worth_showing(item.report):
+                            show_answer(str(item.path), item.report, as_json=as_json)
+                        step()
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            items.close()
+        protection, counts = matcher.protection, matcher.counts()["workers"]
+        _tell_of_behind(book)
+    if as_lines:
+        held = None if protection is None else protection.to_dict()
+        emit({"summary": summary.to_dict() | {"protection": held, "workers": counts}})
+    elif walk is not None:
+        _show_summary(summary, walk, protection)
+        for line in () if last is None else left_out(last):
+            OUT.print(Text(safe(line)), soft_wrap=True)
+    if interrupted:
+        goes_on = "" if ledger is None else "; the same command goes on from there"
+        ERRORS.print(f"interrupted: the counts cover the files up to here{goes_on}")
+        raise typer.Exit(Exit.INTERRUPTED)
+    code = exit_for(summary, folders=True)
+    if idle and code is Exit.NONE:
+        code = Exit.UNDECIDED
+    whole = (walk is None or walk.complete) and (lines is None or not lines.n_refused)
+    raise typer.Exit(code if code is Exit.FOUND or whole else Exit.ERROR)
+
+
+def _check(roots: list[Path], ledger: Path | None, *, keep_names: bool, stdin_json: bool) -> None:
+    """Refuse options that do not go together."""
+    if stdin_json and roots:
+        raise typer.BadParameter("the paths come from standard input, so give no folders", param_hint="--stdin-json")
+    if not stdin_json and not roots:
+        raise typer.BadParameter("name folders or files to be scanned", param_hint="ROOTS")
+    if keep_names and ledger is None:
+        raise typer.BadParameter("names are kept in a ledger: give --ledger too", param_hint="--keep-names")
+    if Path(STDIN) in roots and not Path(STDIN).exists():
+        raise fail(f"a scan takes folders and files; for a picture on standard input: hashmatch match {STDIN}")
+    if ledger is not None and any(_is_within(ledger, root) for root in roots):
+        raise fail(f"{ledger}: the ledger would be scanned too: put it outside of what is scanned")
+
+
+def _is_within(path: Path, root: Path) -> bool:
+    real = Path(os.path.realpath(path))
+    return Path(os.path.realpath(root)) in (real, *real.parents)
+
+
+def _tell_of_behind(book: Ledger | None) -> None:
+    """Say that some contents were compared with other versions of the lists."""
+    behind = 0 if book is None else book.counts().behind
+    if behind:
+        warn(f"{behind:,} contents of the ledger were compared with other versions of lists: run hashmatch rescan")
+
+
+def _tell(problem: OSError) -> None:
+    fail(f"{problem.filename}: {problem.strerror}")
+
+
+def _worth_showing(report: MatchReport) -> bool:
+    """Tell whether a line of its own is due: whatever was found, and every doubt but for files that are no pictures."""
+    if report.matches or report.suppressed or report.comparisons or report.held:
+        return True
+    return report.outcome is not Outcome.NO_MATCH and report.reason != "not-an-image"
+
+
+def _show_summary(summary: ScanSummary, walk: WalkCounts, protection: Protection | None) -> None:
+    incomplete = "" if summary.complete else ", incomplete"
+    so_far = "" if walk.ended else " found so far"
+    OUT.print(f"{summary.n_files} of {walk.found} files{so_far}{incomplete}", highlight=False)
+    table = Table()
+    table.add_column("outcome")
+    table.add_column("files", justify="right")
+    for outcome in Outcome:
+        table.add_row(outcome.value, str(summary.outcomes[outcome]))
+    OUT.print(table)
+    if summary.reasons:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in summary.reasons.most_common())
+        OUT.print(Text(f"reasons: {reasons}"), soft_wrap=True)
+    met = ", ".join(f"{words} {count:,}" for words, count in _walked(walk) if count)
+    OUT.print(Text(f"folders: {met or 'none'}"), soft_wrap=True)
+    OUT.print(Text(f"protection: {protection or 'none, pictures were decoded in this process'}"), soft_wrap=True)
+
+
+def _walked(walk: WalkCounts) -> Iterator[tuple[str, int]]:
+    """Say in words what a walk met besides files."""
+    yield "listed", walk.folders
+    yield "empty", walk.folders_empty
+    yield "not to be read", walk.folders_unreadable
+    yield "roots or names not reached", walk.unreachable
+    yield "links passed over", walk.links
+    yield "links followed", walk.links_followed
+    yield "links out of the roots", walk.links_outside
+    yield "met again", walk.repeated
+    yield "pipes, sockets and devices passed over", walk.special

@@ -1,0 +1,92 @@
+"""`hashmatch scan` with a ledger, and with paths that another program hands over."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.cli_makers import run
+from support.scan_makers import make_medium
+
+
+@pytest.fixture(scope="module")
+def medium(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Make a medium and its list, once."""
+    return make_medium(tmp_path_factory.mktemp("medium"), n=4)
+
+
+def test_a_scan_goes_on_by_the_same_command(medium: tuple[Path, Path], tmp_path: Path) -> None:
+    """The second run shows the same, and says that nothing was looked at."""
+    words = ["scan", medium[0], "-l", medium[1], "--ledger", tmp_path / "l", "--no-isolate", "--json", "--all"]
+    code, out, err = run(*words)
+    assert (code, err) == (0, "")
+    *first, summary = map(json.loads, out.splitlines())
+    assert summary["summary"]["known"] == {"content": 6, "new": 13}
+    *second, summary = map(json.loads, run(*words)[1].splitlines())
+    assert first == second
+    assert summary["summary"]["known"] == {"before": 19}
+    code, out, err = run(*words, "--policy", "fast")
+    assert (code, "begun by the policy 'standard'" in err) == (2, True)
+
+
+def test_options_that_do_not_go_together(medium: tuple[Path, Path]) -> None:
+    """Each says what is wrong."""
+    listed = medium[1]
+    assert "name folders" in run("scan", "-l", listed)[2]
+    assert "give no folders" in run("scan", medium[0], "-l", listed, "--stdin-json", stdin=b"")[2]
+    assert "--ledger too" in run("scan", medium[0], "-l", listed, "--keep-names")[2]
+    within = medium[0] / "f0" / "book.ledger"
+    code, _, err = run("scan", medium[0], "-l", listed, "--ledger", within)
+    assert (code, "scanned too" in err, within.exists()) == (2, True, False)
+    code, _, err = run("scan", medium[0], "-l", listed, "--ledger", listed, "--no-isolate")
+    assert (code, "not a ledger" in err) == (2, True)
+
+
+def test_lines_are_answered_one_by_one(medium: tuple[Path, Path], tmp_path: Path) -> None:
+    """A program that waits for each answer before it asks again gets it; the ledger has it."""
+    root, listed = medium
+    words = ["scan", "-l", listed, "--stdin-json", "--ledger", tmp_path / "l", "--no-isolate"]
+    command = [sys.executable, "-m", "hashmatch", *map(str, words)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+
+        def ask(line: str) -> dict[str, object]:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            child.stdin.write(line.encode() + b"\n")
+            child.stdin.flush()
+            found = json.loads(child.stdout.readline())
+            assert isinstance(found, dict)
+            return found
+
+        first = ask(json.dumps(str(root / "f1" / "1.png")))
+        assert (first["outcome"], first["known"], first["source"]) == ("match", "new", str(root / "f1" / "1.png"))
+        more = ask(json.dumps({"path": str(root / "f1" / "1-copy.png"), "id": [7]}))
+        assert (more["outcome"], more["known"], more["id"]) == ("match", "content", [7])
+        for line in ("{", "7", '{"id": 1}', '""', '"a\\u0000b"', '"\\ud800"', '"' + "x" * 2**21 + '"'):
+            assert list(ask(line)) == ["error"]
+        assert ask(json.dumps(str(root / "nowhere")))["reason"] == "not-found"
+        # surrogates stand for bytes that are no text
+        assert ask(json.dumps(os.fsdecode(b"/nowhere/caf\xe9")))["reason"] == "not-found"
+        child.stdin.close()
+        summary = json.loads(child.stdout.read())["summary"]
+    assert summary["files"] == 4
+    assert child.returncode == 0
+
+
+def test_many_lines_at_once_keep_their_order(medium: tuple[Path, Path]) -> None:
+    """Answers and refusals come in the order of the lines; a refused line is an error of the command."""
+    root, listed = medium
+    paths = [str(path) for path in sorted(root.rglob("*.txt"))] * 30
+    lines = [json.dumps(path) if n % 7 else "no json" for n, path in enumerate(paths)]
+    code, out, _ = run("scan", "-l", listed, "--stdin-json", "--no-isolate", stdin="\n".join(lines).encode())
+    *answers, summary = map(json.loads, out.splitlines())
+    assert [answer.get("source") for answer in answers] == [path if n % 7 else None for n, path in enumerate(paths)]
+    assert summary["summary"]["files"] == len([n for n in range(len(paths)) if n % 7])
+    assert code == 2
