@@ -16,6 +16,7 @@ from hashmatch import HashValue, ReferenceList
 from hashmatch.cli.app import app
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists.file.sql_tables import FORMAT_VERSION
+from support.audit_makers import made_log
 from support.cli_makers import commands_of
 from support.list_makers import made_list, made_up
 
@@ -54,6 +55,7 @@ CALLS = [
     "index verify file.index --list WRONG",
     "budget WRONG",
     "policy check fast --list WRONG",
+    "audit replay log --list WRONG",
 ]
 NEXT: dict[str, str] = {
     "missing": r"hashmatch list create '?\S*wrong one'?",
@@ -94,6 +96,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copy(file, "file.index")
     Path("delivery.txt").write_text("0" * 31 + "1\n", encoding="ascii")
     Path("md5-file").write_bytes(b"text")
+    made_log(Path("log"), 2)
     Path("token").write_text("a:b", encoding="ascii")
     Path("token").chmod(0o600)
     return tmp_path

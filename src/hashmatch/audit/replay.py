@@ -16,7 +16,7 @@ from typing import Any, Final
 from hashmatch._version import __version__
 from hashmatch.audit.reader import LogReader, LogRecord
 from hashmatch.audit.recording import fingerprint_of, report_of, report_text
-from hashmatch.errors import PolicyError
+from hashmatch.errors import MissingVersionError, PolicyError
 from hashmatch.lists import ReferenceList
 from hashmatch.matching import ComparedList, Matcher, MatchReport
 from hashmatch.policy import MatchPolicy
@@ -63,7 +63,8 @@ def replay_log(
     reader : LogReader
         The log; verify it first.
     lists : iterable of path
-        Files of the lists; of one that keeps its history, any version it remembers.
+        Files of the lists, in any order. Of a list that keeps its history (`ReferenceList.at`) any version that it
+        remembers is searched; of another only the version that it has.
     key : bytes, optional
         Secret key of keypoint records, which no log holds.
 
@@ -171,9 +172,15 @@ class _Replay(ExitStack):
         known = self._lists.get(item.list_id)
         if known is None:
             return None, f"the list {item.name!r} ({item.list_id}) is not at hand"
-        reference = ReferenceList.open(self._paths[item.list_id], check="none")
-        if reference.version == item.version and reference.digest == item.digest:
-            return reference, ""
-        at = f"version {reference.version} is at hand" if reference.version != item.version else "it was changed apart"
-        reference.close()
-        return None, f"the list {item.name!r} was searched in version {item.version}: {at}"
+        said = f"the list {item.name!r} was searched in version {item.version}"
+        if known.version == item.version:
+            reference = ReferenceList.open(self._paths[item.list_id], check="none")
+        else:
+            try:
+                reference = known.at(item.version)
+            except MissingVersionError as error:
+                return None, f"{said}: {error}"
+        if reference.digest != item.digest:
+            reference.close()
+            return None, f"{said}: this file's was changed apart, its content is another"
+        return reference, ""

@@ -30,6 +30,7 @@ class _Group(LazyGroup):
             "list": "hashmatch.cli.lists:list_app",
             "index": "hashmatch.cli.indexes:index_app",
             "policy": "hashmatch.cli.policies:policy_app",
+            "audit": "hashmatch.cli.audit:audit_app",
         }
     )
 

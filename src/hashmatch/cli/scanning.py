@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from hashmatch.cli.audit_options import Actor, AuditHashes, AuditKey, AuditLogFolder, recording
 from hashmatch.cli.console import ERRORS, OUT, Exit, emit, fail, safe, warn
 from hashmatch.cli.interrupts import Interrupts
 from hashmatch.cli.path_lines import PathLines
@@ -83,6 +84,10 @@ def scan_folders(
         bool, typer.Option("--follow-links", help="Follow links inside folders; each real file is matched once.")
     ] = False,
     show_all: Annotated[bool, typer.Option("--all", help="Show every file, not only matches and doubts.")] = False,
+    audit: AuditLogFolder = None,
+    audit_key: AuditKey = None,
+    audit_hashes: AuditHashes = False,
+    actor: Actor = "",
     as_json: Json = False,
 ) -> None:
     """Match every file under some folders.
@@ -120,7 +125,8 @@ def scan_folders(
         book = None
         if ledger is not None:  # before the lists are read: what cannot be written is told at once
             book = stack.enter_context(Ledger.open(ledger, keep_names=True if keep_names else None))
-        matcher = stack.enter_context(open_matcher(lists, rules, index_folder, isolation))
+        recorder = stack.enter_context(recording(audit, audit_key, audit_hashes, actor))
+        matcher = stack.enter_context(open_matcher(lists, rules, index_folder, isolation, recorder))
         warn_of_idle(matcher)
         idle = bool(matcher.idle_lists)
         lines = stack.enter_context(PathLines()) if stdin_json else None

@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from hashmatch.algorithms import algorithm_named
+from hashmatch.cli.audit_options import Actor, AuditHashes, AuditKey, AuditLogFolder, recording
 from hashmatch.cli.console import (
     OUT,
     Exit,
@@ -23,7 +24,7 @@ from hashmatch.cli.policy_options import Formats, MaxBytes, MaxPixels, policy_fr
 from hashmatch.cli.sources import check_list, check_once, hash_from, open_list, opened, warn_of_hashlike
 from hashmatch.errors import ReferenceListError
 from hashmatch.jail import MEASURES, Isolation
-from hashmatch.matching import Match, Matcher, MatchReport, Outcome
+from hashmatch.matching import Match, Matcher, MatchReport, Outcome, ReportRecorder
 from hashmatch.policy import MatchPolicy
 from hashmatch.scan import ScanItem, ScanSummary
 
@@ -107,6 +108,10 @@ def match(
     isolate: Annotated[bool, typer.Option("--isolate", help="Decode in a restricted worker process.")] = False,
     seconds: Seconds = 30.0,
     require: Require = None,
+    audit: AuditLogFolder = None,
+    audit_key: AuditKey = None,
+    audit_hashes: AuditHashes = False,
+    actor: Actor = "",
     as_json: Json = False,
 ) -> None:
     """Match pictures or hashes against lists and explain each match.
@@ -129,7 +134,10 @@ def match(
         max_bytes=max_bytes,
         max_pixels=max_pixels,
     )
-    with open_matcher(lists, rules, index_folder, isolation) as matcher:
+    with (
+        recording(audit, audit_key, audit_hashes, actor) as recorder,
+        open_matcher(lists, rules, index_folder, isolation, recorder) as matcher,
+    ):
         warned = False
         for number, (source, value) in enumerate(zip(sources, values, strict=True), 1):
             if value is None and not warned:
@@ -146,13 +154,17 @@ def match(
 
 
 def open_matcher(
-    lists: list[Path], policy: MatchPolicy, index_folder: Path | None, isolation: Isolation | None
+    lists: list[Path],
+    policy: MatchPolicy,
+    index_folder: Path | None,
+    isolation: Isolation | None,
+    recorder: ReportRecorder | None = None,
 ) -> Matcher:
     """Open a matcher; an error that is of one list names it."""
     for path in lists:
         check_list(path)
     try:
-        return Matcher.open(*lists, policy=policy, index_folder=index_folder, isolation=isolation)
+        return Matcher.open(*lists, policy=policy, index_folder=index_folder, isolation=isolation, recorder=recorder)
     except ReferenceListError as error:
         for path in lists:
             with open_list(path):
