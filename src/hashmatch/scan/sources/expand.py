@@ -29,6 +29,12 @@ __all__ = ["Expander", "Named", "SourceCounts"]
 
 _STREAMED: Final = frozenset({"tar", "mail", *PACKINGS})
 _STEP: Final = 2**20
+_AT_ONCE: Final = 2**20
+"""Bytes of a file that are read in one go."""
+
+_MAY_HIDE: Final = 32 * 2**20
+"""Bytes of a member, which is no container by its beginning, that are held to see whether one is behind it."""
+
 _LONGEST_KEY_NAME: Final = 1_000
 
 
@@ -123,7 +129,16 @@ class Expander:
         size : int
             Its length, bytes.
         """
-        yield from self._medium(named, Medium(file, size), Spending(self._limits, size), 0)
+        spending = Spending(self._limits, size)
+        if size <= _AT_ONCE:
+            try:
+                data = Medium(file, size).whole(0, size)
+            except ImageError as error:
+                yield self.flaw(named, error.reason)
+                return
+            yield from self._medium(named, Medium(io.BytesIO(data), len(data)), spending, 0)
+        else:
+            yield from self._medium(named, Medium(file, size), spending, 0)
 
     def _medium(self, named: Named, medium: Medium, spending: Spending, depth: int) -> Iterator[Found]:
         try:
@@ -140,7 +155,7 @@ class Expander:
             medium.at = 0
             yield from self._followed(named, form, medium, spending, depth)
         medium.at = 0
-        yield from self._item(named, Reading(b"", medium), content_of(head, forms), medium.size)
+        yield from self._item(named, Reading(medium), content_of(head, forms), medium.size)
 
     def _item(self, named: Named, reading: Reading, content: Content, size: int | None) -> Iterator[Found]:
         self._counts.contents[content] += 1
@@ -198,12 +213,14 @@ class Expander:
             form = form_of(head)
             if named.inside in PACKINGS and form in _STREAMED:
                 # a packed tar is one container: it is not held, and is no item of its own
-                yield from self._followed(parent, form, Reading(head, member.stream), spending, depth)
+                yield from self._followed(
+                    parent, form, Reading(Medium(io.BytesIO(head), len(head)), member.stream), spending, depth
+                )
                 return
             content = content_of(head, [] if form is None else [form])
             held = io.BytesIO(head)
             held.seek(len(head))
-            room = spending.room if content != "video" else 0
+            room = spending.room if form is not None else 0 if content == "video" else min(spending.room, _MAY_HIDE)
             is_whole = len(head) < HEAD
             while not is_whole and held.tell() <= room:
                 data = member.stream.some(_STEP)
@@ -224,7 +241,7 @@ class Expander:
                 spending.hold(-size)
         else:
             yield from self._streamed(
-                named, form, content, Reading(held.getvalue(), member.stream), member, spending, depth
+                named, form, content, Reading(Medium(held, held.tell()), member.stream), member, spending, depth
             )
         later = getattr(member.stream, "flaw", None)
         if later is not None and later != flaw:

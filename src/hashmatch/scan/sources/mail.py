@@ -97,7 +97,7 @@ class _Parts:
     def _ends_a_part(self, line: bytes) -> bool:
         if line.startswith(b"--"):
             text = line.strip()
-            return any(text in (boundary, boundary + b"--") for boundary in self.boundaries)
+            return text in self.boundaries or (text.endswith(b"--") and text[:-2] in self.boundaries)
         return self._is_box and self._was_empty and _MAIL_START.match(line) is not None
 
 
@@ -119,13 +119,13 @@ def mail_members(source: Some) -> Iterator[Member | Fault]:
     number = 0
     while True:
         kind, coding, name, boundary = _header(parts)
-        if kind == b"message/rfc822" and coding not in _CODED and parts.next() is not None:
-            continue
+        if kind == b"message/rfc822" and coding not in _CODED:
+            continue  # its header follows
         if kind.startswith(b"multipart/") and boundary:
             if len(parts.boundaries) < _DEEPEST:
                 parts.boundaries.append(b"--" + boundary)
             else:
-                yield Fault("too-deep", name)
+                yield Fault("too-deep", name or None)
         else:
             number += 1
             yield Member(name or b"part-%d" % number, None, _Body(parts, coding))

@@ -70,6 +70,7 @@ _FORMS: Final = MappingProxyType(
         b"ANDROID BACKUP\n": "android-backup",
     }
 )
+_MAGIC: Final = tuple(_FORMS)
 _VIDEO_BOXES: Final = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"skip", b"pnot"})
 _VIDEOS: Final = (
     b"\x1a\x45\xdf\xa3",  # Matroska, WebM
@@ -104,9 +105,8 @@ def form_of(head: bytes) -> str | None:
     packing = packing_of(head)
     if packing is not None:
         return packing
-    for magic, form in _FORMS.items():
-        if head.startswith(magic):
-            return form
+    if head.startswith(_MAGIC):
+        return next(form for magic, form in _FORMS.items() if head.startswith(magic))
     if head[32_769:32_774] in (b"CD001", b"BEA01"):
         return "iso9660"
     if head[2:7] in (b"-lh0-", b"-lh1-", b"-lh4-", b"-lh5-", b"-lh6-", b"-lh7-", b"-lz5-", b"-pm2-"):

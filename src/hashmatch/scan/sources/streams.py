@@ -111,35 +111,34 @@ class Reading(Filling):
     Attributes
     ----------
     tail : bytes
-        The last bytes that were read, `TAIL` or more of them.
+        The last `TAIL` bytes that were read.
 
     Parameters
     ----------
-    head : bytes
-        What was read.
-    rest : Some
-        What follows.
+    *parts : Some
+        What follows one another.
     """
 
-    def __init__(self, head: bytes, rest: Some) -> None:
-        self._head, self._rest, self._is_over = head, rest, False
+    def __init__(self, *parts: Some) -> None:
+        self._parts, self._is_over = list(parts), False
         self.tail = b""
 
     def some(self, size: int) -> bytes:
         """Give what comes next."""
         if self._is_over:
             raise ValueError("the source has gone on: an item is read before the next one is asked for")
-        if self._head:
-            data, self._head = self._head[:size], self._head[size:]
-        else:
-            data = self._rest.some(size)
-        if data:
-            self.tail = data if len(data) >= TAIL else (self.tail + data)[-TAIL:]
-        return data
+        while self._parts:
+            data = self._parts[0].some(size)
+            if data:
+                self.tail = data[-TAIL:] if len(data) >= TAIL else (self.tail + data)[-TAIL:]
+                return data
+            del self._parts[0]
+        return b""
 
     def end(self) -> None:
         """Give nothing more."""
         self._is_over = True
+        self._parts.clear()
 
     def opener(self) -> Callable[[], BinaryIO]:
         """Give what an `Item` opens it by."""

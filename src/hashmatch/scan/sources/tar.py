@@ -59,7 +59,7 @@ def tar_members(source: Some) -> Iterator[Member | Fault]:
     while True:
         block = read_fully(source, _BLOCK)
         if len(block) < _BLOCK:
-            if block or lost:
+            if block.strip(b"\0") or lost or not empty:
                 yield Fault("cut-short")
             return
         if not block.strip(b"\0"):

@@ -63,7 +63,7 @@ def zip_members(medium: Medium, spending: Spending) -> Iterator[Member | Fault]:
     Yields
     ------
     Member or Fault
-        In the order of the table. Of entries that claim the same bytes only the first is read.
+        In the order of the table.
 
     Notes
     -----
@@ -77,15 +77,11 @@ def zip_members(medium: Medium, spending: Spending) -> Iterator[Member | Fault]:
             ends.append(entry.place + _LOCAL.size + entry.packed)
         if len(places) > spending.limits.members:
             raise unread("too-many-members")
-    overlapping = _overlapping(places, ends)
-    number = 0
+    if _overlap(places, ends):  # all are read all the same, so that no false entry hides another
+        yield Fault("overlapping")
     for entry in _entries(medium, *table, shift):
         if isinstance(entry, Fault):
             yield entry
-            continue
-        number += 1
-        if number - 1 in overlapping:
-            yield Fault("overlapping", entry.name)
         elif entry.size or entry.packed or not entry.name.endswith((b"/", b"\\")):
             yield _member(medium, entry, spending)
 
@@ -167,14 +163,13 @@ def _numbers(extra: bytes, size: int, packed: int, place: int) -> tuple[int, int
     return numbers[0], numbers[1], numbers[2]
 
 
-def _overlapping(places: array[int], ends: array[int]) -> frozenset[int]:
-    """Numbers of the entries that begin before another that begins earlier has ended."""
+def _overlap(places: array[int], ends: array[int]) -> bool:
+    """Tell whether an entry begins before another that begins earlier has ended."""
     if not places:
-        return frozenset()
+        return False
     starts, stops = np.frombuffer(places, np.uint64), np.frombuffer(ends, np.uint64)
     order = np.argsort(starts, kind="stable")
-    reached = np.maximum.accumulate(stops[order])[:-1]
-    return frozenset(order[1:][starts[order][1:] < reached].tolist())
+    return bool((starts[order][1:] < stops[order][:-1]).any())
 
 
 def _member(medium: Medium, entry: _Entry, spending: Spending) -> Member | Fault:
