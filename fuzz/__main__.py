@@ -15,6 +15,7 @@ TARGETS = (
     "lists",
     "indexes",
     "fingerprints",
+    "audit_log",
     "records",
     "importers",
     "pages",

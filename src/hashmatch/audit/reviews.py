@@ -25,6 +25,7 @@ __all__ = ["Purged", "add_complaint", "add_verdict", "purge_log", "yearly_figure
 _OUTCOMES: Final = tuple(outcome.value for outcome in Outcome)
 _NAMES: Final = ("items", "matches", "confirmed", "errors", "complaints", *(f"outcome: {name}" for name in _OUTCOMES))
 _MICROSECONDS: Final = 1_000_000
+_LAST_YEAR: Final = 9999
 _ABOUT: Final = ("verdict", "complaint")
 
 
@@ -72,8 +73,7 @@ def _add(log: AuditLog, place: int, record: dict[str, Any], why: str, actor: str
 
 
 def _year(content: Mapping[str, Any]) -> int:
-    found = content.get("time")
-    return time.gmtime(found // _MICROSECONDS).tm_year if type(found) is int and 0 <= found < 1 << 56 else 1970
+    return min(time.gmtime(content["time"] // _MICROSECONDS).tm_year, _LAST_YEAR)
 
 
 @dataclass(slots=True)
@@ -87,15 +87,15 @@ class _Tally:
 
     def add(self, place: int, content: Mapping[str, Any]) -> None:
         self.answers.extend([0] * (place + 1 - len(self.answers)))
-        kind, about = content["kind"], content.get("of")
-        if kind == "answer" and content.get("outcome") in _OUTCOMES:
+        kind = content["kind"]
+        if kind == "answer" and content["outcome"] in _OUTCOMES:
             self.answers[place] = (_year(content) - 1900) * 8 + _OUTCOMES.index(content["outcome"])
-        elif kind == "verdict" and type(about) is int:
-            self.verdicts[about] = content.get("confirmed") is True
-        elif kind == "complaint" and type(about) is int:
-            self.complaints[about] += 1
+        elif kind == "verdict":
+            self.verdicts[content["of"]] = content["confirmed"]
+        elif kind == "complaint":
+            self.complaints[content["of"]] += 1
         elif kind == "purge":
-            for told in unrolled(content.get("records"), len(self.answers)):
+            for told in unrolled(content["records"], len(self.answers)):
                 self.answers[told] = 0
             self._add_purged(content.get("counts"))
 
@@ -114,10 +114,10 @@ class _Tally:
                 of_year.update({"items": count, f"outcome: {outcome}": count})
                 of_year["matches"] += count if outcome == Outcome.MATCH.value else 0
         for about, confirmed in self.verdicts.items():
-            if about < len(self.answers) and self.answers[about]:
+            if 0 <= about < len(self.answers) and self.answers[about]:
                 found[self.answers[about] // 8 + 1900]["confirmed" if confirmed else "errors"] += 1
         for about, count in self.complaints.items():
-            if about < len(self.answers) and self.answers[about]:
+            if 0 <= about < len(self.answers) and self.answers[about]:
                 found[self.answers[about] // 8 + 1900]["complaints"] += count
         return {year: {name: counts[name] for name in _NAMES} for year, counts in sorted(found.items())}
 
@@ -208,13 +208,12 @@ def purge_log(
                 if content is None:
                     gone.update([frame.place] if frame.purged and frame.fits else ())
                 elif content["kind"] == "purge":
-                    told.update(unrolled(content.get("records"), frame.place))
+                    told.update(unrolled(content["records"], frame.place))
                 elif content["kind"] in _ABOUT:
                     later.append((frame.place, content))
                 elif content["kind"] == "answer" and chosen and (not wanted or frame.place in wanted):
-                    given, kept = content.get("time"), content.get("retention")
-                    young = before is not None and not (type(given) is int and given < before * _MICROSECONDS)
-                    if not young and retention in (None, kept):
+                    young = before is not None and content["time"] >= before * _MICROSECONDS
+                    if not young and retention in (None, content.get("retention")):
                         answers[frame.place] = content
         except UnfitFrame:
             pass
@@ -227,7 +226,7 @@ def purge_log(
         }
         answers = {place: content for place, content in answers.items() if not final.get(place)}
     answers = {place: content for place, content in answers.items() if place not in told}
-    about = {place: content for place, content in later if content.get("of") in answers}
+    about = {place: content for place, content in later if content["of"] in answers}
     tally = _Tally()
     for place, said in sorted((answers | about).items()):
         tally.add(place, said)

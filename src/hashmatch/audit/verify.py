@@ -222,7 +222,7 @@ class _Walk:
                 self._problems.append(Problem(frame.place, "it is not readable"))
                 return
             if content["kind"] == "purge":
-                self._told.update(unrolled(content.get("records"), frame.place))
+                self._told.update(unrolled(content["records"], frame.place))
 
     def _look_at_tree(self, index: int, block: bytes, found: bytes) -> None:
         if found == block:

@@ -21,6 +21,16 @@ KINDS: Final = ("log", "policy", "context", "answer", "verdict", "complaint", "p
 """What records are about."""
 
 _TYPES: Final = (str, int, type(None))
+_LATEST: Final = 1 << 56  # microseconds since 1970: far beyond any clock
+_FIELDS: Final[Mapping[str, Mapping[str, type]]] = {
+    "policy": {"policy": str},
+    "context": {"policy": str, "report": str},
+    "answer": {"time": int, "context": str, "outcome": str},
+    "verdict": {"time": int, "of": int, "confirmed": bool},
+    "complaint": {"time": int, "of": int},
+    "purge": {"time": int, "records": list},
+}
+"""What records of a kind say at least."""
 
 
 def canonical(record: Mapping[str, Any]) -> bytes:
@@ -55,15 +65,28 @@ def parsed(data: bytes) -> dict[str, Any]:
     Raises
     ------
     AuditError
-        If it is no mapping in JSON with a kind.
+        If it is no mapping in JSON that says what records of its kind say; a kind that is not known says anything.
     """
     try:
         found = json.loads(data.decode("ascii"))
     except (ValueError, RecursionError):
         found = None
-    if not isinstance(found, dict) or not isinstance(found.get("kind"), str):
+    if not isinstance(found, dict) or not _is_readable(found):
         raise AuditError("a record is not readable", reason="bad-record")
     return found
+
+
+def _is_readable(record: dict[str, Any]) -> bool:
+    said = record.get("input", {})
+    if not isinstance(record.get("kind"), str) or not 0 <= _number(record.get("time", 0)) < _LATEST:
+        return False
+    if not isinstance(said, dict) or not all(isinstance(value, str) for value in said.values()):
+        return False
+    return all(type(record.get(name)) is kind for name, kind in _FIELDS.get(record["kind"], {}).items())
+
+
+def _number(value: Any) -> int:
+    return value if type(value) is int else -1
 
 
 def first_record(origin: str, keys: Sequence[VerifierKey]) -> dict[str, Any]:
@@ -106,7 +129,7 @@ def ranges_of(indexes: Iterable[int]) -> list[list[int]]:
 
 
 def unrolled(ranges: Any, below: int) -> Iterator[int]:
-    """Read what `ranges_of` wrote; numbers of ``below`` and above are left out, and what is none of these."""
+    """Read what `ranges_of` wrote; 0, numbers of ``below`` and above, and what is none of these are left out."""
     for item in ranges if isinstance(ranges, list) else ():
         if isinstance(item, list) and len(item) == 2 and all(type(number) is int for number in item):
-            yield from range(max(0, item[0]), min(item[1] + 1, below))
+            yield from range(max(1, item[0]), min(item[1] + 1, below))
