@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import signal
 from collections.abc import Awaitable
 from dataclasses import replace
 from itertools import pairwise
@@ -21,11 +22,11 @@ from threatexchange.signal_type.pdq.pdq_utils import simple_distance
 from hashmatch import HashValue, ReferenceList, fingerprint, hash_image
 from hashmatch.errors import PolicyError
 from hashmatch.picture.encode import jpeg, png
-from hashmatch.profiles import STANDARD, THOROUGH
+from hashmatch.profiles import FAST, STANDARD, THOROUGH
 from hashmatch.service.config import LimitSettings, ListSettings, ServerSettings, ServiceConfig, config_from_toml
 from hashmatch.service.hma import EVIDENCE, KEYPOINTS, PATHS, bank_content_id, banks_of, routes
 from hashmatch.service.service import Service
-from support.service_makers import KNOWN, LISTED, STRANGER, UNKNOWN, ask
+from support.service_makers import KNOWN, LISTED, STRANGER, UNKNOWN, ask, process
 
 GOLDEN = Path(__file__).parent.parent / "golden/hma"
 CASES = [
@@ -164,14 +165,14 @@ def test_pdq_answers_are_those_of_a_comparison_with_all(tmp_path: Path) -> None:
 
     async def get(client: httpx.AsyncClient) -> list[tuple[Any, Any]]:
         found = []
-        for signal in asked:
-            words = {"signal": signal, "signal_type": "pdq", "include_distance": "1"}
+        for text in asked:
+            words = {"signal": text, "signal_type": "pdq", "include_distance": "1"}
             raw, by_bank = [await client.get(path, params=words) for path in ("/m/raw_lookup", "/m/lookup")]
             found.append((raw.json()["matches"], by_bank.json()))
         return found
 
-    for signal, (raw, by_bank) in zip(asked, ask(tmp_path / "list", what=get, config=CONFIG), strict=True):
-        far = [(simple_distance(signal, value), number) for number, value in enumerate(hashes)]
+    for text, (raw, by_bank) in zip(asked, ask(tmp_path / "list", what=get, config=CONFIG), strict=True):
+        far = [(simple_distance(text, value), number) for number, value in enumerate(hashes)]
         wanted = {bank_content_id("example", f"e{number}"): str(bits) for bits, number in far if bits <= 31}
         assert {item["bank_content_id"]: item["distance"] for item in raw} == wanted
         assert len(raw) == len(wanted)
@@ -306,6 +307,41 @@ def test_other_kinds_of_hashes_have_types_of_their_own(tmp_path: Path) -> None:
     assert [item["name"] for item in types] == ["pdq", "md5", KEYPOINTS]
 
 
+def test_a_hash_is_made_also_where_a_digest_is_listed(tmp_path: Path) -> None:
+    """A policy that stops at a digest says nothing of the other hashes; those are told all the same."""
+    with ReferenceList.create(tmp_path / "list", name="example") as ref:
+        ref.add("digest", fingerprint=fingerprint(UPLOADS["known"], ("md5",)))
+    files = {"photo": ("a.png", UPLOADS["known"])}
+    config = replace(CONFIG, policy=FAST)
+    response = ask(tmp_path / "list", what=lambda client: client.post("/h/hash", files=files), config=config)
+    assert response.json() == {"pdq": hash_image(LISTED).hex(), "md5": hash_image(UPLOADS["known"], "md5").hex()}
+    assert "x-hashmatch-outcome" not in response.headers
+
+
+@pytest.mark.skipif(os.name != "posix", reason="worker processes are tested on POSIX")
+def test_a_process_of_its_own_serves_them(tmp_path: Path) -> None:
+    """Over a socket, by the option, with pictures decoded in workers that are shut in as far as they can be here."""
+    with ReferenceList.create(tmp_path / "list", name="example") as ref:
+        ref.add("both", fingerprint=fingerprint(LISTED, ("pdq", "keypoint")))
+    settings = 'policy = "thorough"\n[decoding]\nworkers = 1\nrequire = "none"\n[limits]\nbody_bytes = 200_000\n'
+    (tmp_path / "serve.toml").write_text(settings, encoding="ascii")
+    words = ("--hma", "--list", str(tmp_path / "list"), "--config", str(tmp_path / "serve.toml"))
+    with process(*words) as running, httpx.Client(base_url=running.url, timeout=60) as client:
+        uploads = {name: {"photo": ("a.png", data)} for name, data in UPLOADS.items()}
+        hashed = client.post("/h/hash", files=uploads["known"]).json()
+        assert hashed == {"pdq": hash_image(LISTED).hex(), KEYPOINTS: hash_image(LISTED, "keypoint").hex()}
+        words_of = {"signal": hashed["pdq"], "signal_type": "pdq"}
+        found = [{"bank_content_id": bank_content_id("example", "both"), "distance": "0"}]
+        assert client.get("/m/lookup", params=words_of).json() == {"EXAMPLE": found}
+        assert client.post("/m/lookup", files=uploads["known"]).json()["pdq"] == {"EXAMPLE": found}
+        large = client.post("/m/lookup", files=uploads["large"])
+        assert (large.status_code, large.json()) == (413, {"message": "Content too large"})
+        plain = client.post("/m/lookup", files=uploads["plain"])
+        assert (plain.status_code, plain.headers["x-hashmatch-outcome"]) == (200, "too-plain")
+        assert running.end(signal.SIGTERM) == 0
+    assert not any(hashed["pdq"] in line for line in running.lines)
+
+
 def test_service_faults_are_no_clean_answers(banks: tuple[Path, Path]) -> None:
     """Without a decoder, and with a list that cannot be read, the answer is an error, which is retried."""
 
@@ -378,9 +414,9 @@ class Coop:
         """Hash an upload, look each hash up, and name the banks that are of interest."""
         hashes = await self.good(self.client.post("/h/hash", files={"photo": ("upload.jpg", data)}))
         found = set()
-        for signal_type, signal in hashes.items():
-            if signal:
-                words = {"signal_type": signal_type, "signal": signal}
+        for signal_type, text in hashes.items():
+            if text:
+                words = {"signal_type": signal_type, "signal": text}
                 by_bank = await self.good(self.client.get("/m/lookup", params=words))
                 found |= {bank for bank in banks if by_bank.get(bank)}
         return sorted(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -24,7 +25,7 @@ from hashmatch.views.small import Floats, small_luma
 from hashmatch.views.trims import Trim, find_trims
 
 if TYPE_CHECKING:
-    from hashmatch.picture import ImageSource
+    from hashmatch.picture import DecodePolicy, ImageSource
     from hashmatch.policy import MatchPolicy
 
 __all__ = ["KeypointLook", "Look", "SmallLook", "iter_looks", "record_look"]
@@ -128,7 +129,8 @@ def iter_looks(
     keypoints : bool
         Whether keypoint records are searched, if the policy has a rule for them.
     listed : bool
-        Whether hashes have the quality that lists state, in place of that by which queries are searched.
+        Whether the hashes are those that a list would hold: of the first frame alone, undamaged and in full, with the
+        quality that lists state in place of that by which queries are searched.
 
     Yields
     ------
@@ -141,7 +143,7 @@ def iter_looks(
         If the source cannot be read or is over a limit; raised where the frame stands.
     """
     try:
-        picture = open_picture(source, policy.decode)
+        picture = open_picture(source, _as_listed(policy.decode) if listed else policy.decode)
         plan = FramePlan(policy, picture)
         for raster in picture.rasters():
             frame, is_full = raster.view.frame, plan.is_full(raster)
@@ -163,6 +165,11 @@ def iter_looks(
     else:
         return
     raise failure
+
+
+@lru_cache(maxsize=64)
+def _as_listed(decode: DecodePolicy) -> DecodePolicy:
+    return replace(decode, frames="first", salvage=False, reduced=False, as_others=False)
 
 
 def record_look(data: bytes, key: bytes | None, view: View) -> KeypointLook | None:

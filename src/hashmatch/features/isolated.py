@@ -170,7 +170,7 @@ class IsolatedReader:
         keypoints : bool
             Whether keypoint records are searched.
         listed : bool
-            Whether hashes have the quality that lists state.
+            Whether the hashes are those that a list would hold.
         until : float, optional
             Reading of `time.monotonic` by which it must be done.
         wait : bool

@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from hashmatch.errors import HashmatchError, ImageError
-from hashmatch.features.extract import Look, iter_looks
+from hashmatch.features.fingerprints import listed_fingerprint
 from hashmatch.features.isolated import IsolatedReader
 from hashmatch.foreign_errors import is_foreign
-from hashmatch.hashers.keypoint import KeypointHasher
 from hashmatch.integrations.tx_index import RADIUS, HashmatchKeypointIndex, HashmatchPdqIndex, parsed
 from hashmatch.jail import Isolation
 from hashmatch.keypoints.record import Record
-from hashmatch.picture import DecodePolicy, read_whole, refusal_of
+from hashmatch.picture import DecodePolicy
 from hashmatch.policy import KeypointRule, MatchPolicy, Rule
 
 try:
@@ -106,11 +105,7 @@ class _PictureSignal(SignalType, BytesHasher):
     def _hashed(cls, source: Path | bytes) -> str:
         number = next(cls._asked)
         try:
-            data, whole = read_whole(source, cls.DECODE)
-            if data is None or not whole:
-                raise refusal_of(data or b"", cls.DECODE)
-            first, *_ = cls._looks(data)
-            signal, problem = cls._signal_of(first)
+            signal, problem = cls._signal_of(source)
         except ImageError as error:
             signal, problem = "", error.reason
         except Exception as error:
@@ -124,23 +119,15 @@ class _PictureSignal(SignalType, BytesHasher):
         return signal
 
     @classmethod
-    def _looks(cls, data: bytes) -> Iterator[Look]:
-        reader = None if cls.ISOLATION is None else _reader(cls.ISOLATION, cls.DECODE)
-        asked = ("pdq",), cls.ALGORITHM == "keypoint"
-        if reader is None:
-            return iter_looks(data, asked[0], _policy(cls.DECODE), keypoints=asked[1], listed=True)
-        return reader.iter_looks(data, asked[0], keypoints=asked[1], listed=True)
-
-    @classmethod
-    def _signal_of(cls, look: Look) -> tuple[str, str]:
+    def _signal_of(cls, source: Path | bytes) -> tuple[str, str]:
         """Give the signal of a picture, and why it has none."""
-        if (look.hashes[0].quality or 0) < cls.QUALITY_THRESHOLD:
+        reader = None if cls.ISOLATION is None else _reader(cls.ISOLATION, cls.DECODE)
+        made = listed_fingerprint(source, (cls.ALGORITHM,), _policy(cls.DECODE), reader).view_hashes[0]
+        if (made.quality or 0) < cls.QUALITY_THRESHOLD:
             return "", "too-plain"
-        return cls._made(look)
-
-    @classmethod
-    def _made(cls, look: Look) -> tuple[str, str]:
-        raise NotImplementedError
+        if cls.ALGORITHM == "keypoint" and len(Record.from_bytes(made.value.data).points) < _FEWEST_POINTS:
+            return "", "no-keypoints"
+        return made.value.hex(), ""
 
 
 class HashmatchPdqSignal(_PictureSignal, HasFbThreatExchangeIndicatorType, CanGenerateRandomSignal):
@@ -175,10 +162,6 @@ class HashmatchPdqSignal(_PictureSignal, HasFbThreatExchangeIndicatorType, CanGe
         """Signals of drawn pictures."""
         return _examples("pdq")
 
-    @classmethod
-    def _made(cls, look: Look) -> tuple[str, str]:
-        return look.hashes[0].value.hex(), ""
-
 
 class HashmatchKeypointSignal(_PictureSignal):
     """Keypoint records: pictures are found again that show a part of what is listed, or have it inside them.
@@ -206,15 +189,6 @@ class HashmatchKeypointSignal(_PictureSignal):
     def get_examples() -> list[str]:
         """Signals of drawn pictures."""
         return _examples("keypoint")
-
-    @classmethod
-    def _made(cls, look: Look) -> tuple[str, str]:
-        if look.keypoints is None or look.keypoints.luma is None:
-            return "", "no-keypoints"
-        value = KeypointHasher().record_of(look.keypoints.luma)
-        return (
-            (value.hex(), "") if len(Record.from_bytes(value.data).points) >= _FEWEST_POINTS else ("", "no-keypoints")
-        )
 
 
 def _policy(decode: DecodePolicy) -> MatchPolicy:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from hashmatch.errors import BusyError, ReferenceListError
 from hashmatch.jail.cpus import usable_cpus
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from hashmatch.picture import ImageSource
 
 __all__ = ["AsyncMatcher"]
+
+Answer = TypeVar("Answer")
 
 IN_FLIGHT: Final = 32
 """Default of the calls that are answered or wait at once."""
@@ -133,7 +135,14 @@ class AsyncMatcher:
         """Look a picture up by its fingerprint, as `Matcher.match_fingerprint`; ``timeout`` as for `match_hash`."""
         return await self._run(lambda _: self.matcher.match_fingerprint(fingerprint, lists=lists), timeout)
 
-    async def _run(self, look: Callable[[float | None], MatchReport], timeout: float | None) -> MatchReport:
+    async def listed_fingerprint(
+        self, source: ImageSource, algorithms: Iterable[str] = ("pdq",), *, timeout: float | None = None
+    ) -> Fingerprint:
+        """Hash a picture, as `Matcher.listed_fingerprint`; ``timeout`` covers waiting for a thread too."""
+        names = tuple(algorithms)
+        return await self._run(lambda left: self.matcher.listed_fingerprint(source, names, timeout=left), timeout)
+
+    async def _run(self, look: Callable[[float | None], Answer], timeout: float | None) -> Answer:
         if timeout is not None and not timeout > 0:
             raise ValueError("timeout must be above 0 seconds")
         until = None if timeout is None else time.monotonic() + timeout
@@ -146,17 +155,17 @@ class AsyncMatcher:
                 raise BusyError("as many calls are in flight as may be", reason="queue-full")
             self._held += 1
 
-        def work() -> MatchReport:
+        def work() -> Answer:
             left = None if until is None else until - time.monotonic()
             if left is not None and left <= 0:
                 raise BusyError("there was no answer in the time given")
             return look(left)
 
-        future: Future[MatchReport] = self._pool.submit(work)
+        future: Future[Answer] = self._pool.submit(work)
         future.add_done_callback(self._done)
         return await asyncio.wrap_future(future)
 
-    def _done(self, _: Future[MatchReport]) -> None:
+    def _done(self, _: Future[Any]) -> None:
         with self._change:
             self._held -= 1
 

@@ -543,6 +543,38 @@ class Matcher(KeptLists):
             return False
         return self._answered(lambda snapshots: (self._answer(snapshots, query), query))[0].outcome is Outcome.MATCH
 
+    def listed_fingerprint(
+        self, source: ImageSource, algorithms: Iterable[str] = ("pdq",), *, timeout: float | None = None
+    ) -> Fingerprint:
+        """Hash a picture as lists hold it, where this matcher decodes: in its worker processes, if it has any.
+
+        Parameters
+        ----------
+        source : bytes, path or binary file
+            The picture, of which the first frame is hashed.
+        algorithms : iterable of str
+            Names of algorithms that can be computed; ``keypoint`` if the policy has a rule for it.
+        timeout : float, optional
+            As for `match`.
+
+        Returns
+        -------
+        Fingerprint
+            Equal to ``hashmatch.fingerprint(source, algorithms)``.
+
+        Raises
+        ------
+        ImageError
+            If the picture cannot be read in full, or is over a limit.
+        BusyError
+            As `match`.
+        PolicyError
+            If an algorithm cannot be computed by this policy.
+        """
+        from hashmatch.features.fingerprints import listed_fingerprint
+
+        return listed_fingerprint(source, algorithms, self._policy, self._reader, Deadline(timeout, wait=False))
+
     def match_many(self, sources: Iterable[ImageSource], *, workers: int = 1) -> Iterator[MatchReport]:
         """Look many pictures up, in order.
 

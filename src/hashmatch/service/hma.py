@@ -21,14 +21,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from hashmatch.algorithms import COMPUTED, DIGESTS
-from hashmatch.errors import HashFormatError
-from hashmatch.hashes import Fingerprint, HashValue, distance
+from hashmatch.errors import HashFormatError, ImageError
+from hashmatch.hashes import HashValue, distance
 from hashmatch.matching import Match, MatchReport, Outcome
 from hashmatch.service.doorway import Refused, answer, check_wait, handled_by, read_body, read_form, refusal, route
 from hashmatch.service.hma_document import PATHS
 from hashmatch.service.match_routes import json_from
 from hashmatch.service.service import RETRYABLE, Handled, Service
-from hashmatch.view import PLAIN_VIEW
 
 __all__ = ["EVIDENCE", "KEYPOINTS", "PATHS", "bank_content_id", "banks_of", "routes"]
 
@@ -39,6 +38,7 @@ EVIDENCE: Final = "hashmatch_evidence"
 """Key in answers for pictures of crops and small rotations, where evidence decided and not the distance of PDQ."""
 
 _PHOTO: Final = "photo"
+_LEAST_QUALITY: Final = 50  # of a hash that the original tells
 _ID_BITS: Final = 53  # what a number in JavaScript holds
 _NOT_READY: Final = "index not yet ready"
 _TEXTS: Final = {"too-large": "Content too large", "unavailable": _NOT_READY}
@@ -137,11 +137,19 @@ def banks_of(lists: Iterable[tuple[str, str, float]]) -> list[Bank]:
 async def hash_upload(service: Service, request: Request) -> Response:
     """Hash the picture in a form; a type for which it has no hash gets an empty text."""
     data, types = await _upload(service, request)
-    report = await service.checks.match(data, return_fingerprint=True, timeout=service.config.limits.answer_seconds)
-    headers = _headers(report, handled_by(request), [])
-    if report.fingerprint is None:
-        raise Refused(503, "unavailable", _NOT_READY)
-    return answer(await asyncio.to_thread(_told_hashes, service, report.fingerprint, types), headers=headers)
+    names, handled = _types(service), handled_by(request)
+    try:
+        made = await service.checks.listed_fingerprint(
+            data, [names[name] for name in types], timeout=service.config.limits.answer_seconds
+        )
+    except ImageError as error:
+        handled.outcome, handled.reason = Outcome.UNREADABLE.value, error.reason
+        raise _unreadable(error.reason, {}) from None
+    told = dict.fromkeys(types, "")
+    for item in reversed(made.view_hashes):  # the first is of the picture as it is
+        if item.quality is None or item.quality >= _LEAST_QUALITY:
+            told[KEYPOINTS if item.value.algorithm == "keypoint" else item.value.algorithm] = item.value.hex()
+    return answer(told, headers={} if all(told.values()) else {"X-Hashmatch-Outcome": "too-plain"})
 
 
 async def hash_address(_service: Service, request: Request) -> Response:
@@ -359,27 +367,6 @@ def _truth(text: str, name: str) -> bool:
 # What they are answered
 
 
-def _told_hashes(service: Service, fingerprint: Fingerprint, types: list[str]) -> dict[str, str]:
-    """Give the hashes of the upload as it is; those that are too weak to be searched with are left empty."""
-    from hashmatch.features.query import Query
-
-    names, policy = _types(service), service.matcher.policy
-    told = dict.fromkeys(types, "")
-    for name in types:
-        rule = policy.rule_for(names[name])
-        for item in fingerprint.view_hashes:
-            is_good = rule is None or item.quality is None or item.quality >= rule.min_quality
-            if item.value.algorithm == names[name] and item.view == PLAIN_VIEW and is_good:
-                told[name] = item.value.hex()
-    query = fingerprint.memory
-    if KEYPOINTS in told and isinstance(query, Query) and query.keypoints and query.keypoints[0].luma is not None:
-        from hashmatch.hashers.keypoint import KeypointHasher
-
-        key = None if policy.keypoints is None else policy.keypoints.key
-        told[KEYPOINTS] = KeypointHasher(key=key).record_of(query.keypoints[0].luma).hex()
-    return told
-
-
 def _by_bank(service: Service, report: MatchReport, name: str) -> dict[str, list[dict[str, Any]]]:
     names = {bank.list_id: bank.name for bank in _banks(service)}
     told: dict[str, list[dict[str, Any]]] = {}
@@ -419,11 +406,16 @@ def _headers(report: MatchReport, handled: Handled, left_out: list[str]) -> dict
         headers["X-Hashmatch-Left-Out"] = ",".join(left_out)
     if report.n_matches > len(report.matches):
         headers["X-Hashmatch-Matches"] = str(report.n_matches)
-    if report.outcome is not Outcome.MATCH and report.reason in RETRYABLE:
-        raise Refused(503, "unavailable", _NOT_READY, headers)
-    if report.outcome is Outcome.UNREADABLE:
-        raise Refused(400, "unreadable", f"the picture cannot be read: {report.reason}", headers)
+    if report.outcome is Outcome.UNREADABLE or (report.outcome is not Outcome.MATCH and report.reason in RETRYABLE):
+        raise _unreadable(str(report.reason), headers)
     return headers
+
+
+def _unreadable(reason: str, headers: dict[str, str]) -> Refused:
+    headers = headers | {"X-Hashmatch-Outcome": reason}
+    if reason in RETRYABLE:
+        return Refused(503, "unavailable", _NOT_READY, headers)
+    return Refused(400, "unreadable", f"the picture cannot be read: {reason}", headers)
 
 
 def _compared(service: Service, name: str, pair: Any) -> list[Any]:
