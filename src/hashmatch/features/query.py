@@ -14,7 +14,7 @@ from hashmatch.foreign_errors import is_foreign
 from hashmatch.hashes import Fingerprint, Looked, ViewHash
 from hashmatch.jail import Protection
 from hashmatch.picture import count_source, format_of, read_whole, refusal_of
-from hashmatch.view import FrameCount, Turn, View
+from hashmatch.view import PLAIN_VIEW, FrameCount, Turn, View
 
 if TYPE_CHECKING:
     from hashmatch.features.extract import KeypointLook, Look, SmallLook
@@ -120,7 +120,7 @@ _UNDIGESTED: Final = Query()
 
 
 def _is_plain(view: View) -> bool:
-    return view == View(frame=view.frame, background=view.background)
+    return view is PLAIN_VIEW or view == View(frame=view.frame, background=view.background)
 
 
 def _is_good(item: ViewHash, least: int | None) -> bool:

@@ -72,6 +72,7 @@ def answer(
     lists = tuple(_compared(item, searched) for item in snapshots)
     asked = policy.asked_views(frozenset(name for item in snapshots for name in item.sizes))
     compared = query.compared_views(policy, good, searched)
+    done, missing = asked & compared, asked - compared
     reason = query.failure or ("list-damaged" if failures else _gap(snapshots, query, searched, lists, asked))
     if found.held and not matches:
         reason = query.failure or "held"
@@ -97,8 +98,8 @@ def answer(
         software=_SOFTWARE,
         decode=policy.decode.contract,
         protection=query.protection,
-        views_compared=tuple(kind for kind in VIEW_KINDS if kind in asked & compared),
-        views_not_compared=tuple(kind for kind in VIEW_KINDS if kind in asked - compared),
+        views_compared=tuple(kind for kind in VIEW_KINDS if kind in done),
+        views_not_compared=tuple(kind for kind in VIEW_KINDS if kind in missing),
         frames=query.frames,
         suppressed=tuple(found.suppressed),
         comparisons=tuple(found.comparisons),
