@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any, Final, Generic, Self, TypeVar
 
@@ -127,7 +127,7 @@ def dumped(value: Any, checked: set[type]) -> bytes:
     TypeError
         If it cannot be written so that an equal one is read.
     """
-    return json.dumps(_plain(value, checked, 0), ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(_plain(value, checked), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def loaded(data: bytes) -> Any:
@@ -146,43 +146,51 @@ def loaded(data: bytes) -> Any:
         raise IndexFormatError("the index file has metadata that cannot be read; fetch anew") from error
 
 
-def _plain(value: Any, checked: set[type], depth: int) -> Any:
-    """Give the JSON form: an object of one key is a kind of its own, and there are no others."""
+def _plain(value: Any, checked: set[type], depth: int = 0, *, within: bool = False) -> Any:
+    """Give the JSON form: an object of one key is a kind of its own, and there are no others.
+
+    Within a record, its class says of which kinds enumerated values and further data classes are.
+    """
     kind = type(value)
     if value is None or kind in (bool, int, str) or (kind is float and math.isfinite(value)):
         return value
     if depth > _MOST_DEEP:
         raise TypeError("metadata that is nested so deeply cannot be stored in an index")
+
+    def plain(part: Any) -> Any:
+        return _plain(part, checked, depth + 1, within=within)
+
     if kind in (list, tuple):
-        items = [_plain(item, checked, depth + 1) for item in value]
-        return items if kind is list else {"tuple": items}
+        return [plain(item) for item in value] if kind is list else {"tuple": [plain(item) for item in value]}
     if kind in (set, frozenset):
-        return {kind.__name__: sorted((_plain(item, checked, depth + 1) for item in value), key=repr)}
+        return {kind.__name__: sorted(map(plain, value), key=repr)}
     if kind is dict:
-        pairs = [[_plain(part, checked, depth + 1) for part in pair] for pair in value.items()]
-        return {"dict": pairs}
-    if isinstance(value, Enum):
-        return _plain(value.value, checked, depth + 1)  # the class of the record says which one it is
+        return {"dict": [[plain(part) for part in pair] for pair in value.items()]}
+    if within and isinstance(value, Enum):
+        return plain(value.value)
+    if within and is_dataclass(value):
+        return {"dict": [[item.name, plain(getattr(value, item.name))] for item in fields(value)]}
     if isinstance(value, FetchedSignalMetadata) and is_dataclass(value):
-        return {"record": [_name_of(kind), _plain(_fields(value, checked), checked, depth + 1)]}
+        found = {"record": [_name_of(kind), _plain(value, checked, depth + 1, within=True)]}
+        if kind not in checked:
+            _check(value, found)
+            checked.add(kind)
+        return found
     raise TypeError(
         f"metadata of the type {kind.__name__} cannot be stored in an index: give plain data, or a record that an"
         " exchange of threatexchange fetches"
     )
 
 
-def _fields(record: FetchedSignalMetadata, checked: set[type]) -> dict[str, Any]:
-    kind = type(record)
+def _check(record: FetchedSignalMetadata, form: Any) -> None:
     try:
-        fields = asdict(record)
-        if kind not in checked:
-            same: Any = dataclass_load_dict(_made(_plain(fields, checked, 0)), kind)
-            if same != record:
-                raise ValueError("it comes back changed")
-            checked.add(kind)
-    except Exception as error:  # of any kind: the class is another's
-        raise TypeError(f"a record of the type {kind.__name__} cannot be stored in an index") from error
-    return fields
+        same = _made(form) == record
+    except ValueError:
+        same = False
+    if not same:
+        raise TypeError(
+            f"a record of the type {type(record).__name__} cannot be stored in an index: it comes back changed"
+        )
 
 
 def _made(value: Any) -> Any:
@@ -192,14 +200,14 @@ def _made(value: Any) -> Any:
         return value
     ((kind, items),) = value.items()
     if kind == "record":
-        name, fields = items[0], _made(items[1])
+        name, given = items[0], _made(items[1])
         found = _records().get(name)
-        if not isinstance(fields, dict):
+        if not isinstance(given, dict):
             raise ValueError("no fields")
         if found is None:
             raise IndexFormatError(f"the index file has records of {name[:200]!r}, which no extension in use defines")
         try:
-            return dataclass_load_dict(fields, found)
+            return dataclass_load_dict(given, found)
         except Exception as error:  # likewise
             raise ValueError("fields of another class") from error
     makers = {"tuple": tuple, "set": set, "frozenset": frozenset, "dict": dict}
