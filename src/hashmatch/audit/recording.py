@@ -33,8 +33,7 @@ __all__ = ["Recorder", "fingerprint_of", "report_of", "report_text"]
 
 _OF_CONTEXT: Final = ("lists", "policy", "software", "decode", "views_compared", "views_not_compared", "protection")
 _FOUND: Final = ("matches", "suppressed", "comparisons", "held", "n_suppressed", "n_comparisons", "n_held")
-_PLAIN: Final = ("reason", "format", "quality", "frames", "n_matches")
-_DERIVED: Final = ("advice", "partial")
+_PLAIN: Final = ("reason", "format", "quality", "n_matches")
 _MOST_CONTEXTS: Final = 16
 _PACKAGES: Final = ("numpy", "scipy", "pillow", "pillow-heif", "imagehash")
 
@@ -44,8 +43,7 @@ def report_text(report: MatchReport) -> str:
     return _text(report.to_dict())
 
 
-def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+_text: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 
 
 def _versions() -> dict[str, str]:
@@ -112,9 +110,12 @@ class Recorder:
             "outcome": report.outcome.value,
             "retention": report.outcome.value if self._retention is None else self._retention(report),
         }
-        whole = report.to_dict()
-        record |= {name: whole[name] for name in _PLAIN if whole[name] is not None}
-        if any(whole[name] for name in _FOUND):
+        plain = {name: getattr(report, name) for name in _PLAIN}
+        record |= {name: value for name, value in plain.items() if value is not None}
+        if report.frames is not None:
+            record["frames"] = report.frames.to_dict()
+        if any(getattr(report, name) for name in _FOUND):
+            whole = report.to_dict()
             record["found"] = _text({name: whole[name] for name in _FOUND if whole[name]})
         if fingerprint is not None:
             values = fingerprint.view_hashes
@@ -173,7 +174,7 @@ def report_of(answer: Mapping[str, Any], context: Mapping[str, Any]) -> MatchRep
     try:
         data: dict[str, Any] = {"matches": [], "n_matches": 0, "reason": None, "quality": None}
         data |= json.loads(context["report"])
-        data |= {"outcome": answer["outcome"]} | {name: answer[name] for name in _PLAIN if name in answer}
+        data |= {"outcome": answer["outcome"]} | {name: answer[name] for name in (*_PLAIN, "frames") if name in answer}
         data |= json.loads(answer.get("found", "{}"))
         return MatchReport.from_dict(data)
     except (KeyError, TypeError, ValueError, RecursionError):

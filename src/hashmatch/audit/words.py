@@ -20,7 +20,8 @@ __all__ = ["KINDS", "canonical", "first_record", "keys_of", "parsed", "ranges_of
 KINDS: Final = ("log", "policy", "context", "answer", "verdict", "complaint", "purge", "resumed")
 """What records are about."""
 
-_TYPES: Final = (str, int, type(None))
+_TYPES: Final = frozenset({str, int, bool, type(None)})
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 _LATEST: Final = 1 << 56  # microseconds since 1970: far beyond any clock
 _FIELDS: Final[Mapping[str, Mapping[str, type]]] = {
     "policy": {"policy": str},
@@ -42,20 +43,20 @@ def canonical(record: Mapping[str, Any]) -> bytes:
         If it holds anything else than texts, whole numbers, truth values, None, lists and mappings of these by text.
     """
     _check(record)
-    return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+    return _ENCODER.encode(record).encode("ascii")
 
 
 def _check(value: Any) -> None:
     if isinstance(value, Mapping):
         for key, item in value.items():
-            if not isinstance(key, str):
+            if type(key) is not str:
                 raise AuditError("a key of a record is a text", reason="bad-record")
-            if not isinstance(item, _TYPES):
+            if type(item) not in _TYPES:
                 _check(item)
     elif isinstance(value, list | tuple):
         for item in value:
             _check(item)
-    elif not isinstance(value, _TYPES):
+    elif type(value) not in _TYPES:
         raise AuditError(f"a record cannot hold {type(value).__name__}", reason="bad-record")
 
 
