@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from hashmatch.audit import AuditLog, LogReader, Problem, verify_log
+from hashmatch.audit import AuditLog, LogReader, Problem, cosign_log, prove_alone, verify_log
 from hashmatch.audit.layout import LogFiles, encode_frame, iter_frames, leaf_of
 from hashmatch.audit.merkle import Frontier, hash_leaf
 from hashmatch.errors import AuditError
+from hashmatch.signing import SigningKey
 from support.audit_makers import BOTH_KEY, KEY, Damaged, Layout, made_log, rearranged
 
 SMALL = 10
@@ -195,6 +196,41 @@ def test_an_earlier_state_is_found_by_what_was_kept(tmp_path: Path) -> None:
     found = verify_log(tmp_path / "earlier", KEY.verifiers, against=[kept])
     assert found.problem is not None
     assert found.problem.what == "the first 11 records are not those of a checkpoint that was kept"
+
+
+def test_a_witness_signs_a_log_that_grew_and_no_other(tmp_path: Path) -> None:
+    """His signature is in the proofs; a rollback and a fork get none, and a flip in it is found."""
+    folder, state = made_log(tmp_path / "log", SMALL, BOTH_KEY), tmp_path / "state"
+    shutil.copytree(folder, tmp_path / "earlier")
+    witness = SigningKey.make("example.org/witness", post_quantum=True, witness=True)
+    assert cosign_log(folder, BOTH_KEY.verifiers, witness, state).size == SMALL
+    with AuditLog.open(folder, BOTH_KEY) as log:
+        log.append({"kind": "note"})
+    assert verify_log(folder, BOTH_KEY.verifiers).witnesses == ()
+    found = verify_log(folder, BOTH_KEY.verifiers, witnesses=witness.verifiers)
+    assert (found.sound, found.witnesses) == (True, ("example.org/witness",))
+    with LogReader(folder) as reader:
+        proof = reader.proof(3).encode()
+        assert reader.proof(SMALL).checkpoint == reader.checkpoint_note  # not witnessed yet
+        proved = prove_alone(proof, reader.origin, reader.keys, witness.verifiers)
+    assert set(witness.verifiers) < set(proved.checkpoint.signers)
+    assert cosign_log(folder, BOTH_KEY.verifiers, witness, state).size == SMALL + 1
+    damaged = Damaged(folder, tmp_path / "copy")
+    right = damaged.layout.files["witnessed"]
+    for offset in range(0, len(right), 3):
+        damaged.put("witnessed", right[:offset] + bytes([right[offset] ^ 4]) + right[offset + 1 :])
+        found = verify_log(damaged.folder, BOTH_KEY.verifiers, witnesses=witness.verifiers)
+        assert not found.sound, offset
+    with pytest.raises(AuditError, match="not signed: record 10: it is missing"):
+        cosign_log(tmp_path / "earlier", BOTH_KEY.verifiers, witness, state)
+    with AuditLog.open(tmp_path / "earlier", BOTH_KEY) as log:
+        log.append({"kind": "note", "n": 2000})
+    with pytest.raises(AuditError, match="not signed: the first 11 records"):
+        cosign_log(tmp_path / "earlier", BOTH_KEY.verifiers, witness, state)
+    with pytest.raises(AuditError, match="none of the keys"):
+        cosign_log(folder, KEY.verifiers, witness, state)
+    with pytest.raises(AuditError, match="cannot write"):
+        cosign_log(folder, BOTH_KEY.verifiers, witness, tmp_path / "nowhere" / "state")
 
 
 def test_an_older_checkpoint_alone(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hashmatch.audit.recording import Recorder, fingerprint_of, report_of, repor
 from hashmatch.audit.replay import Replayed, replay_log
 from hashmatch.audit.reviews import Purged, add_complaint, add_verdict, purge_log, yearly_figures
 from hashmatch.audit.verify import Problem, Verification, verify_log
+from hashmatch.audit.witness import cosign_log
 
 __all__ = [
     "AuditLog",
@@ -25,6 +26,7 @@ __all__ = [
     "Verification",
     "add_complaint",
     "add_verdict",
+    "cosign_log",
     "fingerprint_of",
     "prove_alone",
     "purge_log",

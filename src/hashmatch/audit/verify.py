@@ -20,7 +20,7 @@ from hashmatch.audit.words import parsed, unrolled
 from hashmatch.errors import AuditError
 from hashmatch.signing import VerifierKey
 
-__all__ = ["Problem", "Verification", "verify_log"]
+__all__ = ["Problem", "Verification", "verify_log", "verify_reader"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +136,20 @@ def verify_log(
             raise
         return Verification(0, 0, 0, (), Problem(0, "the log or its first record is damaged"), None)
     with reader:
-        if not set(trust) & set(reader.keys):
-            return Verification(0, 0, 0, (), Problem(None, "the log is of none of the keys that are trusted"), None)
-        return _Walk(reader, tuple(witnesses), tuple(against)).result()
+        return verify_reader(reader, trust, witnesses=witnesses, against=against)
+
+
+def verify_reader(
+    reader: LogReader,
+    trust: Iterable[VerifierKey],
+    *,
+    witnesses: Iterable[VerifierKey] = (),
+    against: Iterable[bytes] = (),
+) -> Verification:
+    """Verify a log that is open, as `verify_log`."""
+    if not set(trust) & set(reader.keys):
+        return Verification(0, 0, 0, (), Problem(None, "the log is of none of the keys that are trusted"), None)
+    return _Walk(reader, tuple(witnesses), tuple(against)).result()
 
 
 class _Walk:
@@ -164,10 +175,14 @@ class _Walk:
                 except AuditError:
                     self._problems.append(Problem(None, f"{name} is missing, damaged or not of this log"))
                     continue
-                if len(found.note.signatures) != len(found.signers) and not others:
+                if len(found.note.signatures) != len(found.signers) and name == "the checkpoint":
                     self._problems.append(Problem(None, f"{name} has a signature that the log's keys did not make"))
                 self._expect(name, found)
-                self._witnesses.update(key.name for key in found.signers if key in others)
+                names = {key.name for key in found.signers if key in others}
+                for key in others:
+                    if key.name in names and key not in found.signers:
+                        self._problems.append(Problem(None, f"{name} lacks a signature of {key.name}"))
+                self._witnesses.update(names)
                 self._signed = max(self._signed, found.size if name == "the checkpoint" else 0)
 
     def _expect(self, name: str, checkpoint: Checkpoint) -> None:

@@ -33,6 +33,7 @@ class _AuditGroup(LazyGroup):
             "show": "hashmatch.cli.audit:show",
             "prove": "hashmatch.cli.audit:prove",
             "check": "hashmatch.cli.audit:check",
+            "cosign": "hashmatch.cli.audit:cosign",
             "review": "hashmatch.cli.audit_upkeep:review",
             "counters": "hashmatch.cli.audit_upkeep:counters",
             "replay": "hashmatch.cli.audit_upkeep:replay",
@@ -247,3 +248,22 @@ def check(
     for name in said:
         OUT.print(Text(safe(f"witness: {name}")), soft_wrap=True)
     OUT.print(Text(safe(json.dumps(report or found.content, sort_keys=True))), soft_wrap=True)
+
+
+def cosign(
+    log: LogFolder,
+    trust: Trust,
+    key: Annotated[Path, typer.Option("--key", help="Key file of the witness.", show_default=False)],
+    state: Annotated[Path, typer.Option("--state", help="File in which the witness keeps what he signed last.")],
+) -> None:
+    """Sign a log as a witness, if it is sound and still begins with what this witness signed before.
+
+    Exit code: 0 signed, 2 not.
+
+    Example: hashmatch audit cosign log --trust log.pub --key witness.key --state witness.state
+    """
+    from hashmatch.audit import cosign_log
+    from hashmatch.signing import SigningKey
+
+    signed = cosign_log(log, trusted(trust), SigningKey.load(key), state)
+    OUT.print(f"signed the first {signed.size:,} records", highlight=False)
