@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hashmatch.errors import AddressError
@@ -185,6 +185,10 @@ TRICKY = st.lists(
 ADDRESSES = st.one_of(st.text(max_size=40), st.builds("{}{}".format, st.sampled_from(["http://", "", "//"]), TRICKY))
 
 
+UNHURRIED = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@UNHURRIED
 @given(ADDRESSES)
 @example("http://a%2Fb.com/")
 @example("http://a%3A80.com%40x/")
@@ -203,6 +207,7 @@ def test_every_text_has_stable_forms_or_is_refused(text: str) -> None:
         assert f"{once.path}?{once.query or ''}".rstrip("?") == f"{form.path}?{form.query or ''}".rstrip("?")
 
 
+@UNHURRIED
 @given(
     st.from_regex(
         r"https?://([a-z0-9_-]{1,5}\.){1,3}[a-z0-9]{1,4}(/[a-zA-Z0-9_~.%' ()+-]{0,6}){0,3}(\?[a-z0-9%'./?]{0,6})?",

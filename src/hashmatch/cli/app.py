@@ -31,6 +31,7 @@ class _Group(LazyGroup):
             "index": "hashmatch.cli.indexes:index_app",
             "policy": "hashmatch.cli.policies:policy_app",
             "audit": "hashmatch.cli.audit:audit_app",
+            "urls": "hashmatch.cli.urls:urls_app",
         }
     )
 

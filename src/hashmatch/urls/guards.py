@@ -38,6 +38,9 @@ REASONS: Final[Mapping[str, str]] = MappingProxyType(
         "user-info": "it has a name or password before its host",
         "own-traffic": "it is in too much of the operator's own traffic",
         "kept-out": "a person withdrew it",
+        "another-type": "the record is of no address",
+        "not-malicious": "its source does not say that it is to be blocked",
+        "bad-record": "the record cannot be read",
     }
 )
 """Why an address is not listed, by word."""

@@ -19,7 +19,7 @@ from hashmatch.signing.private_files import read_private_file, write_private_fil
 __all__ = ["MAC_BYTES", "UrlKey"]
 
 MAC_BYTES: Final = 12
-"""Bytes that are kept of a MAC: ten million entries answer one of 10^21 other addresses."""
+"""Bytes that are kept of a MAC: of 10^20 other addresses ten million entries answer one."""
 
 _HEAD: Final = "hashmatch-url-key-1+"
 _SEED_BYTES: Final = 32

@@ -21,7 +21,7 @@ from hashmatch.lists.file.schema import connect_alone
 from hashmatch.lists.file.sql_tables import APPLICATION_ID
 from hashmatch.lists.formats.unpacking import beginning
 
-__all__ = ["is_database", "rows_of"]
+__all__ = ["is_database", "rows_of", "tables_of"]
 
 _MAGIC: Final = b"SQLite format 3\0"
 _MAX_TABLES: Final = 1_000
@@ -103,6 +103,38 @@ def rows_of(
                     yield names, row
         except (sqlite3.Error, OverflowError, MemoryError):
             raise HashFormatError(_DAMAGED) from None
+
+
+def tables_of(stream: BinaryIO) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """Give the columns of every table that `rows_of` reads, and the names of what it does not.
+
+    Raises
+    ------
+    HashFormatError, ReferenceListError
+        As `rows_of`.
+    """
+    if not beginning(stream).startswith(_MAGIC):
+        raise HashFormatError("this is no SQLite database")
+    found: dict[str, tuple[str, ...]] = {}
+    left: list[str] = []
+    with _connected(_path_of(stream)) as connection:
+        try:
+            rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchmany(_MAX_TABLES)
+            for name, sql in rows:
+                if not isinstance(name, str) or not isinstance(sql, str):
+                    continue
+                facts = (
+                    [] if '"' in name else connection.execute(f'PRAGMA table_xinfo("{name}")').fetchmany(_MAX_TABLES)
+                )
+                columns = tuple(str(column) for _, column, *_ in facts)
+                readable = re.match(r"CREATE\s+TABLE\b", sql, re.IGNORECASE) and not any(hidden for *_, hidden in facts)
+                if readable and columns and not any('"' in column for column in columns):
+                    found[name] = columns
+                else:
+                    left.append(name)
+        except (sqlite3.Error, OverflowError, MemoryError):
+            raise HashFormatError(_DAMAGED) from None
+    return found, tuple(left)
 
 
 class _Calls:

@@ -22,12 +22,13 @@ from hashmatch.lists.formats.pages import operations_of_page, read_pages, text_o
 if TYPE_CHECKING:
     from hashmatch.lists.formats.registry import Delivery
 
-__all__ = ["LABEL", "operations_of", "read", "recognises"]
+__all__ = ["LABEL", "WHAT", "is_withdrawn", "operations_of", "read", "recognises"]
 
 LABEL: Final = "ncii"
 """Name of the label that every entry has."""
 
 WHAT: Final = "page of StopNCII"
+"""What a page is, for messages."""
 
 _HEAD: Final = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{.{0,4000}"hashRecords"\s*:\s*\[', re.DOTALL)
 _SIGNALS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
@@ -72,7 +73,7 @@ def _operation(record: Mapping[str, Any], delivery: Delivery, number: int) -> Op
     value = parse_cell(text_of(record, "hashValue"), algorithm)
     entry_id = default_entry_id(value)
     flaws: list[Flaw] = []
-    if _is_withdrawn(record, number, flaws):
+    if is_withdrawn(record, number, flaws):
         return Delete(number, entry_id, delivery.source)
     labels = {**delivery.labels, LABEL: "yes"} | ({"media": media} if media else {})
     labels |= _feedback(record, number, flaws)
@@ -80,7 +81,8 @@ def _operation(record: Mapping[str, Any], delivery: Delivery, number: int) -> Op
     return Upsert(number, Entry(entry_id, (listing,)), tuple(flaws), whole=True, replaces=delivery.source)
 
 
-def _is_withdrawn(record: Mapping[str, Any], number: int, flaws: list[Flaw]) -> bool:
+def is_withdrawn(record: Mapping[str, Any], number: int, flaws: list[Flaw]) -> bool:
+    """Tell whether a record takes its signal back; what is odd about that goes to ``flaws``."""
     if text_of(record, "hashStatus").casefold() in _GONE:
         return True
     cases = record.get("caseNumbers")

@@ -21,12 +21,13 @@ from hashmatch.lists.formats.pages import items_of, operations_of_page, read_pag
 if TYPE_CHECKING:
     from hashmatch.lists.formats.registry import Delivery
 
-__all__ = ["DESCRIPTORS", "TYPES", "operations_of", "read", "recognises"]
+__all__ = ["DESCRIPTORS", "TYPES", "WHAT", "operations_of", "read", "recognises"]
 
 DESCRIPTORS: Final = "threatexchange-descriptors"
 """Label with the ids of an entry's descriptors, which reactions are addressed to, as far as they fit."""
 
 WHAT: Final = "page of ThreatExchange's threat_updates"
+"""What a page is, for messages."""
 
 TYPES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
