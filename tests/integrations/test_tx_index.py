@@ -148,7 +148,19 @@ class Odd(FetchedSignalMetadata):
     value: Any = field(default=None)
 
 
-@pytest.mark.parametrize("value", [object(), float("nan"), b"bytes", Odd(FetchedSignalMetadata()), [object()], {1: 1j}])
+@pytest.mark.parametrize(
+    "value",
+    [
+        object(),
+        float("nan"),
+        b"bytes",
+        Odd(FetchedSignalMetadata()),
+        SignalOpinionCategory.POSITIVE_CLASS,
+        FBThreatExchangeOpinion(False, SignalOpinionCategory.POSITIVE_CLASS, set(), 7, None),
+        [object()],
+        {1: 1j},
+    ],
+)
 def test_metadata_that_cannot_be_kept_is_a_clear_error(value: object) -> None:
     """Rather than a pickle, or something else than was given; the index itself works."""
     index = HashmatchPdqIndex.build([(hashes(1)[0], value)])

@@ -23,6 +23,8 @@ from hashmatch import HashValue, ReferenceList, fingerprint, hash_image
 from hashmatch.errors import PolicyError
 from hashmatch.picture.encode import jpeg, png
 from hashmatch.profiles import FAST, STANDARD, THOROUGH
+from hashmatch.service import hma
+from hashmatch.service.app import served
 from hashmatch.service.config import LimitSettings, ListSettings, ServerSettings, ServiceConfig, config_from_toml
 from hashmatch.service.hma import EVIDENCE, KEYPOINTS, PATHS, bank_content_id, banks_of, routes
 from hashmatch.service.service import Service
@@ -100,6 +102,7 @@ def test_every_route_has_a_golden_case_and_a_part_in_the_document(banks: tuple[P
         assert made == {(path, method.upper()) for path, item in PATHS.items() for method in item}
         tried = {(case.values[0]["request"]["path"], case.values[0]["request"]["method"]) for case in CASES}
         assert made == tried
+        assert hma in served(service)
 
     ask(*banks, what=lambda client: client.get("/status"), config=CONFIG, prepare=check)
 
@@ -107,10 +110,13 @@ def test_every_route_has_a_golden_case_and_a_part_in_the_document(banks: tuple[P
 def test_they_are_off_unless_asked_for(banks: tuple[Path, Path]) -> None:
     """Nobody who does not know of them opens this door."""
 
+    def check(service: Service) -> None:
+        assert hma not in served(service)
+
     async def get(client: httpx.AsyncClient) -> set[int]:
         return {(await client.get(path)).status_code for path in PATHS}
 
-    assert ask(*banks, what=get) == {404}
+    assert ask(*banks, what=get, prepare=check) == {404}
     with pytest.raises(PolicyError, match="goes with hma"):
         ServerSettings(hma_without_token=True)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import ModuleType
 from typing import Final
 
 from starlette.applications import Starlette
@@ -20,9 +21,14 @@ from hashmatch.service import hma, match_routes, metrics, status_routes
 from hashmatch.service.doorway import Door
 from hashmatch.service.service import Service
 
-__all__ = ["MODULES", "create_app"]
+__all__ = ["MODULES", "create_app", "served"]
 
 MODULES: Final = (match_routes, status_routes, metrics, hma)
+
+
+def served(service: Service) -> list[ModuleType]:
+    """Give the modules of which a service has routes: the document has the paths of these and of no other."""
+    return [module for module in MODULES if module is not hma or service.config.server.hma]
 
 
 def create_app(service: Service) -> Starlette:
@@ -42,7 +48,7 @@ def create_app(service: Service) -> Starlette:
             await service.close()
 
     app = Starlette(
-        routes=[item for module in MODULES for item in module.routes(service)],
+        routes=[item for module in served(service) for item in module.routes(service)],
         middleware=[Middleware(Door, service=service)],
         exception_handlers={HTTPException: _to_the_door},
         lifespan=lifespan,

@@ -68,13 +68,10 @@ class Bank:
 
 
 def routes(service: Service) -> list[Route]:
-    """Make the routes; none where they are switched off."""
-    settings = service.config.server
-    if not settings.hma:
-        return []
+    """Make the routes, which `hashmatch.service.app.served` asks for where they are switched on."""
 
     def made(path: str, handler: Handler, *, method: str = "GET", scope: Any = "match") -> Route:
-        asked = None if settings.hma_without_token else scope
+        asked = None if service.config.server.hma_without_token else scope
         return route(service, path, _in_form(handler), method=method, scope=asked)
 
     return [
