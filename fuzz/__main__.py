@@ -24,6 +24,7 @@ TARGETS = (
     "vics",
     "icse",
     "declared",
+    "containers",
 )
 
 
