@@ -171,7 +171,7 @@ def _picture(found: Any, filters: Any, name: bytes) -> _Part:
         return "", name, raw
     if chain and chain[-1] in ("/CCITTFaxDecode", "/CCF"):
         return ("", name, _fax(found, raw)) if len(chain) == 1 else ("format-not-read", name, b"")
-    pixels = _pixels(found, bytes(filters.decode_stream_data(found)))
+    pixels = _pixels(found, bytes(found.get_data()))
     return ("format-not-read", name, b"") if pixels is None else ("", name, png(pixels))
 
 
