@@ -62,7 +62,7 @@ def _insert_piece(data: bytearray, rng: random.Random, _: object) -> None:
 def _change_zip_number(data: bytearray, rng: random.Random, _: Sequence[bytes]) -> None:
     """Put a number at an edge into a header of a ZIP archive."""
     places = [
-        at for mark in (b"PK\1\2", b"PK\3\4", b"PK\5\6") if (at := data.find(mark, rng.randrange(len(data)))) >= 0
+        at for mark in (b"PK\1\2", b"PK\3\4", b"PK\5\6") if (at := data.find(mark, rng.randrange(len(data) + 1))) >= 0
     ]
     if places:
         at, width = rng.choice(places) + rng.randrange(4, 46), rng.choice((2, 4))

@@ -6,7 +6,7 @@ with a bad name, a bad extra field or a bad offset. Source: PKWARE APPNOTE 6.3.1
 
 from __future__ import annotations
 
-import lzma
+import importlib
 import struct
 import zlib
 from array import array
@@ -234,6 +234,12 @@ def _lzma_maker(part: Part) -> Maker | None:
         return None
     rest, lc = divmod(head[4], 9)
     pb, lp = divmod(rest, 5)
+    if lc + lp > 4:
+        return None
+    try:
+        lzma = importlib.import_module("lzma")
+    except ImportError:  # a Python that was built without it
+        return None
     filters: list[Any] = [{"id": lzma.FILTER_LZMA1, "dict_size": max(window, 4096), "lc": lc, "lp": lp, "pb": pb}]
     return lambda: (lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters), (lzma.LZMAError, ValueError))
 
