@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from hashmatch import HashValue, Matcher, Outcome, ReferenceList, fingerprint
+from hashmatch import Fingerprint, HashValue, Matcher, Outcome, ReferenceList, fingerprint
 from hashmatch.errors import BusyError, ReferenceListError
+from hashmatch.hashes import ViewHash
 from hashmatch.matching import AsyncMatcher
 from hashmatch.picture.encode import jpeg
 from hashmatch.synthetic import picture
@@ -35,9 +36,9 @@ class Gate:
     def __init__(self, matcher: Matcher) -> None:
         self.matcher, self.open, self.begun = matcher, threading.Event(), threading.Semaphore(0)
 
-    def match_hash(self, value: HashValue, **options: Any) -> Any:
+    def match_fingerprint(self, value: Fingerprint, **options: Any) -> Any:
         """Answer at once."""
-        return self.matcher.match_hash(value, **options)
+        return self.matcher.match_fingerprint(value, **options)
 
     def match(self, source: Any, **options: Any) -> Any:
         """Wait, then answer."""
@@ -146,3 +147,51 @@ def test_wrong_numbers_are_refused(matcher: Matcher) -> None:
                 await checks.match(b"x", timeout=0)
 
     asyncio.run(ask())
+
+
+def test_a_few_hashes_are_answered_on_the_loop(matcher: Matcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a thread answers them; more hashes, and keypoint records, go to a thread."""
+    many = [HashValue("pdq", bytes([number] * 32)) for number in range(3)]
+    known = fingerprint(LISTED, algorithms=("pdq",))
+    threads: list[int] = []
+    answered = Matcher._recalled
+
+    def noted(*args: Any, **words: Any) -> Any:
+        threads.append(threading.get_ident())
+        return answered(*args, **words)
+
+    monkeypatch.setattr(Matcher, "_recalled", noted)
+
+    async def ask() -> list[Any]:
+        async with AsyncMatcher(matcher, at_once=2) as checks:
+            return [
+                await checks.match_fingerprint(known),
+                await checks.match_fingerprint(Fingerprint(tuple(ViewHash(value=item) for item in many))),
+            ]
+
+    first, last = asyncio.run(ask())
+    assert first == matcher.match_fingerprint(known)
+    assert (first.outcome, last.outcome) == (Outcome.MATCH, Outcome.NO_MATCH)
+    assert threads[0] == threading.get_ident() != threads[1]
+    with pytest.raises(ValueError, match="at_once"):
+        AsyncMatcher(matcher, at_once=-1)
+
+
+def test_what_would_have_to_wait_is_answered_by_a_thread(tmp_path: Path) -> None:
+    """A found entry that was withdrawn since needs the list's present version."""
+    value, path = HashValue("pdq", bytes(range(32))), tmp_path / "list.hashmatch"
+    with ReferenceList.create(path, name="list") as ref:
+        ref.add("one", hashes=[value])
+    with Matcher.open(path) as matcher:
+        with ReferenceList.open(path, writable=True) as ref:
+            ref.withdraw("one")
+        plain = Fingerprint((ViewHash(value=value),))
+        assert matcher.try_fingerprint(plain) is None
+
+        async def ask() -> Any:
+            async with AsyncMatcher(matcher, at_once=1) as checks:
+                return await checks.match_hash(value)
+
+        report = asyncio.run(ask())
+        assert (report.outcome, report.lists[0].version) == (Outcome.UNDECIDABLE, 2)
+        assert matcher.try_fingerprint(plain) == report

@@ -14,12 +14,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from hashmatch.errors import BusyError, ReferenceListError
+from hashmatch.hashes import Fingerprint, ViewHash
 from hashmatch.jail.cpus import usable_cpus
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from hashmatch.hashes import Fingerprint, HashValue
+    from hashmatch.hashes import HashValue
     from hashmatch.matching.matcher import Matcher
     from hashmatch.matching.report import MatchReport
     from hashmatch.picture import ImageSource
@@ -46,6 +47,9 @@ class AsyncMatcher:
         Most calls that are answered or wait for a thread at once, 1 or more. One more is `BusyError` (``queue-full``).
     threads : int, optional
         Threads that search, 1 or more; by default one more than the processors that this process may use.
+    at_once : int
+        Most hashes of a look-up that is answered on the loop itself, 0 or more: for tens of microseconds each no
+        thread is asked. Keypoint records, and what would have to wait, always go to a thread.
 
     Raises
     ------
@@ -73,13 +77,17 @@ class AsyncMatcher:
     >>> folder.cleanup()
     """
 
-    def __init__(self, matcher: Matcher, *, in_flight: int = IN_FLIGHT, threads: int | None = None) -> None:
+    def __init__(
+        self, matcher: Matcher, *, in_flight: int = IN_FLIGHT, threads: int | None = None, at_once: int = 0
+    ) -> None:
+        if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 0:
+            raise ValueError("at_once must be an integer of 0 or more")
         for name, value in (("in_flight", in_flight), ("threads", threads)):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise ValueError(f"{name} must be an integer of 1 or more")
         self.matcher = matcher
         self._most, self._threads = in_flight, threads or usable_cpus() + 1
-        self._closed = False
+        self._closed, self._at_once = False, at_once
         self._begin()
 
     def _begin(self) -> None:
@@ -127,12 +135,17 @@ class AsyncMatcher:
         lists: Iterable[str] | None = None,
     ) -> MatchReport:
         """Look one hash up, as `Matcher.match_hash`; ``timeout`` covers waiting for a thread alone."""
-        return await self._run(lambda _: self.matcher.match_hash(value, quality=quality, lists=lists), timeout)
+        item = ViewHash(value=value, quality=quality)
+        return await self.match_fingerprint(Fingerprint((item,)), timeout=timeout, lists=lists)
 
     async def match_fingerprint(
         self, fingerprint: Fingerprint, *, timeout: float | None = None, lists: Iterable[str] | None = None
     ) -> MatchReport:
         """Look a picture up by its fingerprint, as `Matcher.match_fingerprint`; ``timeout`` as for `match_hash`."""
+        if self._at_once and not self._closed and self._is_quick(fingerprint):
+            report = self.matcher.try_fingerprint(fingerprint, lists=lists)
+            if report is not None:
+                return report
         return await self._run(lambda _: self.matcher.match_fingerprint(fingerprint, lists=lists), timeout)
 
     async def listed_fingerprint(
@@ -141,6 +154,10 @@ class AsyncMatcher:
         """Hash a picture, as `Matcher.listed_fingerprint`; ``timeout`` covers waiting for a thread too."""
         names = tuple(algorithms)
         return await self._run(lambda left: self.matcher.listed_fingerprint(source, names, timeout=left), timeout)
+
+    def _is_quick(self, fingerprint: Fingerprint) -> bool:
+        items = fingerprint.view_hashes
+        return len(items) <= self._at_once and all(item.value.algorithm != "keypoint" for item in items)
 
     async def _run(self, look: Callable[[float | None], Answer], timeout: float | None) -> Answer:
         if timeout is not None and not timeout > 0:

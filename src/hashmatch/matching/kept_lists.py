@@ -226,10 +226,13 @@ class KeptLists:
             _say_taken_up(before, after, seconds)
         return moved_on or any(before is not after for before, after in zip(old, new, strict=True))
 
-    def _answered(self, ask: Callable[[Sequence[ListState]], tuple[MatchReport, Query]]) -> tuple[MatchReport, Query]:
+    def _answered(
+        self, ask: Callable[[Sequence[ListState]], tuple[MatchReport, Query]], *, waits: bool = True
+    ) -> tuple[MatchReport, Query]:
         """Answer by the versions that are searched now; where one cannot explain what it found, by a later one.
 
         A version that is taken up so is held still until the answer is there, so each list moves on once at most.
+        Who may not wait for that gets `MovedOn`.
         """
         with ExitStack() as held:
             snapshots = self._open_snapshots()
@@ -237,6 +240,8 @@ class KeptLists:
                 try:
                     return ask(snapshots)
                 except MovedOn as moved:
+                    if not waits:
+                        raise
                     place = next(i for i, item in enumerate(snapshots) if item is moved.snapshot)
                 snapshots = (*snapshots[:place], self._moved(place, held), *snapshots[place + 1 :])
 

@@ -21,6 +21,7 @@ from hashmatch.service.tokens import Tokens
 
 __all__ = ["RETRYABLE", "Handled", "Service"]
 
+_AT_ONCE: Final = 4  # hashes of a look-up: below a millisecond of the loop's time
 _LOGGER: Final = logging.getLogger("hashmatch.service")
 RETRYABLE: Final = frozenset({"closed", "list-damaged", "no-worker", "protection-too-weak"})
 """Reasons that lie with the service and not with the picture."""
@@ -89,7 +90,7 @@ class Service:
         self.tokens = Tokens() if tokens is None else tokens
         limits = self.config.limits
         # a thread for each picture, since those that wait in the lane for dear ones must not keep the others waiting
-        self.checks = AsyncMatcher(matcher, in_flight=2 * limits.in_flight, threads=limits.in_flight)
+        self.checks = AsyncMatcher(matcher, in_flight=2 * limits.in_flight, threads=limits.in_flight, at_once=_AT_ONCE)
         self.observers: list[Callable[[Handled], None]] = []
         self.in_flight = 0
         self.is_stopping = False
