@@ -17,13 +17,13 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hashmatch.service import hma, match_routes, metrics, status_routes
+from hashmatch.service import batch, hma, match_routes, metrics, status_routes
 from hashmatch.service.doorway import Door
 from hashmatch.service.service import Service
 
 __all__ = ["MODULES", "create_app", "served"]
 
-MODULES: Final = (match_routes, status_routes, metrics, hma)
+MODULES: Final = (match_routes, batch, status_routes, metrics, hma)
 
 
 def served(service: Service) -> list[ModuleType]:

@@ -37,6 +37,7 @@ __all__ = [
     "Handler",
     "Refused",
     "answer",
+    "check_encoding",
     "check_wait",
     "handled_by",
     "read_body",
@@ -219,11 +220,16 @@ async def read_form(service: Service, request: Request) -> list[tuple[str, bytes
     return files.take(ended=True)
 
 
+def check_encoding(request: Request) -> None:
+    """Refuse a compressed body: what it becomes is bounded by nothing, and as it is it would be no picture."""
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Refused(415, "encoded-body", "bodies are sent as they are, without a Content-Encoding")
+
+
 async def _read(service: Service, request: Request, take: Callable[[bytes], Any], most: int | None) -> None:
     limits = service.config.limits
     most = limits.body_bytes if most is None else most
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Refused(415, "encoded-body", "bodies are sent as they are, without a Content-Encoding")
+    check_encoding(request)
     too_large = Refused(413, "too-large", f"a body has at most {most} bytes")
     stated = request.headers.get("content-length", "0")
     if not stated.isdecimal() or len(stated) > 18 or int(stated) > most:
