@@ -114,7 +114,8 @@ def hma_serving(folder: Path, codes: np.ndarray[Any, Any]) -> Iterator[tuple[str
 
 def memory_of(process: int) -> int:
     """Give the proportional memory of a process and its children, bytes."""
-    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    of_threads = [path.read_text().split() for path in Path(f"/proc/{process}/task").glob("*/children")]
+    children = [number for numbers in of_threads for number in numbers]
     total = 0
     for number in (process, *map(int, children)):
         for line in Path(f"/proc/{number}/smaps_rollup").read_text().splitlines():

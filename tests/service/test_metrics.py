@@ -245,3 +245,13 @@ def test_scrapes_while_requests_are_counted(path: Path) -> None:
     assert (
         found["hashmatch_requests_total", ("/livez", "200")] == found["hashmatch_requests_total", ("-", "404")] == 100
     )
+
+
+def test_a_worker_that_never_was_ready_is_a_death(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are lost have a reason each, also where the pool names none."""
+    with Matcher.open(path) as matcher:
+        counts = matcher.counts() | {"workers": {"started": 9, "lost": 5, "retried": 1, "crashed-exit-3": 2}}
+        monkeypatch.setattr(Matcher, "counts", lambda _: counts)
+        found = read(asyncio.run(Metrics(Service(matcher)).text()).decode())
+    deaths = {key[1][0]: value for key, value in found.items() if key[0] == "hashmatch_worker_deaths_total"}
+    assert deaths == {"retried": 1, "crashed-exit": 2, "not-started": 2}

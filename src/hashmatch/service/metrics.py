@@ -204,6 +204,8 @@ class Metrics(Collector):
         ):
             yield _total(f"hashmatch_workers_{name}", text, workers.get(name, 0))
         deaths = bounded({name: count for name, count in workers.items() if DEATHS.fullmatch(name)})
+        if unready := workers.get("lost", 0) - sum(deaths.values()):
+            deaths["not-started"] = unready  # ended before they were ready
         yield _counter("hashmatch_worker_deaths", "Decoding processes lost, by reason.", "reason", deaths)
         yield _total("hashmatch_decodings", "Pictures given to a decoding process.", workers.get("tasks", 0))
         yield _total("hashmatch_decodings_busy", "Pictures that got none in time.", workers.get("busy", 0))
