@@ -2,6 +2,7 @@
 
 from hashmatch.scan.items import CONTENTS, REASONS, Content, Flaw, Found, Item, shown_name
 from hashmatch.scan.ledger import Ledger
+from hashmatch.scan.rescan import Rescan, rescan
 from hashmatch.scan.scanner import ScanItem, ScanSummary, scan
 from hashmatch.scan.walk import WalkCounts, iter_files
 
@@ -13,10 +14,12 @@ __all__ = [
     "Found",
     "Item",
     "Ledger",
+    "Rescan",
     "ScanItem",
     "ScanSummary",
     "WalkCounts",
     "iter_files",
+    "rescan",
     "scan",
     "shown_name",
 ]

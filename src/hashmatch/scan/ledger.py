@@ -43,10 +43,13 @@ if TYPE_CHECKING:
     from hashmatch.matching import Match, Matcher
     from hashmatch.policy import MatchPolicy
 
-__all__ = ["KEPT", "Basis", "Ledger", "LedgerCounts", "Stored"]
+__all__ = ["KEPT", "NOT_COMPARED", "Basis", "Ledger", "LedgerCounts", "Stored"]
 
 KEPT: Final = ("md5", "sha1", "sha256", "pdq")
 """Algorithms of which every fingerprint of a ledger has hashes, besides those that the lists hold."""
+
+NOT_COMPARED: Final = "views-not-compared"
+"""Reason of "no match" that cannot be said, because views were not compared."""
 
 _BATCH: Final = 256
 _SECONDS: Final = 1.0
@@ -142,7 +145,7 @@ class Stored:
     @property
     def reason(self) -> str | None:
         """The reason as of now."""
-        return self.report.reason if self.outcome is self.report.outcome else "views-not-compared"
+        return self.report.reason if self.outcome is self.report.outcome else NOT_COMPARED
 
 
 @dataclass(slots=True)
@@ -356,7 +359,8 @@ class Ledger:
                 self._basis = last
             else:
                 self._basis = self._new_basis(kind, policy, matcher.policy.name, decode, lists, algorithms)
-                self.commit()
+                if kind == "scan":
+                    self.commit()
             return self._basis
 
     def is_current(self, basis: Basis) -> bool:
@@ -413,7 +417,7 @@ class Ledger:
     def done(self, name: bytes, stamp: bytes) -> MatchReport | None:
         """Give the answer of an item that was done before; None if it was not, or if it is another file by its stamp.
 
-        Items whose bytes could not be read are to be tried again.
+        Items whose bytes could not be read are to be tried again, and so are those that a rescan could not compare.
         """
         with self._turn, translated_errors():
             row = self._connection.execute(
@@ -421,13 +425,20 @@ class Ledger:
                 " WHERE key = ?",
                 (self.key_of(name),),
             ).fetchone()
-            return None if row is None or row[0] != stamp else self._report(row[1])
+            return None if row is None or row[0] != stamp else self._compared(row[1], row[2])
 
     def known(self, sha256: bytes) -> MatchReport | None:
         """Give the answer of a content that was compared by the basis that was begun; None if there is none."""
         with self._turn, translated_errors():
             row = self._connection.execute("SELECT report, basis FROM content WHERE sha256 = ?", (sha256,)).fetchone()
-            return self._report(row[0]) if row is not None and self.is_current(self._basis_of(row[1])) else None
+            current = row is not None and self.is_current(self._basis_of(row[1]))
+            return self._compared(row[0], row[1]) if current else None
+
+    def _compared(self, report: int, basis: int) -> MatchReport | None:
+        """Give a report, but of a content that is to be looked at again to say more."""
+        found = self._report(report)
+        gap = found.outcome is Outcome.NO_MATCH and self._basis_of(basis).gap
+        return None if gap or (found.outcome, found.reason) == (Outcome.UNDECIDABLE, NOT_COMPARED) else found
 
     def record(
         self, name: bytes, stamp: bytes, sha256: bytes | None, fingerprint: Fingerprint | None, report: MatchReport
@@ -717,14 +728,57 @@ class Ledger:
                 found.setdefault(entry_id, []).append(content)
         return found
 
-    def contents_of(self, basis: Basis, *, loose: bool = False) -> list[int]:
-        """Give the numbers of the contents of a basis; with ``loose`` those that may go with any change of a list."""
+    def contents_of(
+        self, basis: Basis, *, loose: bool = False, among: Iterable[int] | None = None, most: int = -1
+    ) -> list[int]:
+        """Give the numbers of the contents of a basis, ascending.
+
+        Parameters
+        ----------
+        basis : Basis
+            The basis.
+        loose : bool
+            Only those whose report may rest on entries that it does not name.
+        among : iterable of int, optional
+            Only those of these numbers.
+        most : int
+            How many at most; -1 for all.
+        """
         with self._turn, translated_errors():
+            if among is not None:
+                asked = "SELECT 1 FROM content WHERE id = ? AND basis = ?"
+                return [n for n in among if self._connection.execute(asked, (n, basis.number)).fetchone() is not None]
             rows = self._connection.execute(
-                f"SELECT id FROM content WHERE basis = ? {'AND loose' if loose else ''} ORDER BY id",  # noqa: S608
-                (basis.number,),
+                "SELECT id FROM content INDEXED BY content_of_basis WHERE basis = ? AND loose >= ? LIMIT ?",
+                (basis.number, int(loose), most),
             )
-            return [number for (number,) in rows]
+            return sorted(number for (number,) in rows)
+
+    def has_contents_of(self, list_id: str) -> bool:
+        """Whether contents were compared with a list and it was not left out since."""
+        return any(
+            item.mark.list_id == list_id and self.contents_of(basis, most=1)
+            for basis in self.bases
+            for item in basis.lists
+        )
+
+    def not_compared(self) -> int:
+        """Count the contents of which "no match" cannot be said, because views of them were not compared."""
+        number = 0
+        with self._turn, translated_errors():
+            for basis in self.bases:
+                if basis.gap:
+                    row = self._connection.execute(
+                        "SELECT count(*) FROM content WHERE basis = ? AND outcome = ?",
+                        (basis.number, _OUTCOMES.index(Outcome.NO_MATCH)),
+                    ).fetchone()
+                    number += int(row[0])
+                undecidable = self._connection.execute(
+                    "SELECT report, count(*) FROM content WHERE basis = ? AND outcome = ? GROUP BY report",
+                    (basis.number, _OUTCOMES.index(Outcome.UNDECIDABLE)),
+                ).fetchall()
+                number += sum(int(n) for report, n in undecidable if self._report(report).reason == NOT_COMPARED)
+        return number
 
     def answer_of(self, content: int) -> tuple[MatchReport, int] | None:
         """Give the report of a content and the number of its basis; None if there is no such content."""

@@ -74,6 +74,7 @@ _TABLES: Final = (
   fingerprint BLOB NOT NULL CHECK (typeof(fingerprint) = 'blob'),
   mark INTEGER NOT NULL CHECK (typeof(mark) = 'integer')
 )""",
+    "CREATE INDEX content_of_basis ON content (basis, outcome, loose, report)",
     """CREATE TABLE item (
   id INTEGER PRIMARY KEY,
   key BLOB NOT NULL UNIQUE CHECK (typeof(key) = 'blob' AND length(key) = 16),

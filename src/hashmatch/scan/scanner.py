@@ -15,10 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from hashmatch.hashes import Fingerprint
+from hashmatch.errors import ImageError
+from hashmatch.hashes import Fingerprint, Looked
 from hashmatch.jail import Isolation
 from hashmatch.jail.cpus import usable_cpus
 from hashmatch.matching import Matcher, MatchReport, Outcome
+from hashmatch.scan.items import Flaw, Found, shown_name
 from hashmatch.scan.ledger import KEPT
 from hashmatch.scan.walk import WalkCounts
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Known", "ScanItem", "ScanSummary", "scan"]
 
 _LOOKAHEAD: Final = 4
+_MOST_HELD: Final = 64 * 2**20
 _PASSING: Final = frozenset({"closed", "no-worker"})
 
 Known: TypeAlias = Literal["new", "content", "before"]
@@ -42,16 +45,23 @@ class ScanItem:
     Parameters
     ----------
     path : Path
-        Path of the file, as the walk reached it.
+        Path of the file, as the walk reached it; of a member of a container, that of the file on the medium.
     report : MatchReport
         Answer for the file.
     known : {"new", "content", "before"}
         Whether it was looked at now, or the ledger had its content, or itself from an earlier run.
+    name : str
+        Printable name, with those of the containers that it is in.
     """
 
     path: Path
     report: MatchReport
     known: Known = "new"
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", shown_name(self.path))
 
 
 @dataclass(slots=True)
@@ -107,21 +117,22 @@ class ScanSummary:
 
 def scan(
     matcher: Matcher,
-    paths: Iterable[Path | None],
+    paths: Iterable[Path | Found | None],
     *,
     ledger: Ledger | None = None,
     workers: int | None = None,
     isolate: bool = True,
 ) -> Generator[ScanItem, None, None]:
-    """Match files, one item for each, in order.
+    """Match files, or what `hashmatch.scan.sources.items` finds in them, one item for each, in order.
 
     Parameters
     ----------
     matcher : Matcher
         The lists and the policy.
-    paths : iterable of Path
-        Files, such as those of `iter_files` or of another tool's walk; a few are read ahead of the answers. None among
-        them says that the next may be long in coming: everything that is under way is answered first.
+    paths : iterable of Path, Item or Flaw
+        Files, such as those of `iter_files` or of another tool's walk, or the items of a source; a few are read ahead
+        of the answers. None among them says that the next may be long in coming: everything that is under way is
+        answered first. A flaw is answered as unreadable, for its reason.
     ledger : Ledger, optional
         Where what is done is written down. An item that is in it already, with the size and the time of change that
         the file has, is answered from it unread. One whose content was compared by the same policy with the same
@@ -167,16 +178,24 @@ class _Task:
     """An item whose answer is awaited, or is there."""
 
     path: Path
+    name: str
+    key: bytes
     stamp: bytes
     known: Known = "new"
     report: MatchReport | None = None
     work: Future[tuple[Fingerprint, MatchReport]] | None = None
     sha256: bytes | None = None
+    held: int = 0
 
-    @property
-    def name(self) -> bytes:
-        """Name of the item in a ledger."""
-        return os.fsencode(self.path)
+    @classmethod
+    def of(cls, found: Path | Found, *, stamped: bool) -> _Task:
+        """Begin with an item; the stamp is that of the file on the medium, also for what is inside it."""
+        key = os.fsencode(found) if isinstance(found, Path) else found.key
+        path = found if isinstance(found, Path) else Path(os.fsdecode(key.partition(b"\0")[0]))
+        name = shown_name(path) if isinstance(found, Path) else found.name
+        if isinstance(found, Flaw):  # beside the item of a container that was read in part
+            key += b"\0flaw:" + found.reason.encode()
+        return cls(path, name, key, _stamp_of(path) if stamped else b"")
 
 
 class _Scan:
@@ -197,39 +216,53 @@ class _Scan:
         if self._ledger is not None:
             self._ledger.commit()
 
-    def items(self, paths: Iterable[Path | None]) -> Generator[ScanItem, None, None]:
+    def items(self, paths: Iterable[Path | Found | None]) -> Generator[ScanItem, None, None]:
         for path in paths:
             if path is not None:
                 self._waiting.append(self._begun(path))
-            while self._waiting and (path is None or len(self._waiting) >= self._most or self._is_answered()):
+            while self._waiting and (path is None or self._is_full() or self._is_answered()):
                 yield self._ended()
             if path is None and self._ledger is not None:
                 self._ledger.commit()
         while self._waiting:
             yield self._ended()
 
+    def _is_full(self) -> bool:
+        return len(self._waiting) >= self._most or sum(task.held for task in self._waiting) > _MOST_HELD
+
     def _is_answered(self) -> bool:
         """Whether the next item's answer is there without any work, as in a run that goes on."""
         return self._waiting[0].report is not None
 
-    def _begun(self, path: Path) -> _Task:
-        task = _Task(path, b"" if self._ledger is None else _stamp_of(path))
+    def _begun(self, found: Path | Found) -> _Task:
+        task = _Task.of(found, stamped=self._ledger is not None)
         if self._ledger is not None:
-            task.report = self._ledger.done(task.name, task.stamp)
+            task.report = self._ledger.done(task.key, task.stamp)
             if task.report is not None:
                 task.known = "before"
                 return task
-        read = self._matcher.read(path, also=self._also)
+        if isinstance(found, Flaw):
+            task.report = self._unreadable(found.reason)
+            return task
+        try:
+            read = self._matcher.read(found if isinstance(found, Path) else found.open(), also=self._also)
+        except ImageError as error:
+            task.report = self._unreadable(error.reason)
+            return task
         if self._ledger is not None and "sha256" in read.digests:
             task.sha256 = read.digests["sha256"]
             task.work, task.report = self._under_way.get(task.sha256), self._ledger.known(task.sha256)
-        if task.work is not None or task.report is not None:
-            task.known = "content"
-            return task
+            if task.work is not None or task.report is not None:
+                task.known = "content"
+                return task
+        task.held = len(read.source) if isinstance(read.source, bytes) else 0
         task.work = self._pool.submit(self._looked_at, read)
         if task.sha256 is not None:
             self._under_way[task.sha256] = task.work
         return task
+
+    def _unreadable(self, reason: str) -> MatchReport:
+        return self._matcher.match_fingerprint(Fingerprint((), Looked(failure=reason)))
 
     def _looked_at(self, read: ReadSource) -> tuple[Fingerprint, MatchReport]:
         found = self._matcher.fingerprint(read)
@@ -242,13 +275,13 @@ class _Scan:
         if report is None:
             raise RuntimeError("an item has neither an answer nor work")
         if self._ledger is None or task.known == "before" or report.reason in _PASSING:
-            return ScanItem(task.path, report, task.known)
+            return ScanItem(task.path, report, task.known, task.name)
         if found is not None and task.sha256 is not None:
             self._under_way.pop(task.sha256, None)
             report = self._by_present_lists(self._ledger, found, report)
         is_new = task.known == "new"
-        self._ledger.record(task.name, task.stamp, task.sha256, found if is_new else None, report)
-        return ScanItem(task.path, report, task.known)
+        self._ledger.record(task.key, task.stamp, task.sha256, found if is_new else None, report)
+        return ScanItem(task.path, report, task.known, task.name)
 
     def _by_present_lists(self, ledger: Ledger, found: Fingerprint, report: MatchReport) -> MatchReport:
         """Answer again where a list was taken up at a later version meanwhile: a ledger says by what it compared."""
