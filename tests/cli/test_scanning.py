@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -90,3 +91,38 @@ def test_many_lines_at_once_keep_their_order(medium: tuple[Path, Path]) -> None:
     assert [answer.get("source") for answer in answers] == [path if n % 7 else None for n, path in enumerate(paths)]
     assert summary["summary"]["files"] == len([n for n in range(len(paths)) if n % 7])
     assert code == 2
+
+
+def test_a_ledger_is_matched_again_and_reported(medium: tuple[Path, Path], tmp_path: Path) -> None:
+    """New matches and those that are taken back are shown; reports are whole files, and write over none by mistake."""
+    listed, book = Path(shutil.copyfile(medium[1], tmp_path / "list.hashmatch")), tmp_path / "l"
+    run("scan", medium[0], "-l", listed, "--ledger", book, "--keep-names", "--no-isolate")
+    assert run("rescan", book, "-l", listed)[0] == 1
+    run("list", "withdraw", listed, "entry-1", "--source", "local")
+    code, out, _ = run("rescan", book, "-l", listed)
+    assert (code, "match -> no match" in out, "taken back: entry entry-1 of list demo" in out) == (1, True, True)
+    assert "2 answered anew, 0 new matches, 3 taken back" in out
+    run("list", "add", listed, medium[0] / "f0" / "0.png", "--source", "lab", "--algorithm", "pdq")
+    code, out, _ = run("rescan", book, "-l", listed, "--json")
+    *answers, summary = map(json.loads, out.splitlines())
+    assert code == 0
+    assert summary["summary"]["gained"] == len(answers) == 2
+    assert {answer["now"]["outcome"] for answer in answers} == {"match"}
+    assert all(answer["items"][0].startswith(str(medium[0])) for answer in answers)
+    for form in ("html", "csv", "ndjson", "vics"):
+        path = tmp_path / f"report.{form}"
+        assert run("report", book, "-o", path, "--format", form)[0] == 0
+        before = path.read_bytes()
+        code, _, err = run("report", book, "-o", path, "--format", form)
+        assert (code, "--force" in err, path.read_bytes() == before) == (2, True, True)
+        assert run("report", book, "-o", path, "--format", form, "--force")[0] == 0
+    code, out, _ = run("report", book, "-o", "-", "--format", "ndjson")
+    assert out.encode() == (tmp_path / "report.ndjson").read_bytes()
+    assert "is the ledger" in run("report", book, "-o", book, "--force")[2]
+    assert "there is no ledger" in run("report", tmp_path / "none", "-o", tmp_path / "r")[2]
+    assert "there is no ledger" in run("rescan", tmp_path / "none", "-l", listed)[2]
+    assert "not a ledger" in run("report", listed, "-o", tmp_path / "r")[2]
+    assert "another form" in run("report", book, "-o", tmp_path / "r", "--digests")[2]
+    assert "VICS alone" in run("report", book, "-o", tmp_path / "r", "--category-scheme", "x")[2]
+    assert not (tmp_path / "r").exists()
+    assert list(tmp_path.glob(".*")) == []

@@ -16,6 +16,7 @@ from hashmatch import HashValue, ReferenceList
 from hashmatch.cli.app import app
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists.file.sql_tables import FORMAT_VERSION
+from hashmatch.scan import Ledger
 from support.audit_makers import made_log
 from support.cli_makers import commands_of
 from support.list_makers import made_list, made_up
@@ -49,6 +50,7 @@ CALLS = [
     "match md5-file --list good --list WRONG",
     "match md5-file --list WRONG --index-folder indexes",
     "scan . --list WRONG",
+    "rescan book.ledger --list WRONG",
     "serve --list WRONG",
     "serve --list good --list WRONG --index-folder indexes",
     "index build WRONG --folder indexes",
@@ -97,6 +99,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("delivery.txt").write_text("0" * 31 + "1\n", encoding="ascii")
     Path("md5-file").write_bytes(b"text")
     made_log(Path("log"), 2)
+    Ledger.open("book.ledger").close()
     Path("token").write_text("a:b", encoding="ascii")
     Path("token").chmod(0o600)
     return tmp_path

@@ -24,6 +24,8 @@ class _Group(LazyGroup):
             "hash": "hashmatch.cli.pictures:hash_pictures",
             "match": "hashmatch.cli.search:match",
             "scan": "hashmatch.cli.scanning:scan_folders",
+            "rescan": "hashmatch.cli.ledgers:rescan_ledger",
+            "report": "hashmatch.cli.ledgers:report",
             "serve": "hashmatch.cli.serving:serve",
             "budget": "hashmatch.cli.budget:budget",
             "info": "hashmatch.cli.info:info",
