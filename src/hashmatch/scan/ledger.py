@@ -195,6 +195,7 @@ class Ledger:
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._turn = threading.RLock()
+        self._is_closed = False
         self._path = path
         with translated_errors():
             identifier, self._salt, self._names = _checked(
@@ -274,10 +275,12 @@ class Ledger:
     def close(self) -> None:
         """Write what is still to be written, and close the file; a second call does nothing."""
         with self._turn:
-            if self._since:
+            try:
                 self.commit()
-            with suppress(sqlite3.Error):
-                self._connection.close()
+            finally:
+                self._is_closed = True
+                with suppress(sqlite3.Error):
+                    self._connection.close()
 
     def __enter__(self) -> Ledger:
         return self
@@ -564,7 +567,7 @@ class Ledger:
             If it cannot be written; what was recorded since the last commit is not in the ledger then.
         """
         with self._turn:
-            if not self._connection.in_transaction:
+            if self._is_closed or not self._connection.in_transaction:
                 return
             try:
                 with translated_errors():
