@@ -34,6 +34,7 @@ class _Group(LazyGroup):
             "policy": "hashmatch.cli.policies:policy_app",
             "audit": "hashmatch.cli.audit:audit_app",
             "urls": "hashmatch.cli.urls:urls_app",
+            "explain": "hashmatch.cli.explaining:explain",
         }
     )
 

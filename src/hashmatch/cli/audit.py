@@ -38,6 +38,7 @@ class _AuditGroup(LazyGroup):
             "counters": "hashmatch.cli.audit_upkeep:counters",
             "replay": "hashmatch.cli.audit_upkeep:replay",
             "export": "hashmatch.cli.audit_upkeep:export",
+            "draft": "hashmatch.cli.audit_upkeep:draft",
             "purge": "hashmatch.cli.audit_upkeep:purge",
         }
     )

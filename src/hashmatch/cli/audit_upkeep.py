@@ -18,13 +18,21 @@ from hashmatch.cli.console import OUT, Exit, emit, fail, safe
 from hashmatch.cli.policy_options import key_from
 from hashmatch.cli.sources import open_list
 
-__all__ = ["counters", "export", "purge", "replay", "review"]
+__all__ = ["counters", "draft", "export", "purge", "replay", "review"]
 
 
 class _Verdict(StrEnum):
     CONFIRMED = "confirmed"
     ERROR = "error"
     COMPLAINT = "complaint"
+
+
+class _Draft(StrEnum):
+    CYBERTIP = "cybertip"
+    XARF = "xarf"
+    DSA = "dsa"
+    VICS = "vics"
+    HTML = "html"
 
 
 class _Form(StrEnum):
@@ -153,6 +161,33 @@ def export(
         else:
             for item in iter_exported(reader, hashes=hashes):
                 emit(item)
+
+
+def draft(
+    log: LogFolder,
+    record: Annotated[int, typer.Argument(help="Place of the record of a match.", show_default=False)],
+    form: Annotated[
+        _Draft,
+        typer.Option(
+            "--form",
+            help="cybertip: XML for NCMEC; xarf: XARF v4; dsa: statement of reasons; vics: VICS 2.0; html: for people.",
+            show_default=False,
+        ),
+    ],
+) -> None:
+    """Write the draft of a report to others to standard output; nothing is sent.
+
+    What only a person can say is left out, and named in the draft.
+
+    Exit code: 0, or 2 an error.
+
+    Example: hashmatch audit draft log 3 --form html > report.html
+    """
+    from hashmatch.audit import LogReader
+    from hashmatch.audit.drafts import draft_of
+
+    with LogReader(log) as reader:
+        OUT.file.write(draft_of(reader, record, form.value))
 
 
 def purge(
