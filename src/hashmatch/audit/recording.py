@@ -33,7 +33,7 @@ __all__ = ["Recorder", "fingerprint_of", "report_of", "report_text"]
 
 _OF_CONTEXT: Final = ("lists", "policy", "software", "decode", "views_compared", "views_not_compared", "protection")
 _FOUND: Final = ("matches", "suppressed", "comparisons", "held", "n_suppressed", "n_comparisons", "n_held")
-_PLAIN: Final = ("reason", "format", "quality", "n_matches")
+_PLAIN: Final = ("reason", "format", "quality")
 _MOST_CONTEXTS: Final = 16
 _PACKAGES: Final = ("numpy", "scipy", "pillow", "pillow-heif", "imagehash")
 
@@ -108,10 +108,13 @@ class Recorder:
             "time": time.time_ns() // 1000,
             "context": self._context(report, policy),
             "outcome": report.outcome.value,
-            "retention": report.outcome.value if self._retention is None else self._retention(report),
         }
+        if self._retention is not None:
+            record["retention"] = self._retention(report)
         plain = {name: getattr(report, name) for name in _PLAIN}
         record |= {name: value for name, value in plain.items() if value is not None}
+        if report.n_matches:
+            record["n_matches"] = report.n_matches
         if report.frames is not None:
             record["frames"] = report.frames.to_dict()
         if any(getattr(report, name) for name in _FOUND):
@@ -174,7 +177,9 @@ def report_of(answer: Mapping[str, Any], context: Mapping[str, Any]) -> MatchRep
     try:
         data: dict[str, Any] = {"matches": [], "n_matches": 0, "reason": None, "quality": None}
         data |= json.loads(context["report"])
-        data |= {"outcome": answer["outcome"]} | {name: answer[name] for name in (*_PLAIN, "frames") if name in answer}
+        data |= {"outcome": answer["outcome"]} | {
+            name: answer[name] for name in (*_PLAIN, "frames", "n_matches") if name in answer
+        }
         data |= json.loads(answer.get("found", "{}"))
         return MatchReport.from_dict(data)
     except (KeyError, TypeError, ValueError, RecursionError):

@@ -213,7 +213,7 @@ def purge_log(
                     later.append((frame.place, content))
                 elif content["kind"] == "answer" and chosen and (not wanted or frame.place in wanted):
                     young = before is not None and content["time"] >= before * _MICROSECONDS
-                    if not young and retention in (None, content.get("retention")):
+                    if not young and retention in (None, content.get("retention", content["outcome"])):
                         answers[frame.place] = content
         except UnfitFrame:
             pass
