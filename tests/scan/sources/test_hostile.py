@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import random
 import struct
@@ -265,6 +266,42 @@ def test_zip_of_64_bits_and_in_the_middle_of_a_file(tmp_path: Path) -> None:
     for before in (b"", b"MZ" + bytes(333)):
         found = told(tmp_path, before + table_at[:end] + record + locator + last)
         assert found == [("!p", "picture"), ("", "container")]
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_zip_without_its_table_gives_what_is_there(tmp_path: Path, method: int, streamed: bool) -> None:
+    """An archive that was cut gives the members before the cut, also where their lengths stand behind them."""
+    out = _Pipe() if streamed else io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        for k in range(3):
+            archive.writestr(zipfile.ZipInfo(str(k)), a_picture(k), method)
+        archive.writestr("folder/", b"")
+    data = out.getvalue()
+    found = told(tmp_path, data[: data.index(b"PK\1\2")])
+    assert found[0] == ("", "CUT-SHORT")
+    assert [item for item in found if item[1] == "picture"] == [(f"!{k}", "picture") for k in range(3)]
+    found = told(tmp_path, data[: data.rindex(b"PK\3\4") - 60])
+    assert [item for item in found if item[0] in ("!0", "!1")] == [("!0", "picture"), ("!1", "picture")]
+    assert streamed or {("!2", "CUT-SHORT"), ("!2", "DAMAGED")} & set(found)
+    assert told(tmp_path, b"PK\3\4") == [("", "CUT-SHORT"), ("", "container")]
+    # a false place of the table, too
+    end = data.rindex(b"PK\5\6")
+    wrong = data[: end + 16] + b"\xff\xff\xff\x7f" + data[end + 20 :]
+    assert ("!2", "picture") in told(tmp_path, wrong)
+
+
+class _Pipe(io.BytesIO):
+    """What cannot be sought in, so that lengths are written behind the data."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, *_: object) -> int:
+        raise io.UnsupportedOperation
+
+    def tell(self) -> int:
+        raise io.UnsupportedOperation
 
 
 def test_names_are_shown_and_never_followed(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from hashmatch.errors import ImageError
 from hashmatch.packing import Filling, Frames, Maker, packing_maker
 from hashmatch.scan.items import unread
 from hashmatch.scan.sources.limits import Spending
@@ -35,18 +36,22 @@ _ENCRYPTED: Final = 0x2041
 _AES: Final = 99
 _FRAMED: Final = {12: "bzip2", 93: "zstd", 20: "zstd", 95: "xz"}
 _LARGEST_WINDOW: Final = 2**27
+_LATER: Final = 8
+"""Flag of an entry whose numbers follow its data."""
+
+_STEP: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """One line of the table of contents."""
+    """One line of the table of contents; the size is None where nothing states it."""
 
     name: bytes
     flags: int
     method: int
     crc: int
     packed: int
-    size: int
+    size: int | None
     place: int
 
 
@@ -63,13 +68,18 @@ def zip_members(medium: Medium, spending: Spending) -> Iterator[Member | Fault]:
     Yields
     ------
     Member or Fault
-        In the order of the table.
+        In the order of the table. Of an archive without one, as where it was cut, the entries that are there.
 
     Notes
     -----
     Memory: 16 bytes an entry, and one MiB of the table.
     """
-    table, shift = _table(medium)
+    try:
+        table, shift = _table(medium)
+    except ImageError as error:
+        yield Fault(error.reason)
+        yield from _without_table(medium, spending)
+        return
     places, ends = array("Q"), array("Q")
     for entry in _entries(medium, *table, shift):
         if isinstance(entry, _Entry):
@@ -111,6 +121,38 @@ def _table(medium: Medium) -> tuple[tuple[int, int], int]:
             raise unread("damaged")
         shift = 0
     return (place + shift, place + shift + length), shift
+
+
+def _without_table(medium: Medium, spending: Spending) -> Iterator[Member | Fault]:
+    """Read entries by the headers before them; where one states no length, up to the next header."""
+    place = _found(medium, b"PK\3\4", 0)
+    while place < medium.size:
+        header = medium.whole(place, _LOCAL.size)
+        if len(header) < _LOCAL.size:
+            return
+        _, _, flags, method, _, _, crc, packed, size, length, more = _LOCAL.unpack(header)
+        start = place + _LOCAL.size + length + more
+        stated = None if flags & _LATER or _MARK_64 in (packed, size) else size
+        fits = stated is not None and start + packed <= medium.size
+        end = start + packed if fits else _found(medium, b"PK\3\4", start)
+        name = medium.whole(place + _LOCAL.size, length)
+        if end > start or not name.endswith((b"/", b"\\")):
+            entry = _Entry(name, flags, method, crc, end - start, stated, place)
+            yield _member(medium, entry, spending)
+        place = _found(medium, b"PK\3\4", max(end, place + 4))
+
+
+def _found(medium: Medium, mark: bytes, place: int) -> int:
+    """Place of the next mark, or the end of the file."""
+    while place < medium.size:
+        data = medium.whole(place, _STEP)
+        at = data.find(mark)
+        if at >= 0:
+            return place + at
+        if len(data) < _STEP:
+            break
+        place += len(data) - len(mark) + 1
+    return medium.size
 
 
 def _entries(medium: Medium, place: int, end: int, shift: int) -> Iterator[_Entry | Fault]:
@@ -183,12 +225,12 @@ def _member(medium: Medium, entry: _Entry, spending: Spending) -> Member | Fault
         return Fault("encrypted", entry.name)
     part = Part(medium, entry.place + _LOCAL.size + fields[9] + fields[10], entry.packed)
     if entry.method == 0:
-        return Member(entry.name, entry.size, _Checked(part, entry.packed, entry))
+        return Member(entry.name, entry.size, part if entry.size is None else _Checked(part, entry.packed, entry))
     make = _maker(entry.method, part)
     if make is None:
         return Fault("no-module" if entry.method in _FRAMED else "format-not-read", entry.name)
     unpacked = Frames(part.some, "deflate", make, fail=unread, made=spending.made, ends_at_other=True)
-    return Member(entry.name, entry.size, _Checked(unpacked, entry.size, entry))
+    return Member(entry.name, entry.size, unpacked if entry.size is None else _Checked(unpacked, entry.size, entry))
 
 
 def _maker(method: int, part: Part) -> Maker | None:
