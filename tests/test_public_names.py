@@ -46,6 +46,7 @@ PUBLIC_MODULES = [
     "keypoints.points",
     "keypoints.record",
     "lists",
+    "lists.bundles",
     "lists.feedback",
     "lists.feeds",
     "lists.formats",

@@ -9,6 +9,7 @@ The tree (the built-in parents stand in brackets)::
       HashFormatError (ValueError)              text or bytes are not a hash
       AlgorithmMismatchError (ValueError)       two hashes that cannot be compared
       ReferenceListError (ValueError)           bad list file or bad request to a list
+        BundleError                             a signed list that is not taken, or cannot be made; ``reason``
         MissingVersionError                     a version of a list that is not at hand; ``at_hand``
       IndexFormatError (ValueError)             index file of wrong magic, version, length or checksum
       PolicyError (ValueError)                  a policy that contradicts itself or cannot be carried out
@@ -33,6 +34,7 @@ __all__ = [
     "AddressError",
     "AlgorithmMismatchError",
     "AuditError",
+    "BundleError",
     "BusyError",
     "FeedError",
     "HashFormatError",
@@ -93,6 +95,28 @@ class AlgorithmMismatchError(HashmatchError, ValueError):
 
 class ReferenceListError(HashmatchError, ValueError):
     """A list file is corrupt, foreign, of another version, or was asked for something impossible."""
+
+
+class BundleError(ReferenceListError):
+    """A bundle is not taken, and the list stays as it was; or a bundle cannot be made. Signatures: `SignatureError`.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and what to do.
+    reason : str
+        Of the file: ``"no-bundle"``, ``"truncated"``, ``"damaged"``, ``"malformed"`` or ``"sealed"``. Of what it says:
+        ``"expired"``, ``"old-version"``, ``"forked"``, ``"wrong-base"`` or ``"another-list"``. Of the list that should
+        take it: ``"no-trust"``, ``"other-trust"`` or ``"changed-here"``. Of making one: ``"no-history"``,
+        ``"nothing-new"``, ``"terms"`` or ``"too-large"``.
+    """
+
+    def __init__(self, message: str, *, reason: str = "no-bundle") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), reason=self.reason), self.args
 
 
 class MissingVersionError(ReferenceListError):
@@ -209,8 +233,8 @@ class SignatureError(HashmatchError, ValueError):
         What is wrong and what to do.
     reason : str
         Of keys and their files: ``"bad-key"``, ``"exists"``, ``"no-file"``, ``"open-to-others"`` or
-        ``"no-cryptography"``. Of what is signed: ``"bad-note"``, ``"bad-signature"``, ``"unknown-key"`` or
-        ``"bad-rotation"``. Of what is sealed: ``"bad-seal"`` or ``"not-for-this-key"``.
+        ``"no-cryptography"``. Of what is signed: ``"bad-note"``, ``"bad-signature"``, ``"unknown-key"``,
+        ``"missing-signature"`` or ``"bad-rotation"``. Of what is sealed: ``"bad-seal"`` or ``"not-for-this-key"``.
     """
 
     def __init__(self, message: str, *, reason: str = "bad-note") -> None:

@@ -15,9 +15,11 @@ from typer.testing import CliRunner
 from hashmatch import HashValue, ReferenceList
 from hashmatch.cli.app import app
 from hashmatch.errors import ReferenceListError
+from hashmatch.lists.bundles import write_bundle
 from hashmatch.lists.file.sql_tables import FORMAT_VERSION
 from hashmatch.scan import Ledger
 from support.audit_makers import made_log
+from support.bundle_makers import KEY
 from support.cli_makers import commands_of
 from support.list_makers import made_list, made_up
 
@@ -42,6 +44,8 @@ CALLS = [
     "list diff good WRONG",
     "list compact WRONG",
     "list at WRONG 1 --output then",
+    "list bundle WRONG --key owner.key --output a.bundle",
+    "list take WRONG good.bundle",
     "list replace WRONG good",
     "list replace good WRONG",
     "list replace good WRONG --force",
@@ -71,7 +75,7 @@ NEXT: dict[str, str] = {
     "with a foreign log": r"hashmatch list recover '?\S*wrong one'? --without-log",
     "folder": "name the list file in it",
 }
-WRITING = {"add", "import", "fetch", "relabel", "withdraw", "compact"}
+WRITING = {"add", "import", "fetch", "relabel", "withdraw", "compact", "take"}
 
 
 def run(call: str, wrong: Path) -> tuple[int, str, str]:
@@ -102,6 +106,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Ledger.open("book.ledger").close()
     Path("token").write_text("a:b", encoding="ascii")
     Path("token").chmod(0o600)
+    KEY.save("owner.key")
+    with ReferenceList.open("good") as ref:
+        write_bundle(ref, "good.bundle", KEY)
     return tmp_path
 
 
@@ -146,6 +153,8 @@ def test_each_command_says_which_file_and_what_next(folder: Path, kind: str) -> 
     for call in CALLS:
         if kind == "with a foreign log" and "recover" in call:
             continue  # that is what to do
+        if "missing" in kind and "list take" in call:
+            continue  # it makes one
         code, out, err = run(call, path)
         assert (code, out, len(err.splitlines())) == (2, "", 1), (call, err)
         assert err.startswith(f"error: {path}: "), (call, err)
@@ -206,12 +215,15 @@ def test_what_fails_while_a_list_is_used_names_it(folder: Path, monkeypatch: pyt
         "add_many",
         "set_role",
         "sources",
+        "at",
     ):
         monkeypatch.setattr(ReferenceList, name, damaged)
     monkeypatch.setattr(ReferenceList, "__iter__", damaged)
     monkeypatch.setattr("hashmatch.cli.whole.differences", damaged)
     monkeypatch.setattr("hashmatch.cli.importing.import_into", damaged)
     monkeypatch.setattr("hashmatch.cli.fetching.fetch_into", damaged)
+    monkeypatch.setattr("hashmatch.cli.bundling.write_bundle", damaged)
+    monkeypatch.setattr("hashmatch.cli.bundling.take_bundle", damaged)
     for call in CALLS:
         if call.startswith("list ") and call.split(" ")[1] not in {"replace", "recover"} and "--radius" not in call:
             code, _, err = run(call, folder / "sound")

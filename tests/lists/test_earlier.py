@@ -15,9 +15,8 @@ from hashmatch import Matcher, ReferenceList
 from hashmatch.cli.app import app
 from hashmatch.errors import MissingVersionError, ReferenceListError
 from hashmatch.lists import Entry, earlier
+from support.bundle_makers import change
 from support.list_makers import made_up, side_files
-
-ALGORITHMS = ("pdq", "md5", "keypoint")
 
 
 def told(ref: ReferenceList) -> object:
@@ -27,25 +26,6 @@ def told(ref: ReferenceList) -> object:
     sources = [(item.name, item.entries, item.role) for item in ref.sources()]
     entries = [(entry, entry.key) for entry in ref]
     return ref.list_id, ref.name, ref.version, ref.digest, ref.contents, entries, rows, records, sources
-
-
-def change(ref: ReferenceList, rng: random.Random) -> None:
-    """Change something, or not."""
-    entry_id, source, kind = f"entry-{rng.randint(0, 8)}", rng.choice("abc"), rng.random()
-    roles = {item.name: item.role for item in ref.sources()}
-    if kind < 0.5:
-        hashes = [made_up(rng.randint(0, 30), rng.choice(ALGORITHMS)) for _ in range(rng.randint(1, 3))]
-        labels = {"class": str(rng.randint(0, 3))} if rng.random() < 0.5 else None
-        quality = rng.choice([None, 5, 50])
-        ref.add(entry_id, hashes=hashes, source=source, labels=labels, quality=quality, role=roles.get(source, "alarm"))
-    elif kind < 0.75:
-        ref.withdraw(entry_id, source=source)
-    elif kind < 0.85 and source in roles:
-        ref.set_role(source, rng.choice(["alarm", "benign", "comparison"]))
-    elif kind < 0.9 and source in roles:
-        ref.set_terms(source, f"terms {rng.randint(0, 9)}")
-    elif entry_id in ref and source in ref.get(entry_id).sources:  # type: ignore[union-attr]
-        ref.relabel(entry_id, source=source, labels={"other": "1"} if kind < 0.95 else {})
 
 
 def half(ref: ReferenceList) -> None:

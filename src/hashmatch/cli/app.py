@@ -31,6 +31,7 @@ class _Group(LazyGroup):
             "info": "hashmatch.cli.info:info",
             "list": "hashmatch.cli.lists:list_app",
             "index": "hashmatch.cli.indexes:index_app",
+            "keys": "hashmatch.cli.keys:keys_app",
             "policy": "hashmatch.cli.policies:policy_app",
             "audit": "hashmatch.cli.audit:audit_app",
             "urls": "hashmatch.cli.urls:urls_app",

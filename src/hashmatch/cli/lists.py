@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -16,6 +18,9 @@ from hashmatch.cli.list_sources import imported_at, source_line
 from hashmatch.cli.sources import named, open_list
 from hashmatch.lists import ListInfo, ReferenceList
 from hashmatch.lists.reader import SourceInfo
+
+if TYPE_CHECKING:
+    from hashmatch.lists.file.trust import Trust
 
 __all__ = ["list_app"]
 
@@ -44,6 +49,8 @@ class _ListGroup(LazyGroup):
             "export": "hashmatch.cli.whole:export",
             "diff": "hashmatch.cli.whole:diff",
             "compact": "hashmatch.cli.whole:compact",
+            "bundle": "hashmatch.cli.bundling:bundle",
+            "take": "hashmatch.cli.bundling:take",
             "at": "hashmatch.cli.earlier:at",
         }
     )
@@ -91,7 +98,7 @@ def info(path: ListFile, as_json: Json = False) -> None:
     Example: hashmatch list info mine.hashmatch
     """
     with open_list(path, check="none") as ref:
-        _show(ref.info(), ref.sources(), ref.versions(), as_json=as_json)
+        _show(ref.info(), ref.sources(), ref.versions(), ref.trust(), as_json=as_json)
 
 
 def verify(path: ListFile, as_json: Json = False) -> None:
@@ -102,13 +109,20 @@ def verify(path: ListFile, as_json: Json = False) -> None:
     Example: hashmatch list verify mine.hashmatch
     """
     with open_list(path) as ref:
-        found, sources, versions = ref.verify(), ref.sources(), ref.versions()
-    _show(found, sources, versions, as_json=as_json)
+        found, sources, versions, trust = ref.verify(), ref.sources(), ref.versions(), ref.trust()
+    _show(found, sources, versions, trust, as_json=as_json)
     if not as_json:
         OUT.print("everything is as it was written", highlight=False)
 
 
-def _show(found: ListInfo, sources: tuple[SourceInfo, ...], versions: tuple[int, ...], *, as_json: bool) -> None:
+def _show(
+    found: ListInfo,
+    sources: tuple[SourceInfo, ...],
+    versions: tuple[int, ...],
+    trust: Trust | None,
+    *,
+    as_json: bool,
+) -> None:
     if as_json:
         emit(
             {
@@ -117,6 +131,8 @@ def _show(found: ListInfo, sources: tuple[SourceInfo, ...], versions: tuple[int,
                 "version": found.version,
                 "versions_at_hand": len(versions),
                 "digest": found.digest,
+                "taken": trust
+                and {"issued": trust.issued, "expires": trust.expires, "keys": list(map(str, trust.keys))},
                 "format_version": found.format_version,
                 "entries": found.entries,
                 "hashes": dict(found.hashes),
@@ -134,6 +150,7 @@ def _show(found: ListInfo, sources: tuple[SourceInfo, ...], versions: tuple[int,
         ("id", found.list_id),
         ("version", str(found.version)),
         *([("history", f"{len(versions)} versions, from {versions[0]} on")] if len(versions) > 1 else ()),
+        *([("taken", _taken(trust))] if trust is not None else ()),
         ("content", found.digest[:16]),
         ("entries", str(found.entries)),
         ("hashes", ", ".join(f"{name} {count}" for name, count in found.hashes.items()) or "none"),
@@ -144,3 +161,10 @@ def _show(found: ListInfo, sources: tuple[SourceInfo, ...], versions: tuple[int,
     for name, value in rows:
         table.add_row(name, Text(safe(value)))
     OUT.print(table)
+
+
+def _taken(trust: Trust) -> str:
+    """Say until when the last bundle stands, and whose it is."""
+    until = datetime.fromtimestamp(trust.expires, UTC).strftime("%Y-%m-%d")
+    said = "expired on" if trust.expires <= time.time() else "valid until"
+    return f"from a bundle {said} {until}, signed by {', '.join(sorted({key.name for key in trust.keys}))}"

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from hashmatch.errors import ReferenceListError
+from hashmatch.errors import HashmatchError, ReferenceListError
 from hashmatch.lists.file.beside import SIDE_FILES, real_path, stands
 from hashmatch.lists.file.past import go_back
 from hashmatch.lists.file.schema import connect, leave_wal, translated_errors, use_no_journal
@@ -57,8 +57,8 @@ def list_at(session: Session, version: int, path: Path, *, timeout: float) -> No
     make_file(path, fill)
 
 
-def make_file(path: Path, fill: Callable[[Path], None]) -> None:
-    """Let a list file come into being at once: it is filled under another name and gets its own when it is whole.
+def make_file(path: Path, fill: Callable[[Path], None], what: str = "the list file") -> None:
+    """Let a file come into being at once: it is filled under another name and gets its own when it is whole.
 
     Parameters
     ----------
@@ -66,6 +66,8 @@ def make_file(path: Path, fill: Callable[[Path], None]) -> None:
         Where no file may stand.
     fill : callable
         Fills the empty file that it is given, and closes it.
+    what : str
+        What it is, for messages.
 
     Raises
     ------
@@ -91,12 +93,12 @@ def make_file(path: Path, fill: Callable[[Path], None]) -> None:
         except OSError:  # a file system without hard links
             os.rename(part, target)
     except FileExistsError:
-        raise ReferenceListError("a file is already at the path of the new list: choose another path") from None
+        raise ReferenceListError(f"a file is already at the path of {what}: choose another path") from None
     except (OSError, ValueError) as error:
-        if isinstance(error, ReferenceListError):
+        if isinstance(error, HashmatchError):
             raise
         raise ReferenceListError(
-            "the list file cannot be made: check that its folder exists and is writable, and the space on its disk"
+            f"{what} cannot be made: check that its folder exists and is writable, and the space on its disk"
         ) from None
     finally:
         remove_file(part)

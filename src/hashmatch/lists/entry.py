@@ -77,6 +77,13 @@ def checked_text(text: str, what: str, limit: int) -> str:
     return text
 
 
+def is_value(text: object) -> bool:
+    """Whether a list may hold the value of a label: any text, lines and tabs included."""
+    if not isinstance(text, str) or not 0 < len(text) <= MAX_LABEL_VALUE or text[0] == " " or text[-1] == " ":
+        return False
+    return text.isprintable() or NOT_IN_LABELS.search(text) is None
+
+
 def checked_value(text: str) -> str:
     """Return ``text`` if a list may hold it as the value of a label: any text, lines and tabs included.
 
@@ -89,8 +96,7 @@ def checked_value(text: str) -> str:
     """
     if not isinstance(text, str):
         raise TypeError(f"the value of a label must be str, not {type(text).__name__}")
-    fits = 0 < len(text) <= MAX_LABEL_VALUE and text[0] != " " and text[-1] != " "
-    if not fits or not (text.isprintable() or NOT_IN_LABELS.search(text) is None):
+    if not is_value(text):
         raise ReferenceListError(
             f"the value of a label must be 1 to {MAX_LABEL_VALUE} characters of text without U+0000, unpaired "
             "surrogates or a space at either end"

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from hashmatch.algorithms import algorithm_named
 from hashmatch.hashes import HashValue
@@ -27,6 +28,7 @@ from hashmatch.lists.file.schema import damaged
 from hashmatch.lists.file.sql_tables import (
     ALGORITHM_NAMES,
     ALGORITHM_NUMBERS,
+    FORMAT_VERSION,
     RECORD_NUMBERS,
     table_of,
 )
@@ -36,6 +38,9 @@ from hashmatch.lists.read.record_stream import read_record
 from hashmatch.lists.read.rows import Changes, Snapshot, read_changes, read_snapshot
 from hashmatch.lists.session import Session
 from hashmatch.lists.verify import verify_all
+
+if TYPE_CHECKING:
+    from hashmatch.lists.file.trust import Trust
 
 __all__ = ["ListInfo", "ListReader", "SourceInfo"]
 
@@ -362,6 +367,16 @@ class ListReader:
             for _, item in sorted(self._state().by_number().items())
         )
 
+    def trust(self) -> Trust | None:
+        """Read who may bring new versions of a list that is taken from bundles; None for other lists."""
+        with self._session.reading() as connection:
+            state = self._session.state(connection)
+            if state.format_version == FORMAT_VERSION:
+                return None
+            from hashmatch.lists.file.trust import load_trust  # only such a list loads the code of keys
+
+            return load_trust(connection, state)
+
     def snapshot(self, algorithms: Iterable[str] | None = None) -> Snapshot:
         """Read the hashes of one version, for building an index: as arrays, and ``keypoint`` records as a stream.
 
@@ -438,6 +453,12 @@ class ListReader:
         """
         with self._session.pinned() as (connection, state):
             yield PinnedVersion(connection, state)
+
+    @contextlib.contextmanager
+    def pinned_rows(self) -> Iterator[tuple[sqlite3.Connection, State]]:
+        """Hold a version still as `pinned` does, for what copies the rows themselves: its connection and counters."""
+        with self._session.pinned() as held:
+            yield held
 
     @contextlib.contextmanager
     def present(self) -> Iterator[PinnedVersion]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 import uuid
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
@@ -44,7 +45,7 @@ from hashmatch.lists.reader import ListInfo, ListReader
 from hashmatch.lists.replacing import recover_list, replace_list
 from hashmatch.lists.session import Session
 
-__all__ = ["ListInfo", "ReferenceList"]
+__all__ = ["ListInfo", "ReferenceList", "write_empty_list"]
 
 _TIMEOUT: Final = 30.0
 
@@ -136,16 +137,8 @@ class ReferenceList(ListReader):
                 "files of an earlier list stand beside this path (-wal, -shm or -journal): move them away, "
                 "with that list if what they hold is wanted, or choose another path"
             )
-        state = State(uuid.uuid4().bytes, name, 0, 0, 1, 1, 0, 0)
         try:
-            with translated_errors(), contextlib.closing(connect(target, writable=True, timeout=timeout)) as connection:
-                use_no_journal(connection)
-                connection.execute("BEGIN EXCLUSIVE")
-                create_tables(connection, NEWEST_FORMAT if keep_history else FORMAT_VERSION)
-                if keep_history:
-                    start_keeping(connection)
-                store_state(connection, state)
-                connection.execute("COMMIT")
+            write_empty_list(target, uuid.uuid4().bytes, name, keep_history=keep_history, timeout=timeout)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(target)
@@ -496,6 +489,19 @@ class ReferenceList(ListReader):
             yield editor
 
     @contextlib.contextmanager
+    def rewriting(self) -> Iterator[sqlite3.Connection]:
+        """Hold the connection of one transaction, for what writes rows and counters itself: all or nothing."""
+        with self._session.writing_alone() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """Make all changes within the ``with`` block one transaction: one version, all or none.
 
@@ -512,24 +518,33 @@ class ReferenceList(ListReader):
         Afterwards `changes_since` returns None for every earlier version, and `at` goes to none. The version stays.
         Cost: the file is written anew; memory, up to the size of the file.
         """
+        with self.rewriting() as connection:
+            state = load_state(connection)
+            state.history_from = state.version
+            connection.execute("DELETE FROM change")
+            connection.execute("DELETE FROM withdrawn")
+            state.digest_from = state.version
+            connection.execute("DELETE FROM digest WHERE version < ?", (state.version,))
+            if state.format_version > FORMAT_VERSION:
+                forget_past(connection)
+            store_state(connection, state)
         with self._session.writing_alone() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                state = load_state(connection)
-                state.history_from = state.version
-                connection.execute("DELETE FROM change")
-                connection.execute("DELETE FROM withdrawn")
-                state.digest_from = state.version
-                connection.execute("DELETE FROM digest WHERE version < ?", (state.version,))
-                if state.format_version > FORMAT_VERSION:
-                    forget_past(connection)
-                store_state(connection, state)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
             connection.execute("VACUUM")
+
+
+def write_empty_list(
+    path: Path, list_id: bytes, name: str, *, keep_history: bool, newest: bool = False, timeout: float = _TIMEOUT
+) -> None:
+    """Write an empty list into an empty file; ``newest``: of the newest format, also where no history is kept."""
+    state = State(list_id, name, 0, 0, 1, 1, 0, 0)
+    with translated_errors(), contextlib.closing(connect(path, writable=True, timeout=timeout)) as connection:
+        use_no_journal(connection)
+        connection.execute("BEGIN EXCLUSIVE")
+        create_tables(connection, NEWEST_FORMAT if keep_history or newest else FORMAT_VERSION)
+        if keep_history:
+            start_keeping(connection)
+        store_state(connection, state)
+        connection.execute("COMMIT")
 
 
 def _remove_here(path: Path, pid: int) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 from hashmatch.errors import SignatureError
 from hashmatch.signing.keys import SigningKey, VerifierKey, parse_verifier_keys
 from hashmatch.signing.note import cosign, read_note, read_statement, sign_statement, verify_note
+from hashmatch.signing.primitives import COSIGNED_ED25519, ML_DSA_44
 
 __all__ = ["MAX_ROTATIONS", "follow_rotations", "rotate"]
 
@@ -20,15 +21,15 @@ _ORIGIN: Final = "hashmatch/key-rotation"
 _MAX_BYTES: Final = 200_000
 
 
-def rotate(old: SigningKey, *, post_quantum: bool = False, witness: bool = False) -> SigningKey:
+def rotate(old: SigningKey, *, post_quantum: bool | None = None) -> SigningKey:
     """Draw a key of the same name that takes the place of another.
 
     Parameters
     ----------
     old : SigningKey
         The key that hands over.
-    post_quantum, witness : bool
-        As `SigningKey.make`.
+    post_quantum : bool, optional
+        As `SigningKey.make`; by default as the old key signs. A key of a witness gives one of a witness.
 
     Returns
     -------
@@ -42,7 +43,12 @@ def rotate(old: SigningKey, *, post_quantum: bool = False, witness: bool = False
     """
     if len(old.rotations) >= MAX_ROTATIONS:
         raise SignatureError("the key was rotated 64 times: make a new one, and have it trusted", reason="bad-key")
-    new = SigningKey.make(old.name, post_quantum=post_quantum, witness=witness)
+    kinds = {key.kind for key in old.verifiers}
+    new = SigningKey.make(
+        old.name,
+        post_quantum=ML_DSA_44 in kinds if post_quantum is None else post_quantum,
+        witness=COSIGNED_ED25519 in kinds,
+    )
     body = json.dumps({"new": _texts(new.verifiers), "old": _texts(old.verifiers)}, sort_keys=True)
     statement = cosign(sign_statement(_ORIGIN, body, old), new).encode()
     return new.with_rotations((*old.rotations, statement))

@@ -48,7 +48,7 @@ from hashmatch.lists.file.past import PastKeeper
 from hashmatch.lists.file.schema import damaged
 from hashmatch.lists.file.sql_tables import ALGORITHM_NUMBERS, RECORD_NUMBERS, table_of
 
-__all__ = ["AddCounts", "Editor", "Seen", "blocks_of"]
+__all__ = ["AddCounts", "Editor", "Seen", "blocks_of", "insert_hashes"]
 
 _BLOCK: Final = 1_000
 _MAX_SOURCES: Final = 4_096
@@ -362,7 +362,7 @@ class Editor:
         self._changed = True
         connection, state = self._connection, self.state
         for algorithm, rows in fresh.hashes.items():
-            self._insert_hashes(algorithm, rows)
+            insert_hashes(connection, state, algorithm, rows)
         connection.executemany("INSERT INTO label VALUES (?, ?, ?, ?)", fresh.labels)
         connection.executemany("INSERT INTO entry (key, entry_id, seal) VALUES (?, ?, ?)", fresh.entries)
         state.n_entries += len(fresh.entries)
@@ -559,29 +559,42 @@ class Editor:
             source, algorithm, code = key
             by_algorithm.setdefault(algorithm, []).append((row, record.key, source, record.hashes[key].quality, code))
         for algorithm, rows in by_algorithm.items():
-            self._insert_hashes(algorithm, rows)
+            insert_hashes(self._connection, self.state, algorithm, rows)
 
-    def _insert_hashes(self, algorithm: int, rows: list[_Row]) -> None:
-        """Write hash rows of one algorithm, and count them."""
-        uuid = self.state.uuid
-        if algorithm in RECORD_NUMBERS:
-            marks = np.array([mark_of_record(uuid, algorithm, *row) for row in rows], np.int64)
-        else:
-            ids, entries, sources, qualities, codes = zip(*rows, strict=True)
-            marks = marks_of_rows(
-                uuid,
-                algorithm,
-                np.array(ids, np.int64),
-                np.array(entries, np.int64),
-                np.array(sources, np.int64),
-                np.array([-1 if quality is None else quality for quality in qualities], np.int16),
-                np.frombuffer(b"".join(codes), np.uint8).reshape(len(rows), -1),
-            )
-        self._connection.executemany(
-            f"INSERT INTO {table_of(algorithm)} (id, entry, source, quality, code, mark, algorithm)"  # noqa: S608
-            f" VALUES (?, ?, ?, ?, ?, ?, {algorithm})",
-            [(*row, mark) for row, mark in zip(rows, marks.tolist(), strict=True)],
+
+def insert_hashes(connection: sqlite3.Connection, state: State, algorithm: int, rows: list[_Row]) -> None:
+    """Write hash rows of one algorithm, and count them.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+        Within a write transaction.
+    state : State
+        Whose tallies count the rows.
+    algorithm : int
+        Its number.
+    rows : list of (row, entry, source, quality, code)
+        Not empty.
+    """
+    uuid = state.uuid
+    if algorithm in RECORD_NUMBERS:
+        marks = np.array([mark_of_record(uuid, algorithm, *row) for row in rows], np.int64)
+    else:
+        ids, entries, sources, qualities, codes = zip(*rows, strict=True)
+        marks = marks_of_rows(
+            uuid,
+            algorithm,
+            np.array(ids, np.int64),
+            np.array(entries, np.int64),
+            np.array(sources, np.int64),
+            np.array([-1 if quality is None else quality for quality in qualities], np.int16),
+            np.frombuffer(b"".join(codes), np.uint8).reshape(len(rows), -1),
         )
-        tally = self.state.tallies.setdefault(algorithm, RowCount(0, 0))
-        tally.n_hashes += len(rows)
-        tally.mark_sum = signed(tally.mark_sum + sum_of_marks(marks))
+    connection.executemany(
+        f"INSERT INTO {table_of(algorithm)} (id, entry, source, quality, code, mark, algorithm)"  # noqa: S608
+        f" VALUES (?, ?, ?, ?, ?, ?, {algorithm})",
+        [(*row, mark) for row, mark in zip(rows, marks.tolist(), strict=True)],
+    )
+    tally = state.tallies.setdefault(algorithm, RowCount(0, 0))
+    tally.n_hashes += len(rows)
+    tally.mark_sum = signed(tally.mark_sum + sum_of_marks(marks))

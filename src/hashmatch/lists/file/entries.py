@@ -30,6 +30,7 @@ __all__ = [
     "StoredHash",
     "VersionMark",
     "check_digests",
+    "digest_seal",
     "keys_after",
     "load_records",
     "load_state",
@@ -216,7 +217,8 @@ def _packed_content(content: int) -> bytes:
     return content.to_bytes(CONTENT_BYTES, "little")
 
 
-def _digest_seal(uuid: bytes, version: int, first: int, content: bytes, seal_sum: int) -> int:
+def digest_seal(uuid: bytes, version: int, first: int, content: bytes, seal_sum: int) -> int:
+    """Check value of what the list remembers of one version."""
     return seal(uuid, struct.pack("<3q", version, first, seal_sum) + content)
 
 
@@ -228,7 +230,7 @@ def _remembered(connection: sqlite3.Connection, state: State, version: int) -> t
     if row is None:
         return None
     try:
-        sound = _digest_seal(state.uuid, version, row[1], row[0], row[2]) == row[3]
+        sound = digest_seal(state.uuid, version, row[1], row[0], row[2]) == row[3]
     except (TypeError, struct.error):
         raise damaged() from None
     if not sound:
@@ -261,7 +263,7 @@ def check_digests(connection: sqlite3.Connection, state: State) -> None:
     n_rows = 0
     for version, first, content, seal_sum, expected in rows:
         try:
-            sound = _digest_seal(state.uuid, version, first, content, seal_sum) == expected
+            sound = digest_seal(state.uuid, version, first, content, seal_sum) == expected
         except (TypeError, struct.error):
             raise damaged() from None
         if not sound or first != state.digest_from or version != first + n_rows:
@@ -290,7 +292,7 @@ def store_state(connection: sqlite3.Connection, state: State) -> None:
     )
     content = _packed_content(state.content)
     line = (state.version, state.digest_from, content, state.seal_sum)
-    line_seal = _digest_seal(state.uuid, state.version, state.digest_from, content, state.seal_sum)
+    line_seal = digest_seal(state.uuid, state.version, state.digest_from, content, state.seal_sum)
     connection.execute("REPLACE INTO digest VALUES (?, ?, ?, ?, ?)", (*line, line_seal))
     connection.executemany(
         "REPLACE INTO tally VALUES (?, ?, ?)", [(n, t.n_hashes, t.mark_sum) for n, t in state.tallies.items()]
