@@ -68,6 +68,9 @@ def test_from_the_first_answer_to_the_purge() -> None:
     assert "entry entry-1 of list demo version 2: md5, equal" in shown
     assert "listed.png" not in run("audit", "show", "log")[1]
     assert run("audit", "show", "log", "--outcome", "nothing")[0] == 1
+    of_file = hash_image("listed.png", "sha256").hex().upper()
+    assert run("audit", "show", "log", "--input", of_file)[1].count("  match") == 2
+    assert run("audit", "show", "log", "--input", "00")[0] == 1
 
     assert run("audit", "prove", "log", place, "-o", "one.tlog-proof")[0] == 0
     assert run("audit", "prove", "log", place, "-o", "one.tlog-proof")[0] == 2

@@ -133,6 +133,9 @@ def show(
     log: LogFolder,
     records: Annotated[list[int] | None, typer.Argument(help="Places of records; all by default.")] = None,
     outcome: Annotated[str | None, typer.Option("--outcome", help="Only answers of this outcome.")] = None,
+    of_input: Annotated[
+        str | None, typer.Option("--input", help="Only answers for the file with this digest, as hexadecimal digits.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show what a log says; verify it first.
@@ -146,7 +149,10 @@ def show(
     shown = False
     with LogReader(log) as reader:
         for record in reader if not records else map(reader.record, records):
-            if outcome is not None and (record.content or {}).get("outcome") != outcome:
+            said = record.content or {}
+            if outcome is not None and said.get("outcome") != outcome:
+                continue
+            if of_input is not None and of_input.strip().lower() not in said.get("input", {}).values():
                 continue
             shown = True
             if as_json:
