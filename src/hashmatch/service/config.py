@@ -20,6 +20,7 @@ from hashmatch.profiles import PRESETS, STANDARD, policy_from_dict
 
 __all__ = [
     "HMA_MATCHES",
+    "AuditSettings",
     "DecodingSettings",
     "LimitSettings",
     "ListSettings",
@@ -210,6 +211,28 @@ class SecondStageSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSettings:
+    """Table ``[audit]``: every answer is recorded in a log, see ``docs/how-to/audit-log.md``.
+
+    Parameters
+    ----------
+    log : str
+        Folder of the log, which is there: ``hashmatch audit create``.
+    key_file : str
+        Key file of the log.
+    keep_hashes : bool
+        Whether hashes of pictures are kept, which a replay needs.
+    actor : str
+        Who asks, as the records name it.
+    """
+
+    log: str
+    key_file: str
+    keep_hashes: bool = False
+    actor: str = "service"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceConfig:
     """Everything that a service is told; the file's top level.
 
@@ -228,8 +251,8 @@ class ServiceConfig:
     unreadable_seconds : float
         Seconds for which a list may be unreadable, and answers are from what was read before, until the service is not
         ready.
-    server, limits, decoding, second_stage
-        The tables; no second stage by default.
+    server, limits, decoding, second_stage, audit
+        The tables; no second stage and no audit log by default.
     """
 
     lists: Mapping[str, ListSettings] = field(default_factory=dict)
@@ -242,6 +265,7 @@ class ServiceConfig:
     limits: LimitSettings = field(default_factory=LimitSettings)
     decoding: DecodingSettings = field(default_factory=DecodingSettings)
     second_stage: SecondStageSettings | None = None
+    audit: AuditSettings | None = None
 
     @property
     def searched(self) -> MatchPolicy:
@@ -258,7 +282,7 @@ class ServiceConfig:
         def placed(path: str | None) -> str | None:
             return None if path is None else str(folder / path)
 
-        stage = self.second_stage
+        stage, audit = self.second_stage, self.audit
         return replace(
             self,
             lists={name: replace(item, path=str(folder / item.path)) for name, item in self.lists.items()},
@@ -266,6 +290,7 @@ class ServiceConfig:
             index_folder=placed(self.index_folder),
             server=replace(self.server, token_file=placed(self.server.token_file)),
             second_stage=stage and replace(stage, webhook_secret_file=placed(stage.webhook_secret_file)),
+            audit=audit and replace(audit, log=str(folder / audit.log), key_file=str(folder / audit.key_file)),
         )
 
 

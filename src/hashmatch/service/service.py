@@ -10,14 +10,18 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hashmatch.errors import HashmatchError, PolicyError, ReferenceListError
 from hashmatch.jail import Isolation
 from hashmatch.matching import AsyncMatcher, ListStatus, Matcher, MatchReport
-from hashmatch.service.config import ServiceConfig
+from hashmatch.service.config import AuditSettings, ServiceConfig
 from hashmatch.service.tokens import Tokens
+
+if TYPE_CHECKING:
+    from hashmatch.audit import AuditLog, Recorder
 
 __all__ = ["RETRYABLE", "Handled", "Service"]
 
@@ -80,6 +84,8 @@ class Service:
         Each is called with a `Handled` after every request; for logs and metrics.
     in_flight : int
         Requests with a body that are held now.
+    log : AuditLog or None
+        Where answers are recorded; closed by `close`.
     is_stopping : bool
         Whether a stop has begun: the service answers, and is not ready.
     """
@@ -94,6 +100,7 @@ class Service:
         self.observers: list[Callable[[Handled], None]] = []
         self.in_flight = 0
         self.is_stopping = False
+        self.log: AuditLog | None = None
         self._unreadable_since: float | None = None
         self._is_reviving = False
         unknown = set(self.config.lists) - {name for name, _, _ in matcher.lists}
@@ -116,8 +123,8 @@ class Service:
 
         Raises
         ------
-        ReferenceListError, PolicyError, IsolationError
-            As `Matcher.open`; or if a list has another name than its table.
+        ReferenceListError, PolicyError, IsolationError, AuditError, SignatureError
+            As `Matcher.open` and `AuditLog.open`; or if a list has another name than its table.
         """
         decoding = config.decoding
         shut_in = Isolation(
@@ -128,25 +135,34 @@ class Service:
             max_wait=config.limits.wait_seconds,
             **isolation,
         )
-        matcher = Matcher.open(
-            *(item.path for item in config.lists.values()),
-            *config.paths,
-            policy=config.searched,
-            index_folder=config.index_folder,
-            isolation=shut_in,
-            reload_every=config.reload_seconds,
-        )
-        try:
+        with ExitStack() as undo:
+            log = recorder = None
+            if config.audit is not None:
+                log, recorder = _recording(config.audit)
+                undo.enter_context(log)
+            matcher = undo.enter_context(
+                Matcher.open(
+                    *(item.path for item in config.lists.values()),
+                    *config.paths,
+                    policy=config.searched,
+                    index_folder=config.index_folder,
+                    isolation=shut_in,
+                    reload_every=config.reload_seconds,
+                    recorder=recorder,
+                )
+            )
             matcher.warm()
-            return cls(matcher, config, tokens)
-        except BaseException:
-            matcher.close()
-            raise
+            service = cls(matcher, config, tokens)
+            service.log = log
+            undo.pop_all()
+        return service
 
     async def close(self) -> None:
         """End the threads and the decoding processes, and close the lists."""
         await asyncio.to_thread(self.matcher.close)
         await asyncio.to_thread(self.checks.close)
+        if self.log is not None:
+            await asyncio.to_thread(self.log.close)
 
     def choose(self, seed: str) -> tuple[tuple[str, ...] | None, list[str]]:
         """Draw by the shares of the lists which are searched; the same seed draws the same.
@@ -236,3 +252,11 @@ def _draw(name: str, seed: str) -> float:
     """Draw a number from 0 to below 1."""
     digest = hashlib.sha256(f"{name}\0{seed}".encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:6]) / 2**48
+
+
+def _recording(settings: AuditSettings) -> tuple[AuditLog, Recorder]:
+    from hashmatch.audit import AuditLog, Recorder  # who records nothing needs no cryptography
+    from hashmatch.signing import SigningKey
+
+    log = AuditLog.open(settings.log, SigningKey.load(settings.key_file))
+    return log, Recorder(log, actor=settings.actor, keep_hashes=settings.keep_hashes)
