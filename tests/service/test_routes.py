@@ -87,6 +87,9 @@ def test_hashes_are_answered_as_the_matcher_does(path: Path) -> None:
         (b'{"hashes": ["pdq:00"]}', "bad-hash"),
         (b'{"hashes": [{"hash": "md5:00", "colour": 1}]}', "bad-request"),
         (b'{"hashes": [{"hash": "md5:00", "quality": true}]}', "bad-request"),
+        (b'{"hashes": [{"hash": "md5:00", "quality": 101}]}', "bad-request"),
+        (b'{"hashes": [{"hash": "md5:00", "quality": 0.5}]}', "bad-request"),
+        (b'{"hashes": [{"hash": "md5:00", "quality": 50.0}]}', "bad-hash"),
         (b'{"hashes": ["md5:00"], "list": "x"}', "bad-request"),
     ],
 )

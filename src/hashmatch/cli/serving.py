@@ -140,7 +140,9 @@ def _json_lines() -> Iterator[None]:
     handler.setFormatter(JsonFormatter())
     with ExitStack() as undo:
         undo.callback(handler.close)
-        for name, level in (("hashmatch", logging.INFO), ("uvicorn", logging.WARNING)):
+        # the reader of forms warns of every bad one, which its caller is told
+        levels = {"hashmatch": logging.INFO, "uvicorn": logging.WARNING, "python_multipart": logging.ERROR}
+        for name, level in levels.items():
             logger = logging.getLogger(name)
             undo.callback(logger.setLevel, logger.level)
             for other in [item for item in logger.handlers if item.get_name() == WARNINGS]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -18,11 +18,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hashmatch.service import batch, hma, match_routes, metrics, status_routes
-from hashmatch.service.doorway import Door
+from hashmatch.service.doorway import Door, ScopedRoute, answer, route
+from hashmatch.service.openapi import document, json_body, operation
 from hashmatch.service.service import Service
 
 __all__ = ["MODULES", "create_app", "served"]
 
+PATHS: Final[dict[str, Any]] = {"/openapi.json": {"get": operation("This document.", json_body({"type": "object"}))}}
 MODULES: Final = (match_routes, batch, status_routes, metrics, hma)
 
 
@@ -47,8 +49,16 @@ def create_app(service: Service) -> Starlette:
         finally:
             await service.close()
 
+    modules = served(service)
+    routes: list[ScopedRoute] = [item for module in modules for item in module.routes(service)]
+
+    async def show(_service: Service, _request: Request) -> Response:
+        return answer(told)
+
+    routes.append(route(service, "/openapi.json", show, method="GET", scope=None))
+    told = document(service, [PATHS, *(module.PATHS for module in modules)], routes)
     app = Starlette(
-        routes=[item for module in served(service) for item in module.routes(service)],
+        routes=routes,
         middleware=[Middleware(Door, service=service)],
         exception_handlers={HTTPException: _to_the_door},
         lifespan=lifespan,

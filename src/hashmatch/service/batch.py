@@ -16,13 +16,13 @@ from typing import Any, Final
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from hashmatch.errors import BusyError
 from hashmatch.hashes import Fingerprint
-from hashmatch.service.doorway import Refused, check_encoding, handled_by, refusal, route
+from hashmatch.service.doorway import Refused, ScopedRoute, check_encoding, handled_by, refusal, route
 from hashmatch.service.match_routes import hashes_from
+from hashmatch.service.openapi import operation
 from hashmatch.service.service import Service
 
 __all__ = ["PATHS", "routes"]
@@ -34,10 +34,20 @@ _IN_THREAD: Final = 65_536  # bytes of a line from which on it is parsed by a th
 _AGAIN: Final = 0.05
 _GONE: Final = (ClientDisconnect, OSError)
 
-PATHS: Final[dict[str, Any]] = {}
+_NDJSON: Final = {"application/x-ndjson": {"schema": {"type": "string"}}}
+
+PATHS: Final[dict[str, Any]] = {
+    "/v1/match/batch": {
+        "post": operation(
+            "Look many pictures up, a line of JSON each.",
+            {"description": "A line for each line, in order.", "content": _NDJSON},
+            requestBody={"required": False, "content": _NDJSON},
+        )
+    }
+}
 
 
-def routes(service: Service) -> list[Route]:
+def routes(service: Service) -> list[ScopedRoute]:
     """Make the route."""
     return [route(service, "/v1/match/batch", match_batch, scope="match")]
 

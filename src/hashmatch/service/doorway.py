@@ -36,6 +36,7 @@ __all__ = [
     "Door",
     "Handler",
     "Refused",
+    "ScopedRoute",
     "answer",
     "check_encoding",
     "check_wait",
@@ -87,7 +88,24 @@ class Refused(Exception):
         self.body = {"error": {"code": code, "message": message}} if body is None else body
 
 
-_TOO_MANY: Final = Refused(429, "too-many-requests", "as many requests are in flight as may be", {"Retry-After": "1"})
+class ScopedRoute(Route):
+    """A route that knows which scope it asks for.
+
+    Parameters
+    ----------
+    path : str
+        Its path.
+    endpoint : callable
+        What answers.
+    method : str
+        Its method.
+    scope : str or None
+        The scope; None lets everybody in.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[[Request], Any], method: str, scope: Scope | None) -> None:
+        super().__init__(path, endpoint, methods=[method])
+        self.scope = scope
 
 
 def answer(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -128,7 +146,7 @@ def handled_by(request: Request) -> Handled:
     return found
 
 
-def route(service: Service, path: str, handler: Handler, *, method: str = "POST", scope: Scope | None) -> Route:
+def route(service: Service, path: str, handler: Handler, *, method: str = "POST", scope: Scope | None) -> ScopedRoute:
     """Make a route that asks for a scope first; None lets everybody in."""
 
     async def endpoint(request: Request) -> Response:
@@ -150,7 +168,7 @@ def route(service: Service, path: str, handler: Handler, *, method: str = "POST"
         except Exception as error:
             raise refusal(error) from error
 
-    return Route(path, endpoint, methods=[method])
+    return ScopedRoute(path, endpoint, method, scope)
 
 
 async def read_body(service: Service, request: Request, most: int | None = None) -> bytes:
@@ -287,9 +305,10 @@ class Door:
             await send(message)
 
         has_body = scope["method"] not in ("GET", "HEAD")
-        service.in_flight += has_body
+        is_held = has_body and service.in_flight < service.config.limits.in_flight
+        service.in_flight += is_held
         try:
-            if has_body and service.in_flight > service.config.limits.in_flight:
+            if has_body and not is_held:
                 raise Refused(
                     429, "too-many-requests", "as many requests are in flight as may be", {"Retry-After": "1"}
                 )
@@ -301,9 +320,11 @@ class Door:
             handled.code = refused.code
             if started:
                 raise ConnectionAbortedError("the answer was cut off") from None
+            service.in_flight -= is_held  # what is refused keeps nobody out
+            is_held = False
             await self._refuse(refused, receive_seen if has_body and not ended else None, send_named)
         finally:
-            service.in_flight -= has_body
+            service.in_flight -= is_held
             handled.seconds = time.perf_counter() - began
             for observe in service.observers:
                 observe(handled)

@@ -18,13 +18,22 @@ from typing import Any, Final
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 
 from hashmatch.algorithms import COMPUTED, DIGESTS
 from hashmatch.errors import HashFormatError, ImageError
 from hashmatch.hashes import HashValue, distance
 from hashmatch.matching import Match, MatchReport, Outcome
-from hashmatch.service.doorway import Refused, answer, check_wait, handled_by, read_body, read_form, refusal, route
+from hashmatch.service.doorway import (
+    Refused,
+    ScopedRoute,
+    answer,
+    check_wait,
+    handled_by,
+    read_body,
+    read_form,
+    refusal,
+    route,
+)
 from hashmatch.service.hma_document import PATHS
 from hashmatch.service.match_routes import json_from
 from hashmatch.service.service import RETRYABLE, Handled, Service
@@ -67,10 +76,10 @@ class Bank:
     share: float
 
 
-def routes(service: Service) -> list[Route]:
+def routes(service: Service) -> list[ScopedRoute]:
     """Make the routes, which `hashmatch.service.app.served` asks for where they are switched on."""
 
-    def made(path: str, handler: Handler, *, method: str = "GET", scope: Any = "match") -> Route:
+    def made(path: str, handler: Handler, *, method: str = "GET", scope: Any = "match") -> ScopedRoute:
         asked = None if service.config.server.hma_without_token else scope
         return route(service, path, _in_form(handler), method=method, scope=asked)
 

@@ -10,19 +10,54 @@ from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from hashmatch.hashes import Fingerprint, HashValue, ViewHash
-from hashmatch.service.doorway import Refused, answer, handled_by, read_body, read_file, route
+from hashmatch.service.doorway import Refused, ScopedRoute, answer, handled_by, read_body, read_file, route
+from hashmatch.service.openapi import asked, json_body, named, operation
 from hashmatch.service.service import Service
 from hashmatch.view import PLAIN_VIEW
 
 __all__ = ["PATHS", "hashes_from", "routes", "told_hashes"]
 
-PATHS: Final[dict[str, Any]] = {}
+_SEED: Final = asked(
+    "seed", {"type": "string"}, "Draws which lists are left out by their shares; else the request's id."
+)
+
+PATHS: Final[dict[str, Any]] = {
+    "/v1/match": {
+        "post": operation(
+            "Look a picture up.",
+            json_body(named("Report")),
+            parameters=[
+                asked("hashes", {"enum": ["0", "1"]}, "1: the answer has the hashes of the upload."),
+                _SEED,
+            ],
+            requestBody={
+                "required": True,
+                "content": {
+                    "application/octet-stream": {"schema": {"type": "string", "format": "binary", "minLength": 1}},
+                    "multipart/form-data": {
+                        "schema": {
+                            "type": "object",
+                            "required": ["file"],
+                            "properties": {"file": {"type": "string", "format": "binary", "minLength": 1}},
+                        }
+                    },
+                },
+            },
+        )
+    },
+    "/v1/match/hashes": {
+        "post": operation(
+            "Look hashes of one picture up.",
+            json_body(named("Report")),
+            requestBody={"required": True, "content": {"application/json": {"schema": named("Hashes")}}},
+        )
+    },
+}
 
 
-def routes(service: Service) -> list[Route]:
+def routes(service: Service) -> list[ScopedRoute]:
     """Make the routes."""
     return [
         route(service, "/v1/match", match, scope="match"),
@@ -32,9 +67,9 @@ def routes(service: Service) -> list[Route]:
 
 async def match(service: Service, request: Request) -> Response:
     """Answer for the picture that a request carries."""
-    handled, asked = handled_by(request), request.query_params
-    chosen, left_out = service.choose(asked.get("seed", handled.request_id))
-    wants_hashes = asked.get("hashes", "0")
+    handled, query = handled_by(request), request.query_params
+    chosen, left_out = service.choose(query.get("seed", handled.request_id))
+    wants_hashes = query.get("hashes", "0")
     if wants_hashes not in ("0", "1"):
         raise Refused(400, "bad-request", "hashes is 0 or 1")
     data = await read_file(service, request)
@@ -90,8 +125,10 @@ def hashes_from(given: Any, most: int) -> Fingerprint:
     for item in given:
         form = item if isinstance(item, dict) else {"hash": item}
         text, quality = form.get("hash"), form.get("quality")
-        is_quality = quality is None or (isinstance(quality, int) and 0 <= quality <= 100 and quality is not True)
-        if not isinstance(text, str) or not set(form) <= {"hash", "quality"} or not is_quality or quality is False:
+        if isinstance(quality, float) and quality.is_integer():
+            quality = int(quality)  # as JSON has it, 50.0 is a whole number
+        is_quality = quality is None or (type(quality) is int and 0 <= quality <= 100)
+        if not isinstance(text, str) or not set(form) <= {"hash", "quality"} or not is_quality:
             raise Refused(400, "bad-request", 'a hash is "ALGORITHM:HEX", or {"hash": ..., "quality": 0 to 100}')
         found.append(ViewHash(value=HashValue.parse(text), quality=quality))
     return Fingerprint(tuple(found))

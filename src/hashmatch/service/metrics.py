@@ -20,13 +20,12 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from hashmatch._version import __version__
 from hashmatch.errors import ReferenceListError
 from hashmatch.jail.options import MEASURES
 from hashmatch.kernels import compiled
-from hashmatch.service.doorway import route
+from hashmatch.service.doorway import ScopedRoute, route
 from hashmatch.service.service import Handled, Service
 
 __all__ = ["BUCKETS", "DEATHS", "PATHS", "Metrics", "bounded", "routes"]
@@ -61,7 +60,7 @@ PATHS: Final[dict[str, Any]] = {
 }
 
 
-def routes(service: Service) -> list[Route]:
+def routes(service: Service) -> list[ScopedRoute]:
     """Make the route, and count from now on."""
     metrics = Metrics(service)
     service.observers.append(metrics.observe)

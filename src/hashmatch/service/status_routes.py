@@ -10,17 +10,45 @@ from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from hashmatch.service.doorway import answer, route
+from hashmatch.service.doorway import ScopedRoute, answer, route
+from hashmatch.service.openapi import json_body, named, operation
 from hashmatch.service.service import Service
 
 __all__ = ["PATHS", "routes"]
 
-PATHS: Final[dict[str, Any]] = {}
+_OPEN: Final = {"type": "object"}
+
+PATHS: Final[dict[str, Any]] = {
+    "/livez": {"get": operation("Whether the process lives.", json_body(_OPEN))},
+    "/readyz": {
+        "get": operation("Whether to send pictures here.", json_body(named("Ready")))
+        | {
+            "responses": {
+                "200": json_body(named("Ready"), "It is ready."),
+                "503": json_body(named("Ready"), "It is not, and why."),
+            }
+        }
+    },
+    "/v1/lists": {
+        "get": operation(
+            "What is searched.",
+            json_body(
+                {
+                    "type": "object",
+                    "required": ["policy", "lists"],
+                    "properties": {"policy": {"type": "string"}, "lists": {"type": "array", "items": named("List")}},
+                }
+            ),
+            "503",
+        )
+    },
+    "/v1/status": {"get": operation("What was done and what waits.", json_body(_OPEN))},
+    "/v1/reload": {"post": operation("Take up changes of the lists now.", json_body(_OPEN))},
+}
 
 
-def routes(service: Service) -> list[Route]:
+def routes(service: Service) -> list[ScopedRoute]:
     """Make the routes."""
     return [
         route(service, "/livez", live, method="GET", scope=None),
