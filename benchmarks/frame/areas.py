@@ -13,6 +13,7 @@ AREAS: Final = {
         "threads": "8 threads' worth of look-ups and hashes against one thread",
         "policies": "what each policy costs beyond decoding",
         "frames": "what an animation costs by each policy",
+        "scan": "a folder scan beside bare decoding, imagehash and threatexchange; a ledger, and matching it again",
         "isolation": "what decoding in a restricted worker costs a folder scan",
         "service": "hash look-ups and pictures over HTTP, beside a handler as HMA's; overload; changes of a list",
         "planner_costs": "the costs that the index planner starts from",

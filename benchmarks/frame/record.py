@@ -31,6 +31,7 @@ ALL: Final = (
     "privacy",
     "drift",
     "isolation",
+    "scan",
     "service",
 )
 
