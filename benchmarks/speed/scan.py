@@ -185,7 +185,8 @@ def report(result: dict[str, Any]) -> str:
         "# A folder scan, a ledger, and matching again",
         f"`{result['machine']}`",
         f"{result['files']:,} files of {result['size'][1]} x {result['size'][0]} px (half JPEG, a quarter PNG, a"
-        f" quarter WebP), {result['workers']} processes each, {result['rounds']} rounds by turns; medians of wall clock.",
+        f" quarter WebP), {result['workers']} processes each, {result['rounds']} rounds by turns; medians of wall"
+        " clock.",
         markdown_table(["way", "files/s", "of only decode"], rows),
         f"A ledger of made-up fingerprints matched again, on one core, by FAST; {NEW:,} entries are new.",
         markdown_table(["contents", "hashes of each", "bytes of each", "nothing new, s", "new entries, s"], again),

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,38 @@ def test_a_ledger_is_matched_again_and_reported(medium: tuple[Path, Path], tmp_p
     assert "VICS alone" in run("report", book, "-o", tmp_path / "r", "--category-scheme", "x")[2]
     assert not (tmp_path / "r").exists()
     assert list(tmp_path.glob(".*")) == []
+
+
+def test_containers_and_lists_of_paths(medium: tuple[Path, Path], tmp_path: Path) -> None:
+    """Members are matched and named; a second run answers them from the ledger; what cannot be read is told."""
+    root, listed = medium
+    below = tmp_path / "disk"
+    below.mkdir()
+    with zipfile.ZipFile(below / "holiday.doc", "w") as archive:
+        archive.write(root / "f1" / "1.png", "a/one.png")
+        archive.write(root / "f0" / "0.png", "two.png")
+    (below / "cut.zip").write_bytes((below / "holiday.doc").read_bytes()[:-40])
+    words = ["scan", below, "-l", listed, "--containers", "--ledger", tmp_path / "l", "--keep-names", "--no-isolate"]
+    code, out, _ = run(*words, "--json", "--all")
+    assert code == 0
+    *first, summary = map(json.loads, out.splitlines())
+    by_name = {item["source"]: item["outcome"] for item in first}
+    assert by_name[f"{below}/holiday.doc!a/one.png"] == "match"
+    assert by_name[f"{below}/holiday.doc!two.png"] == "no match"
+    counts = summary["summary"]
+    assert counts["containers"]["zip"] >= 1
+    assert (counts["complete"], sum(counts["flaws"].values()) > 0) == (False, True)
+    assert counts["files"] == len(first)
+    *second, summary = map(json.loads, run(*words, "--json", "--all")[1].splitlines())
+    assert [(item["source"], item["outcome"]) for item in second] == [
+        (item["source"], item["outcome"]) for item in first
+    ]
+    assert "new" not in summary["summary"]["known"] or summary["summary"]["known"]["new"] < len(first) // 2
+    assert "containers: zip" in run(*words)[1]
+    report = run("report", tmp_path / "l", "-o", "-", "--format", "csv")[1]
+    assert f"{below}/holiday.doc!a/one.png" in report
+    (tmp_path / "paths").write_bytes(b"%s\0%s\0" % (os.fsencode(root / "f1" / "1.png"), os.fsencode(root / "f0")))
+    code, out, _ = run("scan", "-l", listed, "--paths-from", tmp_path / "paths", "--no-isolate", "--json")
+    assert json.loads(out.splitlines()[-1])["summary"]["files"] == 1 + len(list((root / "f0").iterdir()))
+    lines = (tmp_path / "paths").read_bytes().replace(b"\0", b"\n")
+    assert run("scan", "-l", listed, "--paths-from", "-", "--no-isolate", "--json", stdin=lines)[1] == out

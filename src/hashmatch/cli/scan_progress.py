@@ -32,6 +32,8 @@ class _Total:
 
     def _count(self) -> None:
         found = 0
+        if not self._roots:
+            return
         for _ in iter_files(self._roots, on_error=lambda _: None, follow_links=self._follow):
             found += 1
             if self._stopped.is_set():

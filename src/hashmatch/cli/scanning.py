@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -39,7 +41,9 @@ from hashmatch.cli.sources import STDIN
 from hashmatch.jail import Protection
 from hashmatch.jail.cpus import usable_cpus
 from hashmatch.matching import MatchReport, Outcome
-from hashmatch.scan import Ledger, ScanSummary, WalkCounts, iter_files, scan
+from hashmatch.scan import Found, Ledger, ScanSummary, WalkCounts, iter_files, scan
+from hashmatch.scan.sources import SourceCounts, path_list
+from hashmatch.scan.sources import items as source_items
 
 __all__ = ["scan_folders"]
 
@@ -64,6 +68,18 @@ def scan_folders(
     ] = False,
     stdin_json: Annotated[
         bool, typer.Option("--stdin-json", help="Read paths from standard input, one JSON value a line; answer each.")
+    ] = False,
+    paths_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--paths-from", help='Also scan the paths in this file, one a line or NUL after each; "-" reads them.'
+        ),
+    ] = None,
+    containers: Annotated[
+        bool,
+        typer.Option(
+            "--containers", help="Look into archives, mail, Office and PDF files; files come in the disk's order."
+        ),
     ] = False,
     workers: Annotated[
         int | None,
@@ -105,9 +121,10 @@ def scan_folders(
     Example: hashmatch scan uploads --list mine.hashmatch --ledger uploads.ledger
     """
     roots = roots or []
-    _check(roots, ledger, keep_names=keep_names, stdin_json=stdin_json)
-    walk = None if stdin_json else WalkCounts()
-    summary = ScanSummary(walk=walk)
+    _check(roots, ledger, paths_from, keep_names=keep_names, stdin_json=stdin_json, containers=containers)
+    source = SourceCounts() if containers else None
+    walk = None if stdin_json else WalkCounts() if source is None else source.walk
+    summary = ScanSummary(walk=walk if source is None else None, source=source)
     interrupted = False
     last: MatchReport | None = None
     workers = usable_cpus() if workers is None else workers
@@ -130,14 +147,18 @@ def scan_folders(
         warn_of_idle(matcher)
         idle = bool(matcher.idle_lists)
         lines = stack.enter_context(PathLines()) if stdin_json else None
-        paths: Iterator[Path | None]
+        every: Iterator[str | Path] = chain(roots, _listed(paths_from, stack))
+        paths: Iterator[Path | Found | None]
         if lines is not None:
             paths = iter(lines)
+        elif source is not None:
+            paths = source_items(every, follow_links=follow_links, counts=source, isolation=isolation)
         else:
-            paths = iter_files(roots, on_error=_tell, follow_links=follow_links, counts=walk)
+            paths = iter_files(every, on_error=_tell, follow_links=follow_links, counts=walk)
         items = scan(matcher, paths, ledger=book, workers=workers, isolate=isolate)
         as_lines = as_json or stdin_json
-        shown = progress(summary, roots, as_json=as_lines, follow_links=follow_links)
+        known = [] if containers or paths_from is not None else roots  # else nobody can say how much remains
+        shown = progress(summary, known, as_json=as_lines, follow_links=follow_links)
         try:
             with Interrupts() as interrupts, shown as step:
                 for item in items:
@@ -147,7 +168,8 @@ def scan_folders(
                         if lines is not None:
                             lines.answer(item)
                         elif show_all or _worth_showing(item.report):
-                            show_answer(str(item.path), item.report, as_json=as_json)
+                            shown_as = str(item.path) if source is None else item.name
+                            show_answer(shown_as, item.report, as_json=as_json)
                         step()
         except KeyboardInterrupt:
             interrupted = True
@@ -160,6 +182,8 @@ def scan_folders(
         emit({"summary": summary.to_dict() | {"protection": held, "workers": counts}})
     elif walk is not None:
         _show_summary(summary, walk, protection)
+        if source is not None:
+            _show_source(source)
         for line in () if last is None else left_out(last):
             OUT.print(Text(safe(line)), soft_wrap=True)
     if interrupted:
@@ -169,15 +193,37 @@ def scan_folders(
     code = exit_for(summary, folders=True)
     if idle and code is Exit.NONE:
         code = Exit.UNDECIDED
-    whole = (walk is None or walk.complete) and (lines is None or not lines.n_refused)
+    whole = (
+        (walk is None or walk.complete)
+        and (source is None or source.complete)
+        and (lines is None or not lines.n_refused)
+    )
     raise typer.Exit(code if code is Exit.FOUND or whole else Exit.ERROR)
 
 
-def _check(roots: list[Path], ledger: Path | None, *, keep_names: bool, stdin_json: bool) -> None:
+def _listed(path: Path | None, stack: ExitStack) -> Iterator[str]:
+    """Give the paths of a list of paths."""
+    if path is None:
+        return iter(())
+    return path_list(sys.stdin.buffer if str(path) == STDIN else stack.enter_context(path.open("rb")))
+
+
+def _check(
+    roots: list[Path],
+    ledger: Path | None,
+    paths_from: Path | None,
+    *,
+    keep_names: bool,
+    stdin_json: bool,
+    containers: bool,
+) -> None:
     """Refuse options that do not go together."""
-    if stdin_json and roots:
-        raise typer.BadParameter("the paths come from standard input, so give no folders", param_hint="--stdin-json")
-    if not stdin_json and not roots:
+    if stdin_json and (roots or paths_from is not None or containers):
+        raise typer.BadParameter(
+            "the paths come from standard input, and each is one file: give no folders, --paths-from or --containers",
+            param_hint="--stdin-json",
+        )
+    if not stdin_json and not roots and paths_from is None:
         raise typer.BadParameter("name folders or files to be scanned", param_hint="ROOTS")
     if keep_names and ledger is None:
         raise typer.BadParameter("names are kept in a ledger: give --ledger too", param_hint="--keep-names")
@@ -213,7 +259,8 @@ def _worth_showing(report: MatchReport) -> bool:
 def _show_summary(summary: ScanSummary, walk: WalkCounts, protection: Protection | None) -> None:
     incomplete = "" if summary.complete else ", incomplete"
     so_far = "" if walk.ended else " found so far"
-    OUT.print(f"{summary.n_files} of {walk.found} files{so_far}{incomplete}", highlight=False)
+    of_files = f" of {walk.found} files{so_far}" if summary.source is None else f" items, {walk.found} files{so_far}"
+    OUT.print(f"{summary.n_files}{of_files}{incomplete}", highlight=False)
     table = Table()
     table.add_column("outcome")
     table.add_column("files", justify="right")
@@ -226,6 +273,13 @@ def _show_summary(summary: ScanSummary, walk: WalkCounts, protection: Protection
     met = ", ".join(f"{words} {count:,}" for words, count in _walked(walk) if count)
     OUT.print(Text(f"folders: {met or 'none'}"), soft_wrap=True)
     OUT.print(Text(f"protection: {protection or 'none, pictures were decoded in this process'}"), soft_wrap=True)
+
+
+def _show_source(source: SourceCounts) -> None:
+    """Say what the source found by its content, and what of it could not be looked at."""
+    for what, counts in (("contents", source.contents), ("containers", source.containers), ("not read", source.flaws)):
+        said = ", ".join(f"{name} {n:,}" for name, n in counts.most_common())
+        OUT.print(Text(f"{what}: {said or 'none'}"), soft_wrap=True)
 
 
 def _walked(walk: WalkCounts) -> Iterator[tuple[str, int]]:

@@ -27,6 +27,7 @@ from hashmatch.scan.walk import WalkCounts
 if TYPE_CHECKING:
     from hashmatch.matching.matcher import ReadSource
     from hashmatch.scan.ledger import Basis, Ledger
+    from hashmatch.scan.sources import SourceCounts
 
 __all__ = ["Known", "ScanItem", "ScanSummary", "scan"]
 
@@ -78,12 +79,15 @@ class ScanSummary:
         Number of files by where their answers come from, see `ScanItem.known`.
     walk : WalkCounts or None
         Counts of the walk that found the files, as given to `iter_files`.
+    source : SourceCounts or None
+        Counts of the source that found them, as given to `hashmatch.scan.sources.items`.
     """
 
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     known: Counter[str] = field(default_factory=Counter)
     walk: WalkCounts | None = None
+    source: SourceCounts | None = None
 
     @property
     def n_files(self) -> int:
@@ -94,6 +98,7 @@ class ScanSummary:
     def complete(self) -> bool:
         """Whether every file has an answer: none was gone before it was read, and the walk reached and yielded all."""
         walked = self.walk is None or (self.walk.complete and self.walk.found == self.n_files)
+        walked = walked and (self.source is None or self.source.complete)
         return walked and not self.reasons["not-found"]
 
     def count(self, item: ScanItem) -> None:
@@ -106,6 +111,7 @@ class ScanSummary:
     def to_dict(self) -> dict[str, object]:
         """JSON-ready form: every file is in exactly one of the outcomes; the counts of the walk if there was one."""
         return {
+            **({} if self.source is None else self.source.to_dict()),
             "files": self.n_files,
             "complete": self.complete,
             **({} if self.walk is None else self.walk.to_dict()),
