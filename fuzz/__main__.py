@@ -25,6 +25,7 @@ TARGETS = (
     "icse",
     "declared",
     "containers",
+    "urls",
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -200,11 +202,12 @@ def test_every_text_has_stable_forms_or_is_refused(text: str) -> None:
         found = read_address(text)
     except AddressError:
         return
+    with contextlib.suppress(AddressError):
+        assert browser_form(_with_scheme(text)) in [form for _, form in found]
     for _, form in found:
         again = f"http://{form.host}{form.path}" + ("" if form.query is None else f"?{form.query}")
-        once = published_form(again)
-        assert once.host == form.host
-        assert f"{once.path}?{once.query or ''}".rstrip("?") == f"{form.path}?{form.query or ''}".rstrip("?")
+        assert "?" in form.path or published_form(again) == form
+        assert published_form(again).host == form.host
 
 
 @UNHURRIED
@@ -216,6 +219,8 @@ def test_every_text_has_stable_forms_or_is_refused(text: str) -> None:
 )
 def test_the_short_way_gives_what_both_parsers_give(text: str) -> None:
     """Where the expression tells the form, the rules and the browser give it too."""
+    with contextlib.suppress(AddressError):
+        assert browser_form(text) in [form for _, form in read_address(text)]
     form = _plain(text)
     if form is not None:
         assert form == published_form(text) == browser_form(_with_scheme(text))

@@ -32,12 +32,20 @@ FORM_VERSION: Final = 1
 MAX_ADDRESS: Final = 65_536
 """Longest text that is read, characters."""
 
-_SAFE: Final = r"[\w~!$&'()*+,;=:@\-]|%(?:[01][0-9A-F]|20|23|7F|[89A-F][0-9A-F])"
+_ESCAPES: Final = r"%(?:[01][0-9A-F]|20|23|7F|[89A-F][0-9A-F])"
+"""Escapes that stay, whatever follows them."""
+_SEGMENT: Final = rf"(?!\.)(?:[\w~!$&'()*+,;=:@.\-]++|{_ESCAPES})++"
 _PLAIN: Final = re.compile(
-    r"https?://((?:(?!xn--)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.){1,40}(?!xn--)[a-z][a-z0-9-]{0,30}[a-z0-9])"
-    rf"(?:(/(?:(?:{_SAFE})(?:{_SAFE}|\.)*(?:/(?:{_SAFE})(?:{_SAFE}|\.)*)*/?)?)(?:\?((?:{_SAFE}|[./?])*))?)?",
+    r"https?://((?:(?!xn--)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.){1,40}(?!xn--)[a-z][a-z0-9-]{0,30}[a-z0-9])(?::[0-9]{0,5})?"
+    rf"(?:(/(?:{_SEGMENT}(?:/{_SEGMENT})*+/?)?)?(?:\?((?:[\w~!$&'()*+,;=:@./?\-]++|{_ESCAPES})*+))?)?(?:#(?s:.*))?",
     re.ASCII,
 )
+_ALIKE: Final = re.compile(
+    r"(?:https?|ftp|wss?)://(?:(?!xn--)[a-z0-9_-]+\.)*(?!xn--)[a-z][a-z0-9-]*\.?(?::[0-9]{0,5})?"
+    r"(?:/(?:[\w~!$&'()*+,;=:@./-]++|%(?!2[ef5])[0-9a-f]{2})*+)?(?:\?[!\"$-~]*+)?(?:#(?s:.*))?",
+    re.ASCII | re.IGNORECASE,
+)
+"""Addresses whose two forms are one: what a browser does to them, the published rules do or undo as well."""
 _NAME: Final = re.compile("[A-Za-z][A-Za-z0-9+.-]*")
 _END: Final = re.compile("[/?]")
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.DOTALL)
@@ -136,6 +144,8 @@ def read_address(text: str | bytes) -> tuple[tuple[str, Form], ...]:
     if plain is not None:
         return (("published", plain),)
     whole = _with_scheme(text)
+    if _ALIKE.fullmatch(whole) is not None:
+        return (("published", published_form(whole)),)
     found: list[tuple[str, Form]] = []
     with suppress(AddressError):
         found.append(("published", published_form(whole)))
