@@ -97,6 +97,20 @@ def test_a_folder_that_is_no_log(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file", "log"]
 
 
+def test_a_system_without_reads_at_a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said at once, by whatever opens a log."""
+    folder = made_log(tmp_path / "log", 2)
+    monkeypatch.delattr(os, "pread")
+    calls = (
+        lambda: AuditLog.create(tmp_path / "x", KEY),
+        lambda: AuditLog.open(folder, KEY),
+        lambda: LogReader(folder),
+    )
+    for call in calls:
+        with pytest.raises(AuditError, match="POSIX"):
+            call()
+
+
 def test_threads_share_commits(tmp_path: Path) -> None:
     """Each waits for its own record; each place is given once."""
     with AuditLog.create(tmp_path / "log", KEY) as log, ThreadPoolExecutor(8) as pool:

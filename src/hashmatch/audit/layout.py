@@ -16,11 +16,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
+
+from hashmatch.errors import AuditError
 
 __all__ = [
     "HEADER_BYTES",
@@ -32,6 +35,7 @@ __all__ = [
     "LogFiles",
     "UnfitFrame",
     "block_at",
+    "check_system",
     "encode_frame",
     "iter_frames",
     "leaf_of",
@@ -109,6 +113,12 @@ class Frame(NamedTuple):
     def whole(self) -> bool:
         """Whether salt and record are those of the leaf."""
         return leaf_of(self.salt, self.record) == self.leaf
+
+
+def check_system() -> None:
+    """Raise `AuditError` where the system cannot read and write at a place of a file: logs need POSIX."""
+    if not hasattr(os, "pread"):
+        raise AuditError("audit logs need a POSIX system, such as Linux or macOS", reason="unreadable")
 
 
 def leaf_of(salt: bytes, record: bytes) -> bytes:

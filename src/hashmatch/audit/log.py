@@ -7,6 +7,8 @@ process may fork.
 The root of the tree is signed, in ``checkpoint``, at most once a second and at the end. What was written since is
 sealed by a secret that follows from the key: without the key it can be cut off, but not changed. After a crash the next
 commit cuts off what is no whole record, signs the rest, and says both in a record of its own.
+
+Over 400 lines because all that writes stands under the same two locks, and half of it documents the promises.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from hashmatch.audit.layout import (
     LogFiles,
     UnfitFrame,
     block_at,
+    check_system,
     encode_frame,
     iter_frames,
     leaf_of,
@@ -112,6 +115,7 @@ class AuditLog:
         self._queued_bytes, self._queued_since = 0, 0.0
         self._change, self._committing = threading.Lock(), threading.Lock()
         self._records = self._tree = -1
+        check_system()
         try:
             self._records = os.open(self._files.records, os.O_RDWR | os.O_CLOEXEC)
             self._tree = os.open(self._files.tree, os.O_RDWR | os.O_CLOEXEC)
@@ -145,6 +149,7 @@ class AuditLog:
         SignatureError
             If the name is none.
         """
+        check_system()
         folder = Path(folder).absolute()
         number = secrets.token_bytes(16)
         origin = f"{key.name}/{number.hex()}" if origin is None else origin

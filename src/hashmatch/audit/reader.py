@@ -22,6 +22,7 @@ from hashmatch.audit.layout import (
     LogFiles,
     UnfitFrame,
     block_at,
+    check_system,
     iter_frames,
     leaf_of,
     node_at,
@@ -99,6 +100,7 @@ class LogReader:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
+        check_system()
         self.files = LogFiles.of(Path(folder).absolute())
         self._leaves: dict[str, int] = {}
         self._seen = 0
