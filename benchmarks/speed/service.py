@@ -63,7 +63,7 @@ def serving(folder: Path, list_path: Path, settings: str = "") -> Iterator[tuple
     config = folder / "service.toml"
     config.write_text(
         f'paths = ["{list_path}"]\nindex_folder = "{folder}"\nreload_seconds = 0.05\n'
-        f"[server]\nport = 0\nlog_requests = false\n{settings}"
+        f"[server]\nport = 0\nhma = true\nlog_requests = false\n{settings}"
     )
     command = [sys.executable, "-m", "hashmatch", "serve", "--config", str(config)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **ONE_THREAD}) as running:

@@ -10,6 +10,7 @@ import pytest
 
 from hashmatch import HashValue, Matcher, hash_image
 from hashmatch.matching import MatchReport
+from hashmatch.service.config import ServerSettings, ServiceConfig
 from support.service_makers import KNOWN, LISTED, STRANGER, UNKNOWN, ask, one_picture_list
 
 ENVELOPE = {"request_id", "retryable", "lists_left_out", "hashes"}
@@ -147,3 +148,15 @@ def test_a_change_is_taken_up_by_a_reload(path: Path) -> None:
     assert changed == {"changed": True}
     assert (before["outcome"], before["lists"][0]["list_version"]) == ("no match", 1)
     assert (after["outcome"], after["lists"][0]["list_version"]) == ("match", 2)
+
+
+def test_a_wrong_method_is_told_all_that_are_right(path: Path) -> None:
+    """Of a path with a route for each method too."""
+    config = ServiceConfig(server=ServerSettings(hma=True))
+
+    async def put(client: httpx.AsyncClient) -> list[httpx.Response]:
+        return [await client.put(target) for target in ("/m/lookup", "/v1/match", "/livez")]
+
+    refused = ask(path, what=put, config=config)
+    assert [item.status_code for item in refused] == [405] * 3
+    assert [item.headers["allow"] for item in refused] == ["GET, HEAD, POST", "POST", "GET, HEAD"]

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from hashmatch.service import batch, hma, match_routes, metrics, status_routes
 from hashmatch.service.doorway import Door, ScopedRoute, answer, route
@@ -67,5 +68,9 @@ def create_app(service: Service) -> Starlette:
     return app
 
 
-async def _to_the_door(_: Request, error: Exception) -> Response:
+async def _to_the_door(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException) and error.status_code == 405:  # Starlette knows the first route of a path alone
+        here = [item for item in request.app.routes if isinstance(item, Route) and item.matches(request.scope)[0].value]
+        allowed = sorted({method for item in here for method in item.methods or ()})
+        raise HTTPException(405, error.detail, {"Allow": ", ".join(allowed)})
     raise error
