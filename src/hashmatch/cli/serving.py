@@ -23,6 +23,7 @@ from hashmatch.errors import PolicyError, ReferenceListError
 __all__ = ["serve"]
 
 _TOKENS: Final = "HASHMATCH_TOKENS"
+_LEAST_SECRET: Final = 32
 _LONGEST: Final = 2**20
 
 
@@ -102,6 +103,11 @@ def serve(
             paths=(*config.paths, *map(str, lists or ())),
             index_folder=config.index_folder if index_folder is None else str(index_folder),
         )
+        stage = config.second_stage
+        secret_file = None if stage is None else stage.webhook_secret_file
+        secret = b"" if secret_file is None else _text_of(Path(secret_file)).strip().encode()
+        if secret_file is not None and len(secret) < _LEAST_SECRET:
+            raise PolicyError(f"{secret_file}: the secret of a webhook has {_LEAST_SECRET} or more characters")
         tokens = Tokens.parse(_token_text(server.token_file))
         check_address(config, tokens)
     except PolicyError as error:
@@ -113,7 +119,7 @@ def serve(
         check_list(path)
     with _json_lines():
         try:
-            service = Service.open(config, tokens, environment=loader_variables())
+            service = Service.open(config, tokens, secret, environment=loader_variables())
         except ReferenceListError as error:
             for path in paths:
                 with open_list(path):

@@ -36,18 +36,20 @@ def prepare(hello: bytes) -> Work:
     Parameters
     ----------
     hello : bytes
-        Most bytes of an answer (8, little-endian), then the policy as `hashmatch.features.policy_json` writes it.
+        Most bytes of an answer (8, little-endian), then a line for each policy as `hashmatch.features.policy_json`
+        writes it.
 
     Returns
     -------
     callable
-        Takes a task (length of the question, 2 bytes; the question, JSON with ``algorithms``, ``keypoints`` and
-        ``listed``; the file) and yields each look in its byte form.
+        Takes a task (length of the question, 2 bytes; the question, JSON with ``algorithms``, ``keypoints``,
+        ``listed`` and ``policy``, the number of a policy; the file) and yields each look in its byte form.
     """
     most = int.from_bytes(hello[:8], "little")
-    policy = policy_from_json(hello[8:])
-    ready_codecs(policy.decode)
-    _warm_up(policy)
+    policies = [policy_from_json(line) for line in hello[8:].split(b"\n")]
+    for policy in policies:
+        ready_codecs(policy.decode)
+        _warm_up(policy)
 
     def work(task: memoryview) -> Iterator[bytes]:
         (length,) = _TASK.unpack_from(task)
@@ -55,6 +57,7 @@ def prepare(hello: bytes) -> Work:
         question = json.loads(bytes(task[_TASK.size : start]))
         left = most
         data, names = bytes(task[start:]), tuple(question["algorithms"])
+        policy = policies[question["policy"]]
         for part in _looks(data, names, policy, question["keypoints"], listed=question["listed"]):
             left -= len(part)
             if left < 0:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import struct
 import warnings
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from hashmatch.errors import ImageTooLargeError, UnreadableImageError, WeakIsolationWarning
+from hashmatch.errors import ImageTooLargeError, PolicyError, UnreadableImageError, WeakIsolationWarning
 from hashmatch.features.extract import Look
 from hashmatch.features.policy_json import policy_to_json
 from hashmatch.features.wire import LookBounds, unpack_look
@@ -66,6 +67,8 @@ class IsolatedReader:
         How pictures are looked at.
     isolation : Isolation
         How the workers are shut in.
+    also : iterable of MatchPolicy
+        Further policies by which the same workers look at pictures, for `by`.
 
     Raises
     ------
@@ -73,22 +76,16 @@ class IsolatedReader:
         If no worker can be started, or a measure that is required does not hold.
     """
 
-    def __init__(self, policy: MatchPolicy, isolation: Isolation) -> None:
-        policy = replace(policy, decode=policy.decode.in_worker())
-        self._policy = policy
-        self._bounds = LookBounds(
-            algorithms=(),
-            smalls=policy.crops is not None or policy.rotations,
-            keypoints=policy.keypoints is not None,
-            max_frames=policy.decode.max_frames,  # also for one frame: the first that a HEIF file shows can be any
-            max_side=policy.decode.max_side,
-        )
+    def __init__(self, policy: MatchPolicy, isolation: Isolation, also: Iterable[MatchPolicy] = ()) -> None:
+        self._policies = tuple(replace(item, decode=item.decode.in_worker()) for item in (policy, *also))
+        self._is_second = False
+        self._use(0)
         plan = WorkerPlan(
             module=_WORKER,
-            hello=_LARGEST_ANSWER.to_bytes(8, "little") + policy_to_json(policy),
-            memory=memory_for(policy) if isolation.memory is None else isolation.memory,
+            hello=_LARGEST_ANSWER.to_bytes(8, "little") + b"\n".join(map(policy_to_json, self._policies)),
+            memory=max(map(memory_for, self._policies)) if isolation.memory is None else isolation.memory,
             seconds=isolation.seconds,
-            largest_part=self._bounds.most_bytes,
+            largest_part=max(_bounds_of(item).most_bytes for item in self._policies),
             python=isolation.python,
             environment=tuple(dict(isolation.environment).items()),
         )
@@ -99,6 +96,26 @@ class IsolatedReader:
         except BaseException:
             self._pool.close()
             raise
+
+    def _use(self, number: int) -> None:
+        self._number, self._policy = number, self._policies[number]
+        self._bounds = _bounds_of(self._policy)
+
+    def by(self, policy: MatchPolicy) -> IsolatedReader:
+        """Give a reader by another of the policies: the same workers, of which all it asks is a dear task.
+
+        Raises
+        ------
+        PolicyError
+            If the workers were not started with this policy.
+        """
+        wanted = replace(policy, decode=policy.decode.in_worker())
+        if wanted not in self._policies:
+            raise PolicyError(f"the worker processes were started without the policy {policy.name!r}")
+        other = copy.copy(self)
+        other._is_second = True
+        other._use(self._policies.index(wanted))
+        return other
 
     def __repr__(self) -> str:
         return f"<IsolatedReader {self._pool!r}>"
@@ -136,8 +153,9 @@ class IsolatedReader:
         return self._pool.load()
 
     def close(self) -> None:
-        """End the workers; pictures they are at are answered as unreadable."""
-        self._pool.close()
+        """End the workers, unless another reader started them; pictures they are at are answered as unreadable."""
+        if not self._is_second:
+            self._pool.close()
 
     def warm(self) -> None:
         """Start all workers and wait until they are ready.
@@ -203,14 +221,15 @@ class IsolatedReader:
             max_side=self._bounds.max_side,
         )
         header = read_header(data, self.decode)  # what the first bytes give away needs no worker
-        question = json.dumps({"algorithms": algorithms, "keypoints": keypoints, "listed": listed}).encode()
+        asked = {"algorithms": algorithms, "keypoints": keypoints, "listed": listed, "policy": self._number}
+        question = json.dumps(asked).encode()
         answer = self._pool.run(
             _QUESTION.pack(len(question)) + question,
             data,
             words=REASONS,
             until=until,
             wait=wait,
-            is_dear=is_dear(data, self.decode, header),
+            is_dear=self._is_second or is_dear(data, self.decode, header),
         )
         try:
             reason = yield from _looks(answer, bounds, LookCounter(data, self._policy))
@@ -221,6 +240,17 @@ class IsolatedReader:
                 ImageTooLargeError if reason.startswith("too-") or reason == "out-of-memory" else UnreadableImageError
             )
             raise kind(f"the picture cannot be read: {reason}", reason=reason)
+
+
+def _bounds_of(policy: MatchPolicy) -> LookBounds:
+    """Say what may stand in the answers of a worker that looks by a policy."""
+    return LookBounds(
+        algorithms=(),
+        smalls=policy.crops is not None or policy.rotations,
+        keypoints=policy.keypoints is not None,
+        max_frames=policy.decode.max_frames,  # also for one frame: the first that a HEIF file shows can be any
+        max_side=policy.decode.max_side,
+    )
 
 
 class LookCounter:

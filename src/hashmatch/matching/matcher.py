@@ -255,13 +255,15 @@ class Matcher(KeptLists):
         """The policy every answer follows."""
         return self._policy
 
-    def isolate(self, isolation: Isolation) -> None:
+    def isolate(self, isolation: Isolation, *, also: Iterable[MatchPolicy] = ()) -> None:
         """Decode and hash files in worker processes from this call on, until the matcher is closed.
 
         Parameters
         ----------
         isolation : Isolation
             As for `open`. A matcher that has worker processes keeps those it has.
+        also : iterable of MatchPolicy
+            Further policies by which these processes can look at pictures, for matchers that `isolate_with` this one.
 
         Raises
         ------
@@ -276,7 +278,28 @@ class Matcher(KeptLists):
             if self._closed:
                 raise ReferenceListError("the matcher is closed; open a new one")
             if self._reader is None:
-                self._reader = IsolatedReader(self._policy, isolation)
+                self._reader = IsolatedReader(self._policy, isolation, also)
+
+    def isolate_with(self, other: Matcher) -> None:
+        """Decode and hash files in the worker processes of another matcher, which ends them when it is closed.
+
+        What this matcher asks of them comes after what the other asks, and takes at most half of them, as pictures
+        with dear headers do: for a second, more thorough look at what was answered already.
+
+        Raises
+        ------
+        PolicyError
+            If the other matcher has no worker processes, or they were started without this matcher's policy
+            (``also`` of `isolate`).
+        ReferenceListError
+            If the matcher is closed.
+        """
+        with self._reloading:
+            if self._closed:
+                raise ReferenceListError("the matcher is closed; open a new one")
+            if other._reader is None:
+                raise PolicyError("the other matcher has no worker processes: isolate it first")
+            self._reader = other._reader.by(self._policy)
 
     def warm(self) -> None:
         """Load the image code and start all worker processes, so that the first picture does not wait for them.

@@ -186,8 +186,8 @@ class SecondStageSettings:
         Name of its preset.
     keep_seconds : float
         How long its answer can be asked for.
-    waiting : int
-        Most pictures that wait for it.
+    waiting, waiting_bytes : int
+        Most pictures that wait for it, and their bytes together.
     webhook : str or None
         Address to which each answer is posted.
     webhook_secret_file : str or None
@@ -197,11 +197,12 @@ class SecondStageSettings:
     policy: str = "thorough"
     keep_seconds: float = 600.0
     waiting: int = 32
+    waiting_bytes: int = 256 * 2**20
     webhook: str | None = None
     webhook_secret_file: str | None = None
 
     def __post_init__(self) -> None:
-        _check("[second_stage]", self, keep_seconds=(1, 86_400), waiting=(1, 10_000))
+        _check("[second_stage]", self, keep_seconds=(1, 86_400), waiting=(1, 10_000), waiting_bytes=(1_024, 2**40))
         if self.policy not in PRESETS:
             raise PolicyError(f"policy must be one of {', '.join(PRESETS)}")
         if self.webhook is not None and not self.webhook.startswith(("https://", "http://")):
@@ -266,6 +267,13 @@ class ServiceConfig:
     decoding: DecodingSettings = field(default_factory=DecodingSettings)
     second_stage: SecondStageSettings | None = None
     audit: AuditSettings | None = None
+
+    @property
+    def second_policy(self) -> MatchPolicy:
+        """The policy of the second stage: its preset, with the selections and the decoding of the first."""
+        stage = PRESETS["thorough" if self.second_stage is None else self.second_stage.policy]
+        by_list = f"{stage.name}, by list" if self.policy.selections else stage.name
+        return replace(stage, name=by_list, selections=self.policy.selections, decode=self.policy.decode)
 
     @property
     def searched(self) -> MatchPolicy:

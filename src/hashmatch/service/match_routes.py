@@ -30,6 +30,7 @@ PATHS: Final[dict[str, Any]] = {
             json_body(named("Report")),
             parameters=[
                 asked("hashes", {"enum": ["0", "1"]}, "1: the answer has the hashes of the upload."),
+                asked("second", {"enum": ["0", "1"]}, "1: the picture gets a second look."),
                 _SEED,
             ],
             requestBody={
@@ -70,8 +71,11 @@ async def match(service: Service, request: Request) -> Response:
     handled, query = handled_by(request), request.query_params
     chosen, left_out = service.choose(query.get("seed", handled.request_id))
     wants_hashes = query.get("hashes", "0")
-    if wants_hashes not in ("0", "1"):
-        raise Refused(400, "bad-request", "hashes is 0 or 1")
+    wants_second = query.get("second", "0")
+    if wants_hashes not in ("0", "1") or wants_second not in ("0", "1"):
+        raise Refused(400, "bad-request", "hashes and second are 0 or 1")
+    if wants_second == "1" and service.second is None:
+        raise Refused(400, "no-second-stage", "the service has no second stage: [second_stage] of its configuration")
     data = await read_file(service, request)
     report = await service.checks.match(
         data,
@@ -80,6 +84,8 @@ async def match(service: Service, request: Request) -> Response:
         lists=chosen,
     )
     told = service.report(report, handled, left_out)
+    if wants_second == "1" and service.second is not None:
+        told["second"] = service.second.take(data, handled.caller, handled.request_id, chosen, left_out)
     return answer(told | ({"hashes": told_hashes(report.fingerprint)} if report.fingerprint is not None else {}))
 
 

@@ -22,6 +22,7 @@ CODES: Final[Mapping[str, str]] = {
     "400": "The request is of another form.",
     "401": "A token is needed.",
     "403": "The token has not the scope.",
+    "404": "There is none of this name.",
     "408": "The body came too slowly.",
     "413": "The body is too large.",
     "415": "The body is compressed.",
@@ -77,6 +78,9 @@ def document(service: Service, paths: Iterable[Mapping[str, Any]], routes: Itera
         OpenAPI 3.1, JSON-ready.
     """
     found: dict[str, Any] = copy.deepcopy({path: item for part in paths for path, item in part.items()})
+    if service.second is None:
+        asks = found["/v1/match"]["post"]["parameters"]
+        asks[:] = [item for item in asks if item["name"] != "second"]
     for route in routes:
         for method in (route.methods or set()) - {"HEAD"}:
             told = found[route.path][method.lower()]
@@ -194,6 +198,8 @@ def _schemas(service: Service) -> dict[str, Any]:
         "Hashes": _object({"hashes": hashes}, {"seed": _TEXT}),
         "Match": _object(match),
         "Report": _object(report, more),
+        "Second": _object({"id": _TEXT, "state": {"const": "done"}} | report),
+        "Waiting": _object({"id": _TEXT, "state": {"enum": ["waiting", "failed"]}}),
         "List": _object(of_list),
         "Ready": _object(
             {

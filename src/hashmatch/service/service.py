@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING, Any, Final
 from hashmatch.errors import HashmatchError, PolicyError, ReferenceListError
 from hashmatch.jail import Isolation
 from hashmatch.matching import AsyncMatcher, ListStatus, Matcher, MatchReport
+from hashmatch.policy import MatchPolicy
 from hashmatch.service.config import AuditSettings, ServiceConfig
 from hashmatch.service.tokens import Tokens
 
 if TYPE_CHECKING:
     from hashmatch.audit import AuditLog, Recorder
+    from hashmatch.service.second import SecondStage
 
-__all__ = ["RETRYABLE", "Handled", "Service"]
+__all__ = ["RETRYABLE", "Handled", "Service", "envelope"]
 
 _AT_ONCE: Final = 4  # hashes of a look-up: below a millisecond of the loop's time
 _LOGGER: Final = logging.getLogger("hashmatch.service")
@@ -86,6 +88,8 @@ class Service:
         Requests with a body that are held now.
     log : AuditLog or None
         Where answers are recorded; closed by `close`.
+    second : SecondStage or None
+        Second looks, if the configuration asks for them.
     is_stopping : bool
         Whether a stop has begun: the service answers, and is not ready.
     """
@@ -98,6 +102,7 @@ class Service:
         # a thread for each picture, since those that wait in the lane for dear ones must not keep the others waiting
         self.checks = AsyncMatcher(matcher, in_flight=2 * limits.in_flight, threads=limits.in_flight, at_once=_AT_ONCE)
         self.observers: list[Callable[[Handled], None]] = []
+        self.second: SecondStage | None = None
         self.in_flight = 0
         self.is_stopping = False
         self.log: AuditLog | None = None
@@ -109,7 +114,9 @@ class Service:
             raise PolicyError(f"[lists.{min(unknown)}]: no list has this name; the lists are called: {there}")
 
     @classmethod
-    def open(cls, config: ServiceConfig, tokens: Tokens | None = None, **isolation: Any) -> Service:
+    def open(
+        cls, config: ServiceConfig, tokens: Tokens | None = None, secret: bytes = b"", **isolation: Any
+    ) -> Service:
         """Open the lists and start the decoding processes; blocks for seconds.
 
         Parameters
@@ -118,6 +125,8 @@ class Service:
             Settings.
         tokens : Tokens, optional
             Who may ask what.
+        secret : bytes
+            Key that signs what a second stage posts.
         **isolation
             Further parameters of `hashmatch.jail.Isolation`, such as ``environment``.
 
@@ -135,30 +144,37 @@ class Service:
             max_wait=config.limits.wait_seconds,
             **isolation,
         )
+        paths = (*(item.path for item in config.lists.values()), *config.paths)
+        stage = config.second_stage
         with ExitStack() as undo:
             log = recorder = None
             if config.audit is not None:
                 log, recorder = _recording(config.audit)
                 undo.enter_context(log)
-            matcher = undo.enter_context(
-                Matcher.open(
-                    *(item.path for item in config.lists.values()),
-                    *config.paths,
-                    policy=config.searched,
-                    index_folder=config.index_folder,
-                    isolation=shut_in,
-                    reload_every=config.reload_seconds,
-                    recorder=recorder,
-                )
-            )
+
+            def opened(policy: MatchPolicy) -> Matcher:
+                folder, every = config.index_folder, config.reload_seconds
+                made = Matcher.open(*paths, policy=policy, index_folder=folder, reload_every=every, recorder=recorder)
+                return undo.enter_context(made)
+
+            matcher = opened(config.searched)
+            matcher.isolate(shut_in, also=() if stage is None else (config.second_policy,))
             matcher.warm()
             service = cls(matcher, config, tokens)
             service.log = log
+            if stage is not None:
+                from hashmatch.service.second import SecondStage
+
+                other = opened(config.second_policy)
+                other.isolate_with(matcher)
+                service.second = SecondStage(other, stage, secret)
             undo.pop_all()
         return service
 
     async def close(self) -> None:
         """End the threads and the decoding processes, and close the lists."""
+        if self.second is not None:
+            await self.second.close()
         await asyncio.to_thread(self.matcher.close)
         await asyncio.to_thread(self.checks.close)
         if self.log is not None:
@@ -182,11 +198,7 @@ class Service:
     def report(self, report: MatchReport, handled: Handled, left_out: list[str]) -> dict[str, Any]:
         """Write a report as every route answers it: `MatchReport.to_dict` and what belongs to the request."""
         handled.outcome, handled.reason = report.outcome.value, report.reason
-        return {
-            "request_id": handled.request_id,
-            "retryable": report.reason in RETRYABLE,
-            "lists_left_out": left_out,
-        } | report.to_dict()
+        return envelope(report, handled.request_id, left_out)
 
     def ages(self) -> dict[str, tuple[ListStatus, float | None]]:
         """Tell the age of each list, seconds, by its name: since any of its sources was imported.
@@ -246,6 +258,12 @@ class Service:
     async def reload(self) -> bool:
         """Take up changes of the lists now; see `Matcher.reload`."""
         return await asyncio.to_thread(self.matcher.reload)
+
+
+def envelope(report: MatchReport, request_id: str, left_out: list[str]) -> dict[str, Any]:
+    """Write a report with what belongs to its request."""
+    told = {"request_id": request_id, "retryable": report.reason in RETRYABLE, "lists_left_out": left_out}
+    return told | report.to_dict()
 
 
 def _draw(name: str, seed: str) -> float:
