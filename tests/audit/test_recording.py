@@ -29,7 +29,7 @@ from hashmatch.audit import (
 )
 from hashmatch.errors import AuditError
 from hashmatch.hashers.digest import digest
-from support.audit_makers import KEY
+from support.audit_makers import KEY, made_log
 from support.list_makers import made_up
 
 
@@ -203,6 +203,32 @@ def test_a_proof_brings_what_the_answer_rests_on(tmp_path: Path, path: Path, fil
     lines[1] = b"extra " + base64.b64encode(b"\n".join([parts[0], parts[2], parts[1]]))
     with pytest.raises(AuditError):
         prove_alone(b"\n".join(lines), origin, KEY.verifiers)
+
+
+def test_what_an_answer_rests_on_is_found_from_near(
+    tmp_path: Path, path: Path, files: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Late in a log only the records that it needs are read; a wrong hint costs time and no answer."""
+    made_log(tmp_path / "log", 3000)
+    with AuditLog.open(tmp_path / "log", KEY) as log, Matcher.open(path, recorder=Recorder(log)) as matcher:
+        for data in (files[3], files[0], files[0]):
+            matcher.match(data)
+        contents = {"context": "none", "context_at": 7}
+    seen: list[int] = []
+    with LogReader(tmp_path / "log") as reader:
+        last = len(reader) - 1
+        whole = reader.frame
+        monkeypatch.setattr(reader, "frame", lambda place: seen.append(place) or whole(place))
+        proof = reader.proof(last)
+        assert len(seen) < 12
+        record = reader.record(last)
+        assert record.content is not None
+        assert record.content["context_at"] == last - 3
+        wrong = record._replace(content=record.content | {"context_at": 7})
+        assert reader.referred(wrong, "context") == reader.referred(record, "context")
+        with pytest.raises(AuditError, match="not in the log"):
+            reader.referred(record._replace(content=contents), "context")
+        assert prove_alone(proof.encode(), reader.origin, KEY.verifiers).context["kind"] == "context"
 
 
 def answered(folder: Path, path: Path, files: list[bytes]) -> list[int]:

@@ -35,18 +35,20 @@ class _Facts:
     """What a record says, ready for a draft."""
 
     def __init__(self, reader: LogReader, place: int) -> None:
-        content = reader.record(place).content
+        record = reader.record(place)
+        content = record.content
         if content is None:
             raise AuditError(f"record {place} is purged", reason="purged")
         if content["kind"] != "answer" or content["outcome"] != Outcome.MATCH.value:
             raise AuditError(f"record {place} is no match", reason="no-record")
-        context = reader.by_leaf(content["context"]).content or {}
+        named = reader.referred(record, "context")
+        context = named.content or {}
         self.report: MatchReport = report_of(content, context)
         self.digests: Mapping[str, str] = content.get("input", {})
         self.time = datetime.fromtimestamp(content["time"] // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self.source = f"record {place} of the audit log {reader.origin}"
         self.uuid = str(uuid.uuid5(_UUIDS, f"{reader.origin} {place}"))
-        self.explained = self._explained((reader.by_leaf(str(context.get("policy"))).content or {}).get("policy"))
+        self.explained = self._explained((reader.referred(named, "policy").content or {}).get("policy"))
 
     def _explained(self, policy: Any) -> Explanation:
         try:

@@ -56,7 +56,7 @@ def iter_exported(reader: LogReader, *, hashes: bool = False) -> Iterator[dict[s
         if not hashes:
             said.pop("hashes", None)
         if said["kind"] == "answer":
-            context = reader.by_leaf(str(said["context"])).content or {}
+            context = reader.referred(record, "context").content or {}
             said["report"] = report_of(said, context).to_dict()
             said["actor"] = context.get("actor", "")
             said.pop("found", None)
@@ -83,7 +83,7 @@ def case_graph(reader: LogReader) -> dict[str, Any]:
     tools: set[str] = set()
     for record in reader:
         if record.content is not None and record.content["kind"] == "answer":
-            context = reader.by_leaf(str(record.content["context"])).content or {}
+            context = reader.referred(record, "context").content or {}
             report = report_of(record.content, context)
             if report.matches:
                 graph += _Case(reader, record, report, str(record.content["context"])).nodes(tools)

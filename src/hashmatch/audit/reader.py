@@ -11,6 +11,7 @@ import errno
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
@@ -103,7 +104,6 @@ class LogReader:
         check_system()
         self.files = LogFiles.of(Path(folder).absolute())
         self._leaves: dict[str, int] = {}
-        self._seen = 0
         with ExitStack() as undo:
             try:
                 self._records = undo.enter_context(open(self.files.records, "rb"))
@@ -214,21 +214,39 @@ class LogReader:
         """Read a record; errors as `frame`."""
         return self._record(self.frame(index))
 
-    def by_leaf(self, leaf: str) -> LogRecord:
+    def by_leaf(self, leaf: str, *, near: int | None = None, hint: object = None) -> LogRecord:
         """Find the record that another names, by its leaf in base64.
+
+        Parameters
+        ----------
+        leaf : str
+            The leaf.
+        near : int, optional
+            Place of the record that names it: it is looked for backwards from there, else from the beginning.
+        hint : int, optional
+            Place where the record that names it says that it is.
 
         Raises
         ------
         AuditError
             If there is none, or it is purged or damaged.
         """
-        while leaf not in self._leaves:
-            if self._seen >= len(self):
+        if leaf not in self._leaves:
+            size = len(self)
+            places = range(size) if near is None else range(min(near, size) - 1, -1, -1)
+            hinted = (hint,) if isinstance(hint, int) and 0 <= hint < size else ()
+            for place in chain(hinted, places):
+                if base64.b64encode(self.frame(place).leaf).decode() == leaf:
+                    self._leaves[leaf] = place
+                    break
+            else:
                 raise AuditError("a record names another that is not in the log", reason="no-record")
-            frame = self.frame(self._seen)
-            self._leaves[base64.b64encode(frame.leaf).decode()] = self._seen
-            self._seen += 1
         return self.record(self._leaves[leaf])
+
+    def referred(self, record: LogRecord, name: str) -> LogRecord:
+        """Find the record that another rests on: its ``"context"`` or ``"policy"``; errors as `by_leaf`."""
+        said = record.content or {}
+        return self.by_leaf(str(said.get(name)), near=record.place, hint=said.get(f"{name}_at"))
 
     def node(self, level: int, number: int) -> bytes:
         """Read a complete node of the tree."""
@@ -269,12 +287,11 @@ class LogReader:
                 note, found = self.witnessed_note, seen
         if index >= found.size:
             raise AuditError(f"record {index} is not signed yet", reason="no-record")
-        parts = [frame]
-        content = parsed(frame.record)
+        parts, record = [frame], self._record(frame)
         for name in _REFERENCES:
-            if isinstance(content.get(name), str):
-                parts.append(self.frame(self.by_leaf(content[name]).place))
-                content = parsed(parts[-1].record)
+            if record.content is not None and isinstance(record.content.get(name), str):
+                record = self.referred(record, name)
+                parts.append(self.frame(record.place))
         extra = b"\n".join(base64.b64encode(part.salt + part.record) for part in parts)
         return Proof(extra, index, tuple(inclusion_path(index, found.size, self.node)), note)
 

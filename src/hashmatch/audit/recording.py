@@ -26,7 +26,7 @@ from hashmatch.hashes import Fingerprint
 from hashmatch.matching import MatchReport
 
 if TYPE_CHECKING:
-    from hashmatch.audit.log import AuditLog
+    from hashmatch.audit.log import AuditLog, QueuedRecord
     from hashmatch.policy import MatchPolicy
 
 __all__ = ["Recorder", "fingerprint_of", "report_of", "report_text"]
@@ -94,8 +94,8 @@ class Recorder:
         self._log, self._actor, self._keep, self._wait = log, actor, keep_hashes, wait
         self._retention = retention
         self._versions = _versions()
-        self._contexts: list[tuple[tuple[Any, ...], str]] = []
-        self._policies: dict[str, str] = {}
+        self._contexts: list[tuple[tuple[Any, ...], QueuedRecord]] = []
+        self._policies: dict[str, QueuedRecord] = {}
 
     def __call__(self, report: MatchReport, fingerprint: Fingerprint, policy: MatchPolicy) -> None:
         """Record one answer; errors as `AuditLog.append`."""
@@ -106,7 +106,7 @@ class Recorder:
         record: dict[str, Any] = {
             "kind": "answer",
             "time": time.time_ns() // 1000,
-            "context": self._context(report, policy),
+            **_named("context", self._context(report, policy)),
             "outcome": report.outcome.value,
         }
         if self._retention is not None:
@@ -132,19 +132,19 @@ class Recorder:
         self._log.queue(record)
         return None
 
-    def _context(self, report: MatchReport, policy: MatchPolicy) -> str:
-        """Leaf of the context of a report, which is written before its first answer."""
+    def _context(self, report: MatchReport, policy: MatchPolicy) -> QueuedRecord:
+        """Give the context of a report, which is written before its first answer."""
         key = (policy, os.getpid(), *(getattr(report, name) for name in _OF_CONTEXT))
-        for known, leaf in self._contexts:
+        for known, record in self._contexts:
             if known == key:
-                return leaf
+                return record
         whole = report.to_dict()
         names = {name for item in report.lists for name in item.compared}
-        leaf = self._written(
+        written = self._log.queue(
             {
                 "kind": "context",
                 "time": time.time_ns() // 1000,
-                "policy": self._policy(policy),
+                **_named("policy", self._policy(policy)),
                 "report": _text({name: whole[name] for name in _OF_CONTEXT}),
                 "algorithms": {name: str(ALGORITHMS[name].version) for name in sorted(names)},
                 "software": report.software,
@@ -153,17 +153,20 @@ class Recorder:
                 "process": os.getpid(),
             }
         )
-        self._contexts = [*self._contexts[1 - _MOST_CONTEXTS :], (key, leaf)]
-        return leaf
+        self._contexts = [*self._contexts[1 - _MOST_CONTEXTS :], (key, written)]
+        return written
 
-    def _policy(self, policy: MatchPolicy) -> str:
+    def _policy(self, policy: MatchPolicy) -> QueuedRecord:
         text = _text(policy.to_dict())
         if text not in self._policies:
-            self._policies[text] = self._written({"kind": "policy", "policy": text})
+            self._policies[text] = self._log.queue({"kind": "policy", "policy": text})
         return self._policies[text]
 
-    def _written(self, record: dict[str, Any]) -> str:
-        return base64.b64encode(self._log.queue(record).leaf).decode()
+
+def _named(name: str, record: QueuedRecord) -> dict[str, Any]:
+    """Name a record by its leaf, and by its place as soon as it has one."""
+    found: dict[str, Any] = {name: base64.b64encode(record.leaf).decode()}
+    return found if record.index < 0 else found | {f"{name}_at": record.index}
 
 
 def report_of(answer: Mapping[str, Any], context: Mapping[str, Any]) -> MatchReport:

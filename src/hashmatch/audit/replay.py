@@ -104,7 +104,7 @@ class _Replay(ExitStack):
 
     def answer(self, record: LogRecord, content: Mapping[str, Any]) -> Replayed:
         fingerprint = fingerprint_of(content)
-        context, policy, wrong = self._context(str(content.get("context")))
+        context, policy, wrong = self._context(str(content.get("context")), record)
         before = report_of(content, context)
         if fingerprint is None:
             return Replayed(record.place, "no-hashes", "the record kept no hashes")
@@ -133,11 +133,12 @@ class _Replay(ExitStack):
             return Replayed(place, "policy", "which entries were in quarantine is not recorded")
         return Replayed(place, "answer", "the answer differs, and nothing that is recorded does")
 
-    def _context(self, leaf: str) -> tuple[dict[str, Any], MatchPolicy | None, str]:
+    def _context(self, leaf: str, record: LogRecord) -> tuple[dict[str, Any], MatchPolicy | None, str]:
         found = self._contexts.get(leaf)
         if found is None:
-            context = self._reader.by_leaf(leaf).content or {}
-            text = (self._reader.by_leaf(str(context.get("policy"))).content or {}).get("policy")
+            named = self._reader.referred(record, "context")
+            context = named.content or {}
+            text = (self._reader.referred(named, "policy").content or {}).get("policy")
             policy, wrong = None, ""
             try:
                 policy = MatchPolicy.from_dict(json.loads(str(text)))

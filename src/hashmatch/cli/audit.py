@@ -169,7 +169,7 @@ def _whole(reader: LogReader, record: LogRecord) -> dict[str, Any]:
     content = dict(record.content or {})
     content.pop("hashes", None)
     if content.get("kind") == "answer":
-        content["report"] = report_of(content, reader.by_leaf(str(content["context"])).content or {}).to_dict()
+        content["report"] = report_of(content, reader.referred(record, "context").content or {}).to_dict()
         content.pop("found", None)
     return content
 
@@ -190,7 +190,7 @@ def said_of(reader: LogReader, record: LogRecord) -> Iterable[str]:
         rest = {key: value for key, value in content.items() if key not in left_out and value not in ("", [], {})}
         yield f"{record.place}  {when}{kind}  {json.dumps(rest, sort_keys=True)}"
         return
-    context = reader.by_leaf(str(content["context"])).content or {}
+    context = reader.referred(record, "context").content or {}
     report = report_of(content, context)
     reason = "" if report.reason is None else f" ({report.reason})"
     digests = "".join(f"  {name}:{value}" for name, value in content.get("input", {}).items())
