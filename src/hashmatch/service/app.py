@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from hashmatch.service import batch, hma, match_routes, metrics, second, status_routes
+from hashmatch.service import batch, hma, match_routes, metrics, second, status_routes, url_routes
 from hashmatch.service.doorway import Door, ScopedRoute, answer, route
 from hashmatch.service.openapi import document, json_body, operation
 from hashmatch.service.service import Service
@@ -26,12 +26,16 @@ from hashmatch.service.service import Service
 __all__ = ["MODULES", "create_app", "served"]
 
 PATHS: Final[dict[str, Any]] = {"/openapi.json": {"get": operation("This document.", json_body({"type": "object"}))}}
-MODULES: Final = (match_routes, batch, status_routes, metrics, second, hma)
+MODULES: Final = (match_routes, batch, status_routes, metrics, second, hma, url_routes)
 
 
 def served(service: Service) -> list[ModuleType]:
     """Give the modules of which a service has routes: the document has the paths of these and of no other."""
-    left_out = {hma: not service.config.server.hma, second: service.second is None}
+    left_out = {
+        hma: not service.config.server.hma,
+        second: service.second is None,
+        url_routes: service.config.urls is None,
+    }
     return [module for module in MODULES if not left_out.get(module)]
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "SecondStageSettings",
     "ServerSettings",
     "ServiceConfig",
+    "UrlSettings",
     "config_from_toml",
 ]
 
@@ -234,6 +235,27 @@ class AuditSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UrlSettings:
+    """Lists of known addresses; table ``[urls]``.
+
+    Parameters
+    ----------
+    paths, key_files : tuple of str
+        The lists, and the files of their keys.
+    per_second, burst : float, int
+        Addresses that one caller may ask for, a second and at once: it must not be possible to try many.
+    """
+
+    paths: tuple[str, ...]
+    key_files: tuple[str, ...]
+    per_second: float = 20.0
+    burst: int = 100
+
+    def __post_init__(self) -> None:
+        _check("[urls]", self, per_second=(0.001, 100_000), burst=(1, 10_000))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceConfig:
     """Everything that a service is told; the file's top level.
 
@@ -252,8 +274,8 @@ class ServiceConfig:
     unreadable_seconds : float
         Seconds for which a list may be unreadable, and answers are from what was read before, until the service is not
         ready.
-    server, limits, decoding, second_stage, audit
-        The tables; no second stage and no audit log by default.
+    server, limits, decoding, second_stage, audit, urls
+        The tables; no second stage, no audit log and no lists of addresses by default.
     """
 
     lists: Mapping[str, ListSettings] = field(default_factory=dict)
@@ -267,6 +289,7 @@ class ServiceConfig:
     decoding: DecodingSettings = field(default_factory=DecodingSettings)
     second_stage: SecondStageSettings | None = None
     audit: AuditSettings | None = None
+    urls: UrlSettings | None = None
 
     @property
     def second_policy(self) -> MatchPolicy:
@@ -290,7 +313,7 @@ class ServiceConfig:
         def placed(path: str | None) -> str | None:
             return None if path is None else str(folder / path)
 
-        stage, audit = self.second_stage, self.audit
+        stage, audit, urls = self.second_stage, self.audit, self.urls
         return replace(
             self,
             lists={name: replace(item, path=str(folder / item.path)) for name, item in self.lists.items()},
@@ -299,6 +322,12 @@ class ServiceConfig:
             server=replace(self.server, token_file=placed(self.server.token_file)),
             second_stage=stage and replace(stage, webhook_secret_file=placed(stage.webhook_secret_file)),
             audit=audit and replace(audit, log=str(folder / audit.log), key_file=str(folder / audit.key_file)),
+            urls=urls
+            and replace(
+                urls,
+                paths=tuple(str(folder / path) for path in urls.paths),
+                key_files=tuple(str(folder / path) for path in urls.key_files),
+            ),
         )
 
 

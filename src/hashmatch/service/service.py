@@ -24,6 +24,7 @@ from hashmatch.service.tokens import Tokens
 if TYPE_CHECKING:
     from hashmatch.audit import AuditLog, Recorder
     from hashmatch.service.second import SecondStage
+    from hashmatch.service.url_routes import UrlDoor
 
 __all__ = ["RETRYABLE", "Handled", "Service", "envelope"]
 
@@ -90,6 +91,8 @@ class Service:
         Where answers are recorded; closed by `close`.
     second : SecondStage or None
         Second looks, if the configuration asks for them.
+    urls : UrlDoor or None
+        Lists of addresses.
     is_stopping : bool
         Whether a stop has begun: the service answers, and is not ready.
     """
@@ -106,6 +109,7 @@ class Service:
         self.in_flight = 0
         self.is_stopping = False
         self.log: AuditLog | None = None
+        self.urls: UrlDoor | None = None
         self._unreadable_since: float | None = None
         self._is_reviving = False
         unknown = set(self.config.lists) - {name for name, _, _ in matcher.lists}
@@ -168,6 +172,10 @@ class Service:
                 other = opened(config.second_policy)
                 other.isolate_with(matcher)
                 service.second = SecondStage(other, stage, secret)
+            if config.urls is not None:
+                from hashmatch.service.url_routes import UrlDoor  # needs packages that lists of pictures do not
+
+                service.urls = UrlDoor(config.urls, config.reload_seconds)
             undo.pop_all()
         return service
 
@@ -230,6 +238,9 @@ class Service:
         self._unreadable_since = (self._unreadable_since or now) if failed else None
         if self._unreadable_since is not None and now - self._unreadable_since >= self.config.unreadable_seconds:
             reasons.append({"reason": "list-unreadable"})
+        since = None if self.urls is None else self.urls.unreadable_since
+        if since is not None and now - since >= self.config.unreadable_seconds:
+            reasons.append({"reason": "addresses-unreadable"})
         if self.matcher.workers_fail:
             reasons.append({"reason": "no-worker"})
         for name, (item, age) in ages.items():
