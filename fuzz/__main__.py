@@ -16,6 +16,7 @@ TARGETS = (
     "indexes",
     "fingerprints",
     "audit_log",
+    "bundle",
     "records",
     "importers",
     "pages",

@@ -41,6 +41,7 @@ AREAS: Final = {
         "life": "an index of one and ten million hashes: made, opened, shared, changed, watched, compacted",
         "urls": "lists of known addresses: microseconds for an address, bytes and seconds for millions of entries",
         "imports": "delivered lists into a list, beside SQLite's own bulk insert; one hash into a long list",
+        "bundles": "signed lists of a million entries: made, sealed, taken, followed, with the peak of memory",
         "audit": "an audit log: appending beside a match, bytes, proofs, verifying, replaying",
         "house": "figures of the source: rooms, names, and how far a match walks",
         "sameness": "whether two commits give the same reports, field by field",

@@ -30,6 +30,7 @@ FOUND = [
     ("lists", 31, 14302),  # a page at which SQLite says that memory ran out
     ("lists", 41, 32496),  # a record of no bytes in a row whose checks were switched off
     ("lists", 19, 3),  # a hash of a source that the list does not have, when its entry is changed
+    ("bundle", 2, 35296),  # a signed difference by which numbers of entries would be given twice
 ]
 
 

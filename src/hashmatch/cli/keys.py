@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from types import MappingProxyType
@@ -140,7 +141,7 @@ def trusted_from(texts: Iterable[str]) -> tuple[VerifierKey, ...]:
     found: list[VerifierKey] = []
     for text in texts:
         try:
-            found += parse_verifier_keys(text if "+" in text and not Path(text).exists() else read_text_file(text))
+            found += parse_verifier_keys(read_text_file(text) if "+" not in text or os.path.lexists(text) else text)
         except SignatureError as error:
             raise fail(f"{text}: {error}") from error
     return tuple(dict.fromkeys(found))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import traceback
 import uuid
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
@@ -496,7 +497,8 @@ class ReferenceList(ListReader):
             try:
                 yield connection
                 connection.execute("COMMIT")
-            except BaseException:
+            except BaseException as error:
+                _let_go(error)
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
@@ -545,6 +547,13 @@ def write_empty_list(
             start_keeping(connection)
         store_state(connection, state)
         connection.execute("COMMIT")
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Free what the frames of an error hold: a query that was left half read would keep the log beside the list."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__
 
 
 def _remove_here(path: Path, pid: int) -> None:

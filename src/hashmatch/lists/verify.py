@@ -15,6 +15,7 @@ from hashmatch.lists.file.entries import State, check_digests, keys_after, load_
 from hashmatch.lists.file.history import check_history
 from hashmatch.lists.file.schema import check_pages, damaged
 from hashmatch.lists.file.sql_tables import RECORD_NUMBERS
+from hashmatch.lists.file.trust import load_trust
 from hashmatch.lists.read.record_stream import check_records
 from hashmatch.lists.read.rows import read_hashes
 
@@ -37,6 +38,7 @@ def verify_all(connection: sqlite3.Connection, state: State) -> None:
         check_records(connection, state, number)
     check_history(connection, state, state.history_from)
     check_digests(connection, state)
+    load_trust(connection, state)
     sources = state.by_number()
     if not is_name(state.name, MAX_LIST_NAME) or not all(is_name(name, MAX_SOURCE) for name in state.sources):
         raise damaged()  # no list takes such a name; the file was written by another program

@@ -272,7 +272,7 @@ WRONG: list[Callable[[list[tuple[str, dict[str, Any], bytes]]], None]] = [
     *(put("change", "rows", said) for said in ([], [[1, 2]], [[2, 1]], [["1", 1]], [[1]], [[1, 1], [1, 1]], 7)),
     *(
         put("digest", "rows", said)
-        for said in ([], [[0, 0, "00" * 31, 0]], [[1, 0, "00" * 32, 0]], [[0, 1, "00" * 32, 0]], 7)
+        for said in ([], [[0, "00" * 31, 0]], [[1, "00" * 32, 0]], [[0, "00" * 32, 2**70]], [[0, 7, 0]], 7)
     ),
     lambda parts: parts.append(("withdrawn", {"rows": [[1, 1, 1]]}, b"")),
     lambda parts: parts.append(("withdrawn", {"rows": [[1, 1]]}, b"")),

@@ -85,6 +85,49 @@ def test_a_taker_that_keeps_its_history_has_every_version_it_took(tmp_path: Path
             taken.at(missing)
 
 
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_taker_that_was_compacted_follows_on(tmp_path: Path, keep: bool) -> None:
+    """It remembers less than its owner, and what it remembers is whole: later changes are told, earlier are not."""
+    taker = tmp_path / "taker"
+    with ReferenceList.create(tmp_path / "owner", name="owned") as ref:
+        for step in range(7):
+            ref.add(f"entry-{step}", hashes=[made_up(step)])
+            since = ref.version - 1 if step else None
+            write_bundle(ref, tmp_path / f"b{step}", KEY, since=since)
+            take_bundle(taker, tmp_path / f"b{step}", trust=KEY.verifiers, keep_history=keep)
+            if step in (2, 4):
+                with ReferenceList.open(taker, writable=True) as taken:
+                    taken.compact()
+            with ReferenceList.open(taker, check="full") as taken:
+                first = 5 if step >= 4 else 3 if step >= 2 else 0
+                assert taken.changes_since(first - 1) is None
+                for version in range(first, taken.version + 1):
+                    changes = taken.changes_since(version)
+                    assert changes is not None
+                    assert sum(map(len, changes.added.values())) == taken.version - version
+                assert taken.versions() == (tuple(range(first, taken.version + 1)) if keep else (taken.version,))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["keys = replace(keys, '+', '-')", "keys = keys || ' '", "version = version + 1", "seal_sum = 0", "expires = 1"],
+)
+def test_trust_that_decayed_is_damage(tmp_path: Path, damage: str) -> None:
+    """What says whom a list trusts has a check value of its own."""
+    made_list(tmp_path / "owner")
+    with ReferenceList.open(tmp_path / "owner") as ref:
+        write_bundle(ref, tmp_path / "b", KEY)
+    take_bundle(tmp_path / "taker", tmp_path / "b", trust=KEY.verifiers)
+    with closing(sqlite3.connect(tmp_path / "taker")) as connection, connection:
+        connection.execute(f"UPDATE trust SET {damage}")  # noqa: S608
+    with ReferenceList.open(tmp_path / "taker") as taken:
+        for call in (taken.trust, taken.verify):
+            with pytest.raises(ReferenceListError, match="damaged"):
+                call()
+    with pytest.raises(ReferenceListError, match="damaged"):
+        take_bundle(tmp_path / "taker", tmp_path / "b")
+
+
 def test_what_is_taken_is_a_list_like_others(tmp_path: Path) -> None:
     """A matcher takes new versions up while it runs, by the changes alone, and names the owner's version."""
     taker, value = tmp_path / "taker", made_up(7)

@@ -186,6 +186,9 @@ class _Applied:
         numbers = (state.history_from, state.next_entry, state.next_hash, state.digest_from)
         if not all(type(number) is int and 0 <= number < 2**62 for number in numbers):
             raise ValueError
+        if manifest.previous is not None:  # a list that was compacted here remembers less than its owner's
+            state.history_from = max(state.history_from, self._old.history_from)
+            state.digest_from = max(state.digest_from, self._old.digest_from)
         for number, n_hashes, mark_sum in columns["tallies"]:
             if number not in ALGORITHM_NAMES:
                 raise ValueError
@@ -208,10 +211,10 @@ class _Applied:
             yield row
 
     def _digest_line(self, row: Sequence[Any]) -> tuple[int, int, bytes, int, int]:
-        version, first, content, seal_sum = row
-        if not self._old_version <= version < self._manifest.version:
+        version, content, seal_sum = row
+        if self._new is None or not self._old_version <= version < self._manifest.version:
             raise ValueError
-        data = bytes.fromhex(content)
+        data, first = bytes.fromhex(content), self._new.digest_from
         return version, first, data, seal_sum, digest_seal(self._uuid, version, first, data, seal_sum)
 
     @property
@@ -319,7 +322,8 @@ class _Applied:
             and {ALGORITHM_NAMES[n]: t.n_hashes for n, t in state.tallies.items() if t.n_hashes} == manifest.hashes
             and {item.name: item.terms for item in self._names.values() if item.terms} == manifest.terms
         )
-        if not sound:
+        # numbers are never used again, so that the next ones only grow
+        if not sound or state.next_entry < self._old.next_entry or state.next_hash < self._old.next_hash:
             raise ValueError
         for table in ("change", "withdrawn"):
             connection.execute(f"DELETE FROM {table} WHERE version <= ?", (state.history_from,))  # noqa: S608

@@ -219,8 +219,8 @@ def _history(connection: sqlite3.Connection, state: State, since: int) -> Iterat
         for rows in blocks_of(lines, _LINES_A_CHUNK):
             yield pack(table, {"rows": rows})
     digests = connection.execute(
-        "SELECT version, first, content, seal_sum FROM digest WHERE version >= ? AND version < ? ORDER BY version",
+        "SELECT version, content, seal_sum FROM digest WHERE version >= ? AND version < ? ORDER BY version",
         (max(since, state.digest_from), state.version),
     )
     for rows in blocks_of(digests, _LINES_A_CHUNK):
-        yield pack("digest", {"rows": [(version, first, data.hex(), total) for version, first, data, total in rows]})
+        yield pack("digest", {"rows": [(version, data.hex(), total) for version, data, total in rows]})

@@ -23,7 +23,7 @@ from hashmatch.lists.file.sql_tables import ALGORITHM_NUMBERS
 from hashmatch.signing import Note, SigningKey, read_statement, sign_statement
 from hashmatch.signing.note import read_note
 
-__all__ = ["Chunk", "Manifest", "Reader", "Sink", "VersionBase", "read_chunks", "read_head", "write_head"]
+__all__ = ["Chunk", "Manifest", "Reader", "Sink", "VersionBase", "canonical", "read_chunks", "read_head", "write_head"]
 
 MAGIC: Final = b"hashmatch bundle 1 "
 _MAX_NOTE: Final = 64 << 20
