@@ -238,8 +238,21 @@ def test_sudden_growth_and_loss_need_a_word(made: UrlList) -> None:
         made.add(first[:800], source="feed", whole=True, now=NOW)
     with pytest.raises(ReferenceListError, match="max_growth"):
         made.add([f"http://example.org/{k}" for k in range(1_001)], source="feed", now=NOW)
+    with pytest.raises(ReferenceListError, match="lists nothing"):
+        made.add([], source="feed", whole=True, now=NOW)
     assert UrlList.open(made.path, KEY).head.version == version
     assert made.add(first[:800], source="feed", whole=True, max_lost=0.3, now=NOW).withdrawn == 200
+
+
+def test_the_self_test_stays(made: UrlList) -> None:
+    """Neither a delivery nor a person takes it out."""
+    with pytest.raises(ReferenceListError, match="own"):
+        made.add(["http://a.example.com/"], source="self-test", whole=True)
+    (entry,) = made.entries()
+    for name in (self_test_address(KEY), entry["entry_id"]):
+        with pytest.raises(ReferenceListError, match="self-test"):
+            made.withdraw([name], by="A. Person", reason="x")
+    assert outcome(made, self_test_address(KEY)) == "listed"
 
 
 def test_a_year_of_a_living_list(made: UrlList) -> None:

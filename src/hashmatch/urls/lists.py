@@ -33,7 +33,9 @@ from hashmatch.urls.table import Group, Head, Table, joined, read_head, read_tab
 __all__ = ["Item", "UrlList", "UrlListInfo", "UrlReport", "entry_id", "info_of", "row_key", "self_test_address"]
 
 _DAY: Final = 86_400
-_LEAST_TO_GROW: Final = 1_000
+_FREE_GROWTH: Final = 1_000
+_FREE_LOSS: Final = 100
+_SELF_TEST: Final = "self-test"
 _MOST_HISTORY: Final = 10_000
 _MOST_REFUSALS: Final = 1_000
 _ALL: Final = frozenset(SCOPES)
@@ -191,7 +193,7 @@ class UrlList:
         if os.path.lexists(target):
             raise ReferenceListError("a file is already there: name another one")
         now = int(time.time())
-        group = Group(scope="host", source="self-test", added=now, verified=now, expires=None)
+        group = Group(scope="host", source=_SELF_TEST, added=now, verified=now, expires=None)
         host = read_address(self_test_address(key))[0][1].host
         table = Table.of(key.mac(message("host", host))[:MAC_BYTES], np.zeros(1, np.uint32))
         head = Head(name=name, list_id=str(uuid.uuid4()), key_id=key.key_id, version=0, groups=(group,))
@@ -246,7 +248,8 @@ class UrlList:
         whole : bool
             Whether this is all that the source lists: its other entries are withdrawn.
         max_lost, max_growth : float
-            With at least 1,000 entries of the source: the largest shares of them that may go and that may come.
+            Largest shares of the source's entries that may go and that may come; a hundred may always go, and a
+            thousand come.
         now : float, optional
             Seconds since 1970, for tests.
 
@@ -258,6 +261,8 @@ class UrlList:
         if scope not in SCOPES:
             raise ReferenceListError(f"a scope is one of {', '.join(SCOPES)}")
         checked_text(source, "the source", MAX_SOURCE)
+        if source == _SELF_TEST:
+            raise ReferenceListError("this source is the list's own: name another one")
         words = tuple(sorted({checked_text(word, "a class", 64) for word in classes}))
         for text, what in ((approved_by, "the name of a person"), (reason, "the reason")):
             if text:
@@ -307,6 +312,8 @@ class UrlList:
             gone = old.pairs(new.gone_table())[0]
             lost = np.zeros(len(old), bool)
             lost[gone] = mine[old.group[gone]]
+            if whole and len(had) and not len(fresh):
+                raise ReferenceListError("a delivery that lists nothing is not all that its source lists")
             if whole:
                 lost |= mine[old.group] & live[old.group] & ~drop
             self._check_change(len(had), n_added, int(lost.sum()), max_growth, max_lost if whole else 1.0)
@@ -395,16 +402,19 @@ class UrlList:
             macs = [self.key.mac(message(*pair)) for pair in texts]
             macs += [self.key.mac(one) for _, one in md5_candidates(text, tuple(forms))]
             rows = [row for _, row in table.find(macs)]
-        rows = [row for row in rows if not self.head.groups[int(table.group[row])].kept_out]
+        groups = self.head.groups
+        rows = [row for row in rows if not groups[int(table.group[row])].kept_out]
+        if any(groups[int(table.group[row])].source == _SELF_TEST for row in rows):
+            raise ReferenceListError("one of them is the list's self-test, which stays: nothing was changed")
         if not rows:
             raise ReferenceListError("one of them is not listed: nothing was changed")
         return rows
 
     @staticmethod
     def _check_change(had: int, added: int, lost: int, max_growth: float, max_lost: float) -> None:
-        if had >= _LEAST_TO_GROW and added > max_growth * had:
+        if had and added > max(_FREE_GROWTH, max_growth * had):
             raise ReferenceListError(f"{added:,} entries came to {had:,}: if that is meant, allow it by max_growth")
-        if had >= _LEAST_TO_GROW and lost > max_lost * had:
+        if lost > max(_FREE_LOSS, max_lost * had):
             raise ReferenceListError(f"{lost:,} of {had:,} entries would go: if that is meant, allow it by max_lost")
 
     def _read(self) -> None:
