@@ -215,7 +215,7 @@ def pictures(folder: Path, list_path: Path, files: list[bytes], seconds: float) 
         rate = found["full"]["rate"]
         found["half"] = run(address, sent, seconds=seconds, connections=32, rate=rate / 2)
         before = memory_of(process)
-        over = run(address, sent, seconds=2 * seconds, connections=1_000, rate=3 * rate)
+        over = run(address, sent, seconds=2 * seconds, connections=800, rate=3 * rate)
         found["overload"] = over | {"memory": [before, memory_of(process)], "wait_seconds": 0.5}
         began = time.perf_counter()
         found["recovery"] = []
