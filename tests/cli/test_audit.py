@@ -72,7 +72,8 @@ def test_from_the_first_answer_to_the_purge() -> None:
     assert run("audit", "show", "log", "--input", of_file)[1].count("  match") == 2
     assert run("audit", "show", "log", "--input", "00")[0] == 1
 
-    assert run("audit", "prove", "log", place, "-o", "one.tlog-proof")[0] == 0
+    made = json.loads(run("audit", "prove", "log", place, "-o", "one.tlog-proof", "--json")[1])
+    assert made == {"record": int(place), "bytes": Path("one.tlog-proof").stat().st_size}
     assert run("audit", "prove", "log", place, "-o", "one.tlog-proof")[0] == 2
     origin = ("--origin", "example.org/log/1")
     code, out, _ = run("audit", "check", "one.tlog-proof", *origin, "--trust", "log.pub", "--json")
@@ -110,8 +111,8 @@ def test_from_the_first_answer_to_the_purge() -> None:
     assert any("hashes" in json.loads(line) for line in run("audit", "export", "log", "--hashes")[1].splitlines())
     assert run("audit", "export", "log", "--format", "case", "--hashes")[0] == 2
 
-    code, out, _ = run("audit", "purge", "log", "--class", "match", "--why", "over", "--key", "log.key")
-    assert (code, out) == (0, "purged 2 answers, 5 records\n")
+    code, out, _ = run("audit", "purge", "log", "--class", "match", "--why", "over", "--key", "log.key", "--json")
+    assert (code, json.loads(out)) == (0, {"answers": 2, "records": 5, "finished": 0})
     assert run("audit", "purge", "log", "--before", "2020-01-01", "--why", "over", "--key", "log.key")[0] == 1
     assert run("audit", "purge", "log", "--why", " ", "--key", "log.key")[0] == 2
     assert "purged" in run("audit", "show", "log", place)[1]

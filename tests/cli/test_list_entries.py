@@ -238,7 +238,8 @@ def test_every_command_has_an_example() -> None:
         said = command.help or ""
         assert "xit code" in said, names
         assert f"Example: hashmatch {' '.join(names)} " in said, names
-        assert "as_json" in {param.name for param in command.params} or names[-1] in {"export", "serve", "squid"}, names
+        for_programs = {"as_json", "form"} & {param.name for param in command.params}
+        assert for_programs or names[-1] in {"export", "serve", "squid"}, names
 
 
 def test_a_misspelt_command_is_guessed() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import sys
 from itertools import count
 from pathlib import Path
@@ -34,11 +36,16 @@ def calls_of_opening(path: Path, policy: MatchPolicy, folder: Path | None) -> in
         calls += event == "call"
 
     before = sys.getprofile()
+    gc.collect()
+    gc.disable()  # neither what other tests left behind nor who listens to the log is counted
+    logging.disable()
     sys.setprofile(seen)
     try:
         Matcher.open(path, policy=policy, index_folder=folder).close()
     finally:
         sys.setprofile(before)
+        logging.disable(logging.NOTSET)
+        gc.enable()
     return calls
 
 

@@ -205,6 +205,7 @@ def prove(
     log: LogFolder,
     record: Annotated[int, typer.Argument(help="Place of the record.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, best as NAME.tlog-proof.")],
+    as_json: Json = False,
 ) -> None:
     """Write the proof of one record, which is checked without the log: hashmatch audit check.
 
@@ -223,7 +224,10 @@ def prove(
             stream.write(proof.encode())
     except FileExistsError:
         raise fail(f"{output}: there is a file already") from None
-    OUT.print(Text(safe(f"wrote the proof of record {record} to {output}")), soft_wrap=True)
+    if as_json:
+        emit({"record": record, "bytes": output.stat().st_size})
+    else:
+        OUT.print(Text(safe(f"wrote the proof of record {record} to {output}")), soft_wrap=True)
 
 
 def check(
@@ -262,6 +266,7 @@ def cosign(
     trust: Trust,
     key: Annotated[Path, typer.Option("--key", help="Key file of the witness.", show_default=False)],
     state: Annotated[Path, typer.Option("--state", help="File in which the witness keeps what he signed last.")],
+    as_json: Json = False,
 ) -> None:
     """Sign a log as a witness, if it is sound and still begins with what this witness signed before.
 
@@ -273,4 +278,7 @@ def cosign(
     from hashmatch.signing import SigningKey
 
     signed = cosign_log(log, trusted(trust), SigningKey.load(key), state)
-    OUT.print(f"signed the first {signed.size:,} records", highlight=False)
+    if as_json:
+        emit({"records": signed.size})
+    else:
+        OUT.print(f"signed the first {signed.size:,} records", highlight=False)

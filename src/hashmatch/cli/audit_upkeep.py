@@ -51,6 +51,7 @@ def review(
     key: KeyOption,
     why: _Why = "",
     actor: _Actor = "",
+    as_json: Json = False,
 ) -> None:
     """Record what a person found of a match, or a complaint; a later verdict supersedes an earlier one.
 
@@ -66,7 +67,10 @@ def review(
             place = add_complaint(opened, record, why=why, actor=actor)
         else:
             place = add_verdict(opened, record, verdict is _Verdict.CONFIRMED, why=why, actor=actor)
-    OUT.print(f"record {place}: {verdict.value}", highlight=False)
+    if as_json:
+        emit({"record": place, "of": record, "verdict": verdict.value})
+    else:
+        OUT.print(f"record {place}: {verdict.value}", highlight=False)
 
 
 def counters(
@@ -205,6 +209,7 @@ def purge(
     ] = None,
     unconfirmed: Annotated[bool, typer.Option("--unconfirmed", help="Answers that no verdict confirms.")] = False,
     actor: _Actor = "",
+    as_json: Json = False,
 ) -> None:
     """Overwrite answers and what was said of them; where several options are given, all must hold.
 
@@ -230,5 +235,8 @@ def purge(
             places=records or (),
         )
     finished = f", {done.finished:,} of a purge before" if done.finished else ""
-    OUT.print(f"purged {done.answers:,} answers, {done.records:,} records{finished}", highlight=False)
+    if as_json:
+        emit({"answers": done.answers, "records": done.records, "finished": done.finished})
+    else:
+        OUT.print(f"purged {done.answers:,} answers, {done.records:,} records{finished}", highlight=False)
     raise typer.Exit(Exit.FOUND if done.records or done.finished else Exit.NONE)

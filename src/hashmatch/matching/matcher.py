@@ -10,30 +10,29 @@ import os
 import threading
 import weakref
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
 from hashmatch.algorithms import DIGESTS
 from hashmatch.budget.spending import check_budget
 from hashmatch.deadline import NO_DEADLINE, Deadline
-from hashmatch.errors import BusyError, PolicyError, ReferenceListError
-from hashmatch.features.query import Query, kept_query, open_source, read_pixels, recalled_query
+from hashmatch.errors import PolicyError, ReferenceListError
+from hashmatch.features.query import Query, kept_query, open_source, read_pixels
 from hashmatch.hashes import Fingerprint, HashValue, ViewHash
 from hashmatch.jail import Isolation, Protection
 from hashmatch.lists import ReferenceList
-from hashmatch.matching.answer import answer
+from hashmatch.matching.answering import Answering, ReadSource, ReportRecorder, names_of, searchable
 from hashmatch.matching.flood import FloodWatch, Quarantined
-from hashmatch.matching.kept_lists import KeptLists
-from hashmatch.matching.report import MatchReport, Outcome, OutcomeCounts
+from hashmatch.matching.report import MatchReport, OutcomeCounts
 from hashmatch.policy import MatchPolicy
 from hashmatch.profiles import STANDARD
-from hashmatch.store.state import ListState, MovedOn
+from hashmatch.store.state import MovedOn
 from hashmatch.store.upkeep import DEFAULT_RECHECK_RATE, check_interval, check_rate
 
 if TYPE_CHECKING:
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
 __all__ = ["Matcher", "ReadSource", "ReportRecorder"]
 
 _LOOKAHEAD: Final = 4
-_SEARCH_SECONDS: Final = 5.0  # given to a search where a worker looked, or its own time if that is longer
 _MATCHERS: Final[weakref.WeakSet[Matcher]] = weakref.WeakSet()
 
 
@@ -58,42 +56,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_all)
 
 
-class ReportRecorder(Protocol):
-    """Gets every report before whoever asked does; `hashmatch.audit.Recorder` is one."""
-
-    @property
-    def digests(self) -> frozenset[str]:
-        """Digests that it wants of every source that has bytes, whether a list holds some or not."""
-
-    def __call__(self, report: MatchReport, fingerprint: Fingerprint, policy: MatchPolicy) -> None:
-        """Record one report; an error is raised to whoever asked, in place of the answer."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class ReadSource:
-    """A source whose bytes were read and digested; made by `Matcher.read`.
-
-    Parameters
-    ----------
-    source : bytes, PIL image, array or path
-        What is to be decoded.
-    query : Query
-        Digests, and why nothing is to be decoded.
-    algorithms : frozenset of str
-        Algorithms of the hashes that are made.
-    """
-
-    source: ImageSource = field(repr=False)
-    query: Query = field(repr=False)
-    algorithms: frozenset[str]
-
-    @property
-    def digests(self) -> Mapping[str, bytes]:
-        """Digests of the whole file, by algorithm; empty where it could not be read to its end."""
-        return {item.value.algorithm: item.value.data for item in self.query.hashes}
-
-
-class Matcher(KeptLists):
+class Matcher(Answering):
     """Answer for pictures, from several lists, by one policy.
 
     Make a matcher with `open`, keep it, and share it between threads: a search changes nothing in it. The matcher owns
@@ -447,88 +410,9 @@ class Matcher(KeptLists):
         -----
         Cost: the decode, one PDQ of all views, and one index search for each algorithm that a list holds.
         """
-        chosen = None if lists is None else _names(lists)
+        chosen = None if lists is None else names_of(lists)
         report, query = self._counted(source, Deadline(timeout, wait=False), lists=chosen)
         return replace(report, fingerprint=kept_query(query)) if return_fingerprint else report
-
-    def _counted(
-        self,
-        source: ImageSource,
-        deadline: Deadline,
-        stopped: Callable[[], bool] | None = None,
-        lists: frozenset[str] | None = None,
-    ) -> tuple[MatchReport, Query]:
-        report, query = self._match(source, deadline, deadline.check if stopped is None else stopped, lists)
-        self._counts.count(report)
-        self._watch_flood(report)
-        if self._recorder is not None:
-            self._recorder(report, kept_query(query), self._policy)
-        return report, query
-
-    def _watch_flood(self, report: MatchReport) -> None:
-        if self._flood is not None:
-            self._flood.count((item.list_name, item.list_id, item.entry_id) for item in (*report.matches, *report.held))
-
-    def _answer(self, snapshots: Sequence[ListState], query: Query, deadline: Deadline = NO_DEADLINE) -> MatchReport:
-        quarantined = None if self._flood is None else self._flood.has
-        return answer(snapshots, query, self._policy, deadline, quarantined)
-
-    def _match(
-        self,
-        source: ImageSource,
-        deadline: Deadline,
-        stopped: Callable[[], bool],
-        lists: frozenset[str] | None = None,
-    ) -> tuple[MatchReport, Query]:
-        decode = self._policy.decode if self._reader is None else self._reader.decode
-        held = _held(_chosen(self._open_snapshots(), lists))
-        kept = frozenset[str]() if self._recorder is None else self._recorder.digests
-        opened, digested = open_source(source, held, self._policy, decode, stopped, kept)
-        return self._answered(lambda snapshots: self._match_in(_chosen(snapshots, lists), opened, digested, deadline))
-
-    def _match_in(
-        self, snapshots: Sequence[ListState], source: ImageSource, digested: Query, deadline: Deadline
-    ) -> tuple[MatchReport, Query]:
-        held, digests = _held(snapshots), digested.hashes
-        if isinstance(source, bytes) and digested.failure is None:
-            digests += self._further_digests(source, held - {item.value.algorithm for item in digests})
-        known = self._by_digest(snapshots, digests)
-        if known is not None:
-            return known
-        query = digested
-        if digested.failure is None:
-            query = read_pixels(source, digests, held, self._policy, self._reader, deadline)
-        return self._searched(snapshots, query, deadline, source)
-
-    def _searched(
-        self, snapshots: Sequence[ListState], query: Query, deadline: Deadline, source: ImageSource
-    ) -> tuple[MatchReport, Query]:
-        """Answer; in a given time where a worker looked: what one that was taken over says may be dear to search."""
-        if self._reader is None or query.protection is None:
-            return self._answer(snapshots, query, deadline), query
-        try:
-            search = deadline.sooner(max(self._reader.seconds, _SEARCH_SECONDS))
-            return self._answer(snapshots, query, search), query
-        except BusyError:
-            deadline.check()
-            query = query.digests_alone("timeout", source)
-            return self._answer(snapshots, query), query
-
-    def _by_digest(
-        self, snapshots: Sequence[ListState], digests: tuple[ViewHash, ...]
-    ) -> tuple[MatchReport, Query] | None:
-        """Answer by digests alone, where the policy stops at them and one is on a list."""
-        if not digests or not self._policy.stop_at_digest:
-            return None
-        query = Query(hashes=digests, views=frozenset({"digests"}))
-        report = self._answer(snapshots, query)
-        return (report, query) if report.outcome is Outcome.MATCH else None
-
-    def _further_digests(self, data: bytes, wanted: frozenset[str]) -> tuple[ViewHash, ...]:
-        """Digest a file by what was taken up after it was read."""
-        from hashmatch.hashers.digest import digest  # who matches hashes loads no hasher
-
-        return tuple(ViewHash(value=digest(data, name)) for name in self._policy.digests if name in wanted)
 
     def read(self, source: ImageSource, *, also: Collection[str] = ()) -> ReadSource:
         """Read a source to its end and digest it, as the first step of `fingerprint`; nothing is decoded.
@@ -542,7 +426,7 @@ class Matcher(KeptLists):
             policy has a rule for.
         """
         wanted = frozenset(also) | (frozenset[str]() if self._recorder is None else self._recorder.digests)
-        held = wanted | _held(self._open_snapshots())
+        held = wanted | searchable(self._open_snapshots())
         decode = self._policy.decode if self._reader is None else self._reader.decode
         opened, query = open_source(source, held, self._policy, decode, kept=wanted & DIGESTS)
         return ReadSource(source=opened, query=query, algorithms=held)
@@ -559,12 +443,6 @@ class Matcher(KeptLists):
         if query.failure is None and not self._is_by_digest(query):
             query = read_pixels(read.source, query.hashes, read.algorithms, self._policy, self._reader)
         return kept_query(query)
-
-    def _is_by_digest(self, query: Query) -> bool:
-        """Whether the digests decide, so that nothing is decoded."""
-        if not self._policy.stop_at_digest or not query.hashes:
-            return False
-        return self._answered(lambda snapshots: (self._answer(snapshots, query), query))[0].outcome is Outcome.MATCH
 
     def listed_fingerprint(
         self, source: ImageSource, algorithms: Iterable[str] = ("pdq",), *, timeout: float | None = None
@@ -718,48 +596,3 @@ class Matcher(KeptLists):
             return self._recalled(fingerprint, lists, waits=False)
         except MovedOn:
             return None
-
-    def _recalled(self, fingerprint: Fingerprint, lists: Iterable[str] | None, *, waits: bool = True) -> MatchReport:
-        if not isinstance(fingerprint, Fingerprint):
-            raise TypeError(f"match_fingerprint takes a Fingerprint, not {type(fingerprint).__name__}")
-        is_known = any(
-            self._policy.rule_for(item.value.algorithm)
-            or (item.value.algorithm == "keypoint" and self._policy.keypoints is not None)
-            for item in fingerprint.view_hashes
-        )
-        if fingerprint.looked is None and not is_known:
-            raise PolicyError(f"policy {self._policy.name!r} has no rule for any hash of this fingerprint")
-        chosen = None if lists is None else _names(lists)
-        report = self._answered(
-            lambda snapshots: self._recalled_in(_chosen(snapshots, chosen), fingerprint), waits=waits
-        )[0]
-        self._watch_flood(report)
-        return report
-
-    def _recalled_in(self, snapshots: Sequence[ListState], fingerprint: Fingerprint) -> tuple[MatchReport, Query]:
-        query = recalled_query(fingerprint, _held(snapshots), self._policy)
-        digests = tuple(item for item in query.hashes if item.value.algorithm in DIGESTS)
-        known = self._by_digest(snapshots, digests) if query.by_policy else None
-        return known or self._searched(snapshots, query, NO_DEADLINE, b"")
-
-
-def _held(snapshots: Sequence[ListState]) -> frozenset[str]:
-    """Algorithms that can be searched."""
-    return frozenset(name for item in snapshots for name in item.sizes)
-
-
-def _names(lists: Iterable[str]) -> frozenset[str]:
-    """Take the names of lists; one text would be taken apart into letters."""
-    if isinstance(lists, str):
-        raise ValueError("lists must be several names, as a tuple or a set, not one text")
-    return frozenset(lists)
-
-
-def _chosen(snapshots: Sequence[ListState], names: frozenset[str] | None) -> Sequence[ListState]:
-    """Leave the lists of these names or identifiers."""
-    if names is None:
-        return snapshots
-    found = tuple(item for item in snapshots if item.name in names or item.mark.list_id in names)
-    if names - {item.name for item in found} - {item.mark.list_id for item in found}:
-        raise ValueError(f"no list of such a name; there are: {', '.join(item.name for item in snapshots)}")
-    return found

@@ -25,7 +25,7 @@ from hashmatch.scan.ledger import KEPT
 from hashmatch.scan.walk import WalkCounts
 
 if TYPE_CHECKING:
-    from hashmatch.matching.matcher import ReadSource
+    from hashmatch.matching.answering import ReadSource
     from hashmatch.scan.ledger import Basis, Ledger
     from hashmatch.scan.sources import SourceCounts
 

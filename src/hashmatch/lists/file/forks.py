@@ -166,6 +166,8 @@ class _Cursor(sqlite3.Cursor):
             super().close()
 
     def __del__(self) -> None:
-        with contextlib.suppress(sqlite3.Error, AttributeError):
+        try:
             if not _FORKS.unusable:
                 self.close()
+        except (sqlite3.Error, AttributeError):
+            pass
