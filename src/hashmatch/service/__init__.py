@@ -10,8 +10,10 @@ Floor: service. Needs Starlette and Uvicorn, which ``pip install 'hashmatch[serv
     `Service`: the open lists, the settings and the counts that every route shares.
 ``doorway``
     What holds for every request: identifiers, scopes, limits, admission, errors, records for logs and metrics.
-``match_routes``, ``status_routes``
+``match_routes``, ``batch``, ``second``, ``status_routes``, ``hma``
     The routes.
+``openapi``
+    Their document.
 ``metrics``, ``logs``
     What observers count and write of every request.
 ``app``
