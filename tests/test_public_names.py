@@ -58,6 +58,7 @@ PUBLIC_MODULES = [
     "profiles",
     "scan",
     "scan.sources",
+    "service.config",
     "signing",
     "synthetic",
     "synthetic.edits",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from hashmatch import HashValue, ReferenceList
@@ -252,3 +254,46 @@ def test_an_address_that_is_taken_is_an_error(folder: Path) -> None:
         words = ["serve", "--config", str(folder / "serve.toml"), "--port", port]
         result = CliRunner().invoke(app, words, env={"TERM": "dumb"})
     assert (result.exit_code, f"127.0.0.1:{port}" in result.stderr) == (2, True)
+
+
+def test_dear_pictures_hold_up_no_others(folder: Path) -> None:
+    """Cheap pictures are answered while dear ones are at work and wait; those have a lane, and all get an answer."""
+    frames = [Image.new("L", (2_400, 2_400), number) for number in range(40)]
+    file = io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
+    settings = (folder / "serve.toml").read_text().replace("workers = 1", "workers = 2")
+    settings = settings.replace("body_bytes = 100_000", "wait_seconds = 300\nanswer_seconds = 300")
+    (folder / "serve.toml").write_text(settings, encoding="utf-8")
+    order: list[str] = []
+    with serving(folder, wait=300) as (_, client):
+
+        def dear() -> None:
+            with httpx.Client(base_url=client.base_url, timeout=300) as own:
+                response = own.post("/v1/match", content=file.getvalue())
+                assert response.status_code == 200, response.text
+                order.append("dear")
+
+        threads = [threading.Thread(target=dear) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        until = time.monotonic() + 60
+        while client.get("/v1/status").json()["counts"]["load"]["waiting-dear"] < 2 and time.monotonic() < until:
+            time.sleep(0.02)
+        for _ in range(5):
+            assert client.post("/v1/match", content=KNOWN).json()["outcome"] == "match"
+            order.append("cheap")
+        for thread in threads:
+            thread.join(300)
+    assert order.count("dear") == 3
+    assert order[-1] == "dear"
+    assert order.index("cheap") < 2
+
+
+def test_workers_are_replaced_without_a_wait(folder: Path) -> None:
+    """After its share each is replaced by one that is ready; no picture is lost."""
+    settings = (folder / "serve.toml").read_text().replace("workers = 1", "workers = 1\nrecycle = 5")
+    (folder / "serve.toml").write_text(settings, encoding="utf-8")
+    with serving(folder) as (_, client):
+        assert {client.post("/v1/match", content=KNOWN).json()["outcome"] for _ in range(22)} == {"match"}
+        workers = client.get("/v1/status").json()["counts"]["workers"]
+    assert (workers["replaced"], workers["tasks"], workers.get("lost", 0)) == (4, 22, 0)
