@@ -16,11 +16,15 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 from PIL import Image
 from typer.testing import CliRunner
 
-from hashmatch import HashValue, ReferenceList
+from hashmatch import HashValue, Matcher, ReferenceList
 from hashmatch.cli.app import app
+from hashmatch.service.app import create_app
+from hashmatch.service.server import _Server
+from hashmatch.service.service import Service
 from support.service_makers import KNOWN, UNKNOWN, Running, one_picture_list, process
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="worker processes are tested on POSIX")
@@ -108,6 +112,19 @@ def test_requests_in_flight_end_before_the_service_does(folder: Path) -> None:
             thread.join(60)
         assert running.end() == 0
     assert set(found) == {200}
+
+
+def test_a_signal_before_it_answers_ends_it(folder: Path) -> None:
+    """Nothing is waited for."""
+    with Matcher.open(folder / "list.hashmatch") as matcher:
+        service = Service(matcher)
+        server = _Server(uvicorn.Config(create_app(service)), service, lambda: None)
+        server.handle_exit(signal.SIGTERM, None)
+        assert server.should_exit
+        assert not server.force_exit
+        server.handle_exit(signal.SIGTERM, None)
+        assert server.force_exit
+        service.checks.close()
 
 
 def test_a_second_signal_ends_it_at_once(folder: Path) -> None:

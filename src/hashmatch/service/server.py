@@ -111,6 +111,7 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, service: Service, started: Callable[[], None]) -> None:
         super().__init__(config)
         self._service, self._tell = service, started
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer."""
@@ -124,6 +125,9 @@ class _Server(uvicorn.Server):
             self.force_exit = self.should_exit = True
             return
         self._service.is_stopping = True
+        if self._loop is None:  # nothing is answered yet
+            self.should_exit = True
+            return
         self._loop.call_soon_threadsafe(self._loop.call_later, self._service.config.server.drain_seconds, self._end)
 
     def _end(self) -> None:
