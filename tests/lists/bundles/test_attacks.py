@@ -232,6 +232,7 @@ WRONG: list[Callable[[list[tuple[str, dict[str, Any], bytes]]], None]] = [
     lambda parts: parts.reverse(),
     lambda parts: parts.append(parts[0]),
     lambda parts: parts.append(parts[1]),
+    lambda parts: parts.extend([parts[1], ("gone", {"rows": [1, 2]}, b"")]),
     lambda parts: parts.append(("other", {}, b"")),
     lambda parts: parts.append(("gone", {"rows": [1]}, b"")),
     *(put("entries", "ids", [name]) for name in ("", "a\nb", "x" * 257, 7, None, [])),
@@ -289,6 +290,22 @@ def test_a_signature_does_not_make_rows_right(owner: Path, number: int) -> None:
     name = signed(owner, "whole-1", WRONG[number])
     assert refusal(take_bundle, owner / "fresh", owner / name, trust=ONE.verifiers, now=NOW) == "malformed"
     assert not list(owner.glob("*fresh*"))
+
+
+def test_a_file_does_not_replace_what_it_wrote_itself(owner: Path) -> None:
+    """An entry that comes twice, first with a hash twice, which no list can hold, is the file's fault and no damage."""
+
+    def change(parts: list[tuple[str, dict[str, Any], bytes]]) -> None:
+        place = next(number for number, (kind, _, _) in enumerate(parts) if kind == "entries")
+        kind, columns, codes = parts[place]
+        assert columns["n_rows"] == [1]
+        doubled = {name: 2 * columns[name] for name in ("sources", "algorithms", "qualities", "lengths")}
+        part_of(parts, "state")["next_hash"] = 9
+        parts.insert(place, (kind, {**columns, **doubled, "n_rows": [2], "rows": [7, 8]}, codes + codes))
+
+    assert refusal(take_bundle, owner / "taker", owner / signed(owner, "part-2", change), now=NOW) == "malformed"
+    with ReferenceList.open(owner / "taker", check="full") as ref:
+        assert ref.version == 1
 
 
 @pytest.mark.parametrize("number", range(len(WRONG)))

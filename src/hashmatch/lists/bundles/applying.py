@@ -117,6 +117,7 @@ class _Applied:
         self._tallies = {number: RowCount(tally.n_hashes, tally.mark_sum) for number, tally in state.tallies.items()}
         self._new: State | None = None
         self._gone: list[int] = []
+        self._last_key = 0
 
     def clear(self) -> None:
         """Begin with nothing, as a whole list does."""
@@ -150,7 +151,7 @@ class _Applied:
             raise ValueError
         if kind == "state":
             self._new = self._state_of(columns)
-        elif kind == "gone" and self._manifest.previous is not None:
+        elif kind == "gone" and self._manifest.previous is not None and not self._last_key:
             self._gone += columns["rows"]
             for rows in blocks_of(columns["rows"], _KEYS_A_STEP):
                 self._remove_owners(rows)
@@ -258,6 +259,10 @@ class _Applied:
         connection, state = self._connection, self._new
         if state is None or not all(type(block.key) is int and 0 < block.key < state.next_entry for block in blocks):
             raise ValueError
+        for block in blocks:
+            if block.key <= self._last_key:  # what this file wrote itself is not replaced by it
+                raise ValueError
+            self._last_key = block.key
         if self._manifest.previous is not None:
             self._remove([block.key for block in blocks])
         hashes: dict[int, list[tuple[int, int, int, int | None, bytes]]] = {}
