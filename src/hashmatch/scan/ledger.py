@@ -2,7 +2,8 @@
 
 Floor: scan. One row an item, one a content, by its SHA-256. No file name is kept unless it is asked for: an item is
 known by a keyed hash of its name. The hashes of all views stand in blocks of a few hundred contents too, as arrays,
-which is what new entries of a list are searched in. Over 400 lines because what is written is read beside it.
+which is what new entries of a list are searched in. Over 400 lines because all that writes shares one
+transaction.
 
 Every few hundred items are one transaction in a write-ahead log. A killed process loses at most the transaction it was
 in, and a power cut what came after the last checkpoint (about 4 MB of the log); the file is whole after both.
@@ -10,7 +11,6 @@ in, and a power cut what came after the last checkpoint (about 4 MB of the log);
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 import os
@@ -22,147 +22,44 @@ import uuid
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hashmatch._version import __version__
 from hashmatch.algorithms import ALGORITHMS
-from hashmatch.errors import HashFormatError, LedgerError
+from hashmatch.errors import LedgerError
 from hashmatch.hashes import Fingerprint
-from hashmatch.lists import VersionMark
 from hashmatch.matching import MatchReport, Outcome
 from hashmatch.matching.kept_lists import SearchedList
 from hashmatch.scan.ledger_file import check_structure, connect, create_tables, damaged, mark_of, translated_errors
+from hashmatch.scan.ledger_reading import REMEMBERED, LedgerReading
+from hashmatch.scan.ledger_rows import (
+    KEPT,
+    NOT_COMPARED,
+    OUTCOMES,
+    Basis,
+    brief_of,
+    checked,
+    hits_of,
+    is_loose,
+    list_form,
+    lists_of,
+    policy_digest,
+)
 
 if TYPE_CHECKING:
-    from hashmatch.matching import Match, Matcher
-    from hashmatch.policy import MatchPolicy
+    from hashmatch.matching import Matcher
 
-__all__ = ["KEPT", "NOT_COMPARED", "Basis", "Ledger", "LedgerCounts", "Stored"]
-
-KEPT: Final = ("md5", "sha1", "sha256", "pdq")
-"""Algorithms of which every fingerprint of a ledger has hashes, besides those that the lists hold."""
-
-NOT_COMPARED: Final = "views-not-compared"
-"""Reason of "no match" that cannot be said, because views were not compared."""
+__all__ = ["Ledger"]
 
 _BATCH: Final = 256
 _SECONDS: Final = 1.0
 _BLOCK_BYTES: Final = 2**20
-_REMEMBERED: Final = 4_096
 _PLAIN: Final = ("number", "kind", "at", "policy", "policy_name", "decode", "software")
-_OUTCOMES: Final = tuple(Outcome)
-_LOOSE: Final = frozenset({"unconfirmed", "held", "list-damaged", "nothing-to-compare"})
-"""Reasons that may go with a change of a list that no match names."""
-
-Hits = frozenset[tuple[str, str, str, str]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Basis:
-    """What contents of a ledger were compared by.
-
-    Parameters
-    ----------
-    number : int
-        Of the basis in its ledger, ascending.
-    kind : str
-        ``"scan"`` or ``"rescan"``.
-    at : int
-        When it began, seconds since 1970.
-    policy : bytes
-        SHA-256 of the policy.
-    policy_name : str
-        Its name.
-    decode : str
-        Version of the pixel contract, as `MatchReport.decode`.
-    software : str
-        ``"hashmatch <version>"``.
-    lists : tuple of SearchedList
-        The lists, at the versions up to which the contents were compared.
-    algorithms : frozenset of str
-        Algorithms of which fingerprints were made.
-    gap : tuple of str
-        Views that the policy asks for and in which entries added since were not compared.
-    """
-
-    number: int
-    kind: str
-    at: int
-    policy: bytes
-    policy_name: str
-    decode: str
-    software: str
-    lists: tuple[SearchedList, ...]
-    algorithms: frozenset[str]
-    gap: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
-    """One item of a ledger.
-
-    Parameters
-    ----------
-    number : int
-        Of the item, ascending in the order in which items were done.
-    key : bytes
-        Keyed hash of its name, 16 bytes; see `Ledger.key_of`.
-    name : bytes or None
-        Its name, if the ledger keeps names.
-    at : int
-        When it was done, seconds since 1970.
-    content : int or None
-        Number of its content; None if its bytes could not be read.
-    report : MatchReport
-        The answer, as it was made.
-    basis : Basis or None
-        What it was compared by since; None without a content.
-    withdrawn : tuple of (str, str, str)
-        List, entry and algorithm of matches that were taken back.
-    """
-
-    number: int
-    key: bytes
-    name: bytes | None
-    at: int
-    content: int | None
-    report: MatchReport
-    basis: Basis | None
-    withdrawn: tuple[tuple[str, str, str], ...] = ()
-
-    @property
-    def outcome(self) -> Outcome:
-        """The answer as of now: "no match" is undecidable where entries were added since that could not be compared."""
-        gap = self.basis is not None and bool(self.basis.gap)
-        return Outcome.UNDECIDABLE if gap and self.report.outcome is Outcome.NO_MATCH else self.report.outcome
-
-    @property
-    def reason(self) -> str | None:
-        """The reason as of now."""
-        return self.report.reason if self.outcome is self.report.outcome else NOT_COMPARED
-
-
-@dataclass(slots=True)
-class LedgerCounts:
-    """What a ledger holds.
-
-    Parameters
-    ----------
-    items, contents : int
-        Items, and different contents among them.
-    behind : int
-        Contents that were compared with other versions of the lists than the last ones.
-    """
-
-    items: int
-    contents: int
-    behind: int
 
 
 @dataclass(slots=True)
@@ -179,7 +76,7 @@ class _Pending:
                 self.codes.setdefault(algorithm, []).append(data)
 
 
-class Ledger:
+class Ledger(LedgerReading):
     """The ledger of a scan; see the module. Used by one process at a time; its methods take turns.
 
     Examples
@@ -198,7 +95,7 @@ class Ledger:
         self._is_closed = False
         self._path = path
         with translated_errors():
-            identifier, self._salt, self._names = _checked(
+            identifier, self._salt, self._names = checked(
                 connection.execute("SELECT uuid, salt, names, mark FROM state").fetchone()
             )
             self._next = self._greatest("content") + 1
@@ -309,36 +206,6 @@ class Ledger:
         """Work out by which key an item of this name is known: 16 bytes, keyed with a secret of this ledger."""
         return hmac.digest(self._salt, name, "sha256")[:16]
 
-    # what was compared by what
-
-    @property
-    def bases(self) -> tuple[Basis, ...]:
-        """All that contents were compared by, in the order in which it began."""
-        with self._turn, translated_errors():
-            numbers = [number for (number,) in self._connection.execute("SELECT id FROM basis ORDER BY id")]
-            return tuple(map(self._basis_of, numbers))
-
-    def _basis_of(self, number: int) -> Basis:
-        if number not in self._bases:
-            row = self._connection.execute(
-                "SELECT id, kind, at, policy, policy_name, decode, software, lists, algorithms, gap, mark"
-                " FROM basis WHERE id = ?",
-                (number,),
-            ).fetchone()
-            *plain, lists, algorithms, gap = _checked(row)
-            try:
-                self._bases[number] = Basis(
-                    **dict(
-                        zip(("number", "kind", "at", "policy", "policy_name", "decode", "software"), plain, strict=True)
-                    ),
-                    lists=tuple(map(_list_from, json.loads(lists))),
-                    algorithms=frozenset(json.loads(algorithms)),
-                    gap=tuple(json.loads(gap)),
-                )
-            except (ValueError, KeyError, TypeError):
-                raise damaged() from None
-        return self._bases[number]
-
     def begin(self, matcher: Matcher, kind: str = "scan") -> Basis:
         """Say by what the contents that are recorded from now on are compared; the last basis if it is the same.
 
@@ -408,7 +275,7 @@ class Ledger:
     def _write_basis(self, connection: sqlite3.Connection, basis: Basis) -> None:
         row = (
             *(getattr(basis, name) for name in _PLAIN),
-            json.dumps([_list_form(item) for item in basis.lists]),
+            json.dumps([list_form(item) for item in basis.lists]),
             json.dumps(sorted(basis.algorithms)),
             json.dumps(basis.gap),
         )
@@ -503,7 +370,7 @@ class Ledger:
         *,
         is_new: bool,
     ) -> None:
-        outcome, said = _OUTCOMES.index(report.outcome), self._report_number(report)
+        outcome, said = OUTCOMES.index(report.outcome), self._report_number(report)
         row = (number, sha256, basis.number, said, outcome, int(is_loose(report)), fingerprint)
         connection.execute("REPLACE INTO content VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, mark_of(*row)))
         found = hits_of(report)
@@ -538,25 +405,10 @@ class Ledger:
             self._next_report += 1
             self._connection.execute("INSERT INTO report VALUES (?, ?, ?)", (number, body, zlib.crc32(body)))
             if brief is not None:
-                if len(self._numbers) >= _REMEMBERED:
+                if len(self._numbers) >= REMEMBERED:
                     self._numbers.clear()
                 self._numbers[brief] = number
         return number
-
-    def _report(self, number: int) -> MatchReport:
-        known = self._reports.get(number)
-        if known is None:
-            row = self._connection.execute("SELECT body, mark FROM report WHERE id = ?", (number,)).fetchone()
-            if row is None or zlib.crc32(row[0]) != row[1]:
-                raise damaged()
-            try:
-                known = MatchReport.from_dict(json.loads(row[0]))
-            except (HashFormatError, ValueError):
-                raise damaged() from None
-            if len(self._reports) >= _REMEMBERED:
-                self._reports.clear()
-            self._reports[number] = known
-        return known
 
     def commit(self) -> None:
         """Make what was recorded last.
@@ -602,10 +454,6 @@ class Ledger:
         with suppress(sqlite3.Error):
             self._next, self._next_report = self._greatest("content") + 1, self._greatest("report") + 1
 
-    def _greatest(self, table: str) -> int:
-        row = self._connection.execute(f"SELECT max(id) FROM {table}").fetchone()  # noqa: S608
-        return int(row[0] or 0)
-
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """Give the connection within the transaction that the next commit ends; all of that is undone if it fails."""
@@ -619,182 +467,6 @@ class Ledger:
                 self._forget()
                 raise
             self._since += 1
-
-    # what reports and rescans read
-
-    def counts(self) -> LedgerCounts:
-        """Count items and contents."""
-        with self._turn, translated_errors():
-            (items,) = self._connection.execute("SELECT count(*) FROM item").fetchone()
-            by_basis = dict(self._connection.execute("SELECT basis, count(*) FROM content GROUP BY basis"))
-            last = self.bases[-1].lists if self.bases else ()
-            behind = sum(n for number, n in by_basis.items() if self._basis_of(number).lists != last)
-            return LedgerCounts(items=items, contents=sum(by_basis.values()), behind=behind)
-
-    def __iter__(self) -> Iterator[Stored]:
-        """Iterate over the items in the order in which they were first done; a few hundred are read at a time.
-
-        Raises
-        ------
-        LedgerError
-            If what is read is damaged.
-        """
-        last = 0
-        while True:
-            with self._turn, translated_errors():
-                rows = self._connection.execute(
-                    "SELECT item.id, content.id, content.report, content.basis, key, stamp, item.content, item.report,"
-                    " at, name, item.mark FROM item LEFT JOIN content ON content.id = item.content WHERE item.id > ?"
-                    " ORDER BY item.id LIMIT 500",
-                    (last,),
-                ).fetchall()
-                found = [self._stored(row) for row in rows]
-            if not found:
-                return
-            yield from found
-            last = found[-1].number
-
-    def _stored(self, row: tuple[Any, ...]) -> Stored:
-        number, there, answer, basis = row[:4]
-        key, _, content, own, at, name = _checked(row[4:])
-        if content != there:
-            raise damaged()
-        report = self._report(own if content is None else answer)
-        withdrawn = self._connection.execute(
-            "SELECT list_id, entry_id, algorithm FROM hit WHERE content = ? AND until IS NOT NULL AND kind = 'match'",
-            (content,),
-        )
-        live = {(item.list_id, item.entry_id, item.algorithm) for item in report.matches}
-        return Stored(
-            number=number,
-            key=key,
-            name=name,
-            at=at,
-            content=content,
-            report=report,
-            basis=None if basis is None else self._basis_of(basis),
-            withdrawn=tuple(sorted(set(withdrawn) - live)),
-        )
-
-    def digests_of(self, content: int) -> dict[str, bytes]:
-        """Give the digests of a content, by algorithm."""
-        return {
-            item.value.algorithm: item.value.data
-            for item in self.fingerprint(content).view_hashes
-            if item.value.algorithm in ("md5", "sha1", "sha256")
-        }
-
-    def fingerprint(self, content: int) -> Fingerprint:
-        """Read the fingerprint of a content.
-
-        Raises
-        ------
-        LedgerError
-            If it is damaged.
-        """
-        with self._turn, translated_errors():
-            row = _checked(self._connection.execute("SELECT * FROM content WHERE id = ?", (content,)).fetchone())
-        try:
-            return Fingerprint.from_bytes(row[-1])
-        except HashFormatError:
-            raise damaged() from None
-
-    def blocks(self, algorithm: str) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
-        """Read the hashes of all views of all contents, in blocks: numbers of the contents, and (n, n_bytes) codes.
-
-        Raises
-        ------
-        LedgerError
-            If one is damaged.
-        """
-        n_bytes, last = ALGORITHMS[algorithm].n_bytes, 0
-        while True:
-            with self._turn, translated_errors():
-                rows = self._connection.execute(
-                    "SELECT id, owners, codes, mark FROM block WHERE id > ? AND algorithm = ? ORDER BY id LIMIT 64",
-                    (last, algorithm),
-                ).fetchall()
-            if not rows:
-                return
-            for last, owners, codes, mark in rows:  # noqa: B007 - the last one is where the next step begins
-                if zlib.crc32(codes, zlib.crc32(owners)) != mark or len(owners) * n_bytes != len(codes) * 8:
-                    raise damaged()
-                yield np.frombuffer(owners, "<i8"), np.frombuffer(codes, np.uint8).reshape(-1, n_bytes)
-
-    def matched_entries(self, list_id: str) -> dict[str, list[int]]:
-        """Give the contents of every entry of a list that reports name, by the entry's id."""
-        found: dict[str, list[int]] = {}
-        with self._turn, translated_errors():
-            for entry_id, content in self._connection.execute(
-                "SELECT DISTINCT entry_id, content FROM hit WHERE list_id = ? AND until IS NULL", (list_id,)
-            ):
-                found.setdefault(entry_id, []).append(content)
-        return found
-
-    def contents_of(
-        self, basis: Basis, *, loose: bool = False, among: Iterable[int] | None = None, most: int = -1
-    ) -> list[int]:
-        """Give the numbers of the contents of a basis, ascending.
-
-        Parameters
-        ----------
-        basis : Basis
-            The basis.
-        loose : bool
-            Only those whose report may rest on entries that it does not name.
-        among : iterable of int, optional
-            Only those of these numbers.
-        most : int
-            How many at most; -1 for all.
-        """
-        with self._turn, translated_errors():
-            if among is not None:
-                asked = "SELECT 1 FROM content WHERE id = ? AND basis = ?"
-                return [n for n in among if self._connection.execute(asked, (n, basis.number)).fetchone() is not None]
-            rows = self._connection.execute(
-                "SELECT id FROM content INDEXED BY content_of_basis WHERE basis = ? AND loose >= ? LIMIT ?",
-                (basis.number, int(loose), most),
-            )
-            return sorted(number for (number,) in rows)
-
-    def has_contents_of(self, list_id: str) -> bool:
-        """Whether contents were compared with a list and it was not left out since."""
-        return any(
-            item.mark.list_id == list_id and self.contents_of(basis, most=1)
-            for basis in self.bases
-            for item in basis.lists
-        )
-
-    def not_compared(self) -> int:
-        """Count the contents of which "no match" cannot be said, because views of them were not compared."""
-        number = 0
-        with self._turn, translated_errors():
-            for basis in self.bases:
-                if basis.gap:
-                    row = self._connection.execute(
-                        "SELECT count(*) FROM content WHERE basis = ? AND outcome = ?",
-                        (basis.number, _OUTCOMES.index(Outcome.NO_MATCH)),
-                    ).fetchone()
-                    number += int(row[0])
-                undecidable = self._connection.execute(
-                    "SELECT report, count(*) FROM content WHERE basis = ? AND outcome = ? GROUP BY report",
-                    (basis.number, _OUTCOMES.index(Outcome.UNDECIDABLE)),
-                ).fetchall()
-                number += sum(int(n) for report, n in undecidable if self._report(report).reason == NOT_COMPARED)
-        return number
-
-    def answer_of(self, content: int) -> tuple[MatchReport, int] | None:
-        """Give the report of a content and the number of its basis; None if there is no such content."""
-        with self._turn, translated_errors():
-            row = self._connection.execute("SELECT report, basis FROM content WHERE id = ?", (content,)).fetchone()
-            return None if row is None else (self._report(row[0]), row[1])
-
-    def items_of(self, content: int) -> tuple[tuple[bytes, bytes | None], ...]:
-        """Give key and name of the items of a content."""
-        with self._turn, translated_errors():
-            return tuple(
-                self._connection.execute("SELECT key, name FROM item WHERE content = ? ORDER BY id", (content,))
-            )
 
     def answer_anew(self, content: int, basis: Basis, report: MatchReport) -> None:
         """Put another report in the place of a content's; with the next commit."""
@@ -814,102 +486,3 @@ class Ledger:
         except BaseException:
             self._forget()
             raise
-
-    def verify(self) -> None:
-        """Read the whole ledger and check it.
-
-        Raises
-        ------
-        LedgerError
-            If something in it is not as it was written.
-        """
-        with self._turn, translated_errors():
-            (answer,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
-            names = [name for (name,) in self._connection.execute("SELECT DISTINCT algorithm FROM block")]
-        if answer != "ok" or not set(names) <= ALGORITHMS.keys():
-            raise damaged()
-        for name in names:
-            for _ in self.blocks(name):
-                pass
-        for item in self:
-            if item.content is not None:
-                self.fingerprint(item.content)
-        self.bases  # noqa: B018 - each is checked as it is read
-        with self._turn, translated_errors():
-            for row in self._connection.execute("SELECT * FROM hit"):
-                _checked(row)
-
-
-def _checked(row: tuple[Any, ...] | None) -> tuple[Any, ...]:
-    """Give a row without its check value, which comes last and must be right."""
-    if row is None or mark_of(*row[:-1]) != row[-1]:
-        raise damaged()
-    return row[:-1]
-
-
-def policy_digest(policy: MatchPolicy) -> bytes:
-    """SHA-256 of all that a policy asks, its secret key included."""
-    key = None if policy.keypoints is None else policy.keypoints.key
-    text = json.dumps(policy.to_dict(), sort_keys=True).encode()
-    return hashlib.sha256(text + b"\0" + (b"" if key is None else hashlib.sha256(key).digest())).digest()
-
-
-def lists_of(matcher: Matcher) -> tuple[SearchedList, ...]:
-    """Give the lists of a matcher in the order in which a ledger remembers them."""
-    return tuple(sorted(matcher.states, key=lambda item: item.mark.list_id))
-
-
-def _list_form(item: SearchedList) -> dict[str, Any]:
-    """JSON-ready form; holds no hash."""
-    return asdict(item) | {"algorithms": sorted(item.algorithms)}
-
-
-def _list_from(form: Any) -> SearchedList:
-    return SearchedList(**(form | {"mark": VersionMark(**form["mark"]), "algorithms": frozenset(form["algorithms"])}))
-
-
-def hits_of(report: MatchReport) -> Hits:
-    """Give kind, list, entry and algorithm of everything that a report names."""
-    kinds: tuple[tuple[str, Iterable[Match]], ...] = (
-        ("match", report.matches),
-        ("suppressed", (pair.match for pair in report.suppressed)),
-        ("by", (pair.by for pair in report.suppressed)),
-        ("comparison", report.comparisons),
-        ("held", report.held),
-    )
-    return frozenset((kind, item.list_id, item.entry_id, item.algorithm) for kind, matches in kinds for item in matches)
-
-
-def is_loose(report: MatchReport) -> bool:
-    """Whether a report may rest on entries that it does not name."""
-    cut = (
-        report.n_matches > len(report.matches)
-        or report.n_suppressed > len(report.suppressed)
-        or report.n_comparisons > len(report.comparisons)
-        or report.n_held > len(report.held)
-    )
-    return cut or report.reason in _LOOSE
-
-
-def brief_of(report: MatchReport) -> object:
-    """Give a key that is equal for reports that say the same; None for those that name an entry."""
-    if report.matches or report.suppressed or report.comparisons or report.held:
-        return None
-    lists = tuple(
-        (item.list_id, item.digest, item.n_entries, *item.compared.items(), *item.not_compared.items())
-        for item in report.lists
-    )
-    return (
-        report.outcome,
-        report.reason,
-        report.format,
-        report.quality,
-        report.policy,
-        report.decode,
-        report.protection,
-        report.views_compared,
-        report.views_not_compared,
-        report.frames,
-        lists,
-        report.software,
-    )

@@ -26,7 +26,7 @@ from hashmatch.errors import LedgerError
 from hashmatch.index import LinearIndex, build_index
 from hashmatch.lists import ReferenceList
 from hashmatch.matching import Match, Matcher, MatchReport, Outcome
-from hashmatch.scan.ledger import NOT_COMPARED, policy_digest
+from hashmatch.scan.ledger_rows import NOT_COMPARED, policy_digest
 from hashmatch.view import VIEW_KINDS
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from hashmatch.lists import Entry
     from hashmatch.matching.kept_lists import SearchedList
     from hashmatch.policy import MatchPolicy
-    from hashmatch.scan.ledger import Basis, Ledger
+    from hashmatch.scan.ledger import Ledger
+    from hashmatch.scan.ledger_rows import Basis
 
 __all__ = ["Answered", "Rescan", "rescan"]
 

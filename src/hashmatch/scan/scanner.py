@@ -21,12 +21,13 @@ from hashmatch.jail import Isolation
 from hashmatch.jail.cpus import usable_cpus
 from hashmatch.matching import Matcher, MatchReport, Outcome
 from hashmatch.scan.items import Flaw, Found, shown_name
-from hashmatch.scan.ledger import KEPT
+from hashmatch.scan.ledger_rows import KEPT
 from hashmatch.scan.walk import WalkCounts
 
 if TYPE_CHECKING:
     from hashmatch.matching.answering import ReadSource
-    from hashmatch.scan.ledger import Basis, Ledger
+    from hashmatch.scan.ledger import Ledger
+    from hashmatch.scan.ledger_rows import Basis
     from hashmatch.scan.sources import SourceCounts
 
 __all__ = ["Known", "ScanItem", "ScanSummary", "scan"]

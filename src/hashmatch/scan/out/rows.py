@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from hashmatch.matching import Match, Outcome
 from hashmatch.scan.items import shown_name
-from hashmatch.scan.ledger import Ledger, Stored
+from hashmatch.scan.ledger import Ledger
+from hashmatch.scan.ledger_rows import Stored
 
 __all__ = ["COLUMNS", "digests_of", "folder_of", "name_of", "record_of", "rows_of"]
 
