@@ -164,6 +164,7 @@ def look_ups(folder: Path, list_path: Path, entries: int, seconds: float) -> dic
         found["hashmatch, one by one"] = at_full_and_half(address, own, seconds, 8)
         found["hashmatch, HMA's route"] = at_full_and_half(address, hma, seconds, 8)
         found[f"hashmatch, batches of {BATCH}"] = at_full_and_half(address, batches, seconds, 4)
+        found["HTTP alone: /livez"] = at_full_and_half(address, [request("GET", "/livez")], seconds, 8)
     for name, item in found.items():
         item["look_ups"] = item["full"]["rate"] * (BATCH if "batches" in name else 1)
     return found
