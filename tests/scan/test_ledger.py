@@ -330,3 +330,46 @@ def test_no_hash_is_shown(whole: Path) -> None:
         shown = repr(book) + "".join(repr(item) for item in book)
         digest = book.digests_of(1)["sha256"].hex()
     assert digest not in shown
+
+
+def test_two_that_write_in_turn_lose_nothing(medium: tuple[Path, Path], tmp_path: Path) -> None:
+    """Each ends what the other began between: every item has the answer that it had, and the file is sound."""
+    root, listed = medium
+    paths = sorted(path for path in root.rglob("*") if path.is_file())
+    with Matcher.open(listed) as matcher:
+        direct = dict(zip(paths, matcher.match_many(paths), strict=True))
+        # pictures without a match first: their reports are remembered and make no new row
+        paths.sort(key=lambda path: direct[path].outcome is Outcome.MATCH)
+        with Ledger.open(tmp_path / "l") as one, Ledger.open(tmp_path / "l") as other:
+            turns = [paths[:2], paths[-6:], paths[2:10], paths[-12:-6], paths]
+            for number, some in enumerate(turns):
+                book = (one, other)[number % 2]
+                answers = [item.report for item in scan(matcher, some, ledger=book, isolate=False)]
+                assert answers == [direct[path] for path in some]
+            for path in paths:
+                assert one.done(os.fsencode(path), stamp(path)) == direct[path]
+            assert one.counts() == other.counts()
+            one.verify()
+
+
+def stamp(path: Path) -> bytes:
+    """Say what tells a file from a later one at its place."""
+    status = path.stat()
+    return b"%d %d" % (status.st_size, status.st_mtime_ns)
+
+
+def test_a_scan_stops_where_its_basis_was_matched_again(medium: tuple[Path, Path], tmp_path: Path) -> None:
+    """What a scan compares with the old list is never recorded as compared with the new one."""
+    root, listed = medium
+    shutil.copy(listed, tmp_path / "list")
+    paths = sorted(path for path in root.rglob("*") if path.is_file())
+    with Matcher.open(tmp_path / "list") as matcher, Ledger.open(tmp_path / "l") as book:
+        deque(scan(matcher, paths[:4], ledger=book, isolate=False), 0)
+        before = book.counts()
+        basis = book.bases[-1]
+        with Ledger.open(tmp_path / "l") as other:
+            other.bring_up(basis, (), ("keypoints",))
+        with pytest.raises(LedgerError, match="run the same command again") as caught:
+            deque(scan(matcher, paths[4:], ledger=book, isolate=False), 0)
+        assert caught.value.reason == "busy"
+        assert book.counts().items == before.items

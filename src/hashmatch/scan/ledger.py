@@ -77,7 +77,7 @@ class _Pending:
 
 
 class Ledger(LedgerReading):
-    """The ledger of a scan; see the module. Used by one process at a time; its methods take turns.
+    """The ledger of a scan; see the module. Processes and threads that write to it take turns.
 
     Examples
     --------
@@ -100,6 +100,7 @@ class Ledger(LedgerReading):
             )
             self._next = self._greatest("content") + 1
             self._next_report = self._greatest("report") + 1
+        self._seen = -1
         self._identifier = bytes(identifier).hex()
         self._bases: dict[int, Basis] = {}
         self._basis: Basis | None = None
@@ -372,7 +373,8 @@ class Ledger(LedgerReading):
     ) -> None:
         outcome, said = OUTCOMES.index(report.outcome), self._report_number(report)
         row = (number, sha256, basis.number, said, outcome, int(is_loose(report)), fingerprint)
-        connection.execute("REPLACE INTO content VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, mark_of(*row)))
+        how = "INSERT" if is_new else "REPLACE"  # a new content never takes the place of another
+        connection.execute(f"{how} INTO content VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, mark_of(*row)))
         found = hits_of(report)
         if not found and is_new:
             return
@@ -448,11 +450,8 @@ class Ledger(LedgerReading):
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
         self._pending, self._since = _Pending(), 0
-        self._numbers.clear()
-        self._reports.clear()
-        self._bases.clear()
         with suppress(sqlite3.Error):
-            self._next, self._next_report = self._greatest("content") + 1, self._greatest("report") + 1
+            self._forget_numbers()
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -462,11 +461,37 @@ class Ledger(LedgerReading):
                 with translated_errors():
                     if not self._connection.in_transaction:
                         self._connection.execute("BEGIN IMMEDIATE")
+                        self._take_up()
                     yield self._connection
             except BaseException:
                 self._forget()
                 raise
             self._since += 1
+
+    def _take_up(self) -> None:
+        """Take up what another process has committed since: no number that it gave is given again.
+
+        Raises
+        ------
+        LedgerError
+            If it says of the basis that was begun that its contents were compared with more than this one compares.
+        """
+        (seen,) = self._connection.execute("PRAGMA data_version").fetchone()
+        if seen == self._seen:
+            return
+        self._forget_numbers()
+        if self._basis is not None and self._basis_of(self._basis.number) != self._basis:
+            raise LedgerError(
+                "the ledger was matched again by another process meanwhile: run the same command again", reason="busy"
+            )
+        self._seen = seen
+
+    def _forget_numbers(self) -> None:
+        """Forget what was read before, and go on behind the last numbers of the file."""
+        self._numbers.clear()
+        self._reports.clear()
+        self._bases.clear()
+        self._next, self._next_report = self._greatest("content") + 1, self._greatest("report") + 1
 
     def answer_anew(self, content: int, basis: Basis, report: MatchReport) -> None:
         """Put another report in the place of a content's; with the next commit."""
@@ -478,9 +503,11 @@ class Ledger(LedgerReading):
 
     @contextmanager
     def as_one(self) -> Iterator[None]:
-        """Commit at the end of the block, or undo all of it."""
+        """Commit at the end of the block, or undo all of it; nobody else writes meanwhile."""
         self.commit()
         try:
+            with self._writing():  # what is read in the block is what its writes build on
+                pass
             yield
             self.commit()
         except BaseException:
