@@ -36,6 +36,20 @@ def test_a_scan_goes_on_by_the_same_command(medium: tuple[Path, Path], tmp_path:
     assert (code, "begun by the policy 'standard'" in err) == (2, True)
 
 
+def test_answers_of_other_versions_of_a_list_are_not_none_found(medium: tuple[Path, Path], tmp_path: Path) -> None:
+    """What was not compared with the list as it is now is told by the exit code, until it is matched again."""
+    listed = Path(shutil.copyfile(medium[1], tmp_path / "list.hashmatch"))
+    (tmp_path / "m").mkdir()
+    shutil.copyfile(medium[0] / "f0" / "0.png", tmp_path / "m" / "0.png")
+    words = ["scan", tmp_path / "m", "-l", listed, "--ledger", tmp_path / "l", "--no-isolate"]
+    assert run(*words)[0] == 1
+    run("list", "withdraw", listed, "entry-1", "--source", "local")
+    code, _, err = run(*words)
+    assert (code, "run hashmatch rescan" in err) == (3, True)
+    assert run("rescan", tmp_path / "l", "-l", listed)[0] == 1
+    assert run(*words)[0] == 1
+
+
 def test_options_that_do_not_go_together(medium: tuple[Path, Path]) -> None:
     """Each says what is wrong."""
     listed = medium[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import random
 import shutil
@@ -201,6 +202,36 @@ def test_every_damage_is_told(whole: Path, tmp_path: Path) -> None:
         path.write_bytes(data[:length])
         with pytest.raises(LedgerError), Ledger.open(path, writable=False) as book:
             book.verify()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE content SET report = (SELECT max(report) FROM content WHERE outcome = 1)",
+        "UPDATE content SET basis = basis + 1",
+        "UPDATE item SET content = 1 WHERE content IS NOT NULL",
+        "UPDATE report SET body = X'7B7D'",
+    ],
+)
+def test_what_answers_is_checked(medium: tuple[Path, Path], whole: Path, tmp_path: Path, change: str) -> None:
+    """A row that is another than it was gives no answer: not to a scan, a report or a known content."""
+    path = Path(shutil.copyfile(whole, tmp_path / "l"))
+    root, listed = medium
+    with Matcher.open(listed) as matcher:
+        paths = [item for item in root.rglob("*") if item.is_file() and matcher.match(item).matches]
+        digests = [hashlib.sha256(item.read_bytes()).digest() for item in paths]
+        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute(change)
+        with Ledger.open(path, keep_names=True) as book:
+            book.begin(matcher)
+            for read in (
+                lambda: [book.done(os.fsencode(item), stamp(item)) for item in paths],
+                lambda: list(book),
+                *(() if "item" in change else (lambda: [book.known(digest) for digest in digests],)),
+            ):
+                with pytest.raises(LedgerError) as caught:
+                    read()
+                assert caught.value.reason == "damaged"
 
 
 def said_of(path: Path) -> list[tuple[Any, ...]]:

@@ -116,7 +116,8 @@ def scan_folders(
     is to stand in the answer. Each line is answered by one line, in order; the paths are not walked.
 
     Exit code: 0 a match was found, 1 none, 2 an error, an unreadable picture or a folder that could not be read, 3
-    nothing found but a picture was undecidable or there was no file at all, 130 interrupted.
+    nothing found but a picture was undecidable, there was no file at all, or answers of the ledger are of other
+    versions of the lists, 130 interrupted.
 
     Example: hashmatch scan uploads --list mine.hashmatch --ledger uploads.ledger
     """
@@ -176,7 +177,7 @@ def scan_folders(
         finally:
             items.close()
         protection, counts = matcher.protection, matcher.counts()["workers"]
-        _tell_of_behind(book)
+        behind = _tell_of_behind(book)
     if as_lines:
         held = None if protection is None else protection.to_dict()
         emit({"summary": summary.to_dict() | {"protection": held, "workers": counts}})
@@ -191,7 +192,7 @@ def scan_folders(
         ERRORS.print(f"interrupted: the counts cover the files up to here{goes_on}")
         raise typer.Exit(Exit.INTERRUPTED)
     code = exit_for(summary, folders=True)
-    if idle and code is Exit.NONE:
+    if code is Exit.NONE and (idle or (behind and summary.known["before"])):
         code = Exit.UNDECIDED
     whole = (
         (walk is None or walk.complete)
@@ -238,11 +239,12 @@ def _is_within(path: Path, root: Path) -> bool:
     return Path(os.path.realpath(root)) in (real, *real.parents)
 
 
-def _tell_of_behind(book: Ledger | None) -> None:
-    """Say that some contents were compared with other versions of the lists."""
+def _tell_of_behind(book: Ledger | None) -> int:
+    """Say that some contents were compared with other versions of the lists, and how many."""
     behind = 0 if book is None else book.counts().behind
     if behind:
         warn(f"{behind:,} contents of the ledger were compared with other versions of lists: run hashmatch rescan")
+    return behind
 
 
 def _tell(problem: OSError) -> None:

@@ -292,18 +292,21 @@ class Ledger(LedgerReading):
         """
         with self._turn, translated_errors():
             row = self._connection.execute(
-                "SELECT item.stamp, content.report, content.basis FROM item JOIN content ON content.id = item.content"
-                " WHERE key = ?",
-                (self.key_of(name),),
+                "SELECT key, stamp, content, report, at, name, mark FROM item WHERE key = ?", (self.key_of(name),)
             ).fetchone()
-            return None if row is None or row[0] != stamp else self._compared(row[1], row[2])
+            if row is None or row[1] != stamp:
+                return None
+            content = checked(row)[2]
+            return None if content is None else self._compared(*self._answer(content))
 
     def known(self, sha256: bytes) -> MatchReport | None:
         """Give the answer of a content that was compared by the basis that was begun; None if there is none."""
         with self._turn, translated_errors():
-            row = self._connection.execute("SELECT report, basis FROM content WHERE sha256 = ?", (sha256,)).fetchone()
-            current = row is not None and self.is_current(self._basis_of(row[1]))
-            return self._compared(row[0], row[1]) if current else None
+            row = self._connection.execute("SELECT id FROM content WHERE sha256 = ?", (sha256,)).fetchone()
+            if row is None:
+                return None
+            report, basis = self._answer(row[0])
+            return self._compared(report, basis) if self.is_current(self._basis_of(basis)) else None
 
     def _compared(self, report: int, basis: int) -> MatchReport | None:
         """Give a report, but of a content that is to be looked at again to say more."""

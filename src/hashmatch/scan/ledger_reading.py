@@ -68,7 +68,7 @@ class LedgerReading:
         known = self._reports.get(number)
         if known is None:
             row = self._connection.execute("SELECT body, mark FROM report WHERE id = ?", (number,)).fetchone()
-            if row is None or zlib.crc32(row[0]) != row[1]:
+            if row is None or not isinstance(row[0], bytes) or zlib.crc32(row[0]) != row[1]:
                 raise damaged()
             try:
                 known = MatchReport.from_dict(json.loads(row[0]))
@@ -78,6 +78,11 @@ class LedgerReading:
                 self._reports.clear()
             self._reports[number] = known
         return known
+
+    def _answer(self, content: int) -> tuple[int, int]:
+        """Give the numbers of report and basis of a content, whose row is checked."""
+        row = checked(self._connection.execute("SELECT * FROM content WHERE id = ?", (content,)).fetchone())
+        return row[3], row[2]
 
     def _greatest(self, table: str) -> int:
         row = self._connection.execute(f"SELECT max(id) FROM {table}").fetchone()  # noqa: S608
@@ -104,9 +109,8 @@ class LedgerReading:
         while True:
             with self._turn, translated_errors():
                 rows = self._connection.execute(
-                    "SELECT item.id, content.id, content.report, content.basis, key, stamp, item.content, item.report,"
-                    " at, name, item.mark FROM item LEFT JOIN content ON content.id = item.content WHERE item.id > ?"
-                    " ORDER BY item.id LIMIT 500",
+                    "SELECT id, key, stamp, content, report, at, name, mark FROM item WHERE id > ?"
+                    " ORDER BY id LIMIT 500",
                     (last,),
                 ).fetchall()
                 found = [self._stored(row) for row in rows]
@@ -116,15 +120,12 @@ class LedgerReading:
             last = found[-1].number
 
     def _stored(self, row: tuple[Any, ...]) -> Stored:
-        number, there, answer, basis = row[:4]
-        key, _, content, own, at, name = checked(row[4:])
-        if content != there:
-            raise damaged()
-        report = self._report(own if content is None else answer)
-        withdrawn = self._connection.execute(
-            "SELECT list_id, entry_id, algorithm FROM hit WHERE content = ? AND until IS NOT NULL AND kind = 'match'",
-            (content,),
-        )
+        number = row[0]
+        key, _, content, own, at, name = checked(row[1:])
+        answer, basis = (own, None) if content is None else self._answer(content)
+        report = self._report(answer)
+        hits = map(checked, self._connection.execute("SELECT * FROM hit WHERE content = ?", (content,)))
+        withdrawn = [tuple(hit[2:5]) for hit in hits if hit[1] == "match" and hit[6] is not None]
         live = {(item.list_id, item.entry_id, item.algorithm) for item in report.matches}
         return Stored(
             number=number,
@@ -178,6 +179,8 @@ class LedgerReading:
             if not rows:
                 return
             for last, owners, codes, mark in rows:  # noqa: B007 - the last one is where the next step begins
+                if not (isinstance(owners, bytes) and isinstance(codes, bytes)):
+                    raise damaged()
                 if zlib.crc32(codes, zlib.crc32(owners)) != mark or len(owners) * n_bytes != len(codes) * 8:
                     raise damaged()
                 yield np.frombuffer(owners, "<i8"), np.frombuffer(codes, np.uint8).reshape(-1, n_bytes)
@@ -186,9 +189,8 @@ class LedgerReading:
         """Give the contents of every entry of a list that reports name, by the entry's id."""
         found: dict[str, list[int]] = {}
         with self._turn, translated_errors():
-            for entry_id, content in self._connection.execute(
-                "SELECT DISTINCT entry_id, content FROM hit WHERE list_id = ? AND until IS NULL", (list_id,)
-            ):
+            for row in self._connection.execute("SELECT * FROM hit WHERE list_id = ? AND until IS NULL", (list_id,)):
+                content, _, _, entry_id, *_ = checked(row)
                 found.setdefault(entry_id, []).append(content)
         return found
 
@@ -244,11 +246,11 @@ class LedgerReading:
                 number += sum(int(n) for report, n in undecidable if self._report(report).reason == NOT_COMPARED)
         return number
 
-    def answer_of(self, content: int) -> tuple[MatchReport, int] | None:
-        """Give the report of a content and the number of its basis; None if there is no such content."""
+    def answer_of(self, content: int) -> tuple[MatchReport, int]:
+        """Give the report of a content and the number of its basis."""
         with self._turn, translated_errors():
-            row = self._connection.execute("SELECT report, basis FROM content WHERE id = ?", (content,)).fetchone()
-            return None if row is None else (self._report(row[0]), row[1])
+            report, basis = self._answer(content)
+            return self._report(report), basis
 
     def items_of(self, content: int) -> tuple[tuple[bytes, bytes | None], ...]:
         """Give key and name of the items of a content."""

@@ -302,10 +302,7 @@ class _Run:
         return found
 
     def _answered(self, number: int, basis: Basis, gap: frozenset[str], *, whole: bool) -> Iterator[Answered]:
-        stored = self._ledger.answer_of(number)
-        if stored is None:
-            return
-        before = stored[0]
+        before, _ = self._ledger.answer_of(number)
         now = self._matcher.match_fingerprint(self._ledger.fingerprint(number))
         now = self._merged(before, now, gap | frozenset(basis.gap), whole=whole)
         self._ledger.answer_anew(number, self._basis, now)
