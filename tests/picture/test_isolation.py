@@ -45,7 +45,8 @@ n = 0
 for place_in_files, data in enumerate(files):
     for turn in range(3):
         slow = place_in_files % 8 == 0 and turn == 0
-        question = json.dumps({{"algorithms": ["pdq", *(names if slow else ())], "keypoints": slow}}).encode()
+        said = {{"algorithms": ["pdq", *(names if slow else ())], "keypoints": slow, "listed": False, "policy": 0}}
+        question = json.dumps(said).encode()
         spoilt = bytearray(data)
         for place in rng.integers(8, len(data), 3 * turn):
             spoilt[place] ^= 1 << int(rng.integers(8))
