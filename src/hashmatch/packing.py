@@ -14,7 +14,7 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, Final
 
-__all__ = ["PACKINGS", "Filling", "Frames", "Maker", "packing_maker", "packing_of"]
+__all__ = ["PACKINGS", "Filling", "Frames", "Inflate", "Maker", "packing_maker", "packing_of"]
 
 MAX_WINDOW_LOG: Final = 27
 """Largest window that zstd and xz may keep in memory: 2 to this power bytes."""
@@ -45,7 +45,7 @@ def packing_of(head: bytes) -> str | None:
 def packing_maker(name: str) -> Maker | None:
     """Find what unpacks one of `PACKINGS`; None if no module here does: before Python 3.14 zstd needs an extra."""
     if name == "gzip":
-        return lambda: (_Gzip(), zlib.error)
+        return lambda: (Inflate(), zlib.error)
     if name == "zstd":
         return _zstd_maker()
     try:
@@ -89,25 +89,35 @@ class Filling(io.RawIOBase):
         """Give 1 to ``size`` bytes; b"" at the end."""
 
 
-class _Gzip:
-    """One member of a gzip file, in the manner of the standard library's other decompressors."""
+class Inflate:
+    """What deflate has packed, in the manner of the standard library's other decompressors.
 
-    def __init__(self) -> None:
-        self._object = zlib.decompressobj(31)
+    Parameters
+    ----------
+    wbits : int
+        As of `zlib.decompressobj`: 31 for one member of a gzip file, -15 for a raw stream.
+    """
+
+    def __init__(self, wbits: int = 31) -> None:
+        self._object = zlib.decompressobj(wbits)
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
+        """Unpack at most so many bytes."""
         return self._object.decompress(self._object.unconsumed_tail + data, max_length)
 
     @property
     def needs_input(self) -> bool:
+        """Whether nothing that was given waits."""
         return not self._object.unconsumed_tail
 
     @property
     def eof(self) -> bool:
+        """Whether the end was reached."""
         return self._object.eof
 
     @property
     def unused_data(self) -> bytes:
+        """What was given beyond the end."""
         return self._object.unused_data
 
 

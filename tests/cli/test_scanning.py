@@ -139,6 +139,8 @@ def test_a_ledger_is_matched_again_and_reported(medium: tuple[Path, Path], tmp_p
     assert "not a ledger" in run("report", listed, "-o", tmp_path / "r")[2]
     assert "another form" in run("report", book, "-o", tmp_path / "r", "--digests")[2]
     assert "VICS alone" in run("report", book, "-o", tmp_path / "r", "--category-scheme", "x")[2]
+    said = run("report", book, "-o", tmp_path / "none" / "r")[2]
+    assert said.strip().endswith("none/r: cannot be written: No such file or directory")
     assert not (tmp_path / "r").exists()
     assert list(tmp_path.glob(".*")) == []
 

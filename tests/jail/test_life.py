@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import logging
 import os
 import resource
@@ -142,6 +143,9 @@ def test_closing_answers_all_who_wait(pool: Pool) -> None:
 def out_of_descriptors() -> contextlib.ExitStack:
     """Take all descriptors of this process until the stack is closed."""
     stack = contextlib.ExitStack()
+    gc.collect()
+    gc.disable()  # what other tests left behind must not give descriptors back meanwhile
+    stack.callback(gc.enable)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (64 + len(os.listdir("/dev/fd")), hard))
     stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))

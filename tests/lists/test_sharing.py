@@ -21,6 +21,7 @@ import pytest
 from hashmatch.errors import ReferenceListError
 from hashmatch.lists import ReferenceList, content_digest
 from support.list_makers import content, made_up, made_up_entries, side_files
+from support.nobody import holds_as_nobody
 
 WRITE_FOR_EVER = """
 import sys
@@ -28,6 +29,7 @@ sys.path.insert(0, sys.argv[2])
 from hashmatch.hashes import HashValue
 from hashmatch.lists import Entry, ReferenceList
 from support.list_makers import made_up_record
+from support.nobody import holds_as_nobody
 
 with ReferenceList.open(sys.argv[1], writable=True) as ref:
     first = len(ref)
@@ -242,23 +244,16 @@ def test_a_forked_child_reads_but_does_not_write(tmp_path: Path) -> None:
 
 def read_as_nobody(path: Path) -> bool:
     """Whether a process without any right to write reads the whole list, and is told that it cannot write."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            if os.getuid() == 0:
-                os.setgroups([])
-                os.setgid(65534)
-                os.setuid(65534)
-            with ReferenceList.open(path, check="full") as ref:
-                good = len(ref) == len(ref.snapshot().rows["pdq"]) == sum(1 for _ in ref) == 7
-            with contextlib.suppress(ReferenceListError):
-                ReferenceList.open(path, writable=True)
-                good = False
-            status = 0 if good else 1
-        finally:
-            os._exit(status)
-    return os.waitpid(child, 0)[1] == 0
+
+    def check() -> bool:
+        with ReferenceList.open(path, check="full") as ref:
+            good = len(ref) == len(ref.snapshot().rows["pdq"]) == sum(1 for _ in ref) == 7
+        with contextlib.suppress(ReferenceListError):
+            ReferenceList.open(path, writable=True)
+            good = False
+        return good
+
+    return holds_as_nobody(check)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

@@ -6,11 +6,15 @@ import contextlib
 import hashlib
 import os
 import random
+import re
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
+import warnings
+import zlib
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +27,7 @@ from hashmatch.errors import LedgerError
 from hashmatch.scan import Ledger, ScanSummary, iter_files, scan
 from support import scan_makers
 from support.list_makers import made_up
+from support.nobody import holds_as_nobody
 from support.scan_makers import columns, make_medium, said, scanned
 
 
@@ -202,6 +207,75 @@ def test_every_damage_is_told(whole: Path, tmp_path: Path) -> None:
         path.write_bytes(data[:length])
         with pytest.raises(LedgerError), Ledger.open(path, writable=False) as book:
             book.verify()
+
+
+def test_a_damaged_number_hides_no_item(whole: Path, tmp_path: Path) -> None:
+    """SQLite finds rows by their numbers: where one is damaged, those before it would not come."""
+    data = whole.read_bytes()
+    with contextlib.closing(sqlite3.connect(whole)) as connection:
+        keys = connection.execute("SELECT id, key FROM item ORDER BY id").fetchall()
+    hidden = 0
+    for number, key in keys:
+        assert number < 128  # one byte
+        # before a key stand the number, the length of the header and the header; the key is in an index too
+        start = next(
+            place
+            for found in re.finditer(re.escape(key), data)
+            for place in range(found.start() - 1, found.start() - 20, -1)
+            if data[place] == found.start() - place and data[place - 1] == number
+        )
+        path = tmp_path / "spoilt.ledger"
+        path.write_bytes(data[: start - 1] + b"\0" + data[start:])
+        with Ledger.open(path, writable=False) as book:
+            try:
+                assert len(list(book)) == len(keys)
+            except LedgerError as error:
+                assert error.reason == "damaged"  # noqa: PT017
+                hidden += 1
+    assert hidden
+
+
+def test_a_damaged_number_hides_no_block(tmp_path: Path) -> None:
+    """What a rescan would pass over is damage, and no search without a hit."""
+    path = tmp_path / "l"
+    with Ledger.open(path) as book, contextlib.closing(sqlite3.connect(path)) as connection:
+        for number in range(1, 4):
+            owners, codes = number.to_bytes(8, "little"), bytes([number]) * 32
+            row = ("pdq", owners, codes, zlib.crc32(codes, zlib.crc32(owners)))
+            connection.execute("INSERT INTO block VALUES (NULL, ?, ?, ?, ?)", row)
+        connection.commit()
+        assert [codes.tolist() for _, codes in book.blocks("pdq")] == [[[number] * 32] for number in (1, 2, 3)]
+    sound, places = path.read_bytes(), []
+    for number in range(1, 4):
+        at = sound.index(b"pdq" + number.to_bytes(8, "little"))
+        places.append(next(n for n in range(at - 1, 0, -1) if sound[n] == at - n and sound[n - 1] == number) - 1)
+    for place in places:
+        path.write_bytes(sound[:place] + b"\0" + sound[place + 1 :])
+        with Ledger.open(path, writable=False) as book, pytest.raises(LedgerError) as caught:
+            list(book.blocks("pdq"))
+        assert caught.value.reason == "damaged"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_ledger_in_a_read_only_place_can_be_read(whole: Path) -> None:
+    """As one on a medium that is kept as evidence, where nothing can be made beside it."""
+
+    def check() -> bool:
+        with Ledger.open(path, writable=False) as book:
+            return len(list(book)) == there
+
+    there = len(said_of(whole))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = Path(shutil.copyfile(whole, folder / "l"))
+        path.chmod(0o444)
+        folder.chmod(0o555)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            good = holds_as_nobody(check)
+        folder.chmod(0o755)
+        assert good
+        assert [item.name for item in folder.iterdir()] == ["l"]
 
 
 @pytest.mark.parametrize(

@@ -247,7 +247,7 @@ def test_huge_bodies_take_no_memory(path: Path, tmp_path: Path) -> None:
 
 @POSIX
 def test_a_worker_killed_every_second_under_load(path: Path, tmp_path: Path) -> None:
-    """No answer is lost, none says that a listed picture does not match, and the deaths are counted."""
+    """No answer is lost, none is wrong, and the deaths are counted."""
     found: list[tuple[int, str]] = []
     over = threading.Event()
     with process("--config", configured(tmp_path, path)) as running:
@@ -261,11 +261,12 @@ def test_a_worker_killed_every_second_under_load(path: Path, tmp_path: Path) -> 
         threads = [threading.Thread(target=load) for _ in range(3)]
         for thread in threads:
             thread.start()
-        for _ in range(4):
+        for number in range(6):
             time.sleep(1)
-            for children in Path(f"/proc/{running.process.pid}/task").glob("*/children"):  # each thread has its own
-                for child in children.read_text(encoding="ascii").split():
-                    os.kill(int(child), signal.SIGKILL)
+            threads_of = Path(f"/proc/{running.process.pid}/task").glob("*/children")  # each thread has its own
+            workers = sorted(int(child) for item in threads_of for child in item.read_text(encoding="ascii").split())
+            if workers:
+                os.kill(workers[number % len(workers)], signal.SIGKILL)
         time.sleep(0.5)
         over.set()
         for thread in threads:
@@ -274,8 +275,7 @@ def test_a_worker_killed_every_second_under_load(path: Path, tmp_path: Path) -> 
             metrics = client.get("/metrics").text
             assert client.get("/readyz").status_code == 200
         assert running.end(signal.SIGTERM) == 0
-    # where a wait is predicted to be long the caller is told; a picture that lost two workers is unreadable
-    assert set(found) <= {(200, "match"), (200, "unreadable"), (429, "")}
+    assert set(found) <= {(200, "match"), (429, "")}, "where a wait is predicted to be long the caller is told"
     assert found.count((200, "match")) > len(found) // 2
     deaths = [line for line in metrics.splitlines() if line.startswith("hashmatch_worker_deaths_total")]
     assert sum(float(line.rpartition(" ")[2]) for line in deaths) >= 3

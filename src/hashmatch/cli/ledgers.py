@@ -204,7 +204,11 @@ def _written(path: Path) -> Iterator[BinaryIO]:
         except BrokenPipeError:
             raise stopped_reading() from None
         return
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+    try:
+        made = tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False)  # noqa: SIM115
+    except OSError as error:
+        raise fail(f"{path}: cannot be written: {error.strerror}") from None
+    with made as file:
         try:
             yield file  # type: ignore[misc]
             file.flush()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -65,7 +66,7 @@ def parsed(signal_str: str, algorithm: str) -> bytes:
     return data
 
 
-class _KeptIndex(SignalTypeIndex[T]):
+class _KeptIndex(SignalTypeIndex[T], ABC):
     """What both indexes share: entries and their metadata, a lock, and the file.
 
     Searches and additions may run in many threads; they wait for each other.
@@ -155,18 +156,21 @@ class _KeptIndex(SignalTypeIndex[T]):
         index._read(file)
         return index
 
+    @abstractmethod
     def _found(self, data: bytes) -> Iterable[tuple[int, SignalSimilarityInfo]]:
         """Find entries, the nearest first."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _add(self, data: list[bytes]) -> None:
-        raise NotImplementedError
+        """Add hashes."""
 
+    @abstractmethod
     def _write(self, path: Path, tag: dict[str, str], more: list[Section]) -> None:
-        raise NotImplementedError
+        """Write the index, and more beside it, into a file."""
 
+    @abstractmethod
     def _read(self, file: IndexFile) -> None:
-        raise NotImplementedError
+        """Take what a file holds."""
 
 
 class HashmatchPdqIndex(_KeptIndex[T]):

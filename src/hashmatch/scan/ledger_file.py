@@ -12,14 +12,13 @@ import os
 import sqlite3
 import stat
 import struct
-import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from hashmatch.errors import LedgerError
-from hashmatch.lists.file.forks import Connection
+from hashmatch.lists.file.schema import connect_guarded
 
 __all__ = [
     "APPLICATION_ID",
@@ -188,35 +187,19 @@ def connect(path: Path, *, writable: bool, timeout: float) -> sqlite3.Connection
         raise LedgerError("the ledger cannot be opened: check its path and permissions", reason="unusable") from None
     if not stat.S_ISREG(kind):
         raise LedgerError("the path of the ledger is not a regular file: name a file", reason="unusable")
-    uri = path.absolute().as_uri() + ("?mode=rw" if writable else "?mode=ro")
-    connection: Connection = sqlite3.connect(
-        uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False, factory=Connection
-    )
-    connection.is_writable = writable
     try:
-        connection.set_progress_handler(lambda: 1, _SCHEMA_STEPS)
-        if sys.version_info >= (3, 12):
-            connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
-            connection.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_TRIGGER, False)
-            connection.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_VIEW, False)
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
-        for pragma in (
-            "trusted_schema = OFF",
-            "cell_size_check = ON",
-            "mmap_size = 0",
-            "temp_store = MEMORY",
-            "cache_size = -32768",
-            f"query_only = {'OFF' if writable else 'ON'}",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-        connection.execute("SELECT count(*) FROM sqlite_master")
-        connection.set_progress_handler(None, 0)
-    except BaseException as error:
-        connection.close()
+        return connect_guarded(
+            path,
+            writable=writable,
+            timeout=timeout,
+            steps=_SCHEMA_STEPS,
+            longest=_LONGEST_VALUE,
+            pragmas=("cache_size = -32768",),
+        )
+    except sqlite3.OperationalError as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_INTERRUPT:
             raise LedgerError(_FOREIGN, reason="foreign") from None
         raise
-    return connection
 
 
 def check_structure(connection: sqlite3.Connection) -> None:

@@ -10,6 +10,7 @@ import sqlite3
 import threading
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -26,6 +27,12 @@ __all__ = ["REMEMBERED", "LedgerReading"]
 
 REMEMBERED: Final = 4_096
 """Reports that are held in memory, at most."""
+
+
+def _check_ascending(last: int, rows: list[tuple[Any, ...]]) -> None:
+    """Check that the numbers of rows go on from a number: a damaged one hides others, or comes again and again."""
+    if any(after <= before for before, after in pairwise([last, *(row[0] for row in rows)])):
+        raise damaged()
 
 
 class LedgerReading:
@@ -105,19 +112,23 @@ class LedgerReading:
         LedgerError
             If what is read is damaged.
         """
-        last = 0
+        last = seen = 0
         while True:
             with self._turn, translated_errors():
+                (there,) = self._connection.execute("SELECT count(*) FROM item").fetchone()
                 rows = self._connection.execute(
                     "SELECT id, key, stamp, content, report, at, name, mark FROM item WHERE id > ?"
                     " ORDER BY id LIMIT 500",
                     (last,),
                 ).fetchall()
+                _check_ascending(last, rows)
                 found = [self._stored(row) for row in rows]
             if not found:
+                if seen < there:  # a damaged number hides the rows after it
+                    raise damaged()
                 return
             yield from found
-            last = found[-1].number
+            last, seen = found[-1].number, seen + len(found)
 
     def _stored(self, row: tuple[Any, ...]) -> Stored:
         number = row[0]
@@ -169,15 +180,21 @@ class LedgerReading:
         LedgerError
             If one is damaged.
         """
-        n_bytes, last = ALGORITHMS[algorithm].n_bytes, 0
+        n_bytes, last, seen = ALGORITHMS[algorithm].n_bytes, 0, 0
         while True:
             with self._turn, translated_errors():
+                counted = self._connection.execute("SELECT count(*) FROM block WHERE algorithm = ?", (algorithm,))
+                (there,) = counted.fetchone()
                 rows = self._connection.execute(
                     "SELECT id, owners, codes, mark FROM block WHERE id > ? AND algorithm = ? ORDER BY id LIMIT 64",
                     (last, algorithm),
                 ).fetchall()
+                _check_ascending(last, rows)
             if not rows:
+                if seen < there:
+                    raise damaged()
                 return
+            seen += len(rows)
             for last, owners, codes, mark in rows:  # noqa: B007 - the last one is where the next step begins
                 if not (isinstance(owners, bytes) and isinstance(codes, bytes)):
                     raise damaged()

@@ -9,8 +9,9 @@ from hashmatch.urls.certificate import certify, read_certificate, try_proxy
 from hashmatch.urls.deliveries import FORMATS, read_addresses, refanged
 from hashmatch.urls.guards import APPROVABLE, REASONS, Guards
 from hashmatch.urls.keys import UrlKey
-from hashmatch.urls.lists import Item, UrlList, UrlListInfo, UrlReport, info_of, self_test_address
+from hashmatch.urls.lists import UrlList, info_of, self_test_address
 from hashmatch.urls.matcher import UrlAnswer, UrlHit, UrlMatcher
+from hashmatch.urls.records import Item, UrlListInfo, UrlReport
 from hashmatch.urls.scanning import UrlFinding, UrlScan
 from hashmatch.urls.scopes import SCOPES
 from hashmatch.urls.squid import serve_squid

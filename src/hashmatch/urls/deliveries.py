@@ -17,7 +17,7 @@ from hashmatch.lists.formats.decoding import decoded_lines, opened
 from hashmatch.lists.formats.pages import Pages, checked_record, items_of, records_of, text_of, truth_of
 from hashmatch.lists.formats.quotes import Lines, cut
 from hashmatch.lists.formats.unpacking import beginning
-from hashmatch.urls.lists import Item
+from hashmatch.urls.records import Item
 from hashmatch.urls.scopes import Scope
 
 __all__ = ["FORMATS", "read_addresses", "refanged"]

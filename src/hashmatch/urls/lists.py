@@ -1,6 +1,6 @@
 """`UrlList`: a keyed list of addresses that grows, ages and forgets, and never holds an address.
 
-Floor: urls.
+Floor: urls. Over 400 lines because all that changes a list stands under one lock, and works on one table.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import time
 import uuid
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +26,12 @@ from hashmatch.store.locks import file_lock
 from hashmatch.urls.canonical import read_address
 from hashmatch.urls.guards import REASONS, Guards
 from hashmatch.urls.keys import MAC_BYTES, UrlKey
+from hashmatch.urls.records import Item, UrlListInfo, UrlReport
 from hashmatch.urls.scopes import DAYS, SCOPES, Scope, candidates, md5_candidates, message, text_at
 from hashmatch.urls.suffixes import list_version
 from hashmatch.urls.table import Group, Head, Table, joined, read_head, read_table, write_table
 
-__all__ = ["Item", "UrlList", "UrlListInfo", "UrlReport", "entry_id", "info_of", "row_key", "self_test_address"]
+__all__ = ["UrlList", "entry_id", "info_of", "row_key", "self_test_address"]
 
 _DAY: Final = 86_400
 _FREE_GROWTH: Final = 1_000
@@ -39,100 +40,6 @@ _SELF_TEST: Final = "self-test"
 _MOST_HISTORY: Final = 10_000
 _MOST_REFUSALS: Final = 1_000
 _ALL: Final = frozenset(SCOPES)
-
-
-class Item(NamedTuple):
-    """One record of a delivery.
-
-    Parameters
-    ----------
-    number : int
-        Line or record, from 1.
-    address : str
-        The address; of the scope ``"url-md5"`` the digest in 32 hexadecimal digits.
-    scope : str or None
-        None for the scope of the delivery.
-    gone : bool
-        Whether the source takes it back.
-    refused : str
-        Why the record is not read; empty where it is.
-    """
-
-    number: int
-    address: str = ""
-    scope: Scope | None = None
-    gone: bool = False
-    refused: str = ""
-
-    def __repr__(self) -> str:
-        return f"<Item {self.number}>"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UrlReport:
-    """What a change did; entries are counted by the forms of their addresses.
-
-    Parameters
-    ----------
-    rows : int
-        Records that were read.
-    added, again, withdrawn, kept_out, expired : int
-        Entries that are new; that were listed by the source already and are verified again; that are gone; that a
-        person keeps out; and that had expired and were dropped.
-    refused : mapping of str to int
-        Records that are not listed, by reason.
-    refusals : tuple of (int, str)
-        Number and reason of the first 1,000 of them.
-    version : int
-        Of the list after it.
-    """
-
-    rows: int = 0
-    added: int = 0
-    again: int = 0
-    withdrawn: int = 0
-    kept_out: int = 0
-    expired: int = 0
-    refused: Mapping[str, int] = field(default_factory=dict)
-    refusals: tuple[tuple[int, str], ...] = ()
-    version: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UrlListInfo:
-    """What a list is, which can be told without its key.
-
-    Parameters
-    ----------
-    name, list_id, key_id, digest : str
-        Of the list, of the key that it needs, and SHA-256 of the file.
-    version, file_bytes : int
-        Changes so far; length of the file.
-    live, sources : mapping of str to int
-        Entries that count, by scope and by source.
-    expired, kept_out : int
-        Entries that do not.
-    verified : int or None
-        When the entry that counts and was verified longest ago was verified, seconds since 1970.
-    suffixes : str
-        Version of the Public Suffix List at the last change.
-    history : tuple of dict
-        The last 10,000 changes, oldest first.
-    """
-
-    name: str
-    list_id: str
-    key_id: str
-    digest: str
-    version: int
-    file_bytes: int
-    live: Mapping[str, int]
-    sources: Mapping[str, int]
-    expired: int
-    kept_out: int
-    verified: int | None
-    suffixes: str
-    history: tuple[dict[str, Any], ...]
 
 
 def self_test_address(key: UrlKey) -> str:

@@ -13,7 +13,7 @@ import stat
 import struct
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +36,7 @@ __all__ = [
     "check_structure",
     "connect",
     "connect_alone",
+    "connect_guarded",
     "damaged",
     "leave_wal",
     "refuse_foreign_log",
@@ -46,6 +47,14 @@ __all__ = [
 
 _SQLITE_FLOOR: Final = (3, 31, 0)
 _LONGEST_VALUE: Final = 65_536
+_GUARDS: Final = ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0", "temp_store = MEMORY")
+_PRAGMAS: Final = (
+    "secure_delete = ON",
+    "synchronous = FULL",
+    "cache_size = -65536",
+    "foreign_keys = OFF",
+    "recursive_triggers = OFF",
+)
 _SCHEMA_STEPS: Final = 2_000  # of SQLite's machine for reading a schema; ours takes under 400
 
 _FOREIGN: Final = (
@@ -165,55 +174,110 @@ def connect(path: Path, *, writable: bool, timeout: float, inode: tuple[int, int
     """
     if sqlite3.sqlite_version_info < _SQLITE_FLOOR:
         raise ReferenceListError(f"lists need SQLite 3.31 or newer; this Python has {sqlite3.sqlite_version}")
-    uri = path.absolute().as_uri() + ("?mode=rw" if writable else "?mode=ro")
     try:
-        return _connect(uri, writable, timeout, path, inode)
+        return connect_guarded(
+            path,
+            writable=writable,
+            timeout=timeout,
+            steps=_SCHEMA_STEPS,
+            longest=_LONGEST_VALUE,
+            pragmas=_PRAGMAS,
+            before=lambda: _check_same(path, inode),
+        )
     except sqlite3.OperationalError as error:
-        no_room = _code(error) in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
-        if writable or not no_room or os.access(path.parent, os.W_OK) or has_log(path):
-            raise
-    return _connect(uri + "&immutable=1", writable, timeout, path, inode)
+        raise _foreign_if_long(error) from None
 
 
 def connect_alone(path: Path) -> sqlite3.Connection:
     """Open the file as it is without what stands beside it: no log is read, no lock taken, nothing changed."""
-    return _connect(path.absolute().as_uri() + "?mode=ro&immutable=1", False, 0.0, path, None)
+    uri = path.absolute().as_uri() + "?mode=ro&immutable=1"
+    try:
+        return _guarded(uri, False, 0.0, _SCHEMA_STEPS, _LONGEST_VALUE, _PRAGMAS, lambda: None)
+    except sqlite3.OperationalError as error:
+        raise _foreign_if_long(error) from None
 
 
-def _connect(uri: str, writable: bool, timeout: float, path: Path, inode: tuple[int, int] | None) -> sqlite3.Connection:
+def _check_same(path: Path, inode: tuple[int, int] | None) -> None:
+    if inode is not None and check_file(path) != inode:
+        raise FileReplacedError
+
+
+def _foreign_if_long(error: sqlite3.OperationalError) -> Exception:
+    return ReferenceListError(_FOREIGN) if _code(error) == sqlite3.SQLITE_INTERRUPT else error
+
+
+def connect_guarded(
+    path: Path,
+    *,
+    writable: bool,
+    timeout: float,
+    steps: int,
+    longest: int,
+    pragmas: tuple[str, ...],
+    before: Callable[[], None] = lambda: None,
+) -> Connection:
+    """Open an SQLite file that may be anybody's, with every safety setting on.
+
+    Parameters
+    ----------
+    path : Path
+        Of an existing file.
+    writable : bool
+        False opens it read-only; as immutable where there is no room for SQLite's own files and no log is beside it.
+    timeout : float
+        Seconds to wait for a lock.
+    steps : int
+        Most steps of SQLite's machine for reading the schema, which may be forged to take minutes.
+    longest : int
+        Longest value, bytes.
+    pragmas : tuple of str
+        Further settings.
+    before : callable
+        Called before SQLite looks at the file; what it raises ends the opening.
+
+    Raises
+    ------
+    sqlite3.Error
+        As SQLite has it; of the code ``SQLITE_INTERRUPT`` if the schema takes more steps.
+    """
+    uri = path.absolute().as_uri() + ("?mode=rw" if writable else "?mode=ro")
+    try:
+        return _guarded(uri, writable, timeout, steps, longest, pragmas, before)
+    except sqlite3.OperationalError as error:
+        no_room = _code(error) in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+        if writable or not no_room or os.access(path.parent, os.W_OK) or has_log(path):
+            raise
+    return _guarded(uri + "&immutable=1", writable, timeout, steps, longest, pragmas, before)
+
+
+def _guarded(
+    uri: str,
+    writable: bool,
+    timeout: float,
+    steps: int,
+    longest: int,
+    pragmas: tuple[str, ...],
+    before: Callable[[], None],
+) -> Connection:
     connection: Connection = sqlite3.connect(
         uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False, factory=Connection
     )
     connection.is_writable = writable
     try:
-        if inode is not None and check_file(path) != inode:
-            raise FileReplacedError
+        before()
         # the first statement reads the schema, however long it is: forged ones cost minutes
-        connection.set_progress_handler(lambda: 1, _SCHEMA_STEPS)
+        connection.set_progress_handler(lambda: 1, steps)
         if sys.version_info >= (3, 12):
             connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
             connection.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_TRIGGER, False)
             connection.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_VIEW, False)
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
-        for pragma in (
-            "trusted_schema = OFF",
-            "cell_size_check = ON",
-            "mmap_size = 0",
-            "temp_store = MEMORY",
-            "secure_delete = ON",
-            "synchronous = FULL",
-            "cache_size = -65536",
-            "foreign_keys = OFF",
-            "recursive_triggers = OFF",
-            f"query_only = {'OFF' if writable else 'ON'}",
-        ):
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest)
+        for pragma in (*_GUARDS, *pragmas, f"query_only = {'OFF' if writable else 'ON'}"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("SELECT count(*) FROM sqlite_master")
         connection.set_progress_handler(None, 0)
-    except BaseException as error:
+    except BaseException:
         connection.close()
-        if isinstance(error, sqlite3.OperationalError) and _code(error) == sqlite3.SQLITE_INTERRUPT:
-            raise ReferenceListError(_FOREIGN) from None
         raise
     return connection
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from hashmatch.errors import ImageError
-from hashmatch.packing import Filling, Frames, Maker, packing_maker
+from hashmatch.packing import Filling, Frames, Inflate, Maker, packing_maker
 from hashmatch.scan.items import unread
 from hashmatch.scan.sources.limits import Spending
 from hashmatch.scan.sources.members import Fault, Member
@@ -242,26 +242,15 @@ def _maker(method: int, part: Part) -> Maker | None:
     return packing_maker(_FRAMED[method]) if method in _FRAMED else None
 
 
-class _Deflate:
-    """A raw deflate stream, in the manner of the standard library's other decompressors."""
+class _Deflate(Inflate):
+    """A raw deflate stream, after which nothing follows in an entry."""
 
     def __init__(self) -> None:
-        self._object = zlib.decompressobj(-15)
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        return self._object.decompress(self._object.unconsumed_tail + data, max_length)
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._object.unconsumed_tail
-
-    @property
-    def eof(self) -> bool:
-        return self._object.eof
+        super().__init__(-15)
 
     @property
     def unused_data(self) -> bytes:
-        return b"\0"  # nothing follows in an entry
+        return b"\0"
 
 
 def _lzma_maker(part: Part) -> Maker | None:
