@@ -95,16 +95,16 @@ def process(*words: str, tokens: str = "", wait: float = 120) -> Iterator[Runnin
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as running:
         stop = threading.Timer(wait, running.kill)
         stop.start()
+        lines: list[str] = []
+        reader = threading.Thread(target=lambda: lines.extend(running.stderr or ()))
         try:
             assert running.stderr is not None
-            lines: list[str] = []
             for line in running.stderr:
                 lines.append(line)
                 if "answering at" in line:
                     break
             else:
                 raise AssertionError("".join(lines))
-            reader = threading.Thread(target=lines.extend, args=(running.stderr,))
             url = json.loads(line)["message"].split()[-1]
             reader.start()
             yield Running(process=running, url=url, lines=lines, reader=reader)
@@ -112,3 +112,5 @@ def process(*words: str, tokens: str = "", wait: float = 120) -> Iterator[Runnin
             stop.cancel()
             if running.poll() is None:
                 running.kill()
+            if reader.ident is not None:  # it reads to the end before the pipe is closed
+                reader.join(60)
